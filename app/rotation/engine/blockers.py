@@ -1,0 +1,54 @@
+"""Finds out, on a second connection, who holds the lock that a statement waits for."""
+
+import threading
+from types import TracebackType
+
+from app.rotation.engine.database import Row, Session
+from app.rotation.engine.errors import RotationError
+
+LOOK_SECONDS = 0.02
+
+
+class BlockerWatch:
+    """Within the block, looks who blocks backend `pid`; `blockers` names them, or is empty."""
+
+    def __init__(self, alias: str, pid: int) -> None:
+        self.blockers = ""
+        self._session = Session(alias)
+        self._pid = pid
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look, name="blockers", daemon=True)
+
+    def __enter__(self) -> "BlockerWatch":
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        try:
+            while not self._over.wait(LOOK_SECONDS) and not self.blockers:
+                rows = self._session.rows("name_blockers", pid=self._pid)
+                self.blockers = " and ".join(map(describe, rows[:3]))
+        except RotationError:
+            pass  # the name is a courtesy: without a second connection there is none
+        finally:
+            self._session.close()
+
+
+def describe(blocker: Row) -> str:
+    """A blocking session in words: its pid, its program, since when; never its query."""
+    if not blocker["pid"]:
+        return "a prepared transaction (see pg_prepared_xacts)"
+    known = [blocker["application_name"], blocker["state"]]
+    if blocker["query_start"]:
+        known.append(f"query since {blocker['query_start']}, {blocker['seconds']:.0f} s")
+    details = ", ".join(part for part in known if part)
+    return f"pid {blocker['pid']}" + (f" ({details})" if details else "")

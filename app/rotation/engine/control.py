@@ -1,0 +1,165 @@
+"""The life of a rotation: found or begun, finished, cancelled. Each change is one conditional update."""
+
+import socket
+from typing import Any
+
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Now
+
+from app.rotation.engine.database import Session, operator, translated
+from app.rotation.engine.errors import DatabaseFailure, Refused
+from app.rotation.engine.plan import Lane, Plan
+from app.rotation.engine.target import Target
+from app.rotation.models import UNFINISHED, BatchProgress, Rotation, Status
+
+UNIQUE_VIOLATION = "23505"
+
+
+def rotations(session: Session) -> "QuerySet[Rotation]":
+    """All rotations that the session's database knows."""
+    return Rotation.objects.using(session.alias)
+
+
+def find_unfinished(session: Session, target: Target) -> Rotation | None:
+    """The rotation that has the target's table for itself, or None.
+
+    Raises Refused if it was begun on another table of that name, or on other columns.
+    """
+    same_table = Q(table_oid=target.oid) | Q(table_schema=target.schema, table_name=target.table)
+    with translated("reading the rotation"):
+        rotation = rotations(session).filter(same_table, status__in=UNFINISHED).first()
+    if rotation is None:
+        return None
+    was = f"rotation {rotation.pk} of {rotation.target} is unfinished"
+    if rotation.table_oid != target.oid:
+        raise Refused(
+            f"{was}, and another table has taken that name since:"
+            " name the old table, or end it with python manage.py rotation cancel"
+        )
+    if (rotation.pk_column, rotation.pk_type) != (target.pk, target.pk_type):
+        raise Refused(
+            f"{was}, and the table's primary key has changed since:"
+            " end it with python manage.py rotation cancel, then start another"
+        )
+    if rotation.token_attnum != target.attnum:
+        raise Refused(f"{was}: finish it first with --column {rotation.token_column}")
+    return rotation
+
+
+def find_finished(session: Session, target: Target) -> Rotation | None:
+    """The latest rotation that replaced every token which the target's column holds today."""
+    with translated("reading the rotation"):
+        return (
+            rotations(session)
+            .filter(
+                table_oid=target.oid,
+                token_attnum=target.attnum,
+                status=Status.SUCCEEDED,
+                retired_at=None,
+            )
+            .order_by("-pk")
+            .first()
+        )
+
+
+def lanes_of(session: Session, rotation: Rotation) -> tuple[Lane, ...]:
+    """The rotation's lanes with their checkpoints."""
+    with translated("reading the lanes"):
+        stored = BatchProgress.objects.using(session.alias).filter(rotation=rotation)
+        return tuple(
+            Lane(one.lane, one.lower, one.upper, one.last_id) for one in stored.order_by("lane")
+        )
+
+
+def begin(session: Session, plan: Plan, reason: str, options: dict[str, Any]) -> Rotation | None:
+    """Record a new rotation with its lanes; None if another process was faster."""
+    target = plan.target
+    rotation = Rotation(
+        table_schema=target.schema,
+        table_name=target.table,
+        table_oid=target.oid,
+        pk_column=target.pk,
+        pk_type=target.pk_type,
+        pk_collation=target.pk_collation,
+        token_column=target.column,
+        token_attnum=target.attnum,
+        status=Status.RUNNING,
+        floor=plan.lanes[0].lower if plan.lanes else None,
+        ceiling=plan.lanes[-1].upper if plan.lanes else None,
+        rows_total=plan.size.tokens,
+        rows_total_exact=plan.size.exact,
+        options=options,
+        reason=reason,
+        operator=operator(),
+        host=socket.gethostname(),
+        started_at=Now(),
+        touched_at=Now(),
+    )
+    try:
+        with session.durable(), translated("recording the rotation"):
+            rotation.save(using=session.alias)
+            BatchProgress.objects.using(session.alias).bulk_create(
+                BatchProgress(
+                    rotation=rotation,
+                    lane=lane.lane,
+                    pk_type=target.pk_type,
+                    pk_collation=target.pk_collation,
+                    lower=lane.lower,
+                    upper=lane.upper,
+                )
+                for lane in plan.lanes
+            )
+    except DatabaseFailure as failure:
+        if failure.sqlstate == UNIQUE_VIOLATION:
+            return None
+        raise
+    return rotation
+
+
+def take_up(session: Session, rotation: int) -> None:
+    """Note that a process takes an unfinished rotation up."""
+    with session.durable(), translated("taking the rotation up"):
+        for status in (Status.PENDING, Status.FAILED):
+            _move(session, rotation, status, Status.RUNNING)
+        rotations(session).filter(pk=rotation).update(touched_at=Now())
+
+
+def leave(session: Session, rotation: int) -> None:
+    """Note that a process leaves it. With this COMMIT all windows before it are on disk too."""
+    with session.durable(), translated("leaving the rotation"):
+        rotations(session).filter(pk=rotation).update(touched_at=Now())
+
+
+def finish(session: Session, rotation: int) -> None:
+    """Mark a rotation succeeded whose lanes are all done; waits for the disk.
+
+    Two processes may call it; the second changes nothing.
+    """
+    with session.durable(), translated("finishing the rotation"):
+        _move(session, rotation, Status.RUNNING, Status.VERIFYING)
+        _move(session, rotation, Status.VERIFYING, Status.SUCCEEDED, finished_at=Now())
+
+
+def cancel(session: Session, rotation: int) -> None:
+    """End a rotation for good: waits for the windows under way, then no worker begins another."""
+    with session.durable(), translated("cancelling the rotation"):
+        lanes = BatchProgress.objects.using(session.alias).filter(rotation=rotation)
+        list(lanes.select_for_update().order_by("pk").values_list("pk"))
+        for status in (Status.RUNNING, Status.PAUSING, Status.PAUSED):
+            _move(session, rotation, status, Status.CANCELLING)
+        _move(session, rotation, Status.CANCELLING, Status.CANCELLED, finished_at=Now())
+        _move(session, rotation, Status.PENDING, Status.CANCELLED, finished_at=Now())
+
+
+def retire(session: Session, target: Target) -> None:
+    """Note that the table's rows were replaced: what was rotated says nothing of today's."""
+    with translated("retiring finished rotations"):
+        rotations(session).filter(table_oid=target.oid, status=Status.SUCCEEDED, retired_at=None).update(
+            retired_at=Now()
+        )
+
+
+def _move(session: Session, rotation: int, old: str, new: str, **also: Any) -> bool:
+    """Take one arrow of models.ARROWS, if the rotation is at its beginning."""
+    at_old = rotations(session).filter(pk=rotation, status=old)
+    return bool(at_old.update(status=new, **also))

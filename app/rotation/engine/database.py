@@ -1,0 +1,200 @@
+"""A thread's connection: transactions, statements from `sql/`, typed errors, and outages survived."""
+
+import contextlib
+import getpass
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import psycopg2
+from django.db import DatabaseError, InterfaceError, NotSupportedError, connections, transaction
+from psycopg2 import errorcodes
+
+from app.rotation.engine import statements
+from app.rotation.engine.errors import (
+    ConnectionLost,
+    DatabaseFailure,
+    LockConflict,
+    Refused,
+    Stopped,
+)
+from app.rotation.engine.events import Emit, OutageBegan, OutageEnded
+from app.rotation.engine.stop import StopSwitch
+
+Row = dict[str, Any]
+Result = TypeVar("Result")
+
+#: A later try may succeed: lock_not_available, deadlock_detected, serialization_failure, query_canceled.
+CONFLICTS = {"55P03", "40P01", "40001", "57014"}
+#: The server went away or is not there yet: admin_shutdown, crash_shutdown, cannot_connect_now,
+#: idle_in_transaction_session_timeout, too_many_connections.
+OUTAGES = {"57P01", "57P02", "57P03", "25P03", "53300"}
+FIRST_WAIT, LONGEST_WAIT = 0.1, 2.0  # seconds between two tries to connect
+
+
+def operator() -> str:
+    """The name of the person or service at whose account this process runs."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container may run as a number without a name
+        return str(os.getuid())
+
+
+def worker_name(number: int = 1) -> str:
+    """Who works: shown in pg_stat_activity (63 bytes at most), the lanes and the journal."""
+    return f"rotate_tokens {operator()}@{socket.gethostname()} {os.getpid()}/{number}"[:63]
+
+
+@dataclass
+class Session:
+    """One connection of the calling thread, and how long it outlives an outage.
+
+    `names` fills the braces in statements; `outage_seconds` is the deadline for reconnecting.
+    """
+
+    alias: str
+    worker: str = field(default_factory=worker_name)
+    names: dict[str, "tuple[str, ...] | statements.Fragment"] = field(default_factory=dict)
+    stop: StopSwitch = field(default_factory=StopSwitch)
+    emit: Emit = lambda event: None
+    outage_seconds: float = 60.0
+
+    def rows(self, statement: str, **parameters: Any) -> list[Row]:
+        """Run `sql/<statement>.sql` and return its rows as dictionaries by column name."""
+        with self._execute(statement, parameters) as cursor:
+            columns = [column[0] for column in cursor.description]
+            return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
+
+    def row(self, statement: str, **parameters: Any) -> Row:
+        """Return the one row of a statement that always has one."""
+        return self.rows(statement, **parameters)[0]
+
+    def change(self, statement: str, **parameters: Any) -> int:
+        """Run a statement that returns no rows; how many it changed, as the server counted them."""
+        with self._execute(statement, parameters) as cursor:
+            return cursor.rowcount
+
+    def explain(self, statement: str, **parameters: Any) -> tuple[str, dict[str, Any]]:
+        """Return the statement as PostgreSQL gets it, and its plan (EXPLAIN FORMAT JSON)."""
+        text = self._compose(statement)
+        with translated(f"explaining {statement}"), connections[self.alias].cursor() as cursor:
+            cursor.execute(f"EXPLAIN (FORMAT JSON) {text}", parameters)
+            return cursor.mogrify(text, parameters).decode(), cursor.fetchone()[0][0]["Plan"]
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Run the block in a transaction of its own, which an immediate stop cancels.
+
+        Raises LockConflict, ConnectionLost or DatabaseFailure, and then nothing was committed;
+        after a ConnectionLost during COMMIT that is not known.
+        """
+        with translated("connecting"):
+            connections[self.alias].ensure_connection()
+        with (
+            self.stop.cancellable(connections[self.alias].connection),
+            translated("committing"),
+            transaction.atomic(using=self.alias, durable=True),
+        ):
+            yield
+
+    @contextlib.contextmanager
+    def reading(self, statement_timeout: str = "0") -> Iterator[None]:
+        """Run the block in a transaction in which PostgreSQL refuses every write."""
+        with self.transaction():
+            self.rows("open_reading", worker=self.worker, statement_timeout=statement_timeout)
+            yield
+
+    @contextlib.contextmanager
+    def durable(self) -> Iterator[None]:
+        """Run the block in a transaction whose COMMIT waits for the disk."""
+        with self.transaction():
+            self.rows("make_durable")
+            yield
+
+    def through_outages(self, action: Callable[[], Result]) -> Result:
+        """Return what the action returns; while the database is away, wait and begin it again.
+
+        Raises Stopped after `outage_seconds` without a database, or when a stop is requested.
+        """
+        began, wait = None, FIRST_WAIT
+        while True:
+            try:
+                result = action()
+            except ConnectionLost as lost:
+                self.close()
+                now = time.monotonic()
+                if began is None:
+                    began = now
+                    self.emit(OutageBegan(str(lost), self.outage_seconds))
+                if now - began > self.outage_seconds:
+                    raise Stopped(
+                        f"no database for {self.outage_seconds:.0f} s ({lost});"
+                        " run the same command again when it is back"
+                    ) from lost
+                if self.stop.wait(wait):
+                    raise Stopped(f"{self.stop.reason} while the database was away") from lost
+                wait = min(2 * wait, LONGEST_WAIT)
+            else:
+                if began is not None:
+                    self.emit(OutageEnded(time.monotonic() - began))
+                return result
+
+    def close(self) -> None:
+        """Close the connection; the next statement opens a new one."""
+        with contextlib.suppress(DatabaseError, InterfaceError):
+            connections[self.alias].close()
+
+    def _compose(self, statement: str) -> str:
+        connection = connections[self.alias]
+        with translated("connecting"):
+            connection.ensure_connection()
+        return statements.compose(statement, self.names, connection.connection)
+
+    @contextlib.contextmanager
+    def _execute(self, statement: str, parameters: dict[str, Any]) -> Iterator[Any]:
+        if self.stop.immediate:
+            raise LockConflict("stopped at once")
+        text = self._compose(statement)
+        doing = statement.replace("_", " ")
+        with translated(doing), connections[self.alias].cursor() as cursor:
+            cursor.execute(text, parameters or None)
+            yield cursor
+
+
+@contextlib.contextmanager
+def translated(doing: str) -> Iterator[None]:
+    """Turn what Django and psycopg2 raise in the block into the engine's errors.
+
+    PostgreSQL's own words are dropped, except for a failure to connect: they may quote a token.
+    """
+    try:
+        yield
+    except NotSupportedError as error:  # Django's own check of the server's version
+        raise Refused(f"{error}; upgrade the server") from error
+    except (DatabaseError, InterfaceError, psycopg2.Error) as error:
+        cause = error if isinstance(error, psycopg2.Error) else error.__cause__
+        sqlstate = getattr(cause, "pgcode", None)
+        if sqlstate in CONFLICTS:
+            raise LockConflict(condition(sqlstate)) from error
+        if sqlstate in OUTAGES or (sqlstate or "08").startswith("08"):
+            raise ConnectionLost(_first_line(error, doing)) from error
+        raise DatabaseFailure(sqlstate, condition(sqlstate), doing) from error
+
+
+def condition(sqlstate: str | None) -> str:
+    """The SQL standard's name of a SQLSTATE, in words: 'unique violation'."""
+    try:
+        return errorcodes.lookup(sqlstate or "").lower().replace("_", " ")
+    except KeyError:
+        return "an error"
+
+
+def _first_line(error: Exception, doing: str) -> str:
+    # Before a session exists libpq speaks of hosts and users; during one, the server might quote data.
+    if doing != "connecting":
+        return "the connection was lost"
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else "the connection was refused"

@@ -1,0 +1,172 @@
+"""The driver: opens or resumes a rotation and takes it through its phases."""
+
+import contextlib
+import dataclasses
+import queue
+import time
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any
+
+from app.rotation.engine import control, preflight
+from app.rotation.engine.database import Session, worker_name
+from app.rotation.engine.errors import Refused, RotationError, Stopped
+from app.rotation.engine.events import Began, Emit, Stopping
+from app.rotation.engine.options import Options
+from app.rotation.engine.plan import Plan, make_plan
+from app.rotation.engine.progress import Progress, read_progress
+from app.rotation.engine.stop import StopSwitch
+from app.rotation.engine.target import Target, TargetName, resolve
+from app.rotation.engine.windows import Window
+from app.rotation.engine.worker import Worker
+from app.rotation.models import Rotation
+
+SAMPLE_SECONDS = 0.5  # how often progress is read and told
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended well."""
+
+    rotation: int
+    target: str
+    progress: Progress
+    rows: int  #: rotated by this run
+    seconds: float  #: that this run took
+    already: bool  #: the rotation had been finished before this run began
+
+
+class RotationDriver:
+    """Rotates one column. It tells what happens through `emit`, always from the calling thread."""
+
+    def __init__(
+        self, alias: str, name: TargetName, options: Options, stop: StopSwitch, emit: Emit
+    ) -> None:
+        self._options = options
+        self._stop = stop
+        self._emit = emit
+        self._events: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._session = Session(alias, stop=stop, emit=emit, outage_seconds=options.outage_seconds)
+        self._server = preflight.check_server(self._session)
+        self._target = resolve(self._session, name)
+        self._session.names.update(self._target.names)
+
+    @property
+    def target(self) -> Target:
+        """The column, as the catalog has it."""
+        return self._target
+
+    def plan(self, new: bool = False) -> tuple[Plan, Rotation | None]:
+        """Plan what `run` would do now, and for which unfinished rotation; None: for a new one.
+
+        Raises Refused if `new` is asked for while a rotation is unfinished.
+        """
+        rotation = control.find_unfinished(self._session, self._target)
+        if rotation and new:
+            raise Refused(
+                f"rotation {rotation.pk} of {rotation.target} is unfinished: run without --new to"
+                " finish it, or end it with python manage.py rotation cancel"
+            )
+        lanes = control.lanes_of(self._session, rotation) if rotation else None
+        return make_plan(self._session, self._target, self._options, lanes), rotation
+
+    def walk(self, plan: Plan) -> Generator[Window, None, None]:
+        """Yield the plan's windows from one unchanging view of the table; writes nothing."""
+        with self._session.reading():
+            self._session.rows("prefer_indexes")
+            yield from plan.windows(self._session)
+
+    def finished(self) -> Rotation | None:
+        """The rotation that has replaced all tokens already, if there is one."""
+        return control.find_finished(self._session, self._target)
+
+    def run(self, new: bool = False, reason: str = "") -> Outcome:
+        """Begin a rotation or take up the unfinished one, and work until every token is replaced.
+
+        Raises Refused if nothing could be begun, Stopped if the same call can go on later.
+        """
+        began = time.monotonic()
+        rotation, resumed = self._session.through_outages(lambda: self._open(new, reason))
+        if rotation is None:
+            finished = self.finished()
+            assert finished is not None
+            progress = read_progress(self._session, finished.pk)
+            return Outcome(finished.pk, finished.target, progress, 0, 0.0, True)
+        progress = read_progress(self._session, rotation.pk)
+        self._emit(Began(rotation.pk, rotation.target, resumed, progress.rows_done))
+        worker = self._start_worker(rotation.pk)
+        self._watch(worker, rotation.pk)
+        self._close(worker, rotation.pk)
+        progress = read_progress(self._session, rotation.pk)
+        self._emit(progress)
+        seconds = time.monotonic() - began
+        return Outcome(rotation.pk, rotation.target, progress, worker.rows, seconds, False)
+
+    def _open(self, new: bool, reason: str) -> tuple[Rotation | None, bool]:
+        """Take up the unfinished rotation or begin one; None if all is done already."""
+        while True:
+            plan, rotation = self.plan(new)
+            if rotation:
+                control.take_up(self._session, rotation.pk)
+                return rotation, True
+            if not new and self.finished():
+                return None, False
+            rotation = control.begin(self._session, plan, reason, dataclasses.asdict(self._options))
+            if rotation:
+                return rotation, False
+            new = False  # another process began one between our look and our insert: join it
+
+    def _start_worker(self, rotation: int) -> Worker:
+        session = Session(
+            self._session.alias,
+            worker=worker_name(1),
+            names=self._session.names,
+            stop=self._stop,
+            emit=self._events.put,
+            outage_seconds=self._options.outage_seconds,
+        )
+        worker = Worker(session, rotation, self._options, self._server["version"])
+        worker.start()
+        return worker
+
+    def _watch(self, worker: Worker, rotation: int) -> None:
+        """Tell events and progress until the worker has ended."""
+        sample_at = time.monotonic() + SAMPLE_SECONDS
+        told_stop = False
+        while worker.is_alive() or not self._events.empty():
+            with contextlib.suppress(queue.Empty):
+                self._emit(self._events.get(timeout=0.1 if worker.is_alive() else 0))
+            if self._stop.requested and not told_stop:
+                told_stop = True
+                self._emit(Stopping(self._stop.reason))
+            if time.monotonic() >= sample_at:
+                self._sample(rotation)
+                sample_at = time.monotonic() + SAMPLE_SECONDS
+
+    def _sample(self, rotation: int) -> None:
+        try:
+            self._emit(read_progress(self._session, rotation))
+        except RotationError:
+            self._session.close()  # the worker deals with the outage, and tells of it
+
+    def _close(self, worker: Worker, rotation: int) -> None:
+        """Mark the rotation finished if it is; else make durable what was done and say why it ended.
+
+        Raises what ended the worker, or Stopped.
+        """
+        if worker.failure is None and not self._stop.requested:
+            self._session.through_outages(lambda: control.finish(self._session, rotation))
+            return
+        leaving = dataclasses.replace(self._session, stop=StopSwitch())  # not cancelled by a signal
+        try:
+            progress = read_progress(leaving, rotation)
+            if progress.complete and worker.failure is None:  # the stop came with the last window
+                control.finish(leaving, rotation)
+                return
+            control.leave(leaving, rotation)
+            where = f"after {progress.rows_done} rows"
+        except RotationError:
+            where = "after the last committed window"  # more is not known without a database
+        if worker.failure is not None:
+            raise worker.failure
+        raise Stopped(f"{where}, by {self._stop.reason}; run the same command again to go on")

@@ -1,0 +1,56 @@
+"""Everything that the engine raises on purpose: one root, one line each, with its exit code."""
+
+
+class RotationError(Exception):
+    """The root. The message is one line for a person; it never holds a token."""
+
+    exit_code = 1
+
+
+class UsageError(RotationError):
+    """A flag's value can't be used."""
+
+    exit_code = 2
+
+
+class Refused(RotationError):
+    """The work can't be begun as things are; nothing was written."""
+
+    exit_code = 1
+
+
+class Stopped(RotationError):
+    """The run ended before the work did; the same command goes on from the last committed window."""
+
+    exit_code = 3
+
+
+class DatabaseFailure(RotationError):
+    """PostgreSQL refused a statement for a reason that a retry won't cure; it was rolled back.
+
+    Carries the SQLSTATE and its standard name only: PostgreSQL's own message may quote a token.
+    """
+
+    exit_code = 1
+
+    def __init__(self, sqlstate: str | None, condition: str, doing: str) -> None:
+        self.sqlstate = sqlstate
+        super().__init__(f"{doing}: PostgreSQL answered {condition} (SQLSTATE {sqlstate})")
+
+
+class LockConflict(RotationError):
+    """A window could not get its locks in time, or was cancelled; SQLSTATE 55P03, 40P01, 40001, 57014.
+
+    It was rolled back; a later try may succeed.
+    """
+
+    exit_code = 3
+
+
+class ConnectionLost(RotationError):
+    """The connection broke, or none could be opened: SQLSTATE class 08, 57P01 to 57P03, 53300, or none.
+
+    Whether a COMMIT under way took effect is not known: read the checkpoint again.
+    """
+
+    exit_code = 3

@@ -1,0 +1,159 @@
+"""The plan of a rotation: its lanes and windows. A dry run prints it, the driver executes it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from app.rotation.engine.database import Session
+from app.rotation.engine.errors import LockConflict, Refused
+from app.rotation.engine.options import Options
+from app.rotation.engine.target import Target
+from app.rotation.engine.windows import TYPICAL_SIZE, Window
+
+COUNT_SECONDS = 2  # an exact count that takes longer gives way to the planner's estimate
+
+
+@dataclass(frozen=True)
+class Lane:
+    """A range of primary keys, both ends included, rotated in order from `last_id` on."""
+
+    lane: int
+    lower: str
+    upper: str
+    last_id: str | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing of it is left."""
+        return self.last_id == self.upper
+
+
+@dataclass(frozen=True)
+class Size:
+    """Rows and bytes of a table. Counts are None where they are not known."""
+
+    keys: int | None  #: rows
+    tokens: int | None  #: rows whose token is not NULL
+    exact: bool  #: counted, not the planner's estimate
+    heap_bytes: int
+    index_bytes: int
+    indexes: int
+
+    @property
+    def wal_bytes(self) -> tuple[int, int] | None:
+        """Least and most bytes of WAL that rewriting every token writes; None if unknown.
+
+        Every row version is logged whole, once for the heap (its bytes and about 60 of headers) and
+        once per index (about 100: key, header, and page splits). At the most each page is logged
+        whole besides, once after a checkpoint (full_page_writes). The constants were fitted to
+        pg_stat_wal on PostgreSQL 18; see docs/design.md.
+        """
+        if self.keys is None:
+            return None
+        least = self.heap_bytes + self.keys * (60 + 100 * self.indexes)
+        return least, least + 2 * (self.heap_bytes + self.index_bytes)
+
+    @property
+    def growth_bytes(self) -> int:
+        """Bytes by which heap and indexes grow at most: an UPDATE leaves each row's old version."""
+        return self.heap_bytes + self.index_bytes
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run does: which rows, in which lanes, by which statement."""
+
+    target: Target
+    options: Options
+    size: Size
+    lanes: tuple[Lane, ...]
+    statement: str = ""  #: the SQL of the first window, empty if no row is left
+    explained: str = ""  #: how PostgreSQL would find that window's rows
+
+    @property
+    def window_size(self) -> int:
+        """Rows of the windows shown; without --window, the run chooses their size as it learns."""
+        return self.options.window or TYPICAL_SIZE
+
+    def windows(self, session: Session) -> Iterator[Window]:
+        """Walk the windows that are left, in the order in which one worker takes them."""
+        for lane in self.lanes:
+            position = lane.last_id
+            while position != lane.upper:
+                window = find_window(session, lane.lower, lane.upper, position, self.window_size)
+                if window is None:
+                    break
+                yield window
+                position = window.hi
+
+
+def make_plan(
+    session: Session, target: Target, options: Options, lanes: tuple[Lane, ...] | None
+) -> Plan:
+    """Plan a rotation from its lanes, or a new one over all keys that the table has now.
+
+    Raises Refused if PostgreSQL would not find a window's rows by the primary key's index.
+    """
+    size = measure(session, target)
+    with session.reading():
+        if lanes is None:
+            bounds = session.row("find_bounds")
+            has_rows = bounds["floor"] is not None
+            lanes = (Lane(0, bounds["floor"], bounds["ceiling"]),) if has_rows else ()
+        plan = Plan(target, options, size, lanes)
+        first = next(plan.windows(session), None)
+        if first is None:
+            return plan
+        session.rows("prefer_indexes")
+        statement, explained = session.explain("rotate_window", lo=first.lo, hi=first.hi)
+        indexes = session.rows("list_key_indexes", oid=target.oid, attnum=target.pk_attnum)
+    scans = _require_index(explained, {row["name"] for row in indexes}, target)
+    return Plan(target, options, size, lanes, statement, ", ".join(scans))
+
+
+def find_window(
+    session: Session, lower: str, upper: str, last_id: str | None, size: int
+) -> Window | None:
+    """Find the next window of at most `size` rows after a checkpoint; None if no row is left."""
+    row = session.row("find_window", lower=lower, upper=upper, last_id=last_id, size=size)
+    return Window(row["lo"], row["hi"], row["keys"]) if row["keys"] else None
+
+
+def measure(session: Session, target: Target) -> Size:
+    """Count the rows, exactly if that takes at most two seconds, else as the planner estimates."""
+    table = session.row("measure_table", oid=target.oid)
+    keys = tokens = table["estimated_rows"]
+    exact = False
+    try:
+        with session.reading(statement_timeout=f"{COUNT_SECONDS}s"):
+            counted = session.row("count_rows")
+    except LockConflict:
+        if session.stop.requested:
+            raise
+    else:
+        keys, tokens, exact = counted["keys"], counted["tokens"], True
+    return Size(
+        keys=keys,
+        tokens=tokens,
+        exact=exact,
+        heap_bytes=table["heap_bytes"],
+        index_bytes=table["index_bytes"],
+        indexes=table["indexes"],
+    )
+
+
+def _require_index(explained: dict, indexes: set[str], target: Target) -> list[str]:
+    """Return the scans of an EXPLAIN as 'Index Scan using name'; refuse one by another way."""
+    scans = []
+    nodes = [explained]
+    while nodes:
+        node = nodes.pop()
+        nodes += node.get("Plans", [])
+        if "Scan" in node["Node Type"] and node["Node Type"] != "Bitmap Heap Scan":
+            index = node.get("Index Name")
+            scans.append(f"{node['Node Type']} using {index}" if index else node["Node Type"])
+            if index not in indexes:
+                raise Refused(
+                    f"PostgreSQL would find a window's rows by {scans[-1]}, not by the index of"
+                    f" {target.pk}: check that the primary key's index is valid, and ANALYZE the table"
+                )
+    return scans

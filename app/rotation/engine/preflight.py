@@ -1,0 +1,56 @@
+"""What must be true of the server before anything is written."""
+
+from app.rotation.engine.database import Row, Session
+from app.rotation.engine.errors import ConnectionLost, Refused
+
+STATE_TABLES = ("rotation", "batchprogress", "rotation_window")
+OLDEST_VERSION = 130000  # gen_random_uuid() is built in since PostgreSQL 13
+
+
+def check_server(session: Session) -> Row:
+    """Return what the server is (see sql/describe_server.sql).
+
+    Raises Refused if it is too old, read-only, or lacks the tables of our state.
+    """
+    server = describe_server(session)
+    refuse_old(server["version"])
+    if server["standby"]:
+        raise Refused("this server is a standby: point the command at the primary")
+    if server["read_only"]:
+        raise Refused(
+            f"role {server['role']} is read-only here (default_transaction_read_only):"
+            " use a role that may write"
+        )
+    require_state(session, server)
+    if not server["may_write_state"]:
+        raise Refused(
+            f"role {server['role']} may not write the rotation's state: GRANT SELECT, INSERT, UPDATE"
+            f" ON {', '.join(STATE_TABLES)}"
+        )
+    return server
+
+
+def describe_server(session: Session) -> Row:
+    """Return what the server is. Raises Refused, in words to act on, if it can't be reached."""
+    try:
+        return session.row("describe_server")
+    except ConnectionLost as lost:
+        raise Refused(f"can't connect to database {session.alias}: {lost}") from lost
+
+
+def require_state(session: Session, server: Row) -> None:
+    """Raise Refused if the tables of our state are not there, else name them to the session."""
+    if server["state_schema"] is None:
+        raise Refused(
+            "the tables of the rotation's state are not in this database:"
+            f" run python manage.py migrate --database {session.alias}"
+        )
+    session.names |= {table: (server["state_schema"], table) for table in STATE_TABLES}
+
+
+def refuse_old(version: int) -> None:
+    """Raise Refused for a server_version_num below 13."""
+    if version < OLDEST_VERSION:
+        raise Refused(
+            f"PostgreSQL {version // 10000} has no built-in gen_random_uuid(): upgrade to 13 or later"
+        )

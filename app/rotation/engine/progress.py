@@ -1,0 +1,76 @@
+"""How far a rotation is, how fast it goes, and how long it still needs, or that this is not known."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from app.rotation.engine.database import Session
+
+RECENT_WINDOWS = 50
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A frozen view of a rotation, read from its lanes and journal in one statement."""
+
+    rotation: int
+    status: str
+    rows_done: int
+    rows_total: int | None
+    rows_total_exact: bool
+    windows: int
+    lanes: int
+    lanes_done: int
+    rows_per_second: float | None
+    workers: int
+    started_at: datetime | None
+    finished_at: datetime | None
+    idle_seconds: float  #: since the last sign of life
+
+    @property
+    def complete(self) -> bool:
+        """Whether every lane is at its end."""
+        return self.lanes_done == self.lanes
+
+    @property
+    def percent(self) -> float | None:
+        """Share of the rows done; 100 only when all are, None if the total is not known."""
+        if self.complete:
+            return 100.0
+        if not self.rows_total:
+            return None
+        return min(99.99, int(10_000 * self.rows_done / self.rows_total) / 100)
+
+    @property
+    def eta_seconds(self) -> float | None:
+        """Seconds still needed at the recent pace; None if total or pace is not known."""
+        if self.complete:
+            return 0.0
+        if not self.rows_total or not self.rows_per_second or self.rows_done >= self.rows_total:
+            return None
+        return (self.rows_total - self.rows_done) / self.rows_per_second
+
+
+def read_progress(session: Session, rotation: int) -> Progress:
+    """Read the progress of a rotation, whoever works on it.
+
+    The pace is rows by working time over the latest windows, times the workers seen in them, so
+    that neither a pause nor a clock that jumps distorts it.
+    """
+    row = session.row("read_progress", rotation=rotation, recent=RECENT_WINDOWS)
+    busy = row["recent_milliseconds"] / 1000
+    pace = row["recent_rows"] / busy * row["recent_workers"] if busy > 0 else None
+    return Progress(
+        rotation=rotation,
+        status=row["status"],
+        rows_done=row["rows_done"],
+        rows_total=row["rows_total"],
+        rows_total_exact=row["rows_total_exact"],
+        windows=row["windows"],
+        lanes=row["lanes"],
+        lanes_done=row["lanes_done"],
+        rows_per_second=pace or None,
+        workers=row["recent_workers"],
+        started_at=row["started_at"],
+        finished_at=row["finished_at"],
+        idle_seconds=row["idle_seconds"],
+    )

@@ -1,0 +1,51 @@
+"""Loads the statements of `sql/` and puts identifiers into them. The only user of psycopg2.sql."""
+
+import functools
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from psycopg2 import sql
+
+DIRECTORY = Path(__file__).resolve().parents[3] / "sql"
+
+
+@dataclass(frozen=True)
+class Fragment:
+    """Text that goes into a statement as it is; made from the catalog or by us, never from a user."""
+
+    text: str
+
+
+#: What stands in braces in a statement: an identifier with its qualifiers, or a fragment.
+Names = Mapping[str, "tuple[str, ...] | Fragment"]
+
+
+@functools.cache
+def load(name: str) -> str:
+    """Return the statement `sql/<name>.sql` without its comments.
+
+    Comments go because psycopg2 would take a percent sign in one for a parameter.
+    """
+    text = (DIRECTORY / f"{name}.sql").read_text(encoding="utf-8")
+    return re.sub(r"^\s*--.*\n", "", text, flags=re.MULTILINE).strip()
+
+
+def compose(name: str, names: Names, connection: Any) -> str:
+    """Return the statement with its `{names}` filled in, ready for psycopg2's `%(parameters)s`.
+
+    `connection` is a psycopg2 connection: quoting depends on its encoding.
+    """
+    text = load(name)
+    takes_parameters = "%(" in text
+    filled = {}
+    for key, value in names.items():
+        if isinstance(value, Fragment):
+            part = value.text
+        else:
+            part = sql.Identifier(*value).as_string(connection)
+        # psycopg2 leaves a statement without parameters alone, and unescapes %% in all others.
+        filled[key] = sql.SQL(part.replace("%", "%%") if takes_parameters else part)
+    return sql.SQL(text).format(**filled).as_string(connection)

@@ -1,0 +1,65 @@
+"""What a rotation looks like from outside: one function for `rotation status` and for the web."""
+
+from typing import Any
+
+from app.rotation.engine.database import Session, translated
+from app.rotation.engine.progress import read_progress
+from app.rotation.engine.target import NUMBER_TYPES
+from app.rotation.models import BatchProgress, Rotation, Status
+
+STALLED_SECONDS = 10.0  # without a window and without anybody who holds a lane
+
+WORKING = {Status.RUNNING, Status.PAUSING, Status.VERIFYING, Status.CANCELLING}
+
+
+def describe(session: Session, rotation: Rotation) -> dict[str, Any]:
+    """Return the rotation as plain data, with the keys that the command-line contract promises."""
+    progress = read_progress(session, rotation.pk)
+    holders = [row for row in session.rows("look_at_lanes", rotation=rotation.pk) if row["pid"]]
+    idle = not holders and progress.idle_seconds > STALLED_SECONDS
+    stalled = progress.status in WORKING and idle
+    with translated("reading the lanes"):
+        lanes = list(
+            BatchProgress.objects.using(session.alias).filter(rotation=rotation).order_by("lane")
+        )
+    return {
+        "id": rotation.pk,
+        "table": f"{rotation.table_schema}.{rotation.table_name}",
+        "column": rotation.token_column,
+        "status": progress.status,
+        "stalled": stalled,
+        "rows_done": progress.rows_done,
+        "rows_total": progress.rows_total,
+        "rows_total_exact": progress.rows_total_exact,
+        "percent": progress.percent,
+        "rows_per_second": progress.rows_per_second,
+        "eta_seconds": progress.eta_seconds,
+        "throttle": None,
+        "windows": progress.windows,
+        "lanes": [_describe_lane(lane) for lane in lanes],
+        "revoked": None,
+        "survivors": None,
+        "holes": 0,
+        "workers": 0 if idle or progress.status not in WORKING else progress.workers,
+        "started_at": _iso(progress.started_at),
+        "finished_at": _iso(progress.finished_at),
+    }
+
+
+def _describe_lane(lane: BatchProgress) -> dict[str, Any]:
+    return {
+        "lane": lane.lane,
+        "lower": _key(lane, lane.lower),
+        "upper": _key(lane, lane.upper),
+        "last_id": _key(lane, lane.last_id),
+        "rows": lane.rows,
+        "done": lane.done,
+    }
+
+
+def _key(lane: BatchProgress, key: str | None) -> int | str | None:
+    return int(key) if key is not None and lane.pk_type in NUMBER_TYPES else key
+
+
+def _iso(moment: Any) -> str | None:
+    return moment.isoformat() if moment else None

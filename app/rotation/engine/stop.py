@@ -1,0 +1,91 @@
+"""Stopping in two steps: first after the window under way, then at once."""
+
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class StopSwitch:
+    """Asks workers to stop. Asked twice, it cancels their running statements in the server."""
+
+    def __init__(self) -> None:
+        self.reason = ""
+        self.immediate = False
+        self._requested = threading.Event()
+        self._running: set[Any] = set()
+        self._lock = threading.Lock()
+
+    @property
+    def requested(self) -> bool:
+        """Whether somebody asked to stop."""
+        return self._requested.is_set()
+
+    def wait(self, seconds: float) -> bool:
+        """Sleep, but no longer than until a stop is requested; True if one is."""
+        return self._requested.wait(seconds)
+
+    def request(self, reason: str) -> None:
+        """Ask to stop after the windows under way; the second call, to stop at once."""
+        with self._lock:
+            self.immediate = self.requested
+            self.reason = self.reason or reason
+            self._requested.set()
+            running = list(self._running) if self.immediate else []
+        for connection in running:
+            with contextlib.suppress(Exception):  # it may have ended or broken just now
+                connection.cancel()
+
+    @contextlib.contextmanager
+    def cancellable(self, connection: Any) -> Iterator[None]:
+        """Within the block, an immediate stop cancels what this psycopg2 connection runs."""
+        with self._lock:
+            self._running.add(connection)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._running.discard(connection)
+
+
+@contextlib.contextmanager
+def stop_on_signals(switch: StopSwitch) -> Iterator[None]:
+    """Turn SIGINT, SIGTERM and SIGHUP into requests to stop; signals ignored before stay so.
+
+    A thread reads them from Python's wake-up descriptor, which the C handler writes to at once:
+    an ordinary handler would wait until a query of the main thread returns. Outside the main thread
+    Python can't set handlers, and the block runs without them.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+
+    def relay() -> None:
+        while number := os.read(reading, 1)[0]:
+            if number in SIGNALS:
+                switch.request(signal.Signals(number).name)
+
+    before = {
+        number: signal.signal(number, lambda *_: None)
+        for number in SIGNALS
+        if signal.getsignal(number) != signal.SIG_IGN
+    }
+    wakeup = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    thread = threading.Thread(target=relay, name="signals", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(wakeup)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        os.write(writing, b"\0")
+        thread.join()
+        os.close(reading)
+        os.close(writing)

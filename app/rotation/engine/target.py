@@ -1,0 +1,176 @@
+"""The column to rotate, found in the catalog by its exact name, once."""
+
+import difflib
+import re
+from dataclasses import dataclass
+
+from app.rotation.engine.database import Row, Session
+from app.rotation.engine.errors import Refused, UsageError
+from app.rotation.engine.statements import Fragment, Names
+
+#: Types of a primary key that windows can walk: they sort, and come back unchanged from text.
+KEY_TYPES = {"smallint", "integer", "bigint", "uuid", "text", "character varying", "numeric"}
+NUMBER_TYPES = {"smallint", "integer", "bigint"}
+
+NOT_A_TABLE = {
+    "v": "a view: name the table behind it",
+    "m": "a materialized view: name the table behind it",
+    "f": "a foreign table: run the command on the server that holds it",
+    "S": "a sequence",
+    "i": "an index",
+    "c": "a composite type",
+    "t": "a TOAST table",
+}
+
+
+@dataclass(frozen=True)
+class TargetName:
+    """The target as a person wrote it."""
+
+    table: str
+    column: str = "token"
+    pk: str | None = None  #: None: the table's primary key
+    schema: str | None = None  #: None: as the search path finds the table
+
+
+@dataclass(frozen=True)
+class Target:
+    """The target as the catalog has it."""
+
+    schema: str
+    table: str
+    oid: int
+    pk: str
+    pk_attnum: int
+    pk_type: str  #: as regtype prints it
+    pk_collation: str  #: as regcollation prints it, or empty
+    pk_is_number: bool
+    column: str
+    attnum: int
+
+    @property
+    def label(self) -> str:
+        """For people: schema.table.column."""
+        return f"{self.schema}.{self.table}.{self.column}"
+
+    @property
+    def names(self) -> Names:
+        """What fills the braces in statements on the target."""
+        return {
+            "target": (self.schema, self.table),
+            "pk": (self.pk,),
+            "pk_type": Fragment(self.pk_type),
+            "column": (self.column,),
+            # Written out in full: a function of the same name elsewhere can't take its place.
+            "new_token": Fragment("pg_catalog.gen_random_uuid()"),
+        }
+
+
+def parse_table(text: str) -> tuple[str | None, str]:
+    """Split `[schema.]table` as typed; each part may be quoted as in SQL, and is taken exactly.
+
+    Raises UsageError for anything else.
+    """
+    part = r'(?:"((?:[^"]|"")+)"|([^".]+))'
+    match = re.fullmatch(rf"(?:{part}\.)?{part}", text)
+    if not match or "\0" in text:
+        raise UsageError(f"--table {text!r}: write table or schema.table, odd names in double quotes")
+    schema, table = (
+        quoted.replace('""', '"') if quoted else plain
+        for quoted, plain in (match.group(1, 2), match.group(3, 4))
+    )
+    return schema, table
+
+
+def resolve(session: Session, name: TargetName) -> Target:
+    """Find the target in the catalog.
+
+    Raises Refused, with what to do, for a table, key or column that can't be rotated.
+    """
+    table = _find_table(session, name)
+    columns = {row["name"]: row for row in session.rows("list_columns", oid=table["oid"])}
+    label = f"{table['schema']}.{table['name']}"
+    key = _find_key(columns, name.pk, label)
+    token = _find_column(columns, name.column, label)
+    return Target(
+        schema=table["schema"],
+        table=table["name"],
+        oid=table["oid"],
+        pk=key["name"],
+        pk_attnum=key["attnum"],
+        pk_type=key["type"],
+        pk_collation=key["collation"],
+        pk_is_number=key["base_type"] in NUMBER_TYPES,
+        column=token["name"],
+        attnum=token["attnum"],
+    )
+
+
+def _find_table(session: Session, name: TargetName) -> Row:
+    found = session.rows("find_table", schema=name.schema, name=name.table)
+    if not found:
+        _refuse_unknown_table(session, name)
+    table = found[0]
+    label = f"{table['schema']}.{table['name']}"
+    if table["kind"] in NOT_A_TABLE:
+        raise Refused(f"{label} is {NOT_A_TABLE[table['kind']]}")
+    if table["system"]:
+        raise Refused(f"{label} is PostgreSQL's own: name a table of yours")
+    if table["persistence"] == "t":
+        raise Refused(f"{label} is a temporary table: no other session can see it")
+    if table["inherits"]:
+        raise Refused(
+            f"{label} takes part in table inheritance, where one primary key does not cover all rows:"
+            " name a plain or a partitioned table"
+        )
+    return table
+
+
+def _refuse_unknown_table(session: Session, name: TargetName) -> None:
+    asked = f"{name.schema}.{name.table}" if name.schema else name.table
+    known = [
+        row["name"] if row["visible"] and not name.schema else f"{row['schema']}.{row['name']}"
+        for row in session.rows("list_tables")
+    ]
+    near = difflib.get_close_matches(asked, known, 1)
+    near = near or [one for one in known if one.split(".")[-1].lower() == name.table.lower()][:1]
+    hint = f'did you mean "{near[0]}"?' if near else "name it as schema.table"
+    raise Refused(f"there is no table {asked!r} in this database; {hint}")
+
+
+def _find_key(columns: dict[str, Row], asked: str | None, label: str) -> Row:
+    keys = [row for row in columns.values() if row["in_key"]]
+    if not keys:
+        raise Refused(f"{label} has no primary key: windows need one; add it, or rotate by hand")
+    names = ", ".join(row["name"] for row in keys)
+    if len(keys) > 1:
+        raise Refused(f"{label} has a primary key of several columns ({names}): windows need one")
+    key = keys[0]
+    if asked is not None and asked != key["name"]:
+        raise Refused(f"--pk {asked}: the primary key of {label} is {names}")
+    if key["base_type"] not in KEY_TYPES:
+        raise Refused(
+            f"the primary key {label}.{key['name']} is of type {key['type']}:"
+            f" windows can walk {', '.join(sorted(KEY_TYPES))}"
+        )
+    if not key["may_select"]:
+        raise Refused(f"this role may not read {label}.{key['name']}: GRANT SELECT on it first")
+    return key
+
+
+def _find_column(columns: dict[str, Row], asked: str, label: str) -> Row:
+    if asked not in columns:
+        near = difflib.get_close_matches(asked, columns, 1)
+        hint = f'did you mean "{near[0]}"?' if near else f"it has {', '.join(columns)}"
+        raise Refused(f"{label} has no column {asked!r}; {hint}")
+    column = columns[asked]
+    name = f"{label}.{asked}"
+    if column["in_key"]:
+        raise Refused(f"{name} is the primary key itself: its windows would move under the rotation")
+    if column["generated"]:
+        raise Refused(f"{name} is generated from other columns: rotate those")
+    if column["base_type"] != "uuid":
+        raise Refused(f"{name} is of type {column['type']}: only uuid can be rotated")
+    if not (column["may_select"] and column["may_update"]):
+        raise Refused(f"this role may not change {name}: GRANT SELECT, UPDATE on it first")
+    return column

@@ -1,0 +1,100 @@
+"""What the product's commands share: one-line errors, exit codes, the target's flags."""
+
+import contextlib
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from typing import Any
+
+from django.apps import apps
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import connections
+
+from app.rotation.engine.errors import RotationError, UsageError
+from app.rotation.engine.target import TargetName, parse_table
+
+
+class Refused(CommandError):
+    """Exit code 1 or 2: nothing was done. Django prints the class's name before the message."""
+
+
+class Stopped(CommandError):
+    """Exit code 3: the same command goes on later."""
+
+
+class Unproven(CommandError):
+    """Exit code 4: rotated, but survivors or holes remain."""
+
+
+BY_EXIT_CODE = {1: Refused, 2: Refused, 3: Stopped, 4: Unproven}
+
+
+class OneLineParser(CommandParser):
+    """An argument parser that answers a mistake with one line, not with all its flags."""
+
+    def print_usage(self, file: Any = None) -> None:
+        """Print nothing: the error's own line is enough, and --help says the rest."""
+
+
+class RotationCommand(BaseCommand):
+    """A command of the product."""
+
+    requires_system_checks: list[str] = []
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        """Return Django's parser, which takes no abbreviated flags and errs in one line."""
+        parser = super().create_parser(prog_name, subcommand, allow_abbrev=False, **kwargs)
+        parser.__class__ = OneLineParser
+        return parser
+
+
+@contextlib.contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Turn the engine's errors into Django's, with the exit code of the contract."""
+    try:
+        yield
+    except RotationError as error:
+        raise BY_EXIT_CODE[error.exit_code](str(error), returncode=error.exit_code) from error
+
+
+def add_database_flag(parser: ArgumentParser) -> None:
+    """Add --database."""
+    parser.add_argument(
+        "--database", default="default", metavar="ALIAS", help="which of settings.DATABASES to use"
+    )
+
+
+def add_target_flags(parser: ArgumentParser) -> None:
+    """Add --table, --pk, --column and --database."""
+    parser.add_argument("--table", metavar="[SCHEMA.]TABLE", help="default: settings.ROTATION_TARGET")
+    parser.add_argument("--pk", metavar="COLUMN", help="its primary key (default: the catalog's)")
+    parser.add_argument("--column", metavar="COLUMN", help="the token's column (default: token)")
+    add_database_flag(parser)
+
+
+def target_from(options: dict[str, Any]) -> TargetName:
+    """The target that the flags name; without --table, the one of settings.ROTATION_TARGET."""
+    if options["table"] is not None:
+        schema, table = parse_table(options["table"])
+        return TargetName(table, options["column"] or "token", options["pk"], schema)
+    setting = getattr(settings, "ROTATION_TARGET", None)
+    if not setting:
+        raise UsageError("--table: name the table to rotate, or set ROTATION_TARGET in the settings")
+    try:
+        label, model_name, field_name = setting.split(".")
+        model = apps.get_model(label, model_name)
+        column = model._meta.get_field(field_name).column
+    except Exception as error:
+        raise UsageError(f"settings.ROTATION_TARGET {setting!r}: {error}") from error
+    return TargetName(model._meta.db_table, options["column"] or column, options["pk"])
+
+
+def checked_database(options: dict[str, Any]) -> str:
+    """The alias that --database names. Raises UsageError if settings have none of that name."""
+    alias = options["database"]
+    if alias not in connections.databases:
+        known = ", ".join(connections.databases)
+        raise UsageError(f"--database {alias}: settings.DATABASES has {known}")
+    if connections[alias].vendor != "postgresql":
+        raise UsageError(f"--database {alias}: it is {connections[alias].vendor}, not PostgreSQL")
+    return alias

@@ -1,0 +1,78 @@
+"""Replace every token of a table, in the server; run it again to go on after an interruption."""
+
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from app.rotation.engine.driver import RotationDriver
+from app.rotation.engine.options import Options
+from app.rotation.engine.stop import StopSwitch
+from app.rotation.management import cli
+from app.rotation.management.reporter import MODES, Reporter
+from app.rotation.management.runner import run_rotation, show_plan
+
+
+class Command(cli.RotationCommand):
+    help = (
+        "Replace every token of a live table by a new random UUID, window by window, in the server."
+        " Run it again to go on from the last committed window."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        default = Options()
+        cli.add_target_flags(parser)
+        parser.add_argument(
+            "--window",
+            type=int,
+            metavar="N",
+            help="rows of a window (default: sized while running)",
+        )
+        parser.add_argument(
+            "--window-seconds",
+            type=float,
+            default=default.window_seconds,
+            metavar="S",
+            help="seconds that a window aims at without --window (default: %(default)s)",
+        )
+        parser.add_argument("--dry-run", action="store_true", help="show the plan, write nothing")
+        parser.add_argument(
+            "--new", action="store_true", help="start another rotation after a finished one"
+        )
+        parser.add_argument("--reason", default="", metavar="TEXT", help="kept with the rotation")
+        parser.add_argument(
+            "--lock-timeout",
+            type=int,
+            default=default.lock_timeout_ms,
+            metavar="MS",
+            help="longest wait for one lock, in milliseconds (default: %(default)s)",
+        )
+        parser.add_argument(
+            "--lock-patience",
+            type=float,
+            default=default.lock_patience,
+            metavar="S",
+            help="seconds of lock conflicts in a row before giving up (default: %(default)s)",
+        )
+        parser.add_argument(
+            "--progress",
+            choices=MODES,
+            default="auto",
+            help="auto: a bar on a terminal, else lines",
+        )
+
+    def handle(self, *args: Any, **given: Any) -> None:
+        with cli.one_line_errors():
+            options = Options(
+                window=given["window"],
+                window_seconds=given["window_seconds"],
+                lock_timeout_ms=given["lock_timeout"],
+                lock_patience=given["lock_patience"],
+            )
+            alias = cli.checked_database(given)
+            name = cli.target_from(given)
+            reporter = Reporter(self.stdout, given["progress"], given["verbosity"])
+            if given["dry_run"]:
+                driver = RotationDriver(alias, name, options, StopSwitch(), reporter)
+                show_plan(driver, self.stdout.write, given["new"], given["verbosity"] > 1)
+            else:
+                run_rotation(alias, name, options, reporter, given["new"], given["reason"])

@@ -1,0 +1,118 @@
+"""Look at rotations from another shell, and end one for good."""
+
+import json
+from typing import Any
+
+from django.core.management.base import CommandParser
+from django.db.models import Case, QuerySet, Value, When
+
+from app.rotation.engine import control, preflight
+from app.rotation.engine.database import Session, translated
+from app.rotation.engine.errors import Refused
+from app.rotation.engine.progress import read_progress
+from app.rotation.engine.status import describe
+from app.rotation.engine.target import parse_table
+from app.rotation.management import cli
+from app.rotation.management.reporter import progress_line
+from app.rotation.models import UNFINISHED, Rotation
+
+
+class Command(cli.RotationCommand):
+    help = "Look at the rotations of a database, or end one for good."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+        for name, text in (
+            ("status", "the unfinished rotation, or else the latest"),
+            ("history", "every rotation, the latest first"),
+            ("cancel", "end the unfinished rotation; what it did stays done"),
+        ):
+            action = actions.add_parser(name, help=text, description=text, allow_abbrev=False)
+            action.__class__ = cli.OneLineParser
+            cli.add_database_flag(action)
+            action.add_argument(
+                "--table", metavar="[SCHEMA.]TABLE", help="only the rotations of this table"
+            )
+            if name != "cancel":
+                action.add_argument("--json", action="store_true", help="for machines")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        with cli.one_line_errors():
+            session = open_session(cli.checked_database(options))
+            found = chosen(session, options["table"])
+            getattr(self, options["action"])(session, found, options.get("json", False))
+
+    def status(self, session: Session, found: "QuerySet[Rotation]", as_json: bool) -> None:
+        with translated("reading the rotations"):
+            rotation = found.first()
+        state = describe(session, rotation) if rotation else None
+        if as_json:
+            self.stdout.write(json.dumps(state))
+        elif rotation is None or state is None:
+            self.stdout.write("no rotation yet: python manage.py rotate_tokens_sql starts one")
+        else:
+            stalled = ", stalled: nobody works on it; run the command again" * state["stalled"]
+            self.stdout.write(f"{rotation}: {state['status']}{stalled}")
+            self.stdout.write(progress_line(read_progress(session, rotation.pk)))
+
+    def history(self, session: Session, found: "QuerySet[Rotation]", as_json: bool) -> None:
+        with translated("reading the rotations"):
+            rotations = list(found.order_by("-pk"))
+        entries = [entry(session, rotation) for rotation in rotations]
+        if as_json:
+            self.stdout.write(json.dumps(entries))
+            return
+        if not entries:
+            self.stdout.write("no rotation yet: python manage.py rotate_tokens_sql starts one")
+        for one in entries:
+            end = one["finished_at"] or "not finished"
+            reason = f" | {one['reason']}" if one["reason"] else ""
+            self.stdout.write(
+                f"{one['id']:>4}  {one['status']:<10} {one['table']}.{one['column']}"
+                f"  {one['rows_done']} rows  {one['started_at']} to {end}"
+                f"  {one['operator']}@{one['host']}{reason}"
+            )
+
+    def cancel(self, session: Session, found: "QuerySet[Rotation]", as_json: bool) -> None:
+        with translated("reading the rotations"):
+            rotation = found.filter(status__in=UNFINISHED).first()
+        if rotation is None:
+            raise Refused("there is no unfinished rotation to cancel")
+        control.cancel(session, rotation.pk)
+        progress = read_progress(session, rotation.pk)
+        total = "an unknown number of" if progress.rows_total is None else progress.rows_total
+        self.stdout.write(
+            f"{rotation} is {progress.status}: {progress.rows_done} of {total} tokens were replaced;"
+            " every other row keeps its old token"
+        )
+
+
+def open_session(alias: str) -> Session:
+    """A session that can read the state. Raises Refused if this database has none."""
+    session = Session(alias)
+    preflight.require_state(session, preflight.describe_server(session))
+    return session
+
+
+def chosen(session: Session, table: str | None) -> "QuerySet[Rotation]":
+    """The rotations that the flags ask for: unfinished ones first, then the latest."""
+    unfinished = Case(When(status__in=UNFINISHED, then=Value(0)), default=Value(1))
+    found = control.rotations(session).order_by(unfinished, "-pk")
+    if table is None:
+        return found
+    schema, name = parse_table(table)
+    found = found.filter(table_name=name)
+    return found.filter(table_schema=schema) if schema else found
+
+
+def entry(session: Session, rotation: Rotation) -> dict[str, Any]:
+    """One line of the history, as plain data."""
+    state = describe(session, rotation)
+    del state["lanes"]
+    return state | {
+        "operator": rotation.operator,
+        "host": rotation.host,
+        "reason": rotation.reason,
+        "options": rotation.options,
+        "retired_at": rotation.retired_at.isoformat() if rotation.retired_at else None,
+    }

@@ -1,0 +1,144 @@
+"""Tells a run on the standard output: a live bar, lines, JSON, or nothing."""
+
+import contextlib
+import dataclasses
+import json
+import os
+import re
+import shutil
+import time
+from typing import Any
+
+from app.rotation.engine.events import Event, WindowDone
+from app.rotation.engine.progress import Progress
+
+MODES = ("auto", "bar", "lines", "json", "none")
+LINE_SECONDS = 1.0  # between two lines in the first minute
+LATER_LINE_SECONDS = 10.0
+
+
+class Reporter:
+    """Prints the engine's events. A closed output silences it and does not stop the rotation."""
+
+    def __init__(self, stream: Any, mode: str, verbosity: int) -> None:
+        self._stream = stream
+        self._verbosity = verbosity
+        self._mode = mode if mode != "auto" else ("bar" if _is_terminal(stream) else "lines")
+        if verbosity == 0:
+            self._mode = "none"
+        self._began = time.monotonic()
+        self._line_at = self._began + LINE_SECONDS / 2
+        self._complete = False
+        self._bar = ""
+
+    def __call__(self, event: Any) -> None:
+        """Print an event or a Progress as the mode asks."""
+        if self._mode == "none":
+            return
+        if self._mode == "json":
+            self._json(event)
+        elif isinstance(event, Progress):
+            self._progress(event)
+        elif not isinstance(event, WindowDone) or self._verbosity > 1:
+            self.line(str(event))
+
+    def line(self, text: str) -> None:
+        """Print one line, above the bar if there is one; in JSON mode it is an object."""
+        if self._mode == "none":
+            return
+        if self._mode == "json":
+            self._write(json.dumps({"event": "message", "text": text}) + "\n")
+        elif self._bar:
+            self._write(f"\r\x1b[K{text}\n{self._bar}")
+        else:
+            self._write(f"{text}\n")
+
+    def close(self) -> None:
+        """Leave the bar's last state on a line of its own."""
+        if self._bar:
+            self._write("\n")
+            self._bar = ""
+
+    def _progress(self, progress: Progress) -> None:
+        if self._mode == "bar":
+            self._bar = progress_bar(progress, shutil.get_terminal_size().columns)
+            self._write(f"\r\x1b[K{self._bar}")
+            return
+        now = time.monotonic()
+        if (now < self._line_at and not progress.complete) or self._complete:
+            return
+        self._complete = progress.complete
+        quick = now - self._began < 60
+        self._line_at = now + (LINE_SECONDS if quick else LATER_LINE_SECONDS)
+        self._write(progress_line(progress) + "\n")
+
+    def _json(self, event: Event | Progress) -> None:
+        kind = re.sub(r"(?<!^)(?=[A-Z])", "_", type(event).__name__).lower()
+        data = {"event": kind, **dataclasses.asdict(event)}
+        if isinstance(event, Progress):
+            data |= {"percent": event.percent, "eta_seconds": event.eta_seconds}
+        self._write(json.dumps(data, default=str) + "\n")
+
+    def _write(self, text: str) -> None:
+        try:
+            self._stream.write(text, ending="")
+            self._stream.flush()
+        except (OSError, ValueError, AttributeError):  # closed pipe, closed file, no file at all
+            self._mode = "none"
+            with contextlib.suppress(OSError, ValueError, AttributeError):
+                # What is left in the buffer would raise once more when Python exits.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+
+
+def progress_line(progress: Progress) -> str:
+    """The brief's line: `completed: 30.30 % (15150 of 50000) | remaining time:   21 second(s)`."""
+    percent, eta = progress.percent, progress.eta_seconds
+    share = "unknown" if percent is None else f"{percent:5.2f} %"
+    left = "unknown" if eta is None else f"{eta:4.0f} second(s)"
+    line = f"completed: {share} ({_of_total(progress)}) | remaining time: {left}"
+    if progress.rows_per_second:
+        line += f" | {progress.rows_per_second:.0f} rows/s"
+    return line
+
+
+def progress_bar(progress: Progress, columns: int) -> str:
+    """One line that fits the terminal: bar, percent, rows, pace, remaining time."""
+    percent, eta = progress.percent, progress.eta_seconds
+    share = "    ?  " if percent is None else f"{percent:6.2f} %"
+    text = f" {share}  {_of_total(progress)}"
+    if progress.rows_per_second:
+        text += f"  {progress.rows_per_second:.0f} rows/s"
+    text += "  remaining: " + ("unknown" if eta is None else duration(eta))
+    width = max(0, min(40, columns - 1 - len(text)))
+    filled = int(width * (percent or 0) / 100)
+    return ("█" * filled + "░" * (width - filled) + text)[: max(1, columns - 1)]
+
+
+def duration(seconds: float) -> str:
+    """Seconds as h:mm:ss or m:ss."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def size(count: float) -> str:
+    """Bytes with a unit: '480 MB'."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def _of_total(progress: Progress) -> str:
+    if progress.rows_total is None:
+        return f"{progress.rows_done} of unknown"
+    about = "" if progress.rows_total_exact else "~"
+    return f"{progress.rows_done} of {about}{progress.rows_total}"
+
+
+def _is_terminal(stream: Any) -> bool:
+    try:
+        return stream.isatty() and os.environ.get("TERM") != "dumb"
+    except (ValueError, AttributeError):
+        return False

@@ -1,0 +1,119 @@
+"""Runs a rotation for a command: signals in, text out, the errors of the contract."""
+
+import resource
+import sys
+from itertools import islice
+from typing import Any
+
+from app.rotation.engine.driver import Outcome, RotationDriver
+from app.rotation.engine.options import Options
+from app.rotation.engine.plan import Plan
+from app.rotation.engine.stop import StopSwitch, stop_on_signals
+from app.rotation.engine.target import TargetName
+from app.rotation.management.reporter import Reporter, size
+from app.rotation.models import Rotation
+
+MOST_WALKED = 1000  # windows that a dry run walks to list them, unless asked for all
+SHOWN = 3  # windows shown at each end
+
+
+def run_rotation(
+    alias: str, name: TargetName, options: Options, reporter: Reporter, new: bool, reason: str
+) -> None:
+    """Begin or resume a rotation and tell how it ended. Raises the engine's errors."""
+    stop = StopSwitch()
+    try:
+        with stop_on_signals(stop):
+            driver = RotationDriver(alias, name, options, stop, reporter)
+            outcome = driver.run(new=new, reason=reason)
+    finally:
+        reporter.close()
+    reporter.line(summary(outcome))
+
+
+def summary(outcome: Outcome) -> str:
+    """The last line of a run."""
+    progress = outcome.progress
+    name = f"rotation {outcome.rotation} of {outcome.target}"
+    if outcome.already:
+        when = f"{progress.finished_at:%Y-%m-%d %H:%M:%S %Z}" if progress.finished_at else ""
+        return f"{name} was finished {when}: {progress.rows_done} rows; --new starts another"
+    pace = f", {outcome.rows / outcome.seconds:.0f} rows/s" if outcome.rows else ""
+    return (
+        f"{name} succeeded: {progress.rows_done} rows in {progress.windows} windows;"
+        f" this run: {outcome.rows} rows in {outcome.seconds:.1f} s{pace},"
+        f" client memory {peak_memory_mb():.0f} MB"
+    )
+
+
+def peak_memory_mb() -> float:
+    """The highest resident memory of this process so far, in MB (getrusage(2))."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+
+
+def show_plan(driver: RotationDriver, write: Any, new: bool, everything: bool) -> None:
+    """Print what a run would do now. Nothing is written to the database."""
+    finished = None if new else driver.finished()
+    plan, rotation = driver.plan(new)
+    write("Dry run: nothing is written.")
+    write(f"target     {plan.target.label}, primary key {plan.target.pk} ({plan.target.pk_type})")
+    if finished and not rotation:
+        write(f"would      do nothing: rotation {finished.pk} is finished; --new starts another")
+        return
+    write(f"would      {_intent(plan, rotation)}")
+    about = "" if plan.size.exact else "~"
+    known = plan.size.keys is not None
+    counts = f"{about}{plan.size.keys}, {about}{plan.size.tokens} with a token"
+    write(f"rows       {counts if known else 'unknown: ANALYZE the table for an estimate'}")
+    for lane in plan.lanes:
+        begun = f", done up to {lane.last_id}" if lane.last_id else ""
+        write(f"lane {lane.lane}     {lane.lower}..{lane.upper}{begun}")
+    if plan.statement:
+        _show_windows(driver, plan, write, everything)
+        _show_statement(plan, write)
+
+
+def _intent(plan: Plan, rotation: Rotation | None) -> str:
+    if rotation:
+        return f"go on with rotation {rotation.pk}, begun by {rotation.operator}@{rotation.host}"
+    return "begin a new rotation" if plan.lanes else "begin a new rotation; the table has no rows"
+
+
+def _show_windows(driver: RotationDriver, plan: Plan, write: Any, everything: bool) -> None:
+    sized = "at most" if plan.options.window else "sized while running; shown here as if each held"
+    write(f"windows    one transaction each, {sized} {plan.window_size} rows:")
+    total = 0
+    last: list[str] = []
+    walk = driver.walk(plan)
+    for window in walk if everything else islice(walk, MOST_WALKED):
+        total += 1
+        text = f"{total:>9}  {window.lo}..{window.hi}  ({window.keys} rows)"
+        if everything or total <= SHOWN:
+            write(text)
+        else:
+            last = [*last, text][-SHOWN:]
+    complete = everything or next(walk, None) is None
+    walk.close()
+    if complete:
+        if total > 2 * SHOWN and not everything:
+            write("      ...")
+        for text in last:
+            write(text)
+        write(f"           {total} in all")
+    else:
+        estimate = f"about {-(-plan.size.keys // plan.window_size)}" if plan.size.keys else "more"
+        write("      ...")
+        write(f"           up to {plan.lanes[-1].upper}; {estimate} in all; -v 2 lists them")
+
+
+def _show_statement(plan: Plan, write: Any) -> None:
+    lines = plan.statement.splitlines()
+    write(f"statement  {lines[0]}")
+    for line in lines[1:]:
+        write(f"           {line}")
+    write(f"found by   {plan.explained}")
+    if plan.size.wal_bytes:
+        least, most = plan.size.wal_bytes
+        write(f"WAL        about {size(least)}, at the most {size(most)} with full-page images")
+    write(f"disk       grows by at most {size(plan.size.growth_bytes)} until the next vacuum")

@@ -1,0 +1,224 @@
+"""The state of rotations: what is to be rotated, how far it is, and the journal of every window.
+
+It lives in the database that holds the tokens, because a checkpoint must commit with its rows.
+Its invariants are triggers in that database (django-pgtrigger), so that neither a second version of
+this program nor a hand at psql can break them. No token is ever stored here.
+"""
+
+import pgtrigger
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+
+class Status(models.TextChoices):
+    """What a rotation does. A word in -ing is a request, a word in -ed its acknowledgement."""
+
+    PENDING = "pending"  #: recorded, and not begun by any process
+    RUNNING = "running"  #: workers may claim its lanes
+    PAUSING = "pausing"  #: asked to pause; windows under way finish
+    PAUSED = "paused"  #: workers wait
+    VERIFYING = "verifying"  #: every lane is at its end; the proof is under way
+    CANCELLING = "cancelling"  #: asked to stop for good
+    CANCELLED = "cancelled"  #: stopped for good; what was not reached still holds its old token
+    SUCCEEDED = "succeeded"  #: every token is rotated
+    FAILED = "failed"  #: rotated, but survivors or holes remain; a rerun goes on
+
+
+#: The legal arrows between statuses, and when each is taken. The database enforces them.
+ARROWS: dict[tuple[str, str], str] = {
+    (Status.PENDING, Status.RUNNING): "A process takes it up.",
+    (Status.PENDING, Status.CANCELLED): "It is given up before it began.",
+    (Status.RUNNING, Status.PAUSING): "Someone asks for a pause.",
+    (Status.PAUSING, Status.PAUSED): "A worker has seen the request.",
+    (Status.PAUSING, Status.RUNNING): "The request is taken back before a worker saw it.",
+    (Status.PAUSED, Status.RUNNING): "Someone resumes it.",
+    (Status.RUNNING, Status.CANCELLING): "Someone asks to end it.",
+    (Status.PAUSING, Status.CANCELLING): "Someone asks to end it instead.",
+    (Status.PAUSED, Status.CANCELLING): "Someone asks to end it instead.",
+    (Status.CANCELLING, Status.CANCELLED): "No window of it is under way any more.",
+    (Status.RUNNING, Status.VERIFYING): "Every lane has reached its end.",
+    (Status.VERIFYING, Status.RUNNING): "Rows are left to rotate after all.",
+    (Status.VERIFYING, Status.SUCCEEDED): "Nothing is left to do.",
+    (Status.VERIFYING, Status.FAILED): "Something remains that this run could not rotate.",
+    (Status.FAILED, Status.RUNNING): "A rerun takes up what remained.",
+}
+
+#: Statuses of a rotation that still wants its table for itself.
+UNFINISHED = [
+    Status.PENDING,
+    Status.RUNNING,
+    Status.PAUSING,
+    Status.PAUSED,
+    Status.VERIFYING,
+    Status.CANCELLING,
+    Status.FAILED,
+]
+
+
+class Rotation(models.Model):
+    """One campaign: every token of one column replaced once."""
+
+    table_schema = models.TextField()
+    table_name = models.TextField()
+    table_oid = models.BigIntegerField(help_text="pg_class.oid: tells a table from its successor")
+    pk_column = models.TextField()
+    pk_type = models.TextField(help_text="type of the primary key, as regtype prints it")
+    pk_collation = models.TextField(blank=True, help_text="as regcollation prints it, or empty")
+    token_column = models.TextField()
+    token_attnum = models.SmallIntegerField(help_text="pg_attribute.attnum of the token column")
+
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.PENDING)
+    floor = models.TextField(null=True, help_text="lowest primary key at the start")
+    ceiling = models.TextField(null=True, help_text="highest primary key at the start")
+    rows_total = models.BigIntegerField(null=True, help_text="tokens at the start, if known")
+    rows_total_exact = models.BooleanField(default=False, help_text="counted, not estimated")
+
+    options = models.JSONField(default=dict, help_text="what the first run was asked to do")
+    reason = models.TextField(blank=True)
+    operator = models.TextField()
+    host = models.TextField()
+    created_at = models.DateTimeField(db_default=Now())
+    started_at = models.DateTimeField(null=True)
+    touched_at = models.DateTimeField(null=True, help_text="a process last began or left it")
+    finished_at = models.DateTimeField(null=True)
+    retired_at = models.DateTimeField(
+        null=True, help_text="when its rows were replaced by others: it says nothing of today's"
+    )
+
+    class Meta:
+        db_table = "rotation"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["table_oid"],
+                condition=Q(status__in=UNFINISHED),
+                name="one_active_rotation_per_table",
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=Status.values), name="status_is_one_that_we_know"
+            ),
+        ]
+        triggers = [
+            pgtrigger.FSM(name="legal_arrows", field="status", transitions=list(ARROWS)),
+            pgtrigger.Protect(
+                name="same_target",
+                operation=pgtrigger.Update,
+                condition=pgtrigger.AnyChange(
+                    "table_oid", "pk_column", "pk_type", "token_column", "floor", "ceiling"
+                ),
+            ),
+            pgtrigger.Protect(name="kept_for_ever", operation=pgtrigger.Delete),
+        ]
+
+    def __str__(self) -> str:
+        return f"rotation {self.pk} of {self.target}"
+
+    @property
+    def target(self) -> str:
+        """The column that it rotates, for people."""
+        return f"{self.table_schema}.{self.table_name}.{self.token_column}"
+
+
+class BatchProgress(models.Model):
+    """One lane: a contiguous range of primary keys, with its checkpoint.
+
+    Keys are stored as text, whatever their type; `pk_type` and `pk_collation` say how the database
+    compares them. The lane is done when `last_id` equals `upper`.
+    """
+
+    rotation = models.ForeignKey(Rotation, models.PROTECT, related_name="lanes")
+    lane = models.SmallIntegerField()
+    pk_type = models.TextField()
+    pk_collation = models.TextField(blank=True)
+    lower = models.TextField()
+    upper = models.TextField()
+    last_id = models.TextField(null=True, help_text="every row up to this key is rotated")
+    rows = models.BigIntegerField(default=0)
+    windows = models.BigIntegerField(default=0)
+    worker = models.TextField(blank=True, help_text="who did the last window")
+    updated_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "batchprogress"
+        constraints = [
+            models.UniqueConstraint(fields=["rotation", "lane"], name="one_checkpoint_per_lane")
+        ]
+        triggers = [
+            pgtrigger.Trigger(
+                name="checkpoint_moves_forward",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Insert | pgtrigger.Update,
+                declare=[
+                    ("key", "text"),
+                    ("ordered", "boolean"),
+                ],
+                func="""
+                    IF TG_OP = 'UPDATE' AND (
+                        NEW.rotation_id, NEW.lane, NEW.pk_type, NEW.pk_collation, NEW.lower, NEW.upper
+                    ) IS DISTINCT FROM (
+                        OLD.rotation_id, OLD.lane, OLD.pk_type, OLD.pk_collation, OLD.lower, OLD.upper
+                    ) THEN
+                        RAISE EXCEPTION 'the bounds of a lane never change';
+                    END IF;
+                    -- Keys compare as their own type does: '9' comes before '10' in a bigint.
+                    key := CASE NEW.pk_collation
+                        WHEN '' THEN '$%s::' || NEW.pk_type::regtype
+                        ELSE '$%s::' || NEW.pk_type::regtype
+                            || ' COLLATE ' || NEW.pk_collation::regcollation
+                    END;
+                    EXECUTE pg_catalog.concat(
+                        'SELECT ', pg_catalog.format(key, 1), ' <= ', pg_catalog.format(key, 2),
+                        ' AND ($3 IS NULL OR ', pg_catalog.format(key, 3),
+                        ' BETWEEN ', pg_catalog.format(key, 1), ' AND ', pg_catalog.format(key, 2), ')'
+                    ) INTO ordered USING NEW.lower, NEW.upper, NEW.last_id;
+                    IF ordered IS NOT TRUE THEN
+                        RAISE EXCEPTION 'a checkpoint stays within its lane';
+                    END IF;
+                    IF TG_OP = 'UPDATE' AND OLD.last_id IS NOT NULL THEN
+                        EXECUTE pg_catalog.concat(
+                            'SELECT ', pg_catalog.format(key, 1), ' >= ', pg_catalog.format(key, 2)
+                        ) INTO ordered USING NEW.last_id, OLD.last_id;
+                        IF ordered IS NOT TRUE OR NEW.rows < OLD.rows OR NEW.windows < OLD.windows THEN
+                            RAISE EXCEPTION 'a checkpoint never moves back';
+                        END IF;
+                    END IF;
+                    RETURN NEW;
+                """,
+            ),
+            pgtrigger.Protect(name="kept_for_ever", operation=pgtrigger.Delete),
+        ]
+
+    def __str__(self) -> str:
+        return f"lane {self.lane} of rotation {self.rotation_id}"
+
+    @property
+    def done(self) -> bool:
+        """Whether every row of the lane is rotated."""
+        return self.last_id == self.upper
+
+
+class RotationWindow(models.Model):
+    """The journal: one row for every committed window, written in the window's own transaction."""
+
+    # The lane's foreign key implies the rotation's; a second one would lock its row every window.
+    rotation = models.ForeignKey(
+        Rotation, models.PROTECT, related_name="windows", db_constraint=False, db_index=False
+    )
+    lane = models.ForeignKey(BatchProgress, models.PROTECT, related_name="journal", db_index=False)
+    lo = models.TextField()
+    hi = models.TextField()
+    rows = models.BigIntegerField(help_text="tokens replaced, as the server counted them")
+    milliseconds = models.FloatField(help_text="from the end of the worker's last window or wait")
+    transaction_id = models.BigIntegerField(help_text="pg_current_xact_id() of the window")
+    worker = models.TextField()
+    finished_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "rotation_window"
+        indexes = [models.Index(fields=["rotation", "id"], name="rotation_window_latest")]
+        triggers = [
+            pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete),
+        ]
+
+    def __str__(self) -> str:
+        return f"window {self.lo}..{self.hi} of lane {self.lane_id}"

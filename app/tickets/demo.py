@@ -1,0 +1,148 @@
+"""`python3 run.py demo`: the main job on sample tickets, interrupted once, resumed and checked."""
+
+import argparse
+import contextlib
+import fcntl
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import django
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import call_command
+from django.core.management.base import CommandError
+from django.db import OperationalError, connection
+
+PROJECT = Path(__file__).resolve().parents[2]
+MIGRATE_LOCK = 7_264_518  # a number of our own: two `migrate` at once fail inside Django
+INTERRUPT_AT = 33  # percent
+
+
+@dataclass
+class Run:
+    """How a child process ended."""
+
+    code: int
+    peak_memory_mb: float
+    interrupted: bool
+
+
+def main() -> None:
+    """Do the whole demo; exits with 1 and one line if a step fails."""
+    parser = argparse.ArgumentParser(prog="run.py demo", allow_abbrev=False)
+    parser.add_argument("--size", type=int, default=1_000_000, help="tickets (default: 1000000)")
+    size = parser.parse_args().size
+    if not 1 <= size <= 100_000_000:
+        sys.exit(f"run.py demo: --size {size}: give a number of tickets from 1 to 100000000")
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "app.settings")
+    try:
+        django.setup()
+        with alone():
+            demonstrate(size)
+    except (CommandError, ImproperlyConfigured, OperationalError) as error:
+        sys.exit(f"run.py demo: {str(error).strip().splitlines()[0]}")
+    except KeyboardInterrupt:
+        sys.exit("run.py demo: stopped; 'run.py manage rotate_tokens_sql' goes on where it was")
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Let one demo at a time use this environment's sample tickets."""
+    with (Path(sys.prefix) / "demo.lock").open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("Another demo is running here; waiting for its end ...")
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def demonstrate(size: int) -> None:
+    """Make tickets, rotate them with an interruption, and count the tokens that did not change."""
+    migrate()
+    say(f"PostgreSQL {connection.cursor().connection.info.parameter_status('server_version')}")
+    say(f"$ python manage.py ticket --init --size {size}")
+    call_command("ticket", init=True, size=size)
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TABLE IF EXISTS demo_before")
+        cursor.execute("CREATE TABLE demo_before AS SELECT id, token FROM ticket")
+    window = max(1, min(10_000, size // 20))
+    command = ["rotate_tokens_sql", "--window", str(window), "--progress", "lines"]
+    began = time.monotonic()
+    first = run(command, interrupt_at=INTERRUPT_AT)
+    runs = [first]
+    if first.code == 3:
+        say("\nInterrupted on purpose. The same command goes on where it was:\n")
+        runs.append(run(command))
+    seconds = time.monotonic() - began
+    if runs[-1].code:
+        raise CommandError(f"the rotation ended with exit code {runs[-1].code}: see above")
+    conclude(size, seconds, runs)
+
+
+def migrate() -> None:
+    """Create the tables; two at once take turns."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s)", [MIGRATE_LOCK])
+        try:
+            call_command("migrate", verbosity=0)
+        finally:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [MIGRATE_LOCK])
+
+
+def run(arguments: list[str], interrupt_at: int | None = None) -> Run:
+    """Run manage.py in a child process, pass its lines on, and send it SIGINT at a percentage."""
+    say(f"$ python manage.py {' '.join(arguments)}")
+    child = subprocess.Popen(
+        [sys.executable, str(PROJECT / "manage.py"), *arguments], stdout=subprocess.PIPE, text=True
+    )
+    assert child.stdout is not None
+    interrupted = False
+    for line in child.stdout:
+        sys.stdout.write(line)
+        sys.stdout.flush()
+        reached = re.match(r"completed: *([\d.]+) %", line)
+        if reached and interrupt_at and not interrupted and interrupt_at <= float(reached[1]) < 100:
+            interrupted = True
+            child.send_signal(signal.SIGINT)
+    _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    unit = 1 if sys.platform == "darwin" else 1024
+    return Run(child.returncode, usage.ru_maxrss * unit / 1e6, interrupted)
+
+
+def conclude(size: int, seconds: float, runs: list[Run]) -> None:
+    """Count, by value, how many tokens of before are still valid, and print the summary."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT (SELECT count(*) FROM ticket WHERE token IN (SELECT token FROM demo_before)),"
+            " (SELECT count(DISTINCT token) FROM ticket)"
+        )
+        unchanged, distinct = cursor.fetchone()
+        cursor.execute("DROP TABLE demo_before")
+    interruptions = sum(one.interrupted for one in runs)
+    say("")
+    say(f"rows               {size}")
+    say(f"seconds            {seconds:.1f}, with {interruptions} interruption(s) and restart(s)")
+    say(f"rows/s             {size / seconds:.0f}")
+    say(f"client memory      {max(one.peak_memory_mb for one in runs):.0f} MB at the most")
+    say(f"distinct tokens    {distinct}")
+    say(f"tokens unchanged: {unchanged}")
+    if unchanged or distinct != size:
+        sys.exit(4)
+
+
+def say(text: str) -> None:
+    """Print a line at once."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""The brief's own command: make sample tickets, and replace the token of every ticket."""
+
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from app.rotation.engine.errors import UsageError
+from app.rotation.engine.options import Options
+from app.rotation.engine.target import TargetName
+from app.rotation.management import cli
+from app.rotation.management.reporter import Reporter
+from app.rotation.management.runner import run_rotation
+from app.tickets.models import Ticket
+from app.tickets.samples import regenerate
+
+TARGET = TargetName(table=Ticket._meta.db_table, column="token")
+
+
+class Command(cli.RotationCommand):
+    help = "Make sample tickets (--init), or replace the token of every ticket (--process-token)."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        action = parser.add_mutually_exclusive_group(required=True)
+        action.add_argument(
+            "--init", action="store_true", help="remove all tickets and make new sample ones"
+        )
+        action.add_argument(
+            "--process-token",
+            action="store_true",
+            help="replace every token; run it again to go on after an interruption",
+        )
+        parser.add_argument(
+            "--size", type=int, metavar="N", help="how many tickets --init makes (default: 1000)"
+        )
+        cli.add_database_flag(parser)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        with cli.one_line_errors():
+            alias = cli.checked_database(options)
+            if options["init"]:
+                size = 1000 if options["size"] is None else options["size"]
+                regenerate(alias, TARGET, size)
+                self.stdout.write(f"{size} tickets made; --process-token replaces their tokens")
+                return
+            if options["size"] is not None:
+                raise UsageError("--size: it goes with --init only")
+            reporter = Reporter(self.stdout, "lines", options["verbosity"])
+            run_rotation(alias, TARGET, Options(), reporter, new=False, reason="")

@@ -1,0 +1,28 @@
+"""The brief's domain: a ticket, with the secret token that must be replaced."""
+
+import uuid
+
+from django.db import models
+
+
+class Ticket(models.Model):
+    """A customer's ticket; whoever knows its token may see it."""
+
+    class Status(models.TextChoices):
+        """Where the ticket stands."""
+
+        OPEN = "open"
+        PENDING = "pending"
+        CLOSED = "closed"
+
+    title = models.CharField(max_length=200)
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.OPEN)
+    token = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        db_table = "ticket"
+
+    def __str__(self) -> str:
+        return self.title

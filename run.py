@@ -1,0 +1,139 @@
+#!/usr/bin/env python3
+"""Everything from one command: sets up what it needs in .venv/, then does what it is asked.
+
+    python3 run.py demo [--size N]    rotate a million sample tickets, interrupted and resumed
+    python3 run.py test [ARGS]        run the tests (pytest's arguments)
+    python3 run.py bench [ARGS]       measure, side by side (see benchmarks/)
+    python3 run.py manage ARGS        manage.py, in that environment
+    python3 run.py stop               stop the embedded PostgreSQL
+
+Needs Python 3.10 or later, and nothing else. Kept in a syntax that older ones can read, so that
+they can say so.
+"""
+
+import os
+import sys
+
+if sys.version_info < (3, 10):
+    sys.exit(
+        "run.py: Python 3.10 or later is needed; this is %d.%d (%s)"
+        % (sys.version_info[0], sys.version_info[1], sys.executable)
+    )
+
+import contextlib
+import fcntl
+import hashlib
+import shutil
+import subprocess
+
+PROJECT = os.path.dirname(os.path.abspath(__file__))
+VENV = os.path.join(PROJECT, ".venv")
+PYTHON = os.path.join(VENV, "bin", "python")
+
+RUN = ["requirements.txt", "app/localpg/requirements.txt"]
+TEST = RUN + ["tests/requirements.txt"]
+
+#: verb: (what it needs, what is run in the project's environment)
+VERBS = {
+    "demo": (RUN, ["-m", "app.tickets.demo"]),
+    "test": (TEST, ["-m", "pytest"]),
+    "bench": (RUN, ["-m", "benchmarks.compare"]),
+    "manage": (RUN, [os.path.join(PROJECT, "manage.py")]),
+    "stop": (RUN, ["-m", "app.localpg", "stop"]),
+}
+
+
+def main(arguments):
+    """Set up, then become the program that the verb names."""
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(__doc__.strip())
+        return
+    verb = arguments[0]
+    if verb not in VERBS:
+        sys.exit("run.py: no verb %r; there are %s" % (verb, ", ".join(VERBS)))
+    needs, program = VERBS[verb]
+    with locked():
+        set_up(needs)
+    if verb != "manage":  # a path in manage's arguments is relative to where the user stands
+        os.chdir(PROJECT)
+    sys.stdout.flush()
+    os.execv(PYTHON, [PYTHON] + program + arguments[1:])
+
+
+@contextlib.contextmanager
+def locked():
+    """Let one process at a time set up; the others wait for it."""
+    try:
+        handle = open(os.path.join(PROJECT, ".run.lock"), "w")
+    except OSError as error:
+        sys.exit("run.py: can't write to %s: %s" % (PROJECT, error.strerror))
+    with handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def set_up(requirements):
+    """Make .venv/ hold the requirements; does nothing if it does already."""
+    digest = hashlib.sha256(sys.version.encode())
+    for name in requirements:
+        with open(os.path.join(PROJECT, name), "rb") as file:
+            digest.update(file.read())
+    stamp = os.path.join(VENV, "installed-%s" % digest.hexdigest()[:16])
+    if os.path.exists(stamp) and works([PYTHON, "-c", ""]):
+        return
+    print("Setting up .venv/ (once) ...")
+    sys.stdout.flush()
+    if not works([PYTHON, "-c", "import sys; sys.exit(sys.version != %r)" % sys.version]):
+        make_venv()
+    install = ["install", "-q", "--disable-pip-version-check", "--no-input"]
+    for name in requirements:
+        install += ["-r", os.path.join(PROJECT, name)]
+    if works([PYTHON, "-m", "pip", "--version"]):
+        done = subprocess.run([PYTHON, "-m", "pip"] + install)
+    else:
+        done = subprocess.run([sys.executable, "-m", "pip", "--python", PYTHON] + install)
+    if done.returncode:
+        sys.exit("run.py: pip could not install %s: see above" % ", ".join(requirements))
+    open(stamp, "w").close()
+
+
+def make_venv():
+    """Create .venv/, with pip in it or, where Python came without ensurepip, with pip beside it."""
+    shutil.rmtree(VENV, ignore_errors=True)
+    if not has_pip_source() and os.geteuid() == 0 and shutil.which("apt-get"):
+        print("Python came without venv and pip; as root, installing Debian's python3-venv ...")
+        sys.stdout.flush()
+        quiet = {
+            "stdout": subprocess.DEVNULL,
+            "env": dict(os.environ, DEBIAN_FRONTEND="noninteractive"),
+        }
+        subprocess.run(["apt-get", "update", "-qq"], **quiet)
+        subprocess.run(["apt-get", "install", "-y", "-qq", "python3-venv"], **quiet)
+    if not has_pip_source():
+        sys.exit(
+            "run.py: this Python has neither the venv module nor pip:"
+            " install one of them (Debian, Ubuntu: apt install python3-venv)"
+        )
+    extra = [] if works([sys.executable, "-c", "import ensurepip, venv"]) else ["--without-pip"]
+    if subprocess.run([sys.executable, "-m", "venv"] + extra + [VENV]).returncode:
+        sys.exit("run.py: python could not create %s: see above" % VENV)
+
+
+def has_pip_source():
+    """Whether pip can be had: from ensurepip, or as an installed module."""
+    return works([sys.executable, "-c", "import ensurepip"]) or works(
+        [sys.executable, "-m", "pip", "--version"]
+    )
+
+
+def works(command):
+    """Whether a command can be started and ends well."""
+    try:
+        quiet = subprocess.DEVNULL
+        return subprocess.run(command, stdout=quiet, stderr=quiet).returncode == 0
+    except OSError:
+        return False
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

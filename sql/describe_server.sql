@@ -1,0 +1,32 @@
+-- Purpose: what kind of server this is, and where the tables of our own state are.
+-- Columns: version (server_version_num), standby, read_only (by default), role, state_schema (NULL
+--          if `migrate` has not been run here), may_write_state.
+SELECT
+    pg_catalog.current_setting('server_version_num')::int AS version,
+    pg_catalog.pg_is_in_recovery() AS standby,
+    pg_catalog.current_setting('default_transaction_read_only')::boolean AS read_only,
+    current_user::text AS role,
+    state.schema AS state_schema,
+    state.may_write AS may_write_state
+FROM (SELECT) AS always
+LEFT JOIN (
+    SELECT
+        namespace.nspname::text AS schema,
+        pg_catalog.has_schema_privilege(namespace.oid, 'USAGE')
+        AND (
+            SELECT pg_catalog.bool_and(pg_catalog.has_table_privilege(needed.oid, needed.privilege))
+            FROM (
+                VALUES
+                (rotation.oid, 'SELECT'), (rotation.oid, 'INSERT'), (rotation.oid, 'UPDATE'),
+                (lane.oid, 'SELECT'), (lane.oid, 'INSERT'), (lane.oid, 'UPDATE'),
+                (journal.oid, 'SELECT'), (journal.oid, 'INSERT')
+            ) AS needed (oid, privilege)
+        ) AS may_write
+    FROM pg_catalog.pg_class AS rotation
+    INNER JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = rotation.relnamespace
+    INNER JOIN pg_catalog.pg_class AS lane
+        ON lane.relnamespace = namespace.oid AND lane.relname = 'batchprogress'
+    INNER JOIN pg_catalog.pg_class AS journal
+        ON journal.relnamespace = namespace.oid AND journal.relname = 'rotation_window'
+    WHERE rotation.relname = 'rotation' AND pg_catalog.pg_table_is_visible(rotation.oid)
+) AS state ON true;

@@ -1,0 +1,41 @@
+-- Purpose: the columns of a table, with what matters for a key or a token.
+-- Parameters: oid (of the table).
+-- Columns: name, attnum, type (regtype), base_type (under any domain), collation (empty if the type
+--          has none), generated, in_key (part of the primary key), may_select, may_update.
+WITH RECURSIVE base AS (
+    SELECT column_.attnum, column_.atttypid AS type
+    FROM pg_catalog.pg_attribute AS column_
+    WHERE column_.attrelid = %(oid)s
+
+    UNION ALL
+
+    SELECT base.attnum, domain.typbasetype
+    FROM base
+    INNER JOIN pg_catalog.pg_type AS domain ON domain.oid = base.type AND domain.typtype = 'd'
+)
+
+SELECT
+    column_.attname AS name,
+    column_.attnum,
+    column_.atttypid::regtype::text AS type,
+    base.type::regtype::text AS base_type,
+    CASE WHEN column_.attcollation = 0 THEN '' ELSE column_.attcollation::regcollation::text END
+        AS collation,
+    column_.attgenerated <> '' AS generated,
+    EXISTS (
+        SELECT FROM pg_catalog.pg_index AS key
+        WHERE key.indrelid = %(oid)s AND key.indisprimary AND column_.attnum = ANY (key.indkey)
+    ) AS in_key,
+    pg_catalog.has_column_privilege(%(oid)s::oid, column_.attnum, 'SELECT') AS may_select,
+    pg_catalog.has_column_privilege(%(oid)s::oid, column_.attnum, 'UPDATE') AS may_update
+FROM pg_catalog.pg_attribute AS column_
+INNER JOIN base
+    ON base.attnum = column_.attnum
+    AND NOT EXISTS (
+        SELECT FROM pg_catalog.pg_type AS domain
+        WHERE domain.oid = base.type AND domain.typtype = 'd'
+    )
+WHERE column_.attrelid = %(oid)s
+    AND column_.attnum > 0
+    AND NOT column_.attisdropped
+ORDER BY column_.attnum;

@@ -1,0 +1,10 @@
+-- Purpose: the settings of a transaction that only looks: the dry run, the plan, the counts.
+-- Parameters: worker (shown as application_name), statement_timeout.
+SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;
+
+SELECT
+    pg_catalog.set_config('application_name', %(worker)s, true),
+    pg_catalog.set_config('statement_timeout', %(statement_timeout)s, true),
+    pg_catalog.set_config('lock_timeout', '2s', true),
+    pg_catalog.set_config('row_security', 'off', true),
+    pg_catalog.set_config('jit', 'off', true);

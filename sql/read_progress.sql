@@ -1,0 +1,60 @@
+-- Purpose: how far a rotation is: the sums of its lanes, and the pace of its latest windows.
+--          The pace counts time at work only: a window's milliseconds leave out what it waited.
+-- Parameters: rotation, recent (how many windows the pace looks at).
+-- Columns: status, rows_total, rows_total_exact, started_at, finished_at, rows_done, windows, lanes,
+--          lanes_done, recent_rows, recent_milliseconds, recent_workers, idle_seconds (since the last
+--          sign of life).
+SELECT
+    rotation.status,
+    rotation.rows_total,
+    rotation.rows_total_exact,
+    rotation.started_at,
+    rotation.finished_at,
+    lane.rows_done,
+    lane.windows,
+    lane.lanes,
+    lane.lanes_done,
+    recent.rows AS recent_rows,
+    recent.milliseconds AS recent_milliseconds,
+    recent.workers AS recent_workers,
+    extract(
+        epoch FROM pg_catalog.clock_timestamp() - greatest(rotation.touched_at, lane.updated_at)
+    )::float8 AS idle_seconds
+FROM {rotation} AS rotation
+CROSS JOIN LATERAL (
+    SELECT
+        coalesce(pg_catalog.sum(rows), 0)::bigint AS rows_done,
+        coalesce(pg_catalog.sum(windows), 0)::bigint AS windows,
+        pg_catalog.count(*) AS lanes,
+        pg_catalog.count(*) FILTER (WHERE last_id = upper) AS lanes_done,
+        pg_catalog.max(updated_at) AS updated_at
+    FROM {batchprogress}
+    WHERE rotation_id = rotation.id
+) AS lane
+CROSS JOIN LATERAL (
+    SELECT
+        coalesce(pg_catalog.sum(latest.rows), 0)::bigint AS rows,
+        coalesce(pg_catalog.sum(latest.milliseconds), 0)::float8 AS milliseconds,
+        -- A worker that finished nothing for three windows' time is no longer there.
+        pg_catalog.count(DISTINCT latest.worker) FILTER (
+            WHERE latest.finished_at
+                >= latest.newest - 3 * latest.average * interval '1 millisecond'
+        ) AS workers
+    FROM (
+        SELECT
+            rows,
+            milliseconds,
+            worker,
+            finished_at,
+            pg_catalog.max(finished_at) OVER () AS newest,
+            pg_catalog.avg(milliseconds) OVER () AS average
+        FROM (
+            SELECT rows, milliseconds, worker, finished_at
+            FROM {rotation_window}
+            WHERE rotation_id = rotation.id
+            ORDER BY id DESC
+            LIMIT %(recent)s
+        ) AS journal
+    ) AS latest
+) AS recent
+WHERE rotation.id = %(rotation)s;

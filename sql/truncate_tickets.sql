@@ -1,0 +1,2 @@
+-- Purpose: remove all sample tickets.
+TRUNCATE TABLE ticket RESTART IDENTITY;
