@@ -8,7 +8,7 @@ WITH keys AS MATERIALIZED (
     FROM {target}
     WHERE {pk} >= %(lower)s::{pk_type}
         AND {pk} <= %(upper)s::{pk_type}
-        AND (%(last_id)s IS NULL OR {pk} > %(last_id)s::{pk_type})
+        AND (%(last_id)s::{pk_type} IS NULL OR {pk} > %(last_id)s::{pk_type})
     ORDER BY {pk}
     LIMIT %(size)s
 )

@@ -1,4 +1,9 @@
 -- Purpose: let this transaction's COMMIT wait for the disk, and with it for all windows before it,
---          even where the role's default is not to wait.
-SELECT pg_catalog.set_config('synchronous_commit', 'on', true)
-WHERE pg_catalog.current_setting('synchronous_commit') = 'off';
+--          even where the role's default is not to wait. Locks on our own state are brief: one that
+--          is not to be had within ten seconds is somebody's mistake, and is told.
+SELECT
+    pg_catalog.set_config('lock_timeout', '10s', true),
+    CASE
+        WHEN pg_catalog.current_setting('synchronous_commit') = 'off'
+            THEN pg_catalog.set_config('synchronous_commit', 'on', true)
+    END;

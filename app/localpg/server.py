@@ -1,7 +1,7 @@
 """A PostgreSQL server from a directory of binaries, with its data in a directory of ours.
 
 Safe to start from several processes at once: an flock(2) lets one of them do it. A killed initdb
-never counts, because it works in a side directory which is renamed when it is whole. PostgreSQL
+never counts, because it works in a directory of its own which is renamed when it is whole. PostgreSQL
 refuses to run as root, so there the server runs as `nobody`, from a copy of the binaries which
 that user can read.
 """
@@ -125,8 +125,12 @@ class Server:
             yield
 
     def _initdb(self) -> None:
-        side = self.home / "data.new"
-        shutil.rmtree(side, ignore_errors=True)
+        for left in self.home.glob("initdb-*"):  # one whose parent was killed may still write
+            shutil.rmtree(left, ignore_errors=True)
+        side = Path(tempfile.mkdtemp(prefix="initdb-", dir=self.home))
+        owner = _account()
+        if owner:
+            os.chown(side, owner.pw_uid, owner.pw_gid)
         arguments = ("-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale", "C")
         done = self._run("initdb", "-D", side, *arguments, "--no-instructions")
         if done.returncode:

@@ -161,11 +161,10 @@ class BatchProgress(models.Model):
                         RAISE EXCEPTION 'the bounds of a lane never change';
                     END IF;
                     -- Keys compare as their own type does: '9' comes before '10' in a bigint.
-                    key := CASE NEW.pk_collation
-                        WHEN '' THEN '$%s::' || NEW.pk_type::regtype
-                        ELSE '$%s::' || NEW.pk_type::regtype
-                            || ' COLLATE ' || NEW.pk_collation::regcollation
-                    END;
+                    key := '($%s::' || NEW.pk_type::regtype || ')';
+                    IF NEW.pk_collation <> '' THEN
+                        key := '(' || key || ' COLLATE ' || NEW.pk_collation::regcollation || ')';
+                    END IF;
                     EXECUTE pg_catalog.concat(
                         'SELECT ', pg_catalog.format(key, 1), ' <= ', pg_catalog.format(key, 2),
                         ' AND ($3 IS NULL OR ', pg_catalog.format(key, 3),

@@ -124,9 +124,11 @@ def take_up(session: Session, rotation: int) -> None:
         rotations(session).filter(pk=rotation).update(touched_at=Now())
 
 
-def leave(session: Session, rotation: int) -> None:
-    """Note that a process leaves it. With this COMMIT all windows before it are on disk too."""
+def leave(session: Session, rotation: int, worker: str) -> None:
+    """Note that a worker leaves it. With this COMMIT all windows before it are on disk too."""
     with session.durable(), translated("leaving the rotation"):
+        lanes = BatchProgress.objects.using(session.alias).filter(rotation=rotation)
+        lanes.filter(worker=worker).update(worker="")
         rotations(session).filter(pk=rotation).update(touched_at=Now())
 
 

@@ -178,7 +178,7 @@ def translated(doing: str) -> Iterator[None]:
         cause = error if isinstance(error, psycopg2.Error) else error.__cause__
         sqlstate = getattr(cause, "pgcode", None)
         if sqlstate in CONFLICTS:
-            raise LockConflict(condition(sqlstate)) from error
+            raise LockConflict(f"{doing}: {condition(sqlstate)}") from error
         if sqlstate in OUTAGES or (sqlstate or "08").startswith("08"):
             raise ConnectionLost(_first_line(error, doing)) from error
         raise DatabaseFailure(sqlstate, condition(sqlstate), doing) from error

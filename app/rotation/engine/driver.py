@@ -10,7 +10,7 @@ from typing import Any
 
 from app.rotation.engine import control, preflight
 from app.rotation.engine.database import Session, worker_name
-from app.rotation.engine.errors import Refused, RotationError, Stopped
+from app.rotation.engine.errors import DatabaseFailure, LockConflict, Refused, RotationError, Stopped
 from app.rotation.engine.events import Began, Emit, Stopping
 from app.rotation.engine.options import Options
 from app.rotation.engine.plan import Plan, make_plan
@@ -68,7 +68,13 @@ class RotationDriver:
                 " finish it, or end it with python manage.py rotation cancel"
             )
         lanes = control.lanes_of(self._session, rotation) if rotation else None
-        return make_plan(self._session, self._target, self._options, lanes), rotation
+        try:
+            return make_plan(self._session, self._target, self._options, lanes), rotation
+        except LockConflict as conflict:
+            raise Refused(
+                f"another session holds a lock on {self._target.schema}.{self._target.table}"
+                f" (a migration?; {conflict}): run the command again when that session is done"
+            ) from conflict
 
     def walk(self, plan: Plan) -> Generator[Window, None, None]:
         """Yield the plan's windows from one unchanging view of the table; writes nothing."""
@@ -157,16 +163,19 @@ class RotationDriver:
         if worker.failure is None and not self._stop.requested:
             self._session.through_outages(lambda: control.finish(self._session, rotation))
             return
+        progress = None
         leaving = dataclasses.replace(self._session, stop=StopSwitch())  # not cancelled by a signal
         try:
             progress = read_progress(leaving, rotation)
             if progress.complete and worker.failure is None:  # the stop came with the last window
                 control.finish(leaving, rotation)
                 return
-            control.leave(leaving, rotation)
-            where = f"after {progress.rows_done} rows"
+            control.leave(leaving, rotation, worker.name)
         except RotationError:
-            where = "after the last committed window"  # more is not known without a database
+            pass  # without a database, what was committed stays, and more is not known
+        if isinstance(worker.failure, DatabaseFailure) and progress:
+            worker.failure.rows_done = progress.rows_done
         if worker.failure is not None:
             raise worker.failure
-        raise Stopped(f"{where}, by {self._stop.reason}; run the same command again to go on")
+        where = f"{progress.rows_done} rows" if progress else "the last committed window"
+        raise Stopped(f"after {where}, by {self._stop.reason}; run the same command again to go on")

@@ -34,8 +34,17 @@ class DatabaseFailure(RotationError):
     exit_code = 1
 
     def __init__(self, sqlstate: str | None, condition: str, doing: str) -> None:
-        self.sqlstate = sqlstate
         super().__init__(f"{doing}: PostgreSQL answered {condition} (SQLSTATE {sqlstate})")
+        self.sqlstate = sqlstate
+        self.rows_done: int | None = None  #: rows of the rotation that were committed before
+
+    def __str__(self) -> str:
+        if self.rows_done is None:
+            return super().__str__()
+        return (
+            f"{super().__str__()}; {self.rows_done} rows are rotated;"
+            " mend that and run the same command again"
+        )
 
 
 class LockConflict(RotationError):

@@ -62,10 +62,10 @@ class Blocked(Event):
 class StandingBy(Event):
     """Every lane is in other hands."""
 
-    holder: str
+    worker: str
 
     def __str__(self) -> str:
-        return f"standing by: {self.holder} does this rotation; if it dies, this process goes on"
+        return f"standing by: {self.worker} does this rotation; if it ends, this process goes on"
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class TookOver(Event):
     """A lane became free, and this process works on it now."""
 
     def __str__(self) -> str:
-        return "taking over: the other process is gone"
+        return "going on: nobody else works on this rotation now"
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,7 @@ class Worker(threading.Thread):
 
     def _work(self) -> None:
         session = self._session
+        session.through_outages(self._stand_by)
         self._free_since = time.monotonic()
         while not session.stop.requested:
             try:
@@ -166,19 +167,23 @@ class Worker(threading.Thread):
             self._session.emit(Blocked(window.lo, window.hi, contention.blockers, size))
 
     def _stand_by(self) -> None:
-        """Wait until a lane is free and stays where it is: a lane between two windows moves on."""
+        """Wait until a lane is free and stays where it is: a lane between two windows moves on.
+
+        Returns at once if a lane is at rest now.
+        """
         session, told, before = self._session, "", None
-        while not session.stop.wait(LOOK_SECONDS):
-            lanes = session.rows("look_at_lanes", rotation=self._rotation)
+        while lanes := session.rows("look_at_lanes", rotation=self._rotation):
             positions = [(lane["lane"], lane["last_id"]) for lane in lanes]
             held = [lane for lane in lanes if lane["pid"]]
-            if len(held) < len(lanes) and positions == before:
-                session.emit(TookOver())
-                return
-            if not lanes:
+            at_rest = len(held) < len(lanes) and positions == before
+            if at_rest or not all(lane["busy"] for lane in lanes):
+                if told:
+                    session.emit(TookOver())
                 return
             before = positions
-            holder = f"{held[0]['holder']} (pid {held[0]['pid']})" if held else ""
-            if holder and holder != told:
-                told = holder
-                session.emit(StandingBy(holder))
+            who = held[0] if held else lanes[0]
+            if who["worker"] != told:
+                told = who["worker"]
+                session.emit(StandingBy(told))
+            if session.stop.wait(LOOK_SECONDS):
+                return

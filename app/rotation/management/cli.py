@@ -10,12 +10,16 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
 
-from app.rotation.engine.errors import RotationError, UsageError
+from app.rotation.engine.errors import DatabaseFailure, RotationError, UsageError
 from app.rotation.engine.target import TargetName, parse_table
 
 
 class Refused(CommandError):
     """Exit code 1 or 2: nothing was done. Django prints the class's name before the message."""
+
+
+class Failed(CommandError):
+    """Exit code 1: PostgreSQL refused a statement; the message says what was done before it."""
 
 
 class Stopped(CommandError):
@@ -54,7 +58,8 @@ def one_line_errors() -> Iterator[None]:
     try:
         yield
     except RotationError as error:
-        raise BY_EXIT_CODE[error.exit_code](str(error), returncode=error.exit_code) from error
+        kind = Failed if isinstance(error, DatabaseFailure) else BY_EXIT_CODE[error.exit_code]
+        raise kind(str(error), returncode=error.exit_code) from error
 
 
 def add_database_flag(parser: ArgumentParser) -> None:

@@ -1,0 +1,257 @@
+"""A real PostgreSQL for the whole run, and a fresh database from a migrated template for each test."""
+
+import io
+import itertools
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[1]
+MIGRATED = "migrated"
+numbers = itertools.count(1)
+
+sys.path.insert(0, str(PROJECT))
+from app.localpg.server import Server, embedded_binaries  # noqa: E402
+
+DEBIAN_BINARIES = Path("/usr/lib/postgresql/15/bin")
+
+
+def make_server(binaries: Path, **configuration: str) -> Server:
+    home = Path(tempfile.mkdtemp(prefix="rt-"))
+    # Nothing here survives a crash of the machine, and nothing needs to; crashes of the server do.
+    settings = {"fsync": "off", "max_connections": "100", "shared_buffers": "64MB", **configuration}
+    return Server(binaries, home, settings)
+
+
+@contextmanager
+def running(server: Server) -> Iterator[Server]:
+    server.ensure()
+    try:
+        yield server
+    finally:
+        server.stop("immediate")
+        shutil.rmtree(server.home, ignore_errors=True)
+        shutil.rmtree(server.sockets, ignore_errors=True)
+
+
+SERVER = make_server(embedded_binaries())
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    SERVER.ensure(MIGRATED)
+    os.environ["DATABASE_URL"] = SERVER.url(MIGRATED)
+    os.environ["DJANGO_SETTINGS_MODULE"] = "app.settings"
+    import django
+    from django.core.management import call_command
+    from django.db import connection
+
+    django.setup()
+    call_command("migrate", verbosity=0)
+    connection.close()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    SERVER.stop("immediate")
+    shutil.rmtree(SERVER.home, ignore_errors=True)
+
+
+@dataclass
+class Done:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[str]:
+        return (self.out + self.err).strip().splitlines()
+
+
+class Database:
+    """A database of its own for one test, reached as the superuser or by the product's commands."""
+
+    def __init__(self, server: Server, name: str) -> None:
+        self.server = server
+        self.name = name
+        self.url = server.url(name)
+        self.children: list[subprocess.Popen[str]] = []
+
+    def connect(self, autocommit: bool = True, **also: Any) -> Any:
+        connection = psycopg2.connect(**(self.server.address(self.name) | also))
+        connection.autocommit = autocommit
+        return connection
+
+    def sql(self, text: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        with closing(self.connect()) as connection, connection.cursor() as cursor:
+            cursor.execute(text, parameters or None)
+            return cursor.fetchall() if cursor.description else []
+
+    def value(self, text: str, *parameters: Any) -> Any:
+        return self.sql(text, *parameters)[0][0]
+
+    def tickets(self, ids: int | list[int]) -> None:
+        """Make tickets: that many, or with those ids; then keep count of every change to each."""
+        if isinstance(ids, int):
+            self.insert("SELECT generate_series(1, %s)", ids)
+        else:
+            self.insert("SELECT unnest(%s::bigint[])", ids)
+        self.watch("ticket", "id")
+
+    def insert(self, ids: str, parameter: Any) -> None:
+        self.sql(
+            "INSERT INTO ticket (id, title, status, token, created_at, updated_at)"
+            f" SELECT id, 'x', 'open', gen_random_uuid(), now(), now() FROM ({ids}) AS t (id)",
+            parameter,
+        )
+
+    def watch(self, table: str, key: str, column: str = "token") -> None:
+        """The oracle: what each row held before, and one row in `changes` for each committed change."""
+        self.sql(
+            f"CREATE TABLE before AS SELECT {key}::text AS id, {column}::text AS token FROM {table};"
+            "CREATE TABLE changes (id text NOT NULL);"
+            "CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS"
+            f" 'BEGIN INSERT INTO public.changes VALUES (OLD.{key}::text); RETURN NULL; END';"
+            f"CREATE TRIGGER note AFTER UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION note()"
+        )
+
+    def changes(self) -> dict[int, int]:
+        """How many rows changed how often: {1: 100} for a hundred rows, each exactly once."""
+        return dict(
+            self.sql(
+                "SELECT n, count(*) FROM (SELECT count(changes.id) AS n FROM before"
+                " LEFT JOIN changes USING (id) GROUP BY before.id) AS t GROUP BY n"
+            )
+        )
+
+    def unchanged(self, table: str = "ticket", column: str = "token") -> int:
+        """How many rows still hold a token of before, by value."""
+        return self.value(
+            f"SELECT count(*) FROM {table} WHERE {column}::text IN (SELECT token FROM before)"
+        )
+
+    def each_once(self, rows: int) -> None:
+        """Every row was rotated exactly once, the checkpoint says so, and no old token is left."""
+        assert self.changes() == {1: rows}
+        assert self.unchanged() == 0
+        assert self.value("SELECT sum(rows) FROM batchprogress") == rows
+        assert self.value("SELECT sum(rows) FROM rotation_window") == rows
+        assert self.value("SELECT status FROM rotation ORDER BY id DESC LIMIT 1") == "succeeded"
+
+    def agrees(self) -> None:
+        """Rows and checkpoint agree: exactly the rows up to last_id changed."""
+        last = self.value("SELECT coalesce(max(last_id::bigint), 0) FROM batchprogress")
+        changed = self.value("SELECT count(*) FROM changes")
+        assert changed == self.value("SELECT count(*) FROM ticket WHERE id <= %s", last)
+        assert changed == self.value("SELECT coalesce(sum(rows), 0) FROM batchprogress")
+        assert changed == self.value("SELECT coalesce(sum(rows), 0) FROM rotation_window")
+
+    def environment(self, **also: str) -> dict[str, str]:
+        return {**os.environ, "DATABASE_URL": self.url, "PYTHONUNBUFFERED": "1", **also}
+
+    def start(self, *arguments: str, **also: Any) -> "subprocess.Popen[str]":
+        """Start manage.py in a process of its own."""
+        settings: dict[str, Any] = {
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.STDOUT,
+            "text": True,
+            "env": self.environment(),
+        }
+        child = subprocess.Popen(
+            [sys.executable, str(PROJECT / "manage.py"), *arguments], **(settings | also)
+        )
+        self.children.append(child)
+        return child
+
+    def run(self, *arguments: str, timeout: float = 120, **also: Any) -> Done:
+        """Run manage.py in a process of its own, to its end."""
+        child = self.start(*arguments, stderr=subprocess.PIPE, **also)
+        out, err = child.communicate(timeout=timeout)
+        return Done(child.returncode, out or "", err or "")
+
+    def call(self, command: str, *arguments: str, **options: Any) -> Done:
+        """Run a command in this process; quicker than `run`."""
+        from django.core.management import CommandError, call_command
+
+        out, err = io.StringIO(), io.StringIO()
+        try:
+            call_command(command, *arguments, stdout=out, stderr=err, **options)
+        except CommandError as error:
+            message = f"{type(error).__name__}: {error}"
+            return Done(error.returncode, out.getvalue(), err.getvalue() + message)
+        return Done(0, out.getvalue(), err.getvalue())
+
+
+def databases(server: Server) -> Iterator[Database]:
+    name = f"t{next(numbers)}"
+    with closing(psycopg2.connect(**server.address())) as admin, admin.cursor() as cursor:
+        admin.autocommit = True
+        cursor.execute(f"CREATE DATABASE {name} TEMPLATE {MIGRATED}")
+        database = Database(server, name)
+        yield database
+        for child in database.children:
+            if child.poll() is None:
+                child.kill()
+            child.wait()
+            for stream in (child.stdout, child.stderr):
+                if stream:
+                    stream.close()
+        server.ensure()
+    with closing(psycopg2.connect(**server.address())) as admin, admin.cursor() as cursor:
+        admin.autocommit = True
+        cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def db() -> Iterator[Database]:
+    """A migrated database of its own; Django's default connection points at it."""
+    from django.db import connection
+
+    for database in databases(SERVER):
+        connection.close()
+        connection.settings_dict["NAME"] = database.name
+        yield database
+        connection.close()
+
+
+def until(condition: Callable[[], Any], seconds: float = 30) -> Any:
+    """Wait until the condition holds, and return it; fail after so many seconds."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+    return value
+
+
+def read_until(child: "subprocess.Popen[str]", text: str) -> str:
+    """Read a child's output up to the first line that holds the text; return all that was read."""
+    assert child.stdout is not None
+    read = ""
+    timer = threading.Timer(60, child.kill)
+    timer.start()
+    try:
+        for line in child.stdout:
+            read += line
+            if text in line:
+                return read
+    finally:
+        timer.cancel()
+    raise AssertionError(f"{text!r} is not in the output:\n{read}")
+
+
+def kill(child: "subprocess.Popen[str]") -> None:
+    child.send_signal(signal.SIGKILL)
+    child.wait()

@@ -1,0 +1,279 @@
+"""Signals, kill -9, crashes and lost connections: nothing is lost, nothing is done twice."""
+
+import os
+import random
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+
+import psycopg2
+import pytest
+
+from tests.conftest import Database, kill, read_until, until
+
+RUN = ("rotate_tokens_sql", "--window", "100", "--progress", "lines", "--lock-timeout", "600000")
+
+
+@contextmanager
+def gate(db: Database, table: str, when: str, deferred: bool = False) -> Iterator[None]:
+    """Let whoever writes to the table wait, before or after the write or at COMMIT, in the block."""
+    with closing(db.connect()) as holder, holder.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(1)")
+        kind = "CONSTRAINT TRIGGER" if deferred else "TRIGGER"
+        cursor.execute(
+            "CREATE OR REPLACE FUNCTION wait_at_gate() RETURNS trigger LANGUAGE plpgsql AS"
+            " 'BEGIN PERFORM pg_advisory_xact_lock_shared(1); RETURN NEW; END';"
+            f"CREATE {kind} gate {when} ON {table}"
+            f" {'DEFERRABLE INITIALLY DEFERRED' if deferred else ''}"
+            " FOR EACH ROW EXECUTE FUNCTION wait_at_gate()"
+        )
+        try:
+            yield
+        finally:
+            with suppress(psycopg2.Error):  # the test crashed the server, and the gate with it
+                cursor.execute("SELECT pg_advisory_unlock_all()")
+
+
+def waiting_at_gate(db: Database) -> int | None:
+    """The pid of the backend that waits at the gate, if one does."""
+    pids = db.sql("SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+    return pids[0][0] if pids else None
+
+
+GATES = {
+    "before the UPDATE": ("ticket", "BEFORE UPDATE", False),
+    "after the UPDATE": ("batchprogress", "BEFORE UPDATE", False),
+    "after the checkpoint": ("rotation_window", "BEFORE INSERT", False),
+    "during COMMIT": ("rotation_window", "AFTER INSERT", True),
+}
+
+
+@pytest.mark.parametrize("place", GATES)
+def test_kill_at_gate(db: Database, place: str) -> None:
+    """kill -9 while the window stands at the gate: rolled back, and a rerun does it once."""
+    db.tickets(250)
+    with gate(db, *GATES[place]):
+        child = db.start(*RUN)
+        until(lambda: waiting_at_gate(db))
+        kill(child)
+        until(lambda: not waiting_at_gate(db), 5)  # the server noticed that its client is gone
+    db.agrees()
+    assert db.run(*RUN).code == 0
+    db.each_once(250)
+
+
+def test_kill_between_windows(db: Database) -> None:
+    db.tickets(250)
+    with closing(db.connect(autocommit=False)) as holder, holder.cursor() as cursor:
+        child = db.start("rotate_tokens_sql", "--window", "1", "--progress", "json")
+        read_until(child, "window_done")
+        # With the checkpoint row locked it is between two windows, and can't begin the next.
+        cursor.execute("SELECT FROM batchprogress FOR UPDATE")
+        read_until(child, "standing_by")
+        kill(child)
+        db.agrees()
+    assert db.run(*RUN).code == 0
+    db.each_once(250)
+
+
+def test_kill_at_random_moments(db: Database) -> None:
+    """Twenty kills, wherever they hit, and every row is rotated exactly once."""
+    db.tickets(6000)
+    seed = int(os.environ.get("ROTATION_SEED", time.time()))
+    print("seed", seed)  # noqa: T201
+    chance = random.Random(seed)
+    killed = 0
+    while killed < 20:
+        child = db.start("rotate_tokens_sql", "--window", "25", "--progress", "json")
+        line = child.stdout.readline() if child.stdout else ""
+        if "began" not in line:
+            assert "finished" in line, line
+            break
+        time.sleep(chance.uniform(0, 0.06))
+        kill(child)
+        killed += 1
+        db.agrees()
+    assert killed >= 10, "the rotation was over before it could be killed often enough"
+    assert db.run(*RUN).code == 0
+    db.each_once(6000)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_one_signal_finishes_the_window(db: Database, number: signal.Signals) -> None:
+    db.tickets(250)
+    with gate(db, "batchprogress", "BEFORE UPDATE"):
+        child = db.start(*RUN)
+        until(lambda: waiting_at_gate(db))
+        child.send_signal(number)
+        output = read_until(child, "finishing the window under way")
+    assert child.wait(30) == 3
+    output += child.stdout.read() if child.stdout else ""
+    assert f"Stopped: after 100 rows, by {number.name}; run the same command again" in output
+    assert db.value("SELECT last_id FROM batchprogress") == "100"
+    db.agrees()
+    assert db.run(*RUN).code == 0
+    db.each_once(250)
+
+
+def test_two_signals_cancel_the_statement(db: Database) -> None:
+    db.tickets(250)
+    with gate(db, "ticket", "BEFORE UPDATE"):
+        child = db.start(*RUN)
+        until(lambda: waiting_at_gate(db))
+        child.send_signal(signal.SIGINT)
+        read_until(child, "once more to cancel it")
+        child.send_signal(signal.SIGINT)
+        assert child.wait(10) == 3  # while the gate is still closed
+        assert not waiting_at_gate(db)
+    assert db.value("SELECT last_id FROM batchprogress") is None
+    assert db.changes() == {0: 250}
+    assert db.run(*RUN).code == 0
+    db.each_once(250)
+
+
+def test_a_signal_ignored_before_stays_ignored(db: Database) -> None:
+    """As nohup does it with SIGHUP."""
+    db.tickets(250)
+    with gate(db, "ticket", "BEFORE UPDATE"):
+        child = db.start(*RUN, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+        until(lambda: waiting_at_gate(db))
+        child.send_signal(signal.SIGHUP)
+        time.sleep(0.3)
+    assert child.wait(30) == 0
+    db.each_once(250)
+
+
+def test_closed_output_does_not_stop_it(db: Database) -> None:
+    db.tickets(3000)
+    child = db.start("rotate_tokens_sql", "--window", "10", "-v", "2", stderr=subprocess.PIPE)
+    assert child.stdout is not None and child.stderr is not None
+    child.stdout.readline()
+    child.stdout.close()
+    assert child.wait(60) == 0
+    assert child.stderr.read() == ""
+    db.each_once(3000)
+
+
+def test_output_closed_from_the_start(db: Database) -> None:
+    db.tickets(30)
+    child = db.start("rotate_tokens_sql", stdout=None, preexec_fn=lambda: os.close(1))
+    assert child.wait(60) == 0
+    db.each_once(30)
+
+
+def test_server_crash_in_a_window(db: Database) -> None:
+    """`stop -m immediate` and start: the same process goes on by itself."""
+    db.tickets(250)
+    with gate(db, "batchprogress", "BEFORE UPDATE"):
+        child = db.start(*RUN)
+        until(lambda: waiting_at_gate(db))
+        db.server.stop("immediate")
+    output = read_until(child, "no database")
+    assert "trying again for up to 60 s" in output
+    db.server.ensure()
+    assert child.wait(60) == 0
+    assert "connected again after" in (child.stdout.read() if child.stdout else "")
+    db.each_once(250)
+
+
+def test_no_database_until_the_deadline(db: Database) -> None:
+    db.tickets(250)
+    from app.rotation.engine.driver import RotationDriver
+    from app.rotation.engine.errors import Stopped
+    from app.rotation.engine.options import Options
+    from app.rotation.engine.stop import StopSwitch
+    from app.rotation.engine.target import TargetName
+
+    options = Options(window=100, lock_timeout_ms=600_000, outage_seconds=1.0)
+    driver = RotationDriver("default", TargetName("ticket"), options, StopSwitch(), lambda _: None)
+
+    def crash() -> None:
+        until(lambda: waiting_at_gate(db))
+        db.server.stop("immediate")
+
+    thread = threading.Thread(target=crash)
+    with (
+        pytest.raises(Stopped, match=r"no database for 1 s .*run the same command again"),
+        gate(db, "batchprogress", "BEFORE UPDATE"),
+    ):
+        thread.start()
+        driver.run()
+    thread.join()
+    db.server.ensure()
+    assert db.run(*RUN).code == 0
+    db.each_once(250)
+
+
+def test_terminated_backend(db: Database) -> None:
+    db.tickets(250)
+    with gate(db, "batchprogress", "BEFORE UPDATE"):
+        child = db.start(*RUN)
+        pid = until(lambda: waiting_at_gate(db))
+        db.sql("SELECT pg_terminate_backend(%s)", pid)
+        read_until(child, "no database")
+    assert child.wait(60) == 0
+    db.each_once(250)
+
+
+def test_lost_commit_that_did_not_happen(db: Database) -> None:
+    """The connection breaks during COMMIT, before the server made it final."""
+    db.tickets(250)
+    with gate(db, "rotation_window", "AFTER INSERT", deferred=True):
+        child = db.start(*RUN)
+        pid = until(lambda: waiting_at_gate(db))
+        db.sql("SELECT pg_terminate_backend(%s)", pid)
+        read_until(child, "no database")
+    assert child.wait(60) == 0
+    db.each_once(250)
+
+
+def test_lost_commit_that_did_happen(db: Database) -> None:
+    """COMMIT is final, but waits for a standby that does not exist; then the connection breaks."""
+    db.tickets(250)
+    db.sql("ALTER SYSTEM SET synchronous_standby_names = 'nosuch'")
+    try:
+        child = db.start("rotate_tokens_sql", "--window", "300")
+        # Windows don't wait; the rotation's own record and its end do.
+        with closing(db.connect()) as probe, probe.cursor() as cursor:
+            cursor.execute("SELECT pg_reload_conf()")
+            waits = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND datname = %s"
+            for _ in range(2):
+
+                def waiting() -> int | None:
+                    cursor.execute(waits, [db.name])
+                    row = cursor.fetchone()
+                    return row[0] if row else None
+
+                cursor.execute("SELECT pg_terminate_backend(%s)", [until(waiting)])
+                time.sleep(0.3)
+            cursor.execute("ALTER SYSTEM RESET synchronous_standby_names")
+            cursor.execute("SELECT pg_reload_conf()")
+        assert child.wait(60) == 0
+    finally:
+        db.sql("ALTER SYSTEM RESET synchronous_standby_names")
+        db.sql("SELECT pg_reload_conf()")
+    db.each_once(250)
+    assert db.value("SELECT count(*) FROM rotation") == 1
+
+
+def test_role_timeouts_and_isolation_do_not_matter(db: Database) -> None:
+    db.tickets(250)
+    for setting in (
+        "default_transaction_isolation = 'serializable'",
+        "statement_timeout = '50ms'",
+        "idle_in_transaction_session_timeout = '20ms'",
+        "lock_timeout = '1ms'",
+        "synchronous_commit = 'off'",
+    ):
+        db.sql(f"ALTER DATABASE {db.name} SET {setting}")
+    db.sql(
+        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS"
+        " 'BEGIN PERFORM pg_sleep(0.1); RETURN NULL; END';"
+        "CREATE TRIGGER slow AFTER UPDATE ON ticket EXECUTE FUNCTION slow()"
+    )
+    done = db.run("rotate_tokens_sql", "--window", "100")
+    assert (done.code, done.err) == (0, "")
+    db.each_once(250)

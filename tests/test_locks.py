@@ -1,0 +1,167 @@
+"""Rows that somebody else holds: retry smaller, name the blocker, give up in bounded time."""
+
+import json
+import re
+import threading
+import time
+from contextlib import closing
+
+from tests.conftest import Database, read_until, until
+
+RUN = ("rotate_tokens_sql", "--window", "100", "--progress", "lines", "--lock-timeout", "50")
+
+
+def test_blocked_window_is_halved_retried_and_the_blocker_named(db: Database) -> None:
+    db.tickets(250)
+    with closing(db.connect(autocommit=False)) as holder, holder.cursor() as cursor:
+        cursor.execute("SET application_name = 'billing'")
+        cursor.execute("SELECT title, pg_backend_pid() FROM ticket WHERE id = 30 FOR UPDATE")
+        pid = cursor.fetchall()[0][1]
+        child = db.start(*RUN)
+        output = read_until(child, "are locked by")
+        told = re.search(
+            r"rows 1\.\.\d+ are locked by (.*); trying again with (\d+) rows? a window", output
+        )
+        assert told
+        assert re.fullmatch(
+            rf"pid {pid} \(billing, idle in transaction, query since \d\d:\d\d:\d\d, \d+ s\)", told[1]
+        )
+        assert int(told[2]) < 100
+        # In small steps it comes up to the locked row, and no farther.
+        until(lambda: db.value("SELECT max(last_id::bigint) FROM batchprogress") == 29)
+        assert child.poll() is None
+    assert child.wait(60) == 0
+    db.each_once(250)
+
+
+def test_windows_grow_back_after_a_conflict(db: Database) -> None:
+    db.tickets(3000)
+    with closing(db.connect(autocommit=False)) as holder, holder.cursor() as cursor:
+        cursor.execute("SELECT title FROM ticket WHERE id = 30 FOR UPDATE")
+        child = db.start(*RUN)
+        read_until(child, "are locked by")
+    assert child.wait(60) == 0
+    sizes = [rows for (rows,) in db.sql("SELECT rows FROM rotation_window ORDER BY id")]
+    assert min(sizes) < 100
+    assert sizes[-2] == 100
+    assert max(sizes) == 100
+    db.each_once(3000)
+
+
+def test_patience_runs_out(db: Database) -> None:
+    db.tickets(50)
+    with closing(db.connect(autocommit=False)) as holder, holder.cursor() as cursor:
+        cursor.execute("SELECT title, pg_backend_pid() FROM ticket WHERE id = 1 FOR UPDATE")
+        pid = cursor.fetchall()[0][1]
+        done = db.run(*RUN, "--lock-patience", "1")
+        assert done.code == 3
+        assert (
+            "Stopped: no window got its locks for 1 s"
+            f" (rotate window: lock not available; held by pid {pid} (" in done.err
+        )
+        assert "run the same command again" in done.err
+    assert db.run(*RUN).code == 0
+    db.each_once(50)
+
+
+def test_prepared_transaction_is_named(db: Database) -> None:
+    db.tickets(10)
+    with closing(db.connect(autocommit=False)) as holder, holder.cursor() as cursor:
+        holder.tpc_begin("billing-7")
+        cursor.execute("UPDATE ticket SET title = 'y' WHERE id = 1")
+        holder.tpc_prepare()
+    try:
+        done = db.run(*RUN, "--lock-patience", "0.5")
+        assert done.code == 3
+        assert "a prepared transaction" in done.err
+    finally:
+        db.sql("ROLLBACK PREPARED 'billing-7'")
+
+
+def test_table_lock_during_the_run(db: Database) -> None:
+    """Not a row but the table is locked, as by a migration."""
+    db.tickets(4000)
+    child = db.start(*RUN[:2], "4", *RUN[3:])
+    until(lambda: db.value("SELECT count(*) FROM rotation_window"))
+    with closing(db.connect(autocommit=False)) as holder, holder.cursor() as cursor:
+        cursor.execute("LOCK TABLE ticket IN SHARE MODE")
+        read_until(child, "are locked by")
+    assert child.wait(60) == 0
+    db.each_once(4000)
+
+
+def test_table_lock_before_the_run(db: Database) -> None:
+    db.tickets(100)
+    with closing(db.connect(autocommit=False)) as holder, holder.cursor() as cursor:
+        cursor.execute("LOCK TABLE ticket IN SHARE MODE")
+        done = db.call("rotate_tokens_sql")
+    assert done.code == 1
+    assert "another session holds a lock on public.ticket" in done.err
+    assert db.value("SELECT count(*) FROM rotation") == 0
+
+
+def test_second_connection_is_not_needed(db: Database) -> None:
+    """Where no second connection can be had, the blocker goes unnamed, and the run goes on."""
+    db.tickets(50)
+    db.sql("CREATE ROLE narrow LOGIN CONNECTION LIMIT 2")
+    db.sql(
+        f"GRANT ALL ON ALL TABLES IN SCHEMA public TO narrow; GRANT ALL ON DATABASE {db.name} TO narrow"
+    )
+    try:
+        url = db.url.replace("postgres@", "narrow@")
+        with closing(db.connect(autocommit=False)) as holder, holder.cursor() as cursor:
+            cursor.execute("SELECT title FROM ticket WHERE id = 1 FOR UPDATE")
+            child = db.start(*RUN, "--lock-patience", "1", env=db.environment(DATABASE_URL=url))
+            out = child.communicate(timeout=60)[0]
+        assert child.returncode == 3
+        assert "a session that could not be named" in out
+    finally:
+        db.sql("DROP OWNED BY narrow; DROP ROLE narrow")
+
+
+def test_application_is_never_the_deadlock_victim(db: Database) -> None:
+    """Traffic that locks rows in the opposite order, waiting first: it always wins."""
+    db.tickets(400)
+    errors: list[Exception] = []
+    commits = 0
+    over = threading.Event()
+
+    def traffic() -> None:
+        nonlocal commits
+        with closing(db.connect(autocommit=False)) as connection, connection.cursor() as cursor:
+            while not over.is_set():
+                try:
+                    cursor.execute("UPDATE ticket SET title = 'a' WHERE id = 390")
+                    time.sleep(0.01)
+                    cursor.execute("UPDATE ticket SET title = 'b' WHERE id = 10")
+                    connection.commit()
+                    commits += 1
+                except Exception as error:
+                    errors.append(error)
+                    connection.rollback()
+
+    thread = threading.Thread(target=traffic)
+    thread.start()
+    try:
+        done = db.run("rotate_tokens_sql", "--window", "400", "--progress", "json")
+    finally:
+        over.set()
+        thread.join()
+    assert done.code == 0, done.err
+    assert errors == []
+    assert commits > 0
+    assert db.unchanged() == 0
+    assert json.loads(done.out.splitlines()[-1])["event"] == "message"
+
+
+def test_cancelled_by_the_administrator_is_tried_again(db: Database) -> None:
+    db.tickets(100)
+    with closing(db.connect(autocommit=False)) as holder, holder.cursor() as cursor:
+        cursor.execute("SELECT title FROM ticket WHERE id = 1 FOR UPDATE")
+        child = db.start(*RUN[:-1], "600000")
+        find = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = %s"
+        pid = until(lambda: db.sql(find, db.name))[0][0]
+        db.sql("SELECT pg_cancel_backend(%s)", pid)
+        until(lambda: db.sql(find, db.name))
+    assert child.wait(60) == 0
+    db.each_once(100)

@@ -1,0 +1,161 @@
+"""Several processes on one rotation: one works, the others stand by; PgBouncer between them."""
+
+import getpass
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Database, kill, read_until, until
+from tests.test_interruption import gate, waiting_at_gate
+
+RUN = ("rotate_tokens_sql", "--window", "50", "--progress", "lines", "--lock-timeout", "600000")
+
+
+def test_second_stands_by_and_takes_over(db: Database) -> None:
+    db.tickets(500)
+    with gate(db, "ticket", "BEFORE UPDATE"):
+        first = db.start(*RUN)
+        pid = until(lambda: waiting_at_gate(db))
+        second = db.start(*RUN)
+        output = read_until(second, "standing by")
+        who = f"rotate_tokens {getpass.getuser()}@{socket.gethostname()} {first.pid}/1"[:63]
+        assert f"standing by: {who} (pid {pid}) does this rotation" in output
+        kill(first)
+        killed = time.monotonic()
+    read_until(second, "going on: nobody else")
+    took = time.monotonic() - killed
+    assert second.wait(60) == 0
+    assert took < 10  # a bound on being stuck, not a speed: about a second where nothing else runs
+    db.each_once(500)
+    assert db.value("SELECT count(*) FROM rotation") == 1
+
+
+def test_standing_by_does_not_take_turns(db: Database) -> None:
+    """While the first works, the second never slips into the moment between two windows."""
+    db.tickets(4000)
+    first = db.start("rotate_tokens_sql", "--window", "5")
+    until(lambda: db.value("SELECT count(*) FROM rotation_window"))
+    second = db.start("rotate_tokens_sql", "--window", "5", "--progress", "json")
+    out, _ = second.communicate(timeout=60)
+    assert first.wait(60) == 0
+    assert second.returncode == 0
+    assert "standing_by" in out
+    assert "window_done" not in out
+    db.each_once(4000)
+
+
+def test_three_at_once(db: Database) -> None:
+    db.tickets(3000)
+    children = [db.start(*RUN) for _ in range(3)]
+    assert [child.wait(60) for child in children] == [0, 0, 0]
+    db.each_once(3000)
+    assert db.value("SELECT count(*) FROM rotation") == 1
+
+
+def test_three_at_once_with_one_killed(db: Database) -> None:
+    db.tickets(3000)
+    children = [db.start("rotate_tokens_sql", "--window", "5") for _ in range(3)]
+    until(lambda: db.value("SELECT count(*) FROM rotation_window") > 20)
+    worker = db.value("SELECT worker FROM rotation_window ORDER BY id DESC LIMIT 1")
+    os.kill(int(worker.split()[-1].split("/")[0]), signal.SIGKILL)
+    assert sorted(child.wait(60) for child in children) == [-9, 0, 0]
+    db.each_once(3000)
+
+
+def test_signal_while_standing_by(db: Database) -> None:
+    db.tickets(100)
+    with gate(db, "ticket", "BEFORE UPDATE"):
+        first = db.start(*RUN)
+        until(lambda: waiting_at_gate(db))
+        second = db.start(*RUN)
+        read_until(second, "standing by")
+        second.send_signal(signal.SIGTERM)
+        assert second.wait(10) == 3
+    assert first.wait(60) == 0
+    db.each_once(100)
+
+
+PGBOUNCER = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+
+
+@pytest.fixture
+def pooled(db: Database) -> Iterator[str]:
+    """The DATABASE_URL of a PgBouncer in transaction mode, with a pool of two, before the database."""
+    if not PGBOUNCER:
+        pytest.skip("pgbouncer is not installed")
+    home = Path(tempfile.mkdtemp(prefix="pb-"))
+    ini = home / "pgbouncer.ini"
+    ini.write_text(
+        f"""[databases]
+{db.name} = host={db.server.sockets} user=postgres dbname={db.name}
+[pgbouncer]
+listen_addr =
+listen_port = 6432
+unix_socket_dir = {home}
+auth_type = any
+pool_mode = transaction
+default_pool_size = 3
+logfile = {home}/log
+pidfile = {home}/pid
+"""
+    )
+    home.chmod(0o777)
+    # The database's socket directory admits its owner only.
+    owner = db.server.sockets.stat()
+    child = subprocess.Popen(
+        [PGBOUNCER, str(ini)],
+        stderr=subprocess.DEVNULL,
+        user=owner.st_uid if os.geteuid() == 0 else None,
+        group=owner.st_gid if os.geteuid() == 0 else None,
+    )
+    until((home / ".s.PGSQL.6432").exists)
+    yield f"postgres://postgres@{str(home).replace('/', '%2F')}:6432/{db.name}"
+    child.terminate()
+    child.wait()
+    shutil.rmtree(home)
+
+
+def test_three_through_pgbouncer(db: Database, pooled: str) -> None:
+    db.tickets(3000)
+    environment = db.environment(DATABASE_URL=pooled)
+    children = [db.start(*RUN, env=environment) for _ in range(3)]
+    codes = [child.wait(60) for child in children]
+    assert codes == [0, 0, 0], [child.stdout.read() for child in children if child.stdout]
+    db.each_once(3000)
+
+
+def test_killed_behind_pgbouncer(db: Database, pooled: str) -> None:
+    db.tickets(300)
+    environment = db.environment(DATABASE_URL=pooled)
+    with gate(db, "batchprogress", "BEFORE UPDATE"):
+        first = db.start(*RUN, env=environment)
+        until(lambda: waiting_at_gate(db))
+        second = db.start(*RUN, env=environment)
+        read_until(second, "standing by")
+        kill(first)
+        until(lambda: not waiting_at_gate(db), 10)
+    assert second.wait(60) == 0
+    db.each_once(300)
+
+
+def test_no_setting_leaks_to_another_client_of_the_pool(db: Database, pooled: str) -> None:
+    db.tickets(300)
+    shown = "SELECT name, setting FROM pg_settings WHERE name IN ('lock_timeout', 'row_security',"
+    shown += " 'synchronous_commit', 'enable_seqscan', 'statement_timeout', 'jit') ORDER BY name"
+    fresh = db.sql(shown)
+    assert db.run(*RUN, env=db.environment(DATABASE_URL=pooled)).code == 0
+    port = {"host": pooled.split("@")[1].split(":", maxsplit=1)[0].replace("%2F", "/"), "port": 6432}
+    connections = [db.connect(**port) for _ in range(3)]
+    for connection in connections:
+        with connection.cursor() as cursor:
+            cursor.execute(shown)
+            assert cursor.fetchall() == fresh
+        connection.close()

@@ -1,0 +1,354 @@
+"""Whatever a person or a database can get wrong: one line, the documented code, nothing written."""
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from app.rotation.engine.errors import Refused, UsageError
+from app.rotation.engine.preflight import refuse_old
+from app.rotation.engine.target import parse_table
+from tests.conftest import PROJECT, Database, make_server, running
+
+STATE = "SELECT (SELECT count(*) FROM rotation), (SELECT count(*) FROM batchprogress)"
+
+
+def refused(db: Database, *arguments: str, code: int = 1, says: str) -> None:
+    done = db.call("rotate_tokens_sql", *arguments)
+    assert (done.code, done.out) == (code, ""), done
+    assert re.search(says, done.err), done.err
+    assert len(done.err.splitlines()) == 1
+    assert db.sql(STATE) == [(0, 0)]
+
+
+OBJECTS = """
+    CREATE VIEW a_view AS SELECT * FROM ticket;
+    CREATE MATERIALIZED VIEW a_matview AS SELECT * FROM ticket;
+    CREATE SEQUENCE a_sequence;
+    CREATE TABLE keyless (id int, token uuid);
+    CREATE TABLE composite (a int, b int, token uuid, PRIMARY KEY (a, b));
+    CREATE TABLE parent (id int PRIMARY KEY, token uuid);
+    CREATE TABLE child (PRIMARY KEY (id)) INHERITS (parent);
+    CREATE TABLE float_key (id float8 PRIMARY KEY, token uuid);
+    CREATE TABLE fixed_key (id char(8) PRIMARY KEY, token uuid);
+    CREATE TABLE odd (
+        id int PRIMARY KEY, token uuid, number int,
+        made uuid GENERATED ALWAYS AS ('00000000-0000-0000-0000-000000000000'::uuid) STORED
+    );
+    CREATE TABLE self_key (token uuid PRIMARY KEY);
+    CREATE EXTENSION file_fdw;
+    CREATE SERVER files FOREIGN DATA WRAPPER file_fdw;
+    CREATE FOREIGN TABLE a_foreign (id int, token uuid) SERVER files OPTIONS (filename '/dev/null');
+    CREATE SCHEMA "Odd Schema";
+    CREATE TABLE "Odd Schema"."Mixed.Case" (id int PRIMARY KEY, token uuid);
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--table", "a_view"], "public.a_view is a view: name the table behind it"),
+        (["--table", "a_matview"], "is a materialized view: name the table behind it"),
+        (["--table", "a_sequence"], "is a sequence"),
+        (["--table", "a_foreign"], "is a foreign table: run the command on the server that holds it"),
+        (["--table", "ticket_pkey"], "is an index"),
+        (["--table", "keyless"], "public.keyless has no primary key"),
+        (["--table", "composite"], r"primary key of several columns \(a, b\)"),
+        (["--table", "parent"], "table inheritance"),
+        (["--table", "child"], "table inheritance"),
+        (["--table", "float_key"], "id is of type double precision: windows can walk bigint, "),
+        (["--table", "fixed_key"], "id is of type character"),
+        (["--table", "pg_class"], "PostgreSQL's own"),
+        (["--table", "pg_catalog.pg_class"], "PostgreSQL's own"),
+        (["--table", "tickett"], r"no table 'tickett' in this database; did you mean \"ticket\"\?"),
+        (["--table", "Ticket"], r"did you mean \"ticket\"\?"),
+        (["--table", "public.tiket"], r"did you mean \"public.ticket\"\?"),
+        (["--table", "nothing_like_it_at_all"], "name it as schema.table"),
+        (["--table", "Mixed.Case"], r"no table 'Mixed.Case' in this database"),
+        (["--table", "t" * 70], "no table"),
+        (["--table", "ticket", "--column", "tokn"], r"no column 'tokn'; did you mean \"token\"\?"),
+        (["--table", "ticket", "--column", "zzz"], "it has id, title, status, token"),
+        (["--table", "ticket", "--column", "id"], "is the primary key itself"),
+        (["--table", "self_key"], "is the primary key itself"),
+        (["--table", "odd", "--column", "number"], "is of type integer: only uuid can be rotated"),
+        (["--table", "odd", "--column", "made"], "is generated from other columns"),
+        (["--table", "ticket", "--pk", "title"], "--pk title: the primary key of public.ticket is id"),
+        (["--column", "nosuch"], "has no column 'nosuch'"),
+    ],
+)
+def test_target(db: Database, arguments: list[str], says: str) -> None:
+    db.sql(OBJECTS)
+    refused(db, *arguments, says=f"^Refused: .*{says}")
+
+
+def test_temporary_table(db: Database) -> None:
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TEMP TABLE temporary (id int PRIMARY KEY, token uuid)")
+        refused(db, "--table", "temporary", says="is a temporary table")
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "a.", ".b", "a.b.c", 'a"b', '"a', '""', "a\0b", '"a".b.c', "a..b"]
+)
+def test_table_names_that_are_none(name: str) -> None:
+    with pytest.raises(UsageError, match=r"^--table .*write table or schema.table"):
+        parse_table(name)
+
+
+@pytest.mark.parametrize(
+    ("text", "parsed"),
+    [
+        ("ticket", (None, "ticket")),
+        ("public.ticket", ("public", "ticket")),
+        ('"Odd Schema"."Mixed.Case"', ("Odd Schema", "Mixed.Case")),
+        ('public."say ""hi"""', ("public", 'say "hi"')),
+        ("Mixed Case%s", (None, "Mixed Case%s")),
+    ],
+)
+def test_table_names_that_are_some(text: str, parsed: tuple[str | None, str]) -> None:
+    assert parse_table(text) == parsed
+
+
+@pytest.mark.parametrize(
+    "name", ["percent%s", "per%%cent", 'quo"te', "semi;colon", "br{a}ces", "Ünïcode", "sp ace", "it's"]
+)
+def test_odd_names_are_rotated(db: Database, name: str) -> None:
+    quoted = '"' + name.replace('"', '""') + '"'
+    escaped = quoted.replace("%", "%%")
+    db.sql(
+        f"CREATE SCHEMA {escaped}; CREATE TABLE {escaped}.{escaped}"
+        f" ({escaped} int PRIMARY KEY, \"token{escaped[1:]} uuid DEFAULT gen_random_uuid());"
+        f"INSERT INTO {escaped}.{escaped} SELECT generate_series(1, %s)", 10,
+    )  # fmt: skip
+    names = (f"--table={quoted}.{quoted}", "--column", f"token{name}", "--pk", name)
+    assert db.call("rotate_tokens_sql", *names, "--dry-run").code == 0
+    old = db.sql(f'SELECT "token{quoted[1:]} FROM {quoted}.{quoted}')
+    done = db.call("rotate_tokens_sql", *names, "--window", "4")
+    assert (done.code, done.err) == (0, "")
+    new = db.sql(f'SELECT "token{quoted[1:]} FROM {quoted}.{quoted}')
+    assert len(set(old) | set(new)) == 20
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--window", "0"], "--window 0: give rows from 1 to 1000000"),
+        (["--window", "-5"], "--window -5: give rows"),
+        (["--window", "99999999999999999999"], "--window 9+: give rows"),
+        (["--window-seconds", "0"], "--window-seconds 0.0: give seconds from 0.01 to 60"),
+        (["--window-seconds", "nan"], "--window-seconds nan: give seconds"),
+        (["--lock-timeout", "0"], "--lock-timeout 0: give milliseconds from 1"),
+        (["--lock-patience", "-1"], "--lock-patience -1.0: give seconds"),
+        (["--database", "nosuch"], "--database nosuch: settings.DATABASES has default"),
+        (["--table", ""], "--table ''"),
+        (["--table", "a.b.c"], "--table 'a.b.c': write table or schema.table"),
+    ],
+)
+def test_usage(db: Database, arguments: list[str], says: str) -> None:
+    refused(db, *arguments, code=2, says=f"^Refused: {says}")
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        (["rotate_tokens_sql", "--window", "many"], "argument --window: invalid int value: 'many'"),
+        (["rotate_tokens_sql", "--windw", "5"], "unrecognized arguments: --windw 5"),
+        (["rotate_tokens_sql", "--dry"], "unrecognized arguments: --dry"),
+        (["rotate_tokens_sql", "--progress", "loud"], "argument --progress: invalid choice: 'loud'"),
+        (["rotate_tokens_sql", "extra"], "unrecognized arguments: extra"),
+        (["rotation"], "the following arguments are required: ACTION"),
+        (["rotation", "stop"], "argument ACTION: invalid choice: 'stop'"),
+        (["rotation", "status", "--jsn"], "unrecognized arguments: --jsn"),
+        (["ticket"], "one of the arguments --init --process-token is required"),
+        (["ticket", "--init", "--process-token"], "not allowed with argument"),
+        (["ticket", "--init", "--size", "ten"], "argument --size: invalid int value: 'ten'"),
+        (["ticket", "--init", "--size", "-1"], "--size -1: give a number of tickets from 0"),
+        (["ticket", "--process-token", "--size", "5"], "--size: it goes with --init only"),
+    ],
+)
+def test_usage_on_the_command_line(db: Database, command: list[str], says: str) -> None:
+    done = db.run(*command)
+    assert (done.code, done.out) == (2, "")
+    assert says in done.err
+    assert len(done.err.splitlines()) == 1
+
+
+def test_no_state_tables(db: Database) -> None:
+    db.sql("DROP TABLE rotation_window, batchprogress, rotation CASCADE")
+    done = db.call("rotate_tokens_sql")
+    assert done.code == 1
+    assert "run python manage.py migrate --database default" in done.err
+    assert db.call("rotation", "status").code == 1
+
+
+@pytest.fixture
+def role(db: Database) -> Iterator[str]:
+    """A role that may do everything, until the test takes some of it away."""
+    db.sql(f"CREATE ROLE {db.name} LOGIN; GRANT ALL ON ALL TABLES IN SCHEMA public TO {db.name}")
+    yield db.name
+    db.sql(f"DROP OWNED BY {db.name}; DROP ROLE {db.name}")
+
+
+@pytest.mark.parametrize(
+    ("revoke", "says"),
+    [
+        ("UPDATE ON ticket", "may not change public.ticket.token: GRANT SELECT, UPDATE"),
+        ("SELECT ON ticket", "may not read public.ticket.id: GRANT SELECT"),
+        ("UPDATE ON batchprogress", "may not write the rotation's state: GRANT"),
+        ("INSERT ON rotation_window", "may not write the rotation's state: GRANT"),
+        ("SELECT ON rotation", "may not write the rotation's state: GRANT"),
+    ],
+)
+def test_missing_privileges(db: Database, role: str, revoke: str, says: str) -> None:
+    db.tickets(5)
+    environment = db.environment(DATABASE_URL=db.url.replace("postgres@", f"{role}@"))
+    db.sql(f"REVOKE {revoke} FROM {role}")
+    done = db.run("rotate_tokens_sql", env=environment)
+    assert (done.code, done.out) == (1, "")
+    assert says in done.err
+    assert len(done.err.splitlines()) == 1
+    assert db.changes() == {0: 5}
+
+
+def test_enough_privileges(db: Database, role: str) -> None:
+    db.tickets(5)
+    db.sql(f"REVOKE ALL ON ticket FROM {role}; GRANT SELECT, UPDATE (token) ON ticket TO {role};"
+           f"GRANT INSERT ON changes TO {role}")  # fmt: skip
+    environment = db.environment(DATABASE_URL=db.url.replace("postgres@", f"{role}@"))
+    done = db.run("rotate_tokens_sql", env=environment)
+    assert (done.code, done.err) == (0, "")
+    db.each_once(5)
+
+
+def test_read_only_role(db: Database, role: str) -> None:
+    db.sql(f"ALTER ROLE {role} SET default_transaction_read_only = on")
+    environment = db.environment(DATABASE_URL=db.url.replace("postgres@", f"{role}@"))
+    done = db.run("rotate_tokens_sql", env=environment)
+    assert done.code == 1
+    assert "is read-only here" in done.err
+
+
+def test_row_hidden_by_a_policy(db: Database, role: str) -> None:
+    """Row-level security would pass rows over in silence; row_security = off makes it an error."""
+    db.tickets(5)
+    db.sql("ALTER TABLE ticket ENABLE ROW LEVEL SECURITY;"
+           "CREATE POLICY a_few ON ticket USING (id > 2)")  # fmt: skip
+    environment = db.environment(DATABASE_URL=db.url.replace("postgres@", f"{role}@"))
+    done = db.run("rotate_tokens_sql", env=environment)
+    assert done.code == 1
+    assert "insufficient privilege (SQLSTATE 42501)" in done.err
+    assert len(done.err.splitlines()) == 1
+    assert db.changes() == {0: 5}
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("postgres://nobody:geheim@127.0.0.1:1/x", "can't connect to database default: "),
+        ("postgres://postgres@%2Fnosuch/x", "can't connect to database default: "),
+        ("postgres://someone:geheim@{socket}/postgres", 'role "someone" does not exist'),
+        ("postgres://postgres@{socket}/nosuch", 'database "nosuch" does not exist'),
+    ],
+)
+def test_no_connection(db: Database, url: str, says: str) -> None:
+    url = url.format(socket=str(db.server.sockets).replace("/", "%2F"))
+    done = db.run("rotate_tokens_sql", env=db.environment(DATABASE_URL=url))
+    assert done.code == 1
+    assert says in done.err
+    assert len(done.err.splitlines()) == 1
+    assert "geheim" not in done.err
+
+
+def test_not_postgresql(db: Database) -> None:
+    done = db.run("rotate_tokens_sql", env=db.environment(DATABASE_URL="sqlite://:memory:"))
+    assert done.code == 2
+    assert "it is sqlite, not PostgreSQL" in done.err
+
+
+def test_old_server() -> None:
+    refuse_old(130000)
+    with pytest.raises(Refused, match=r"PostgreSQL 12 has no built-in gen_random_uuid\(\)"):
+        refuse_old(120022)
+
+
+def test_standby(db: Database) -> None:
+    """A real standby, made by pg_basebackup."""
+    standby = make_server(db.server.binaries)
+    standby.home.chmod(0o777)
+    shutil.rmtree(standby.data, ignore_errors=True)
+    standby._make_home()
+    address = f"host={db.server.sockets} user=postgres"
+    copied = standby._run("pg_basebackup", "-d", address, "-D", standby.data, "-R", "-X", "stream",
+                          "-c", "fast")  # fmt: skip
+    assert copied.returncode == 0, copied.stdout
+    with (standby.data / "postgresql.conf").open("a") as file:
+        file.write(f"unix_socket_directories = '{standby.sockets}'\n")
+    with running(standby):
+        environment = db.environment(DATABASE_URL=standby.url(db.name))
+        done = db.run("rotate_tokens_sql", env=environment)
+    assert done.code == 1
+    assert "this server is a standby: point the command at the primary" in done.err
+
+
+def test_unfinished_with_new(db: Database) -> None:
+    db.tickets(10)
+    db.call("rotate_tokens_sql", "--window", "5")
+    db.sql("INSERT INTO rotation (table_schema, table_name, table_oid, pk_column, pk_type, pk_collation,"
+           " token_column, token_attnum, status, rows_total_exact, options, reason, operator, host)"
+           " SELECT table_schema, table_name, table_oid, pk_column, pk_type, pk_collation, token_column,"
+           " token_attnum, 'running', false, '{}', '', '', '' FROM rotation")  # fmt: skip
+    done = db.call("rotate_tokens_sql", "--new")
+    assert done.code == 1
+    assert "rotation 2 of public.ticket.token is unfinished: run without --new" in done.err
+
+
+def test_table_replaced_under_an_unfinished_rotation(db: Database) -> None:
+    db.tickets(10)
+    db.sql("ALTER TABLE ticket ADD CONSTRAINT no_update CHECK (id < 6) NOT VALID")
+    assert db.call("rotate_tokens_sql", "--window", "5").code == 1
+    db.sql("ALTER TABLE ticket RENAME TO ticket_old;"
+           "CREATE TABLE ticket (LIKE ticket_old INCLUDING ALL)")  # fmt: skip
+    done = db.call("rotate_tokens_sql")
+    assert done.code == 1
+    assert "another table has taken that name since" in done.err
+    # Under its new name the old table is still the one that the rotation knows.
+    db.sql("ALTER TABLE ticket_old DROP CONSTRAINT no_update")
+    assert db.call("rotate_tokens_sql", "--table", "ticket_old").code == 0
+    assert db.changes() == {1: 10}
+
+
+def test_a_constraint_that_refuses_names_no_token(db: Database) -> None:
+    """PostgreSQL's DETAIL prints the failing row; we print the SQLSTATE."""
+    db.tickets(10)
+    db.sql("CREATE UNIQUE INDEX ON ticket ((substr(token::text, 15, 1)))  WHERE id > 100")
+    db.sql("ALTER TABLE ticket ADD CONSTRAINT none CHECK (token IS NULL) NOT VALID")
+    done = db.call("rotate_tokens_sql")
+    assert done.code == 1
+    assert done.err == (
+        "Failed: rotate window: PostgreSQL answered check violation (SQLSTATE 23514);"
+        " 0 rows are rotated; mend that and run the same command again"
+    )
+    assert db.changes() == {0: 10}
+
+
+def test_settings_without_target(db: Database) -> None:
+    from django.test import override_settings
+
+    with override_settings(ROTATION_TARGET=None):
+        refused(db, code=2, says="--table: name the table to rotate")
+    with override_settings(ROTATION_TARGET="tickets.Nosuch.token"):
+        refused(db, code=2, says="settings.ROTATION_TARGET 'tickets.Nosuch.token'")
+
+
+def test_help_fits_and_names_every_flag() -> None:
+    text = subprocess.run(
+        [sys.executable, str(PROJECT / "manage.py"), "rotate_tokens_sql", "--help"],
+        capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    for flag in ("--window", "--dry-run", "--new", "--table", "--pk", "--column", "--reason"):
+        assert flag in text

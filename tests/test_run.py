@@ -1,0 +1,166 @@
+"""The main job: begin, finish, say so, begin another; what is printed and with which exit code."""
+
+import json
+import re
+
+from tests.conftest import Database
+
+LINE = re.compile(
+    r"completed: {1,2}\d{1,3}\.\d\d % \(\d+ of \d+\) \| remaining time: +\d+ second\(s\)( \| .*)?$"
+)
+
+
+def test_rotates_every_token_once(db: Database) -> None:
+    db.tickets(2500)
+    done = db.run("rotate_tokens_sql", "--window", "1000", "--reason", "leak of 12 May")
+    assert (done.code, done.err) == (0, "")
+    db.each_once(2500)
+    assert db.value("SELECT count(DISTINCT token) FROM ticket") == 2500
+    assert db.sql("SELECT lo, hi, rows FROM rotation_window ORDER BY id") == [
+        ("1", "1000", 1000),
+        ("1001", "2000", 1000),
+        ("2001", "2500", 500),
+    ]
+    assert db.sql("SELECT reason, rows_total, rows_total_exact FROM rotation") == [
+        ("leak of 12 May", 2500, True)
+    ]
+    begins, *lines, last = done.lines
+    assert begins == "rotation 1 of public.ticket.token begins"
+    assert lines and all(LINE.match(line) for line in lines)
+    assert "100.00 % (2500 of 2500) | remaining time:    0 second(s)" in lines[-1]
+    assert last.startswith("rotation 1 of public.ticket.token succeeded: 2500 rows in 3 windows")
+
+
+def test_finished_says_so_and_new_starts_another(db: Database) -> None:
+    db.tickets(10)
+    assert db.call("rotate_tokens_sql").code == 0
+    again = db.call("rotate_tokens_sql")
+    assert again.code == 0
+    assert "was finished" in again.out and "--new" in again.out
+    assert db.changes() == {1: 10}
+    assert db.call("rotate_tokens_sql", "--new").code == 0
+    assert db.changes() == {2: 10}
+    assert db.value("SELECT count(*) FROM rotation") == 2
+
+
+def test_null_tokens_stay_null(db: Database) -> None:
+    db.tickets(9)
+    db.sql("ALTER TABLE ticket ALTER token DROP NOT NULL; UPDATE ticket SET token = NULL WHERE id > 5")
+    db.sql("DELETE FROM changes")
+    assert db.call("rotate_tokens_sql", "--window", "2").code == 0
+    assert db.value("SELECT count(*) FROM ticket WHERE token IS NULL") == 4
+    assert db.value("SELECT count(*) FROM changes") == 5
+    assert db.value("SELECT rows_total FROM rotation") == 5
+    assert db.unchanged() == 0
+
+
+def test_rows_changed_by_nobody_else_keep_their_other_columns(db: Database) -> None:
+    db.tickets(50)
+    kept = "SELECT md5(string_agg(t::text, ',' ORDER BY id)) FROM"
+    kept += " (SELECT id, title, status, created_at, updated_at FROM ticket) AS t"
+    before = db.value(kept)
+    assert db.call("rotate_tokens_sql").code == 0
+    assert db.value(kept) == before
+
+
+def test_windows_grow_from_small_without_window(db: Database) -> None:
+    db.tickets(30_000)
+    assert db.call("rotate_tokens_sql").code == 0
+    sizes = [rows for (rows,) in db.sql("SELECT rows FROM rotation_window ORDER BY id")]
+    assert sizes[0] == 500
+    assert sizes[1] == 1000
+    assert len(sizes) < 12
+    db.each_once(30_000)
+
+
+def test_total_is_an_estimate_when_counting_takes_too_long(db: Database, monkeypatch) -> None:
+    db.tickets(20_000)
+    db.sql("ANALYZE ticket")
+    monkeypatch.setattr("app.rotation.engine.plan.COUNT_SECONDS", 0.001)
+    done = db.call("rotate_tokens_sql", "--window", "20000")
+    assert done.code == 0
+    assert db.sql("SELECT rows_total, rows_total_exact FROM rotation") == [(20_000, False)]
+    assert "(20000 of ~20000)" in done.out
+
+
+def test_total_is_unknown_without_count_and_statistics(db: Database, monkeypatch) -> None:
+    db.tickets(20_000)
+    monkeypatch.setattr("app.rotation.engine.plan.COUNT_SECONDS", 0.001)
+    db.sql("ALTER TABLE ticket SET (autovacuum_enabled = off)")
+    done = db.call("rotate_tokens_sql", "--window", "1000")
+    assert done.code == 0
+    assert db.sql("SELECT rows_total, rows_total_exact FROM rotation") == [(None, False)]
+    assert "(20000 of unknown)" in done.out
+
+
+def test_status_json_has_the_keys_of_the_contract(db: Database) -> None:
+    assert db.call("rotation", "status", "--json").out.strip() == "null"
+    db.tickets(100)
+    db.call("rotate_tokens_sql", "--window", "60")
+    status = json.loads(db.call("rotation", "status", "--json").out)
+    assert list(status) == [
+        *("id", "table", "column", "status", "stalled", "rows_done", "rows_total"),
+        *("rows_total_exact", "percent", "rows_per_second", "eta_seconds", "throttle", "windows"),
+        *("lanes", "revoked", "survivors", "holes", "workers", "started_at", "finished_at"),
+    ]
+    assert status["status"] == "succeeded"
+    assert (status["rows_done"], status["percent"], status["eta_seconds"]) == (100, 100.0, 0.0)
+    assert status["lanes"] == [
+        {"lane": 0, "lower": 1, "upper": 100, "last_id": 100, "rows": 100, "done": True}
+    ]
+
+
+def test_status_and_history_for_people(db: Database) -> None:
+    for action in ("status", "history"):
+        assert "no rotation yet" in db.call("rotation", action).out
+    db.tickets(10)
+    db.call("rotate_tokens_sql", "--reason", "why not")
+    assert "succeeded" in db.call("rotation", "status").out
+    db.call("rotate_tokens_sql", "--new")
+    history = db.call("rotation", "history").lines
+    assert len(history) == 2
+    assert history[1].endswith("| why not")
+    entries = json.loads(db.call("rotation", "history", "--json").out)
+    assert [entry["id"] for entry in entries] == [2, 1]
+
+
+def test_progress_json_is_one_object_a_line(db: Database) -> None:
+    db.tickets(1000)
+    done = db.run("rotate_tokens_sql", "--window", "300", "--progress", "json")
+    events = [json.loads(line) for line in done.out.splitlines()]
+    kinds = [event["event"] for event in events]
+    assert kinds[0] == "began"
+    assert kinds.count("window_done") == 4
+    assert events[kinds.index("progress")]["percent"] == 100.0
+    assert sum(event.get("rows", 0) for event in events if event["event"] == "window_done") == 1000
+
+
+def test_quiet_prints_errors_only(db: Database) -> None:
+    db.tickets(10)
+    assert db.run("rotate_tokens_sql", "--verbosity", "0").lines == []
+    assert db.run("rotate_tokens_sql", "--verbosity", "0", "--table", "nosuch").err
+
+
+def test_no_token_in_any_output_or_state(db: Database) -> None:
+    db.tickets(200)
+    done = [
+        db.run("rotate_tokens_sql", "--dry-run", "-v", "3", "--window", "50"),
+        db.run("rotate_tokens_sql", "-v", "3", "--window", "50"),
+        db.run("rotation", "status", "--json"),
+        db.run("rotation", "history", "--json"),
+    ]
+    state = db.value(
+        "SELECT string_agg(t::text, ' ') FROM (SELECT rotation::text FROM rotation UNION ALL"
+        " SELECT batchprogress::text FROM batchprogress UNION ALL"
+        " SELECT rotation_window::text FROM rotation_window) AS t (t)"
+    )
+    text = state + "".join(one.out + one.err for one in done)
+    assert not re.search(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-", text)
+    assert all(one.code == 0 for one in done)
+
+
+def test_server_log_stays_free_of_tokens_and_errors(db: Database) -> None:
+    db.tickets(50)
+    before = db.server.log.stat().st_size
+    assert db.call("rotate_tokens_sql").code == 0
+    assert "ERROR" not in db.server.log.read_text()[before:]

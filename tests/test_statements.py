@@ -1,0 +1,57 @@
+"""Every statement of sql/ is known to PostgreSQL: prepared against the migrated schema."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from app.rotation.engine import statements
+from app.rotation.engine.statements import DIRECTORY, Fragment
+from tests.conftest import PROJECT, Database
+
+FILES = sorted(DIRECTORY.glob("*.sql"))
+NAMES = {
+    "target": ("public", "ticket"),
+    "pk": ("id",),
+    "pk_type": Fragment("bigint"),
+    "column": ("token",),
+    "new_token": Fragment("pg_catalog.gen_random_uuid()"),
+    **{name: ("public", name) for name in ("rotation", "batchprogress", "rotation_window")},
+}
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_prepares(db: Database, file: Path) -> None:
+    with db.connect() as connection, connection.cursor() as cursor:
+        text = statements.compose(file.stem, NAMES, connection)
+        numbers: dict[str, int] = {}
+        number = lambda found: f"${numbers.setdefault(found[1], len(numbers) + 1)}"  # noqa: E731
+        text = re.sub(r"%\((\w+)\)s", number, text).replace("%%", "%")
+        for statement in filter(None, map(str.strip, text.split(";"))):
+            if statement.startswith(("SET ", "TRUNCATE ")):
+                cursor.execute(f"BEGIN; {statement}; ROLLBACK")
+            else:
+                cursor.execute(f"PREPARE one AS {statement}; DEALLOCATE one")
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_has_a_header_that_is_true(file: Path) -> None:
+    text = file.read_text()
+    assert text.startswith("-- Purpose: ")
+    assert all(len(line) <= 105 for line in text.splitlines())
+    header = "".join(line for line in text.splitlines() if line.startswith("--"))
+    for parameter in set(re.findall(r"%\((\w+)\)s", text)):
+        assert re.search(rf"\b{parameter}\b", header), f"{parameter} is not in the header"
+    assert "RETURNING token" not in text
+
+
+def test_every_statement_is_used() -> None:
+    code = "".join(path.read_text() for path in (PROJECT / "app").rglob("*.py"))
+    for file in FILES:
+        assert f'"{file.stem}"' in code, file.name
+
+
+def test_comments_with_percent_signs_are_gone() -> None:
+    for file in FILES:
+        assert "--" not in statements.load(file.stem)
+        assert not re.search(r"%[^(%]", statements.load(file.stem)), file.name

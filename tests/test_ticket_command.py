@@ -1,0 +1,90 @@
+"""The brief's own steps, as its users type them."""
+
+import re
+import signal
+
+from app.tickets.models import Ticket
+from tests.conftest import Database, read_until
+from tests.test_run import LINE
+
+
+def test_the_brief(db: Database) -> None:
+    assert db.run("migrate", "-v", "0").code == 0
+    assert db.run("ticket", "--init", "--size", "5000").code == 0
+    assert db.value("SELECT count(*) FROM ticket") == 5000
+    assert db.value("SELECT count(DISTINCT token) FROM ticket") == 5000
+    assert {status for (status,) in db.sql("SELECT status FROM ticket")} == set(Ticket.Status.values)
+    db.watch("ticket", "id")
+    done = db.run("ticket", "--process-token")
+    assert (done.code, done.err) == (0, "")
+    lines = [line for line in done.lines if line.startswith("completed")]
+    assert lines and all(LINE.match(line) for line in lines)
+    db.each_once(5000)
+
+
+def test_init_default_and_again(db: Database) -> None:
+    db.call("ticket", "--init")
+    assert db.value("SELECT count(*) FROM ticket") == 1000
+    db.call("ticket", "--init", "--size", "10")
+    assert db.sql("SELECT count(*), min(id), max(id) FROM ticket") == [(10, 1, 10)]
+    db.call("ticket", "--init", "--size", "0")
+    assert db.value("SELECT count(*) FROM ticket") == 0
+
+
+def test_goes_on_near_where_it_stopped(db: Database) -> None:
+    db.run("ticket", "--init", "--size", "60000")
+    db.watch("ticket", "id")
+    child = db.start("ticket", "--process-token")
+    read_until(child, "completed")
+    child.send_signal(signal.SIGINT)
+    rest = child.stdout.read() if child.stdout else ""
+    assert child.wait(30) == 3, rest
+    stopped = int(re.findall(r"Stopped: after (\d+) rows", rest)[0])
+    again = db.run("ticket", "--process-token")
+    assert again.code == 0
+    assert f"goes on after {stopped} rows" in again.out
+    db.each_once(60_000)
+
+
+def test_new_samples_are_processed_again(db: Database) -> None:
+    db.call("ticket", "--init")
+    assert db.call("ticket", "--process-token").code == 0
+    assert "was finished" in db.call("ticket", "--process-token").out
+    db.call("ticket", "--init")
+    db.watch("ticket", "id")
+    assert db.call("ticket", "--process-token").code == 0
+    assert db.changes() == {1: 1000}
+    assert db.unchanged() == 0
+
+
+def test_init_ends_an_unfinished_rotation(db: Database) -> None:
+    db.call("ticket", "--init")
+    db.sql("ALTER TABLE ticket ADD CONSTRAINT stop CHECK (id <= 500) NOT VALID")
+    assert db.call("ticket", "--process-token").code == 1
+    db.sql("ALTER TABLE ticket DROP CONSTRAINT stop")
+    db.sql("ALTER TABLE rotation DISABLE TRIGGER USER;"
+           "UPDATE rotation SET touched_at = now() - interval '1 min';"
+           "ALTER TABLE rotation ENABLE TRIGGER USER;"
+           "ALTER TABLE batchprogress DISABLE TRIGGER USER;"
+           "UPDATE batchprogress SET updated_at = now() - interval '1 min'")  # fmt: skip
+    assert db.call("ticket", "--init").code == 0
+    assert db.value("SELECT status FROM rotation") == "cancelled"
+    assert db.call("ticket", "--process-token").code == 0
+
+
+def test_init_is_refused_while_a_rotation_is_under_way(db: Database) -> None:
+    db.run("ticket", "--init", "--size", "3000")
+    child = db.start("rotate_tokens_sql", "--window", "3")
+    while not db.value("SELECT count(*) FROM rotation_window"):
+        pass
+    done = db.call("ticket", "--init")
+    assert done.code == 1
+    assert "is under way: stop it first" in done.err
+    assert child.wait(60) == 0
+    assert db.value("SELECT count(*) FROM ticket") == 3000
+
+
+def test_saved_tickets_get_a_token(db: Database) -> None:
+    one, two = Ticket.objects.create(title="a"), Ticket.objects.create(title="b")
+    assert one.token != two.token
+    assert str(one) == "a"
