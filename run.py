@@ -31,13 +31,14 @@ VENV = os.path.join(PROJECT, ".venv")
 PYTHON = os.path.join(VENV, "bin", "python")
 
 RUN = ["requirements.txt", "app/localpg/requirements.txt"]
+BENCH = RUN + ["benchmarks/requirements.txt"]
 TEST = RUN + ["tests/requirements.txt"]
 
 #: verb: (what it needs, what is run in the project's environment)
 VERBS = {
     "demo": (RUN, ["-m", "app.tickets.demo"]),
     "test": (TEST, ["-m", "pytest"]),
-    "bench": (RUN, ["-m", "benchmarks.compare"]),
+    "bench": (BENCH, ["-m", "benchmarks"]),
     "manage": (RUN, [os.path.join(PROJECT, "manage.py")]),
     "stop": (RUN, ["-m", "app.localpg", "stop"]),
 }

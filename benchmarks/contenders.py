@@ -1,0 +1,63 @@
+"""Other ways to do the same job, as a user would write each: `python -m benchmarks.contenders NAME`."""
+
+import os
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "app.settings")
+django.setup()
+
+import pgbulk  # noqa: E402
+from django.db import connection, transaction  # noqa: E402
+
+from app.tickets.models import Ticket  # noqa: E402
+
+
+def single_update() -> None:
+    """One UPDATE of the whole table: nothing can be faster with one connection."""
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE ticket SET token = gen_random_uuid()")
+
+
+def brief() -> None:
+    """The brief's own design: 50 objects at a time, bulk_update, a checkpoint for each chunk."""
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE IF NOT EXISTS bench_checkpoint (last_id bigint NOT NULL)")
+        cursor.execute("TRUNCATE bench_checkpoint; INSERT INTO bench_checkpoint VALUES (0)")
+        for chunk in chunks(50):
+            with transaction.atomic():
+                Ticket.objects.bulk_update(chunk, ["token"])
+                cursor.execute("UPDATE bench_checkpoint SET last_id = %s", [chunk[-1].pk])
+
+
+def bulk_update() -> None:
+    """Django's bulk_update, 1000 objects at a time."""
+    for chunk in chunks(1000):
+        Ticket.objects.bulk_update(chunk, ["token"])
+
+
+def django_pgbulk() -> None:
+    """django-pgbulk's UPDATE ... FROM (VALUES ...), 1000 objects at a time."""
+    for chunk in chunks(1000):
+        pgbulk.update(Ticket.objects.all(), chunk, ["token"])
+
+
+def chunks(size: int) -> Iterator[list[Ticket]]:
+    """All tickets in the order of their ids, so many at a time, each with a new token."""
+    last = 0
+    while chunk := list(Ticket.objects.filter(pk__gt=last).order_by("pk")[:size]):
+        for ticket in chunk:
+            ticket.token = uuid.uuid4()
+        yield chunk
+        last = chunk[-1].pk
+
+
+CONTENDERS: dict[str, Callable[[], None]] = {
+    contender.__name__: contender for contender in (single_update, brief, bulk_update, django_pgbulk)
+}
+
+if __name__ == "__main__":
+    CONTENDERS[sys.argv[1]]()
