@@ -61,6 +61,7 @@ class Session:
     stop: StopSwitch = field(default_factory=StopSwitch)
     emit: Emit = lambda event: None
     outage_seconds: float = 60.0
+    _composed: dict[str, str] = field(default_factory=dict, init=False)
 
     def rows(self, statement: str, **parameters: Any) -> list[Row]:
         """Run `sql/<statement>.sql` and return its rows as dictionaries by column name."""
@@ -148,10 +149,13 @@ class Session:
             connections[self.alias].close()
 
     def _compose(self, statement: str) -> str:
-        connection = connections[self.alias]
-        with translated("connecting"):
-            connection.ensure_connection()
-        return statements.compose(statement, self.names, connection.connection)
+        if statement not in self._composed:
+            connection = connections[self.alias]
+            with translated("connecting"):
+                connection.ensure_connection()
+            text = statements.compose(statement, self.names, connection.connection)
+            self._composed[statement] = text
+        return self._composed[statement]
 
     @contextlib.contextmanager
     def _execute(self, statement: str, parameters: dict[str, Any]) -> Iterator[Any]:

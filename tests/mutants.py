@@ -1,0 +1,225 @@
+"""Deliberate defects: `python -m tests.mutants` applies each to a copy, and says which test caught it.
+
+A defect that no test catches means that a promise is not tested; the exit code then is 1.
+"""
+
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[1]
+ENGINE = "app/rotation/engine"
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One defect: in `file`, `old` becomes `new`; some test in `tests` must fail."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: str
+
+
+MUTANTS = [
+    Mutant(
+        "the checkpoint is not compared with what was read",
+        "sql/advance_checkpoint.sql",
+        "        AND last_id IS NOT DISTINCT FROM %(last_id)s\n",
+        "        AND (true OR last_id IS NOT DISTINCT FROM %(last_id)s)\n",
+        "tests/test_state.py",
+    ),
+    Mutant(
+        "the claim does not lock the checkpoint row",
+        "sql/claim_lane.sql",
+        "    FOR UPDATE SKIP LOCKED\n",
+        "",
+        "tests/test_many_processes.py",
+    ),
+    Mutant(
+        "the claim waits instead of standing by",
+        "sql/claim_lane.sql",
+        "FOR UPDATE SKIP LOCKED",
+        "FOR UPDATE",
+        "tests/test_many_processes.py",
+    ),
+    Mutant(
+        "the checkpoint commits apart from its rows",
+        f"{ENGINE}/worker.py",
+        "            self._advance(lane, window, rows, 1000 * (ended - self._free_since))\n",
+        "        with session.transaction():\n"
+        "            self._advance(lane, window, rows, 1000 * (ended - self._free_since))\n",
+        "tests/test_interruption.py",
+    ),
+    Mutant(
+        "windows begin one key too late",
+        "sql/find_window.sql",
+        "{pk} >= %(lower)s::{pk_type}",
+        "{pk} > %(lower)s::{pk_type}",
+        "tests/test_windows.py",
+    ),
+    Mutant(
+        "a window begins at the checkpoint, not after it",
+        "sql/find_window.sql",
+        "OR {pk} > %(last_id)s",
+        "OR {pk} >= %(last_id)s",
+        "tests/test_windows.py tests/test_run.py",
+    ),
+    Mutant(
+        "one token for all rows of a window",
+        f"{ENGINE}/target.py",
+        'Fragment("pg_catalog.gen_random_uuid()")',
+        'Fragment("(SELECT pg_catalog.gen_random_uuid())")',
+        "tests/test_run.py",
+    ),
+    Mutant(
+        "NULL tokens are filled",
+        "sql/rotate_window.sql",
+        "    AND {column} IS NOT NULL;",
+        ";",
+        "tests/test_run.py",
+    ),
+    Mutant(
+        "no lock_timeout: the application may be the deadlock victim",
+        "sql/open_window.sql",
+        "set_config('lock_timeout', %(lock_timeout)s, true)",
+        "set_config('lock_timeout', left(%(lock_timeout)s, 0) || '0', true)",
+        "tests/test_locks.py",
+    ),
+    Mutant(
+        "settings outlive the transaction",
+        "sql/open_window.sql",
+        "'lock_timeout', %(lock_timeout)s, true",
+        "'lock_timeout', %(lock_timeout)s, false",
+        "tests/test_many_processes.py",
+    ),
+    Mutant(
+        "the server does not look whether its client is alive",
+        "sql/open_window.sql",
+        "WHEN %(connection_check)s <> ''",
+        "WHEN %(connection_check)s = 'never'",
+        "tests/test_interruption.py",
+    ),
+    Mutant(
+        "the isolation is the role's default",
+        "sql/open_window.sql",
+        "SET TRANSACTION ISOLATION LEVEL READ COMMITTED;",
+        "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE;",
+        "tests/test_locks.py tests/test_many_processes.py",
+    ),
+    Mutant(
+        "hidden rows are passed over",
+        "sql/open_window.sql",
+        "set_config('row_security', 'off', true)",
+        "set_config('row_security', 'on', true)",
+        "tests/test_refusals.py",
+    ),
+    Mutant(
+        "old statistics choose the plan",
+        "sql/prefer_indexes.sql",
+        "'enable_seqscan', 'off'",
+        "'enable_seqscan', 'on'",
+        "tests/test_dry_run.py",
+    ),
+    Mutant(
+        "a dry run may write",
+        "sql/open_reading.sql",
+        "REPEATABLE READ, READ ONLY",
+        "REPEATABLE READ",
+        "tests/test_dry_run.py",
+    ),
+    Mutant(
+        "after an outage the run gives up",
+        f"{ENGINE}/database.py",
+        "if now - began > self.outage_seconds:",
+        "if now - began >= 0:",
+        "tests/test_interruption.py",
+    ),
+    Mutant(
+        "the second signal cancels nothing",
+        f"{ENGINE}/stop.py",
+        "connection.cancel()",
+        "pass",
+        "tests/test_interruption.py",
+    ),
+    Mutant(
+        "a closed output ends the run",
+        "app/rotation/management/reporter.py",
+        "except (OSError, ValueError, AttributeError):  # closed pipe",
+        "except ZeroDivisionError:  # closed pipe",
+        "tests/test_interruption.py",
+    ),
+    Mutant(
+        "a conflict does not shrink the window",
+        f"{ENGINE}/windows.py",
+        "self._limit = max(1, self.size // 2)",
+        "pass",
+        "tests/test_locks.py tests/test_windows.py",
+    ),
+    Mutant(
+        "PostgreSQL's own words are shown",
+        f"{ENGINE}/errors.py",
+        'f"{doing}: PostgreSQL answered {condition} (SQLSTATE {sqlstate})"',
+        "f\"{doing}: {__import__('sys').exc_info()[1]}\"",
+        "tests/test_refusals.py",
+    ),
+    Mutant(
+        "a name in the catalog is matched after it was cut to 63 bytes",
+        "sql/find_table.sql",
+        "relation.relname::text = %(name)s",
+        "relation.relname = %(name)s",
+        "tests/test_refusals.py",
+    ),
+    Mutant(
+        "a percent sign in a name is a parameter",
+        f"{ENGINE}/statements.py",
+        'part.replace("%", "%%") if takes_parameters else part',
+        "part",
+        "tests/test_refusals.py",
+    ),
+]
+
+
+def main() -> None:
+    """Apply every mutant, or those whose names hold the words given."""
+    chosen = [one for one in MUTANTS if all(word in one.name for word in sys.argv[1:])]
+    survived = 0
+    for mutant in chosen:
+        caught = run(mutant)
+        survived += not caught
+        sys.stdout.write(f"{mutant.name:<64} {caught or 'SURVIVED'}\n")
+        sys.stdout.flush()
+    sys.stdout.write(f"{len(chosen)} mutants, {survived} survived\n")
+    sys.exit(bool(survived))
+
+
+def run(mutant: Mutant) -> str:
+    """Return the name of the first test that failed with the defect, or nothing."""
+    with tempfile.TemporaryDirectory(prefix="mutant-") as folder:
+        copy = Path(folder) / "project"
+        ignored = shutil.ignore_patterns(".venv", ".git", "__pycache__", ".pgdata", ".*_cache")
+        shutil.copytree(PROJECT, copy, ignore=ignored)
+        file = copy / mutant.file
+        text = file.read_text()
+        if text.count(mutant.old) != 1:
+            sys.exit(f"{mutant.name}: {mutant.file} does not hold its text exactly once")
+        file.write_text(text.replace(mutant.old, mutant.new))
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-x", "-q", "--timeout", "60", *mutant.tests.split()],
+            cwd=copy, capture_output=True, text=True,
+        )  # fmt: skip
+        failed = re.search(r"^(?:FAILED|ERROR) \S+?::(\S+)", done.stdout, re.MULTILINE)
+        if done.returncode == 1 and failed:
+            return failed[1]
+        if done.returncode:
+            return f"pytest ended with {done.returncode}"
+        return ""
+
+
+if __name__ == "__main__":
+    main()
