@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 
 import dj_database_url
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management.utils import get_random_secret_key
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -20,7 +21,13 @@ DEBUG = os.environ.get("DEBUG", "") == "1"
 ALLOWED_HOSTS = os.environ.get("ALLOWED_HOSTS", "localhost,127.0.0.1").split(",")
 
 if os.environ.get("DATABASE_URL"):
-    DATABASES = {"default": dj_database_url.parse(os.environ["DATABASE_URL"])}
+    try:
+        DATABASES = {"default": dj_database_url.parse(os.environ["DATABASE_URL"])}
+    except ValueError:  # its message would show the password
+        raise ImproperlyConfigured(
+            "DATABASE_URL can't be read: write postgres://user:password@host:5432/dbname,"
+            " with other characters than letters and digits in the password as %XX"
+        ) from None
 else:
     DATABASES = {"default": dj_database_url.DBConfig(ENGINE="app.localpg", NAME="app")}
 

@@ -2,7 +2,8 @@
 --          than 63 bytes would be cut and could match another table.
 -- Parameters: schema (NULL: as the search path finds it), name.
 -- Columns: oid, schema, name, kind (pg_class.relkind), persistence, system (in a schema of
---          PostgreSQL's own), inherits (is a child, or has children, by plain inheritance).
+--          PostgreSQL's own), may_use_schema, hides_rows (row-level security applies to this role),
+--          partition_of (NULL for none), inherits (is a child, or has children, by plain inheritance).
 SELECT
     relation.oid::bigint,
     namespace.nspname AS schema,
@@ -10,6 +11,13 @@ SELECT
     relation.relkind AS kind,
     relation.relpersistence AS persistence,
     namespace.nspname IN ('pg_catalog', 'information_schema', 'pg_toast') AS system,
+    pg_catalog.has_schema_privilege(namespace.oid, 'USAGE') AS may_use_schema,
+    CASE WHEN relation.relkind IN ('r', 'p') THEN pg_catalog.row_security_active(relation.oid) END
+        AS hides_rows,
+    CASE
+        WHEN relation.relispartition
+            THEN pg_catalog.pg_partition_root(relation.oid)::regclass::text
+    END AS partition_of,
     EXISTS (
         SELECT FROM pg_catalog.pg_inherits AS inheritance
         WHERE (inheritance.inhrelid = relation.oid AND NOT relation.relispartition)

@@ -24,7 +24,9 @@ SELECT
     column_.attgenerated <> '' AS generated,
     EXISTS (
         SELECT FROM pg_catalog.pg_index AS key
-        WHERE key.indrelid = %(oid)s AND key.indisprimary AND column_.attnum = ANY (key.indkey)
+        WHERE key.indrelid = %(oid)s
+            AND key.indisprimary
+            AND column_.attnum = ANY ((key.indkey::int2[])[0:key.indnkeyatts - 1])
     ) AS in_key,
     pg_catalog.has_column_privilege(%(oid)s::oid, column_.attnum, 'SELECT') AS may_select,
     pg_catalog.has_column_privilege(%(oid)s::oid, column_.attnum, 'UPDATE') AS may_update

@@ -1,16 +1,18 @@
--- Purpose: the indexes by which a window's rows may be found: those that begin with the primary key.
--- Parameters: oid, attnum (of the key).
+-- Purpose: the indexes by which a window's rows may be found: those that begin with the primary key,
+--          of the table and of its partitions.
+-- Parameters: oid, pk (the key's name).
 -- Columns: name.
 SELECT relation.relname AS name
-FROM pg_catalog.pg_index AS key
+FROM (
+    SELECT %(oid)s::oid AS oid
+
+    UNION
+
+    SELECT relid FROM pg_catalog.pg_partition_tree(%(oid)s::oid::regclass)
+) AS part
+INNER JOIN pg_catalog.pg_index AS key ON key.indrelid = part.oid AND key.indisvalid
 INNER JOIN pg_catalog.pg_class AS relation ON relation.oid = key.indexrelid
-WHERE key.indisvalid
-    AND pg_catalog.pg_get_indexdef(key.indexrelid, 1, true) = pg_catalog.quote_ident((
-        SELECT attname FROM pg_catalog.pg_attribute
-        WHERE attrelid = %(oid)s AND attnum = %(attnum)s
-    ))
-    AND key.indrelid IN (
-        SELECT %(oid)s::oid
-        UNION ALL
-        SELECT relid FROM pg_catalog.pg_partition_tree(%(oid)s::oid::regclass)
-    );
+INNER JOIN pg_catalog.pg_attribute AS column_
+    ON column_.attrelid = part.oid
+    AND column_.attnum = key.indkey[0]
+    AND column_.attname = %(pk)s;

@@ -1,6 +1,8 @@
 -- Purpose: let this transaction's COMMIT wait for the disk, and with it for all windows before it,
 --          even where the role's default is not to wait. Locks on our own state are brief: one that
 --          is not to be had within ten seconds is somebody's mistake, and is told.
+SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+
 SELECT
     pg_catalog.set_config('lock_timeout', '10s', true),
     CASE

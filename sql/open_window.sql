@@ -1,7 +1,6 @@
 -- Purpose: the settings of one window's transaction. All of them end with it, so a connection
 --          pooler in transaction mode hands nothing of them to anybody else.
--- Parameters: lock_timeout, worker (shown as application_name), synchronous_commit,
---          connection_check (empty where the server is too old to know it).
+-- Parameters: lock_timeout, worker (shown as application_name).
 -- Columns: pid of this backend.
 SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
 
@@ -13,14 +12,18 @@ SELECT
     pg_catalog.set_config('statement_timeout', '0', true),
     pg_catalog.set_config('idle_in_transaction_session_timeout', '60s', true),
     -- Rows and checkpoint vanish together in a crash, so a window need not wait for the disk.
-    pg_catalog.set_config('synchronous_commit', %(synchronous_commit)s, true),
+    pg_catalog.set_config('synchronous_commit', 'off', true),
     -- Rows hidden by a policy become an error instead of being passed over in silence.
     pg_catalog.set_config('row_security', 'off', true),
     -- Old statistics must not turn a window into a scan of the whole table.
     pg_catalog.set_config('enable_seqscan', 'off', true),
     pg_catalog.set_config('jit', 'off', true),
-    -- The server notices within half a second that a killed client is gone.
+    -- The server notices within half a second that a killed client is gone (since PostgreSQL 14).
     CASE
-        WHEN %(connection_check)s <> ''
-            THEN pg_catalog.set_config('client_connection_check_interval', %(connection_check)s, true)
+        WHEN pg_catalog.current_setting('client_connection_check_interval', true) IS NOT NULL
+            THEN pg_catalog.set_config('client_connection_check_interval', '500ms', true)
+    END,
+    CASE
+        WHEN pg_catalog.current_setting('transaction_timeout', true) IS NOT NULL
+            THEN pg_catalog.set_config('transaction_timeout', '0', true)
     END;

@@ -1,6 +1,7 @@
 """The dry run: it shows what a run does, from the same plan, and writes nothing."""
 
 import re
+import subprocess
 
 import pytest
 
@@ -111,6 +112,27 @@ def test_stale_statistics_do_not_matter(db: Database) -> None:
     db.tickets(20_000)
     done = db.call("rotate_tokens_sql", "--dry-run", "--window", "50")
     assert "using ticket_pkey" in done.out
+
+
+def test_closed_output(db: Database) -> None:
+    db.tickets(5000)
+    child = db.start(
+        "rotate_tokens_sql", "--dry-run", "-v", "2", "--window", "1", stderr=subprocess.PIPE
+    )
+    assert child.stdout and child.stderr
+    child.stdout.readline()
+    child.stdout.close()
+    assert child.stderr.read() == ""
+    assert child.wait(30) == 0
+
+
+def test_output_that_can_not_show_every_character(db: Database) -> None:
+    db.sql('CREATE TABLE "täbel→" (id int PRIMARY KEY, token uuid); INSERT INTO "täbel→" VALUES (1)')
+    latin = db.environment(PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    for arguments in (["--dry-run"], ["--progress", "bar"]):
+        done = db.run("rotate_tokens_sql", "--table", "täbel→", *arguments, env=latin)
+        assert (done.code, done.err) == (0, "")
+        assert "t?bel?" in done.out
 
 
 def test_interrupted_output(db: Database) -> None:

@@ -259,16 +259,75 @@ def test_lost_commit_that_did_happen(db: Database) -> None:
     assert db.value("SELECT count(*) FROM rotation") == 1
 
 
+def test_a_signal_while_the_table_is_locked_at_the_start(db: Database) -> None:
+    db.tickets(10)
+    with closing(db.connect(autocommit=False)) as holder, holder.cursor() as cursor:
+        cursor.execute("LOCK TABLE ticket")
+        child = db.start(*RUN)
+        waits = "SELECT pid FROM pg_locks WHERE NOT granted AND relation = 'ticket'::regclass"
+        until(lambda: db.sql(waits))
+        child.send_signal(signal.SIGINT)
+        child.send_signal(signal.SIGINT)
+        out = child.communicate(timeout=10)[0]
+    assert child.returncode == 3, out
+    assert db.value("SELECT count(*) FROM rotation") == 0
+
+
+def test_table_replaced_in_mid_run(db: Database) -> None:
+    """Rename and swap: the window that would have gone by the old name is rolled back, and told."""
+    db.tickets(3000)
+    child = db.start("rotate_tokens_sql", "--window", "10")
+    until(lambda: db.value("SELECT count(*) FROM rotation_window"))
+    db.sql(
+        "BEGIN; ALTER TABLE ticket RENAME TO ticket_old;"
+        "CREATE TABLE ticket (LIKE ticket_old INCLUDING ALL);"
+        "INSERT INTO ticket SELECT * FROM ticket_old; COMMIT"
+    )
+    out = child.communicate(timeout=30)[0]
+    assert child.returncode == 1
+    assert "public.ticket.token is no longer the column that rotation 1 was begun on" in out
+    assert db.value("SELECT count(*) FROM changes") == db.value("SELECT sum(rows) FROM batchprogress")
+    done = db.run("rotate_tokens_sql", "--table", "ticket_old")
+    assert done.code == 0
+    assert db.changes() == {1: 3000}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "ALTER TABLE ticket RENAME token TO old_token; ALTER TABLE ticket ADD token uuid",
+        "ALTER TABLE ticket ALTER token TYPE text",
+        "ALTER TABLE ticket DROP token; ALTER TABLE ticket ADD token uuid",
+        "ALTER TABLE ticket SET SCHEMA elsewhere",
+        "DROP TABLE ticket",
+    ],
+)
+def test_column_changed_in_mid_run(db: Database, change: str) -> None:
+    db.tickets(3000)
+    db.sql("CREATE SCHEMA elsewhere")
+    child = db.start("rotate_tokens_sql", "--window", "10")
+    until(lambda: db.value("SELECT count(*) FROM rotation_window"))
+    db.sql(change)
+    out = child.communicate(timeout=30)[0]
+    assert child.returncode == 1, out
+    last = out.splitlines()[-1]
+    assert "is no longer the column" in last or "SQLSTATE 42" in last
+    assert db.value("SELECT status FROM rotation") == "running"
+
+
 def test_role_timeouts_and_isolation_do_not_matter(db: Database) -> None:
     db.tickets(250)
+    known = {name for (name,) in db.sql("SELECT name FROM pg_settings")}
     for setting in (
         "default_transaction_isolation = 'serializable'",
         "statement_timeout = '50ms'",
         "idle_in_transaction_session_timeout = '20ms'",
         "lock_timeout = '1ms'",
+        "transaction_timeout = '50ms'",
         "synchronous_commit = 'off'",
     ):
-        db.sql(f"ALTER DATABASE {db.name} SET {setting}")
+        if setting.split()[0] in known:
+            db.sql(f"ALTER DATABASE {db.name} SET {setting}")
     db.sql(
         "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS"
         " 'BEGIN PERFORM pg_sleep(0.1); RETURN NULL; END';"
@@ -277,3 +336,13 @@ def test_role_timeouts_and_isolation_do_not_matter(db: Database) -> None:
     done = db.run("rotate_tokens_sql", "--window", "100")
     assert (done.code, done.err) == (0, "")
     db.each_once(250)
+
+
+def test_cancel_under_repeatable_read(db: Database) -> None:
+    db.tickets(3000)
+    db.sql(f"ALTER DATABASE {db.name} SET default_transaction_isolation = 'repeatable read'")
+    child = db.start("rotate_tokens_sql", "--window", "5")
+    until(lambda: db.value("SELECT count(*) FROM rotation_window"))
+    assert db.run("rotation", "cancel").code == 0
+    assert child.wait(30) == 3
+    db.agrees()

@@ -30,6 +30,9 @@ def test_blocked_window_is_halved_retried_and_the_blocker_named(db: Database) ->
         # In small steps it comes up to the locked row, and no farther.
         until(lambda: db.value("SELECT max(last_id::bigint) FROM batchprogress") == 29)
         assert child.poll() is None
+        # However long that lasts, it is seen to be at work.
+        moved = "SELECT now() - touched_at < interval '2 s' FROM rotation"
+        assert db.value(moved) or until(lambda: db.value(moved), 10)
     assert child.wait(60) == 0
     db.each_once(250)
 

@@ -26,7 +26,7 @@ def test_second_stands_by_and_takes_over(db: Database) -> None:
         pid = until(lambda: waiting_at_gate(db))
         second = db.start(*RUN)
         output = read_until(second, "standing by")
-        who = f"rotate_tokens {getpass.getuser()}@{socket.gethostname()} {first.pid}/1"[:63]
+        who = f"rotate_tokens {first.pid}/1 {getpass.getuser()}@{socket.gethostname()}"[:63]
         assert f"standing by: {who} (pid {pid}) does this rotation" in output
         kill(first)
         killed = time.monotonic()
@@ -65,7 +65,7 @@ def test_three_at_once_with_one_killed(db: Database) -> None:
     children = [db.start("rotate_tokens_sql", "--window", "5") for _ in range(3)]
     until(lambda: db.value("SELECT count(*) FROM rotation_window") > 20)
     worker = db.value("SELECT worker FROM rotation_window ORDER BY id DESC LIMIT 1")
-    os.kill(int(worker.split()[-1].split("/")[0]), signal.SIGKILL)
+    os.kill(int(worker.split()[1].split("/")[0]), signal.SIGKILL)
     assert sorted(child.wait(60) for child in children) == [-9, 0, 0]
     db.each_once(3000)
 

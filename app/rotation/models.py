@@ -42,6 +42,7 @@ ARROWS: dict[tuple[str, str], str] = {
     (Status.VERIFYING, Status.SUCCEEDED): "Nothing is left to do.",
     (Status.VERIFYING, Status.FAILED): "Something remains that this run could not rotate.",
     (Status.FAILED, Status.RUNNING): "A rerun takes up what remained.",
+    (Status.FAILED, Status.CANCELLED): "What remained is given up.",
 }
 
 #: Statuses of a rotation that still wants its table for itself.
@@ -54,6 +55,17 @@ UNFINISHED = [
     Status.CANCELLING,
     Status.FAILED,
 ]
+
+
+def kept_from_truncate() -> pgtrigger.Trigger:
+    """A trigger that refuses TRUNCATE, which triggers for rows don't see."""
+    return pgtrigger.Trigger(
+        name="kept_from_truncate",
+        level=pgtrigger.Statement,
+        when=pgtrigger.Before,
+        operation=pgtrigger.Truncate,
+        func="RAISE EXCEPTION 'the state of rotations is kept: % is not truncated', TG_TABLE_NAME;",
+    )
 
 
 class Rotation(models.Model):
@@ -104,10 +116,12 @@ class Rotation(models.Model):
                 name="same_target",
                 operation=pgtrigger.Update,
                 condition=pgtrigger.AnyChange(
-                    "table_oid", "pk_column", "pk_type", "token_column", "floor", "ceiling"
+                    *("table_schema", "table_name", "table_oid", "pk_column", "pk_type"),
+                    *("token_column", "token_attnum", "floor", "ceiling"),
                 ),
             ),
             pgtrigger.Protect(name="kept_for_ever", operation=pgtrigger.Delete),
+            kept_from_truncate(),
         ]
 
     def __str__(self) -> str:
@@ -185,6 +199,7 @@ class BatchProgress(models.Model):
                 """,
             ),
             pgtrigger.Protect(name="kept_for_ever", operation=pgtrigger.Delete),
+            kept_from_truncate(),
         ]
 
     def __str__(self) -> str:
@@ -217,6 +232,7 @@ class RotationWindow(models.Model):
         indexes = [models.Index(fields=["rotation", "id"], name="rotation_window_latest")]
         triggers = [
             pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete),
+            kept_from_truncate(),
         ]
 
     def __str__(self) -> str:

@@ -20,7 +20,6 @@ from django.core.management.base import CommandError
 from django.db import OperationalError, connection
 
 PROJECT = Path(__file__).resolve().parents[2]
-MIGRATE_LOCK = 7_264_518  # a number of our own: two `migrate` at once fail inside Django
 INTERRUPT_AT = 33  # percent
 
 
@@ -41,6 +40,8 @@ def main() -> None:
     if not 1 <= size <= 100_000_000:
         sys.exit(f"run.py demo: --size {size}: give a number of tickets from 1 to 100000000")
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "app.settings")
+    if os.environ.pop("DATABASE_URL", None):
+        say("DATABASE_URL is set; the demo leaves that database alone and uses the embedded one.")
     try:
         django.setup()
         with alone():
@@ -65,13 +66,22 @@ def alone() -> Iterator[None]:
 
 def demonstrate(size: int) -> None:
     """Make tickets, rotate them with an interruption, and count the tokens that did not change."""
-    migrate()
+    call_command("migrate", verbosity=0)
     say(f"PostgreSQL {connection.cursor().connection.info.parameter_status('server_version')}")
     say(f"$ python manage.py ticket --init --size {size}")
     call_command("ticket", init=True, size=size)
     with connection.cursor() as cursor:
         cursor.execute("DROP TABLE IF EXISTS demo_before")
-        cursor.execute("CREATE TABLE demo_before AS SELECT id, token FROM ticket")
+        cursor.execute("CREATE TABLE demo_before AS SELECT token FROM ticket")
+    try:
+        rotate_and_check(size)
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("DROP TABLE IF EXISTS demo_before")
+
+
+def rotate_and_check(size: int) -> None:
+    """Rotate in child processes, the first of them interrupted, and count by value."""
     window = max(1, min(10_000, size // 20))
     command = ["rotate_tokens_sql", "--window", str(window), "--progress", "lines"]
     began = time.monotonic()
@@ -84,16 +94,6 @@ def demonstrate(size: int) -> None:
     if runs[-1].code:
         raise CommandError(f"the rotation ended with exit code {runs[-1].code}: see above")
     conclude(size, seconds, runs)
-
-
-def migrate() -> None:
-    """Create the tables; two at once take turns."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_lock(%s)", [MIGRATE_LOCK])
-        try:
-            call_command("migrate", verbosity=0)
-        finally:
-            cursor.execute("SELECT pg_advisory_unlock(%s)", [MIGRATE_LOCK])
 
 
 def run(arguments: list[str], interrupt_at: int | None = None) -> Run:
@@ -125,7 +125,6 @@ def conclude(size: int, seconds: float, runs: list[Run]) -> None:
             " (SELECT count(DISTINCT token) FROM ticket)"
         )
         unchanged, distinct = cursor.fetchone()
-        cursor.execute("DROP TABLE demo_before")
     interruptions = sum(one.interrupted for one in runs)
     say("")
     say(f"rows               {size}")

@@ -29,8 +29,7 @@ class BlockerWatch:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._over.set()
-        self._thread.join()
+        self._over.set()  # not joined: a window must not wait for a connection that does not open
 
     def _look(self) -> None:
         try:

@@ -53,6 +53,8 @@ def find_finished(session: Session, target: Target) -> Rotation | None:
             rotations(session)
             .filter(
                 table_oid=target.oid,
+                table_schema=target.schema,
+                table_name=target.table,
                 token_attnum=target.attnum,
                 status=Status.SUCCEEDED,
                 retired_at=None,
@@ -147,18 +149,26 @@ def cancel(session: Session, rotation: int) -> None:
     with session.durable(), translated("cancelling the rotation"):
         lanes = BatchProgress.objects.using(session.alias).filter(rotation=rotation)
         list(lanes.select_for_update().order_by("pk").values_list("pk"))
-        for status in (Status.RUNNING, Status.PAUSING, Status.PAUSED):
-            _move(session, rotation, status, Status.CANCELLING)
-        _move(session, rotation, Status.CANCELLING, Status.CANCELLED, finished_at=Now())
-        _move(session, rotation, Status.PENDING, Status.CANCELLED, finished_at=Now())
+        _end(session, rotation)
 
 
-def retire(session: Session, target: Target) -> None:
-    """Note that the table's rows were replaced: what was rotated says nothing of today's."""
-    with translated("retiring finished rotations"):
-        rotations(session).filter(table_oid=target.oid, status=Status.SUCCEEDED, retired_at=None).update(
-            retired_at=Now()
-        )
+def replace_rows(session: Session, target: Target) -> None:
+    """Note, in the caller's transaction, that the table's rows are replaced by others.
+
+    What was rotated says nothing of the new rows: an unfinished rotation ends, a finished one retires.
+    """
+    with translated("retiring rotations"):
+        of_table = rotations(session).filter(table_oid=target.oid)
+        for rotation in of_table.filter(status__in=UNFINISHED):
+            _end(session, rotation.pk)
+        of_table.filter(status=Status.SUCCEEDED, retired_at=None).update(retired_at=Now())
+
+
+def _end(session: Session, rotation: int) -> None:
+    for status in (Status.RUNNING, Status.PAUSING, Status.PAUSED):
+        _move(session, rotation, status, Status.CANCELLING)
+    for status in (Status.CANCELLING, Status.PENDING, Status.FAILED):
+        _move(session, rotation, status, Status.CANCELLED, finished_at=Now())
 
 
 def _move(session: Session, rotation: int, old: str, new: str, **also: Any) -> bool:

@@ -45,7 +45,7 @@ def operator() -> str:
 
 def worker_name(number: int = 1) -> str:
     """Who works: shown in pg_stat_activity (63 bytes at most), the lanes and the journal."""
-    return f"rotate_tokens {operator()}@{socket.gethostname()} {os.getpid()}/{number}"[:63]
+    return f"rotate_tokens {os.getpid()}/{number} {operator()}@{socket.gethostname()}"[:63]
 
 
 @dataclass

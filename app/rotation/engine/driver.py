@@ -45,6 +45,7 @@ class RotationDriver:
         self._options = options
         self._stop = stop
         self._emit = emit
+        self._new = self._tried = False
         self._events: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._session = Session(alias, stop=stop, emit=emit, outage_seconds=options.outage_seconds)
         self._server = preflight.check_server(self._session)
@@ -71,6 +72,8 @@ class RotationDriver:
         try:
             return make_plan(self._session, self._target, self._options, lanes), rotation
         except LockConflict as conflict:
+            if self._stop.requested:
+                raise Stopped(f"by {self._stop.reason}, before the work began") from conflict
             raise Refused(
                 f"another session holds a lock on {self._target.schema}.{self._target.table}"
                 f" (a migration?; {conflict}): run the command again when that session is done"
@@ -92,35 +95,41 @@ class RotationDriver:
         Raises Refused if nothing could be begun, Stopped if the same call can go on later.
         """
         began = time.monotonic()
-        rotation, resumed = self._session.through_outages(lambda: self._open(new, reason))
+        self._new = new
+        rotation, resumed = self._session.through_outages(lambda: self._open(reason))
         if rotation is None:
             finished = self.finished()
             assert finished is not None
-            progress = read_progress(self._session, finished.pk)
+            progress = self._read(finished.pk)
             return Outcome(finished.pk, finished.target, progress, 0, 0.0, True)
-        progress = read_progress(self._session, rotation.pk)
+        progress = self._read(rotation.pk)
         self._emit(Began(rotation.pk, rotation.target, resumed, progress.rows_done))
         worker = self._start_worker(rotation.pk)
         self._watch(worker, rotation.pk)
         self._close(worker, rotation.pk)
-        progress = read_progress(self._session, rotation.pk)
+        progress = self._read(rotation.pk)
         self._emit(progress)
         seconds = time.monotonic() - began
         return Outcome(rotation.pk, rotation.target, progress, worker.rows, seconds, False)
 
-    def _open(self, new: bool, reason: str) -> tuple[Rotation | None, bool]:
+    def _read(self, rotation: int) -> Progress:
+        return self._session.through_outages(lambda: read_progress(self._session, rotation))
+
+    def _open(self, reason: str) -> tuple[Rotation | None, bool]:
         """Take up the unfinished rotation or begin one; None if all is done already."""
         while True:
-            plan, rotation = self.plan(new)
+            plan, rotation = self.plan(self._new and not self._tried)
             if rotation:
                 control.take_up(self._session, rotation.pk)
                 return rotation, True
-            if not new and self.finished():
+            if not self._new and self.finished():
                 return None, False
+            # From here on an unfinished rotation is one that we began (if the answer to our COMMIT
+            # was lost) or one that another process began between our look and our insert: join it.
+            self._tried = True
             rotation = control.begin(self._session, plan, reason, dataclasses.asdict(self._options))
             if rotation:
                 return rotation, False
-            new = False  # another process began one between our look and our insert: join it
 
     def _start_worker(self, rotation: int) -> Worker:
         session = Session(
@@ -131,7 +140,7 @@ class RotationDriver:
             emit=self._events.put,
             outage_seconds=self._options.outage_seconds,
         )
-        worker = Worker(session, rotation, self._options, self._server["version"])
+        worker = Worker(session, rotation, self._target, self._options)
         worker.start()
         return worker
 

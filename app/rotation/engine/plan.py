@@ -105,7 +105,7 @@ def make_plan(
             return plan
         session.rows("prefer_indexes")
         statement, explained = session.explain("rotate_window", lo=first.lo, hi=first.hi)
-        indexes = session.rows("list_key_indexes", oid=target.oid, attnum=target.pk_attnum)
+        indexes = session.rows("list_key_indexes", oid=target.oid, pk=target.pk)
     scans = _require_index(explained, {row["name"] for row in indexes}, target)
     return Plan(target, options, size, lanes, statement, ", ".join(scans))
 
@@ -120,7 +120,8 @@ def find_window(
 
 def measure(session: Session, target: Target) -> Size:
     """Count the rows, exactly if that takes at most two seconds, else as the planner estimates."""
-    table = session.row("measure_table", oid=target.oid)
+    with session.reading():
+        table = session.row("measure_table", oid=target.oid)
     keys = tokens = table["estimated_rows"]
     exact = False
     try:

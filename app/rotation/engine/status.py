@@ -15,9 +15,9 @@ WORKING = {Status.RUNNING, Status.PAUSING, Status.VERIFYING, Status.CANCELLING}
 def describe(session: Session, rotation: Rotation) -> dict[str, Any]:
     """Return the rotation as plain data, with the keys that the command-line contract promises."""
     progress = read_progress(session, rotation.pk)
-    holders = [row for row in session.rows("look_at_lanes", rotation=rotation.pk) if row["pid"]]
-    idle = not holders and progress.idle_seconds > STALLED_SECONDS
-    stalled = progress.status in WORKING and idle
+    busy = [row for row in session.rows("look_at_lanes", rotation=rotation.pk) if row["busy"]]
+    working = progress.status in WORKING
+    stalled = working and not busy and progress.idle_seconds > STALLED_SECONDS
     with translated("reading the lanes"):
         lanes = list(
             BatchProgress.objects.using(session.alias).filter(rotation=rotation).order_by("lane")
@@ -40,7 +40,7 @@ def describe(session: Session, rotation: Rotation) -> dict[str, Any]:
         "revoked": None,
         "survivors": None,
         "holes": 0,
-        "workers": 0 if idle or progress.status not in WORKING else progress.workers,
+        "workers": len({row["worker"] for row in busy}) if working else 0,
         "started_at": _iso(progress.started_at),
         "finished_at": _iso(progress.finished_at),
     }

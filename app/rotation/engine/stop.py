@@ -11,9 +11,13 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class StopSwitch:
-    """Asks workers to stop. Asked twice, it cancels their running statements in the server."""
+    """Asks workers to stop. Asked twice, it cancels their running statements in the server.
 
-    def __init__(self) -> None:
+    With `patient=False`, for work that is one statement, it does so when asked once.
+    """
+
+    def __init__(self, patient: bool = True) -> None:
+        self._patient = patient
         self.reason = ""
         self.immediate = False
         self._requested = threading.Event()
@@ -32,7 +36,7 @@ class StopSwitch:
     def request(self, reason: str) -> None:
         """Ask to stop after the windows under way; the second call, to stop at once."""
         with self._lock:
-            self.immediate = self.requested
+            self.immediate = self.requested or not self._patient
             self.reason = self.reason or reason
             self._requested.set()
             running = list(self._running) if self.immediate else []

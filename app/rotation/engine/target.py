@@ -41,11 +41,11 @@ class Target:
     table: str
     oid: int
     pk: str
-    pk_attnum: int
     pk_type: str  #: as regtype prints it
     pk_collation: str  #: as regcollation prints it, or empty
     pk_is_number: bool
     column: str
+    column_type: str  #: as regtype prints it
     attnum: int
 
     @property
@@ -97,11 +97,11 @@ def resolve(session: Session, name: TargetName) -> Target:
         table=table["name"],
         oid=table["oid"],
         pk=key["name"],
-        pk_attnum=key["attnum"],
         pk_type=key["type"],
         pk_collation=key["collation"],
         pk_is_number=key["base_type"] in NUMBER_TYPES,
         column=token["name"],
+        column_type=token["type"],
         attnum=token["attnum"],
     )
 
@@ -118,6 +118,15 @@ def _find_table(session: Session, name: TargetName) -> Row:
         raise Refused(f"{label} is PostgreSQL's own: name a table of yours")
     if table["persistence"] == "t":
         raise Refused(f"{label} is a temporary table: no other session can see it")
+    if not table["may_use_schema"]:
+        raise Refused(f"this role may not use the schema of {label}: GRANT USAGE ON SCHEMA to it first")
+    if table["hides_rows"]:
+        raise Refused(
+            f"row-level security may hide rows of {label} from this role:"
+            " run as the table's owner or as a role with BYPASSRLS"
+        )
+    if table["partition_of"]:
+        raise Refused(f"{label} is a partition: rotate the whole table, {table['partition_of']}")
     if table["inherits"]:
         raise Refused(
             f"{label} takes part in table inheritance, where one primary key does not cover all rows:"

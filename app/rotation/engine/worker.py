@@ -12,13 +12,13 @@ from app.rotation.engine.errors import LockConflict, RotationError, Stopped
 from app.rotation.engine.events import Blocked, StandingBy, TookOver, WindowDone
 from app.rotation.engine.options import Options
 from app.rotation.engine.plan import find_window
+from app.rotation.engine.target import Target
 from app.rotation.engine.windows import Window, WindowSizer
 from app.rotation.models import Status
 
 LOOK_SECONDS = 0.5  # how often a process that stands by looks at the lanes
-CONNECTION_CHECK = "500ms"  # how soon the server notices that a killed client is gone
-CONNECTION_CHECK_SINCE = 140000  # server_version_num that knows the setting
 LONGEST_BACK_OFF = 2.0  # seconds
+ALIVE_SECONDS = 3.0  # how often a worker that gets no window done shows that it is there
 TELL_SECONDS = 10.0  # how often the same blocker is named
 
 
@@ -38,19 +38,20 @@ class Contention:
     tries: int = 0
     blockers: str = ""
     told_at: float = float("-inf")
+    alive_at: float = float("-inf")
 
 
 class Worker(threading.Thread):
     """One thread with its own connection. `failure` holds what ended it, if that was an error."""
 
-    def __init__(self, session: Session, rotation: int, options: Options, version: int) -> None:
+    def __init__(self, session: Session, rotation: int, target: Target, options: Options) -> None:
         super().__init__(name=session.worker, daemon=True)
         self.failure: BaseException | None = None
         self.rows = 0
         self._session = session
         self._rotation = rotation
+        self._target = target
         self._options = options
-        self._check = CONNECTION_CHECK if version >= CONNECTION_CHECK_SINCE else ""
         self._sizer = WindowSizer(options.window, options.window_seconds)
         self._contention: Contention | None = None
         self._free_since = 0.0  # when this worker last ended a window or a wait
@@ -88,8 +89,6 @@ class Worker(threading.Thread):
                 "open_window",
                 lock_timeout=f"{self._options.lock_timeout_ms}ms",
                 worker=session.worker,
-                synchronous_commit="off",
-                connection_check=self._check,
             )["pid"]
             lane = session.row("claim_lane", rotation=self._rotation)
             if lane["status"] != Status.RUNNING and lane["unfinished"]:
@@ -135,16 +134,33 @@ class Worker(threading.Thread):
             rows=rows,
             milliseconds=milliseconds,
             worker=self._session.worker,
+            schema=self._target.schema,
+            table=self._target.table,
+            column=self._target.column,
+            column_type=self._target.column_type,
         )
         if not journal:
-            raise RotationError(
+            raise self._why_not_advanced(lane)
+
+    def _why_not_advanced(self, lane: Row) -> RotationError:
+        """What moved under the window, which is rolled back now."""
+        now = self._session.row("claim_lane", rotation=self._rotation)
+        if now["status"] != Status.RUNNING:
+            return Stopped(f"rotation {self._rotation} is {now['status']}")
+        if now["last_id"] != lane["last_id"] or now["lane_id"] != lane["lane_id"]:
+            return RotationError(
                 f"lane {lane['lane']} was moved by something that does not keep to its lock;"
                 " the window was rolled back; find out what writes to batchprogress"
             )
+        return RotationError(
+            f"{self._target.label} is no longer the column that rotation {self._rotation} was begun on"
+            " (renamed, replaced or altered); the window was rolled back; look at the table, then run"
+            " the command on the one that holds the old tokens"
+        )
 
     def _back_off(self, conflict: LockConflict) -> None:
         """Wait a little, longer each time, and halve the window; give up after the patience."""
-        stop, options = self._session.stop, self._options
+        session, stop, options = self._session, self._session.stop, self._options
         now = time.monotonic()
         contention = self._contention = self._contention or Contention(since=now)
         contention.tries += 1
@@ -156,6 +172,9 @@ class Worker(threading.Thread):
                 " end that session, then run the same command again"
             )
         longest = min(LONGEST_BACK_OFF, 0.05 * 2**contention.tries)
+        if now - contention.alive_at > ALIVE_SECONDS:
+            contention.alive_at = now
+            session.through_outages(lambda: session.change("note_alive", rotation=self._rotation))
         stop.wait(random.uniform(longest / 2, longest))  # noqa: S311 (jitter, not a secret)
         self._free_since = time.monotonic()
 

@@ -77,8 +77,20 @@ def add_target_flags(parser: ArgumentParser) -> None:
     add_database_flag(parser)
 
 
+def require_text(flag: str, text: str | None) -> None:
+    """Raise UsageError if a flag's value can't be stored as text."""
+    try:
+        usable = "\0" not in (text or "").encode().decode()
+    except UnicodeEncodeError:
+        usable = False
+    if not usable:
+        raise UsageError(f"{flag}: it is not valid UTF-8 text")
+
+
 def target_from(options: dict[str, Any]) -> TargetName:
     """The target that the flags name; without --table, the one of settings.ROTATION_TARGET."""
+    for flag in ("table", "pk", "column"):
+        require_text(f"--{flag}", options[flag])
     if options["table"] is not None:
         schema, table = parse_table(options["table"])
         return TargetName(table, options["column"] or "token", options["pk"], schema)
@@ -94,12 +106,27 @@ def target_from(options: dict[str, Any]) -> TargetName:
     return TargetName(model._meta.db_table, options["column"] or column, options["pk"])
 
 
+#: Of libpq: without them a server that vanished without a word is waited for without end.
+PATIENCE = {
+    "connect_timeout": 10,  # seconds
+    "keepalives_idle": 10,  # seconds
+    "keepalives_interval": 5,  # seconds
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,  # milliseconds
+}
+
+
 def checked_database(options: dict[str, Any]) -> str:
-    """The alias that --database names. Raises UsageError if settings have none of that name."""
+    """The alias that --database names, with timeouts for a network that swallows packets.
+
+    Raises UsageError if settings have no database of that name, or it is not PostgreSQL.
+    """
     alias = options["database"]
     if alias not in connections.databases:
         known = ", ".join(connections.databases)
         raise UsageError(f"--database {alias}: settings.DATABASES has {known}")
     if connections[alias].vendor != "postgresql":
         raise UsageError(f"--database {alias}: it is {connections[alias].vendor}, not PostgreSQL")
+    given = connections.databases[alias].setdefault("OPTIONS", {})
+    given |= {name: value for name, value in PATIENCE.items() if name not in given}
     return alias

@@ -81,7 +81,8 @@ class Reporter:
 
     def _write(self, text: str) -> None:
         try:
-            self._stream.write(text, ending="")
+            encoding = getattr(self._stream, "encoding", None) or "utf-8"
+            self._stream.write(text.encode(encoding, "replace").decode(encoding), ending="")
             self._stream.flush()
         except (OSError, ValueError, AttributeError):  # closed pipe, closed file, no file at all
             self._mode = "none"

@@ -6,6 +6,7 @@ from itertools import islice
 from typing import Any
 
 from app.rotation.engine.driver import Outcome, RotationDriver
+from app.rotation.engine.errors import LockConflict, Stopped
 from app.rotation.engine.options import Options
 from app.rotation.engine.plan import Plan
 from app.rotation.engine.stop import StopSwitch, stop_on_signals
@@ -13,7 +14,7 @@ from app.rotation.engine.target import TargetName
 from app.rotation.management.reporter import Reporter, size
 from app.rotation.models import Rotation
 
-MOST_WALKED = 1000  # windows that a dry run walks to list them, unless asked for all
+MOST_WALKED = 10_000  # windows that a dry run walks to list them, unless asked for all
 SHOWN = 3  # windows shown at each end
 
 
@@ -52,8 +53,21 @@ def peak_memory_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
 
-def show_plan(driver: RotationDriver, write: Any, new: bool, everything: bool) -> None:
+def plan_rotation(
+    alias: str, name: TargetName, options: Options, reporter: Reporter, new: bool, everything: bool
+) -> None:
     """Print what a run would do now. Nothing is written to the database."""
+    stop = StopSwitch(patient=False)
+    with stop_on_signals(stop):
+        driver = RotationDriver(alias, name, options, stop, reporter)
+        try:
+            show_plan(driver, reporter.line, new, everything)
+        except LockConflict as conflict:
+            raise Stopped(f"dry run ended ({stop.reason or conflict})") from conflict
+
+
+def show_plan(driver: RotationDriver, write: Any, new: bool, everything: bool) -> None:
+    """Print the plan, with all its windows or the first and last."""
     finished = None if new else driver.finished()
     plan, rotation = driver.plan(new)
     write("Dry run: nothing is written.")

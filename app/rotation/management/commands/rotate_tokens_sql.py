@@ -4,12 +4,10 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from app.rotation.engine.driver import RotationDriver
 from app.rotation.engine.options import Options
-from app.rotation.engine.stop import StopSwitch
 from app.rotation.management import cli
 from app.rotation.management.reporter import MODES, Reporter
-from app.rotation.management.runner import run_rotation, show_plan
+from app.rotation.management.runner import plan_rotation, run_rotation
 
 
 class Command(cli.RotationCommand):
@@ -70,9 +68,10 @@ class Command(cli.RotationCommand):
             )
             alias = cli.checked_database(given)
             name = cli.target_from(given)
-            reporter = Reporter(self.stdout, given["progress"], given["verbosity"])
+            cli.require_text("--reason", given["reason"])
             if given["dry_run"]:
-                driver = RotationDriver(alias, name, options, StopSwitch(), reporter)
-                show_plan(driver, self.stdout.write, given["new"], given["verbosity"] > 1)
+                reporter = Reporter(self.stdout, "lines", given["verbosity"])
+                plan_rotation(alias, name, options, reporter, given["new"], given["verbosity"] > 1)
             else:
+                reporter = Reporter(self.stdout, given["progress"], given["verbosity"])
                 run_rotation(alias, name, options, reporter, given["new"], given["reason"])

@@ -75,9 +75,13 @@ class Command(cli.RotationCommand):
 
     def cancel(self, session: Session, found: "QuerySet[Rotation]", as_json: bool) -> None:
         with translated("reading the rotations"):
-            rotation = found.filter(status__in=UNFINISHED).first()
-        if rotation is None:
+            unfinished = list(found.filter(status__in=UNFINISHED))
+        if not unfinished:
             raise Refused("there is no unfinished rotation to cancel")
+        if len(unfinished) > 1:
+            tables = ", ".join(f"{one.table_schema}.{one.table_name}" for one in unfinished)
+            raise Refused(f"several rotations are unfinished: name one by --table ({tables})")
+        rotation = unfinished[0]
         control.cancel(session, rotation.pk)
         progress = read_progress(session, rotation.pk)
         total = "an unknown number of" if progress.rows_total is None else progress.rows_total

@@ -6,6 +6,7 @@ from django.core.management.base import CommandParser
 
 from app.rotation.engine.errors import UsageError
 from app.rotation.engine.options import Options
+from app.rotation.engine.stop import StopSwitch, stop_on_signals
 from app.rotation.engine.target import TargetName
 from app.rotation.management import cli
 from app.rotation.management.reporter import Reporter
@@ -39,7 +40,9 @@ class Command(cli.RotationCommand):
             alias = cli.checked_database(options)
             if options["init"]:
                 size = 1000 if options["size"] is None else options["size"]
-                regenerate(alias, TARGET, size)
+                stop = StopSwitch(patient=False)
+                with stop_on_signals(stop):
+                    regenerate(alias, TARGET, size, stop)
                 self.stdout.write(f"{size} tickets made; --process-token replaces their tokens")
                 return
             if options["size"] is not None:

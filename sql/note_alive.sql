@@ -1,0 +1,5 @@
+-- Purpose: show that a process is at work on a rotation although no window gets done.
+-- Parameters: rotation.
+UPDATE {rotation}
+SET touched_at = pg_catalog.clock_timestamp()
+WHERE id = %(rotation)s;
