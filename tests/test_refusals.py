@@ -391,6 +391,9 @@ def test_a_constraint_that_refuses_names_no_token(db: Database) -> None:
         " 0 rows are rotated; mend that and run the same command again"
     )
     assert db.changes() == {0: 10}
+    traced = db.run("rotate_tokens_sql", "--traceback")
+    assert "check_violation" in traced.err or "check violation" in traced.err
+    assert not re.search(r"Failing row|DETAIL|[0-9a-f]{8}-[0-9a-f]{4}-4", traced.err)
 
 
 def test_settings_without_target(db: Database) -> None:

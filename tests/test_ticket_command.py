@@ -32,18 +32,24 @@ def test_init_default_and_again(db: Database) -> None:
 
 
 def test_goes_on_near_where_it_stopped(db: Database) -> None:
-    db.run("ticket", "--init", "--size", "60000")
+    db.run("ticket", "--init", "--size", "20000")
     db.watch("ticket", "id")
+    db.sql(
+        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS"
+        " 'BEGIN PERFORM pg_sleep(0.3); RETURN NULL; END';"
+        "CREATE TRIGGER slow AFTER UPDATE ON ticket EXECUTE FUNCTION slow()"
+    )
     child = db.start("ticket", "--process-token")
     read_until(child, "completed")
     child.send_signal(signal.SIGINT)
     rest = child.stdout.read() if child.stdout else ""
     assert child.wait(30) == 3, rest
     stopped = int(re.findall(r"Stopped: after (\d+) rows", rest)[0])
+    db.sql("DROP TRIGGER slow ON ticket")
     again = db.run("ticket", "--process-token")
     assert again.code == 0
     assert f"goes on after {stopped} rows" in again.out
-    db.each_once(60_000)
+    db.each_once(20_000)
 
 
 def test_new_samples_are_processed_again(db: Database) -> None:

@@ -10,7 +10,14 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import psycopg2
-from django.db import DatabaseError, InterfaceError, NotSupportedError, connections, transaction
+from django.db import (
+    DatabaseError,
+    InterfaceError,
+    NotSupportedError,
+    OperationalError,
+    connections,
+    transaction,
+)
 from psycopg2 import errorcodes
 
 from app.rotation.engine import statements
@@ -32,6 +39,11 @@ CONFLICTS = {"55P03", "40P01", "40001", "57014"}
 #: The server went away or is not there yet: admin_shutdown, crash_shutdown, cannot_connect_now,
 #: idle_in_transaction_session_timeout, too_many_connections.
 OUTAGES = {"57P01", "57P02", "57P03", "25P03", "53300"}
+#: What psycopg2 raises, without an SQLSTATE, when the connection itself breaks, and Django's own words.
+BROKEN = {
+    *(psycopg2.OperationalError, psycopg2.InterfaceError, psycopg2.DatabaseError),
+    *(OperationalError, InterfaceError),
+}
 FIRST_WAIT, LONGEST_WAIT = 0.1, 2.0  # seconds between two tries to connect
 
 
@@ -136,7 +148,10 @@ class Session:
                         " run the same command again when it is back"
                     ) from lost
                 if self.stop.wait(wait):
-                    raise Stopped(f"{self.stop.reason} while the database was away") from lost
+                    raise Stopped(
+                        f"by {self.stop.reason} while the database was away;"
+                        " run the same command again when it is back"
+                    ) from lost
                 wait = min(2 * wait, LONGEST_WAIT)
             else:
                 if began is not None:
@@ -179,13 +194,15 @@ def translated(doing: str) -> Iterator[None]:
     except NotSupportedError as error:  # Django's own check of the server's version
         raise Refused(f"{error}; upgrade the server") from error
     except (DatabaseError, InterfaceError, psycopg2.Error) as error:
-        cause = error if isinstance(error, psycopg2.Error) else error.__cause__
+        cause = error.__cause__ if isinstance(error.__cause__, psycopg2.Error) else error
         sqlstate = getattr(cause, "pgcode", None)
+        # `from None`: with --traceback Django would print the cause, and a token in its DETAIL.
         if sqlstate in CONFLICTS:
-            raise LockConflict(f"{doing}: {condition(sqlstate)}") from error
-        if sqlstate in OUTAGES or (sqlstate or "08").startswith("08"):
-            raise ConnectionLost(_first_line(error, doing)) from error
-        raise DatabaseFailure(sqlstate, condition(sqlstate), doing) from error
+            raise LockConflict(f"{doing}: {condition(sqlstate)}") from None
+        broken = sqlstate is None and type(cause) in BROKEN
+        if broken or sqlstate in OUTAGES or (sqlstate or "").startswith("08"):
+            raise ConnectionLost(_first_line(error, doing)) from None
+        raise DatabaseFailure(sqlstate, condition(sqlstate), doing) from None
 
 
 def condition(sqlstate: str | None) -> str:

@@ -10,7 +10,13 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
 
-from app.rotation.engine.errors import DatabaseFailure, RotationError, UsageError
+from app.rotation.engine.errors import (
+    ConnectionLost,
+    DatabaseFailure,
+    LockConflict,
+    RotationError,
+    UsageError,
+)
 from app.rotation.engine.target import TargetName, parse_table
 
 
@@ -57,6 +63,8 @@ def one_line_errors() -> Iterator[None]:
     """Turn the engine's errors into Django's, with the exit code of the contract."""
     try:
         yield
+    except (LockConflict, ConnectionLost) as error:
+        raise Stopped(f"{error}; run the same command again", returncode=error.exit_code) from error
     except RotationError as error:
         kind = Failed if isinstance(error, DatabaseFailure) else BY_EXIT_CODE[error.exit_code]
         raise kind(str(error), returncode=error.exit_code) from error
