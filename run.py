@@ -75,27 +75,32 @@ def locked():
 
 def set_up(requirements):
     """Make .venv/ hold the requirements; does nothing if it does already."""
-    digest = hashlib.sha256(sys.version.encode())
-    for name in requirements:
-        with open(os.path.join(PROJECT, name), "rb") as file:
-            digest.update(file.read())
-    stamp = os.path.join(VENV, "installed-%s" % digest.hexdigest()[:16])
-    if os.path.exists(stamp) and works([PYTHON, "-c", ""]):
+    usable = works([PYTHON, "-c", "import sys; sys.exit(sys.version != %r)" % sys.version])
+    missing = [name for name in requirements if not (usable and os.path.exists(stamp(name)))]
+    if not missing:
         return
     print("Setting up .venv/ (once) ...")
     sys.stdout.flush()
-    if not works([PYTHON, "-c", "import sys; sys.exit(sys.version != %r)" % sys.version]):
+    if not usable:
         make_venv()
     install = ["install", "-q", "--disable-pip-version-check", "--no-input"]
-    for name in requirements:
+    for name in missing:
         install += ["-r", os.path.join(PROJECT, name)]
     if works([PYTHON, "-m", "pip", "--version"]):
         done = subprocess.run([PYTHON, "-m", "pip"] + install)
     else:
         done = subprocess.run([sys.executable, "-m", "pip", "--python", PYTHON] + install)
     if done.returncode:
-        sys.exit("run.py: pip could not install %s: see above" % ", ".join(requirements))
-    open(stamp, "w").close()
+        sys.exit("run.py: pip could not install %s: see above" % ", ".join(missing))
+    for name in missing:
+        open(stamp(name), "w").close()
+
+
+def stamp(name):
+    """The file that says that a requirements file, as it is now, is installed."""
+    with open(os.path.join(PROJECT, name), "rb") as file:
+        digest = hashlib.sha256(file.read()).hexdigest()
+    return os.path.join(VENV, "installed-%s" % digest[:16])
 
 
 def make_venv():
