@@ -46,6 +46,7 @@ OBJECTS = """
     CREATE EXTENSION file_fdw;
     CREATE SERVER files FOREIGN DATA WRAPPER file_fdw;
     CREATE FOREIGN TABLE a_foreign (id int, token uuid) SERVER files OPTIONS (filename '/dev/null');
+    CREATE TABLE {long} (id int PRIMARY KEY, token uuid);
     CREATE SCHEMA "Odd Schema";
     CREATE TABLE "Odd Schema"."Mixed.Case" (id int PRIMARY KEY, token uuid);
 """
@@ -85,7 +86,7 @@ OBJECTS = """
     ],
 )
 def test_target(db: Database, arguments: list[str], says: str) -> None:
-    db.sql(OBJECTS)
+    db.sql(OBJECTS.replace("{long}", "t" * 63))
     refused(db, *arguments, says=f"^Refused: .*{says}")
 
 
