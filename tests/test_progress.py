@@ -72,6 +72,12 @@ def test_the_bar_says_everything_where_there_is_room() -> None:
     assert re.search(r"█{18,}░{18,}  50.00 %  25000 of 50000  1000 rows/s  remaining: 0:25", bar)
 
 
+def test_a_narrow_bar_keeps_what_matters() -> None:
+    assert re.search(
+        r"^█+░+  50.00 %  remaining: 0:25$", progress_bar(replace(HALF, rows_done=25_000), 40)
+    )
+
+
 def test_messages_stand_above_the_bar() -> None:
     stream = io.StringIO()
     reporter = Reporter(OutputWrapper(stream), "bar", 1)

@@ -15,6 +15,7 @@ from app.rotation.engine.progress import Progress
 MODES = ("auto", "bar", "lines", "json", "none")
 LINE_SECONDS = 1.0  # between two lines in the first minute
 LATER_LINE_SECONDS = 10.0
+SHORTEST_BAR = 8  # columns
 
 
 class Reporter:
@@ -103,16 +104,23 @@ def progress_line(progress: Progress) -> str:
 
 
 def progress_bar(progress: Progress, columns: int) -> str:
-    """One line that fits the terminal: bar, percent, rows, pace, remaining time."""
+    """One line that fits the terminal: bar, percent, rows, pace, remaining time.
+
+    Where it is narrow, the pace goes first, then the rows, then the remaining time; the bar shrinks.
+    """
     percent, eta = progress.percent, progress.eta_seconds
     share = "    ?  " if percent is None else f"{percent:6.2f} %"
-    text = f" {share}  {_of_total(progress)}"
-    if progress.rows_per_second:
-        text += f"  {progress.rows_per_second:.0f} rows/s"
-    text += "  remaining: " + ("unknown" if eta is None else duration(eta))
-    width = max(0, min(40, columns - 1 - len(text)))
-    filled = int(width * (percent or 0) / 100)
-    return ("█" * filled + "░" * (width - filled) + text)[: max(1, columns - 1)]
+    rows = _of_total(progress)
+    pace = f"{progress.rows_per_second:.0f} rows/s" if progress.rows_per_second else ""
+    left = "remaining: " + ("unknown" if eta is None else duration(eta))
+    room = max(1, columns - 1)
+    for fields in ([share, rows, pace, left], [share, rows, left], [share, left], [share]):
+        text = "  ".join(filter(None, fields))
+        width = min(40, room - len(text) - 1)
+        if width >= SHORTEST_BAR:
+            filled = int(width * (percent or 0) / 100)
+            return "█" * filled + "░" * (width - filled) + " " + text
+    return text[:room]
 
 
 def duration(seconds: float) -> str:
