@@ -1,9 +1,11 @@
 -- Purpose: let this transaction's COMMIT wait for the disk, and with it for all windows before it,
 --          even where the role's default is not to wait. Locks on our own state are brief: one that
 --          is not to be had within ten seconds is somebody's mistake, and is told.
+-- Parameters: worker (shown as application_name).
 SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
 
 SELECT
+    pg_catalog.set_config('application_name', %(worker)s, true),
     pg_catalog.set_config('lock_timeout', '10s', true),
     CASE
         WHEN pg_catalog.current_setting('synchronous_commit') = 'off'

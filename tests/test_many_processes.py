@@ -78,7 +78,9 @@ def test_signal_while_standing_by(db: Database) -> None:
         second = db.start(*RUN)
         read_until(second, "standing by")
         second.send_signal(signal.SIGTERM)
-        assert second.wait(10) == 3
+        out = second.communicate(timeout=10)[0]
+        assert second.returncode == 3
+        assert "by SIGTERM; another process goes on" in out
     assert first.wait(60) == 0
     db.each_once(100)
 

@@ -188,7 +188,7 @@ def test_no_state_tables(db: Database) -> None:
     db.sql("DROP TABLE rotation_window, batchprogress, rotation CASCADE")
     done = db.call("rotate_tokens_sql")
     assert done.code == 1
-    assert "run python manage.py migrate --database default" in done.err
+    assert "run python manage.py migrate rotation --database default" in done.err
     assert db.call("rotation", "status").code == 1
 
 

@@ -3,7 +3,7 @@
 import json
 import re
 
-from tests.conftest import Database
+from tests.conftest import Database, until
 
 LINE = re.compile(
     r"completed: {1,2}\d{1,3}\.\d\d % \(\d+ of \d+\) \| remaining time: +\d+ second\(s\)( \| .*)?$"
@@ -122,6 +122,22 @@ def test_status_and_history_for_people(db: Database) -> None:
     assert history[1].endswith("| why not")
     entries = json.loads(db.call("rotation", "history", "--json").out)
     assert [entry["id"] for entry in entries] == [2, 1]
+
+
+def test_status_of_a_rotation_that_nobody_works_on(db: Database) -> None:
+    db.tickets(100)
+    db.sql("ALTER TABLE ticket ADD CONSTRAINT stop CHECK (id <= 50) NOT VALID")
+    assert db.call("rotate_tokens_sql", "--window", "50").code == 1
+    until(lambda: json.loads(db.call("rotation", "status", "--json").out)["stalled"], 10)
+    status = json.loads(db.call("rotation", "status", "--json").out)
+    assert (status["status"], status["workers"], status["eta_seconds"]) == ("running", 0, None)
+    text = db.call("rotation", "status").out
+    assert "running, but nobody works on it: run rotate_tokens_sql again to go on" in text
+    assert "50.00 % (50 of 100) | remaining time: unknown" in text
+
+
+def test_status_of_a_table_without_rotations(db: Database) -> None:
+    assert "no rotation of a table 'nope'" in db.call("rotation", "status", "--table", "nope").out
 
 
 def test_progress_json_is_one_object_a_line(db: Database) -> None:

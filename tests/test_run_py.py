@@ -1,6 +1,7 @@
 """run.py: refuses what it can't run on, sets up once, takes turns."""
 
 import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -73,6 +74,13 @@ def test_set_up_again_does_nothing() -> None:
     assert done.returncode == 0
     assert done.stdout.strip()[0].isdigit()
     assert "Setting up" not in done.stdout
+
+
+def test_dbshell_reaches_the_embedded_server() -> None:
+    environment = {key: value for key, value in os.environ.items() if key != "DATABASE_URL"}
+    done = run("manage", "dbshell", input="SELECT 'reached'", env=environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "reached" in done.stdout
 
 
 def test_two_at_once() -> None:

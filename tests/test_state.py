@@ -173,6 +173,17 @@ def test_cancel(db: Database) -> None:
     assert db.unchanged() == 0
 
 
+def test_cancelled_after_a_finished_one_is_not_finished(db: Database) -> None:
+    db.tickets(100)
+    assert db.call("rotate_tokens_sql").code == 0
+    db.sql("ALTER TABLE ticket ADD CONSTRAINT stop CHECK (id <= 50) NOT VALID")
+    assert db.call("rotate_tokens_sql", "--new", "--window", "50").code == 1
+    assert db.call("rotation", "cancel").code == 0
+    db.sql("ALTER TABLE ticket DROP CONSTRAINT stop")
+    assert "rotation 3 of public.ticket.token begins" in db.call("rotate_tokens_sql").out
+    assert db.value("SELECT min(n) FROM (SELECT count(*) AS n FROM changes GROUP BY id) AS t") == 2
+
+
 def test_cancel_under_a_running_worker(db: Database) -> None:
     db.tickets(3000)
     child = db.start("rotate_tokens_sql", "--window", "5")

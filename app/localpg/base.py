@@ -1,15 +1,35 @@
 """Django's PostgreSQL backend, which starts the embedded server when nothing answers."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import psycopg2
 from django.db.backends.postgresql import base as postgresql
+from django.db.backends.postgresql.client import DatabaseClient as PostgresqlClient
 
 from app.localpg.server import ServerError, project_server
 
 
+class DatabaseClient(PostgresqlClient):
+    """`manage.py dbshell`, by the embedded psql."""
+
+    @classmethod
+    def settings_to_cmd_args_env(
+        cls, settings_dict: dict[str, Any], parameters: Iterable[str]
+    ) -> tuple[list[str], dict[str, str] | None]:
+        """Return psql's command line with the address of the embedded server."""
+        server = project_server()
+        server.ensure(settings_dict["NAME"])
+        address = server.address(settings_dict["NAME"])
+        located = settings_dict | {"HOST": address["host"], "PORT": "", "USER": address["user"]}
+        arguments, environment = super().settings_to_cmd_args_env(located, parameters)
+        return [str(server.binaries / "psql"), *arguments[1:]], environment
+
+
 class DatabaseWrapper(postgresql.DatabaseWrapper):
     """Connects to the project's embedded server; the server starts at the first connection."""
+
+    client_class = DatabaseClient
 
     def get_connection_params(self) -> dict[str, Any]:
         """Return libpq's parameters, with the address of the embedded server."""

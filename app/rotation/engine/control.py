@@ -47,21 +47,24 @@ def find_unfinished(session: Session, target: Target) -> Rotation | None:
 
 
 def find_finished(session: Session, target: Target) -> Rotation | None:
-    """The latest rotation that replaced every token which the target's column holds today."""
+    """The rotation that replaced every token which the column holds today, if the latest one did.
+
+    A later one that was cancelled means that some tokens were to be replaced again, and were not.
+    """
     with translated("reading the rotation"):
-        return (
+        latest = (
             rotations(session)
             .filter(
                 table_oid=target.oid,
                 table_schema=target.schema,
                 table_name=target.table,
                 token_attnum=target.attnum,
-                status=Status.SUCCEEDED,
                 retired_at=None,
             )
             .order_by("-pk")
             .first()
         )
+    return latest if latest and latest.status == Status.SUCCEEDED else None
 
 
 def lanes_of(session: Session, rotation: Rotation) -> tuple[Lane, ...]:

@@ -124,7 +124,7 @@ class Session:
     def durable(self) -> Iterator[None]:
         """Run the block in a transaction whose COMMIT waits for the disk."""
         with self.transaction():
-            self.rows("make_durable")
+            self.rows("make_durable", worker=self.worker)
             yield
 
     def through_outages(self, action: Callable[[], Result]) -> Result:

@@ -48,7 +48,9 @@ class RotationDriver:
         self._new = self._tried = False
         self._events: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._session = Session(alias, stop=stop, emit=emit, outage_seconds=options.outage_seconds)
-        self._server = preflight.check_server(self._session)
+        # The same connection for what no signal should cancel: the last words of a run.
+        self._closing = dataclasses.replace(self._session, stop=StopSwitch())
+        preflight.check_server(self._session)
         self._target = resolve(self._session, name)
         self._session.names.update(self._target.names)
 
@@ -113,7 +115,7 @@ class RotationDriver:
         return Outcome(rotation.pk, rotation.target, progress, worker.rows, seconds, False)
 
     def _read(self, rotation: int) -> Progress:
-        return self._session.through_outages(lambda: read_progress(self._session, rotation))
+        return self._session.through_outages(lambda: read_progress(self._closing, rotation))
 
     def _open(self, reason: str) -> tuple[Rotation | None, bool]:
         """Take up the unfinished rotation or begin one; None if all is done already."""
@@ -170,16 +172,16 @@ class RotationDriver:
         Raises what ended the worker, or Stopped.
         """
         if worker.failure is None and not self._stop.requested:
-            self._session.through_outages(lambda: control.finish(self._session, rotation))
+            self._session.through_outages(lambda: control.finish(self._closing, rotation))
             return
-        progress = None
-        leaving = dataclasses.replace(self._session, stop=StopSwitch())  # not cancelled by a signal
+        progress, others = None, False
         try:
-            progress = read_progress(leaving, rotation)
+            progress = read_progress(self._closing, rotation)
             if progress.complete and worker.failure is None:  # the stop came with the last window
-                control.finish(leaving, rotation)
+                control.finish(self._closing, rotation)
                 return
-            control.leave(leaving, rotation, worker.name)
+            control.leave(self._closing, rotation, worker.name)
+            others = any(lane["busy"] for lane in self._closing.rows("look_at_lanes", rotation=rotation))
         except RotationError:
             pass  # without a database, what was committed stays, and more is not known
         if isinstance(worker.failure, DatabaseFailure) and progress:
@@ -187,4 +189,5 @@ class RotationDriver:
         if worker.failure is not None:
             raise worker.failure
         where = f"{progress.rows_done} rows" if progress else "the last committed window"
-        raise Stopped(f"after {where}, by {self._stop.reason}; run the same command again to go on")
+        then = "another process goes on" if others else "run the same command again to go on"
+        raise Stopped(f"after {where}, by {self._stop.reason}; {then}")

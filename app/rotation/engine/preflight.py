@@ -43,7 +43,7 @@ def require_state(session: Session, server: Row) -> None:
     if server["state_schema"] is None:
         raise Refused(
             "the tables of the rotation's state are not in this database:"
-            f" run python manage.py migrate --database {session.alias}"
+            f" run python manage.py migrate rotation --database {session.alias}"
         )
     session.names |= {table: (server["state_schema"], table) for table in STATE_TABLES}
 

@@ -7,7 +7,7 @@ from app.rotation.engine.progress import read_progress
 from app.rotation.engine.target import NUMBER_TYPES
 from app.rotation.models import BatchProgress, Rotation, Status
 
-STALLED_SECONDS = 10.0  # without a window and without anybody who holds a lane
+STALLED_SECONDS = 3.0  # without a window and without anybody who holds a lane
 
 WORKING = {Status.RUNNING, Status.PAUSING, Status.VERIFYING, Status.CANCELLING}
 
@@ -33,7 +33,7 @@ def describe(session: Session, rotation: Rotation) -> dict[str, Any]:
         "rows_total_exact": progress.rows_total_exact,
         "percent": progress.percent,
         "rows_per_second": progress.rows_per_second,
-        "eta_seconds": progress.eta_seconds,
+        "eta_seconds": None if stalled else progress.eta_seconds,
         "throttle": None,
         "windows": progress.windows,
         "lanes": [_describe_lane(lane) for lane in lanes],

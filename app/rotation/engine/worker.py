@@ -18,7 +18,7 @@ from app.rotation.models import Status
 
 LOOK_SECONDS = 0.5  # how often a process that stands by looks at the lanes
 LONGEST_BACK_OFF = 2.0  # seconds
-ALIVE_SECONDS = 3.0  # how often a worker that gets no window done shows that it is there
+ALIVE_SECONDS = 1.0  # how often a worker that gets no window done shows that it is there
 TELL_SECONDS = 10.0  # how often the same blocker is named
 
 
@@ -60,6 +60,9 @@ class Worker(threading.Thread):
         """Work until every lane is done or a stop is requested."""
         try:
             self._work()
+        except LockConflict as conflict:
+            # Cut short by a second signal, while it looked at the lanes or showed that it is alive.
+            self.failure = None if self._session.stop.immediate else conflict
         except Exception as failure:
             self.failure = failure
         finally:
@@ -200,8 +203,8 @@ class Worker(threading.Thread):
                     session.emit(TookOver())
                 return
             before = positions
-            who = held[0] if held else lanes[0]
-            if who["worker"] != told:
+            who = (held or lanes)[0]
+            if who["worker"].partition(" (pid ")[0] != told.partition(" (pid ")[0]:
                 told = who["worker"]
                 session.emit(StandingBy(told))
             if session.stop.wait(LOOK_SECONDS):

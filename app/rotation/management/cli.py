@@ -132,7 +132,7 @@ def checked_database(options: dict[str, Any]) -> str:
     alias = options["database"]
     if alias not in connections.databases:
         known = ", ".join(connections.databases)
-        raise UsageError(f"--database {alias}: settings.DATABASES has {known}")
+        raise UsageError(f"--database {alias}: settings.DATABASES has {known}; name one of those")
     if connections[alias].vendor != "postgresql":
         raise UsageError(f"--database {alias}: it is {connections[alias].vendor}, not PostgreSQL")
     given = connections.databases[alias].setdefault("OPTIONS", {})

@@ -78,7 +78,7 @@ class Reporter:
         data = {"event": kind, **dataclasses.asdict(event)}
         if isinstance(event, Progress):
             data |= {"percent": event.percent, "eta_seconds": event.eta_seconds}
-        self._write(json.dumps(data, default=str) + "\n")
+        self._write(json.dumps(data, default=lambda moment: moment.isoformat()) + "\n")
 
     def _write(self, text: str) -> None:
         try:
@@ -113,7 +113,7 @@ def progress_bar(progress: Progress, columns: int) -> str:
     rows = _of_total(progress)
     pace = f"{progress.rows_per_second:.0f} rows/s" if progress.rows_per_second else ""
     left = "remaining: " + ("unknown" if eta is None else duration(eta))
-    room = max(1, columns - 1)
+    room = max(1, columns - 4)  # the terminal echoes ^C behind it
     for fields in ([share, rows, pace, left], [share, rows, left], [share, left], [share]):
         text = "  ".join(filter(None, fields))
         width = min(40, room - len(text) - 1)

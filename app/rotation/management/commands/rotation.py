@@ -1,6 +1,7 @@
 """Look at rotations from another shell, and end one for good."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from django.core.management.base import CommandParser
@@ -40,6 +41,9 @@ class Command(cli.RotationCommand):
         with cli.one_line_errors():
             session = open_session(cli.checked_database(options))
             found = chosen(session, options["table"])
+            self.none = "no rotation yet: python manage.py rotate_tokens_sql starts one"
+            if options["table"] is not None:
+                self.none = f"no rotation of a table {options['table']!r} in this database"
             getattr(self, options["action"])(session, found, options.get("json", False))
 
     def status(self, session: Session, found: "QuerySet[Rotation]", as_json: bool) -> None:
@@ -49,11 +53,14 @@ class Command(cli.RotationCommand):
         if as_json:
             self.stdout.write(json.dumps(state))
         elif rotation is None or state is None:
-            self.stdout.write("no rotation yet: python manage.py rotate_tokens_sql starts one")
+            self.stdout.write(self.none)
         else:
-            stalled = ", stalled: nobody works on it; run the command again" * state["stalled"]
-            self.stdout.write(f"{rotation}: {state['status']}{stalled}")
-            self.stdout.write(progress_line(read_progress(session, rotation.pk)))
+            stalled = ", but nobody works on it: run rotate_tokens_sql again to go on"
+            self.stdout.write(f"{rotation}: {state['status']}{stalled if state['stalled'] else ''}")
+            progress = read_progress(session, rotation.pk)
+            if state["stalled"]:
+                progress = replace(progress, rows_per_second=None)
+            self.stdout.write(progress_line(progress))
 
     def history(self, session: Session, found: "QuerySet[Rotation]", as_json: bool) -> None:
         with translated("reading the rotations"):
@@ -63,13 +70,16 @@ class Command(cli.RotationCommand):
             self.stdout.write(json.dumps(entries))
             return
         if not entries:
-            self.stdout.write("no rotation yet: python manage.py rotate_tokens_sql starts one")
+            self.stdout.write(self.none)
         for one in entries:
-            end = one["finished_at"] or "not finished"
+            start, end = (
+                one[key][:19].replace("T", " ") if one[key] else "not yet"
+                for key in ("started_at", "finished_at")
+            )
             reason = f" | {one['reason']}" if one["reason"] else ""
             self.stdout.write(
                 f"{one['id']:>4}  {one['status']:<10} {one['table']}.{one['column']}"
-                f"  {one['rows_done']} rows  {one['started_at']} to {end}"
+                f"  {one['rows_done']} rows  {start} to {end}"
                 f"  {one['operator']}@{one['host']}{reason}"
             )
 
