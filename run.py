@@ -51,7 +51,8 @@ def main(arguments):
         return
     verb = arguments[0]
     if verb not in VERBS:
-        sys.exit("run.py: no verb %r; there are %s" % (verb, ", ".join(VERBS)))
+        sys.stderr.write("run.py: no verb %r; there are %s\n" % (verb, ", ".join(VERBS)))
+        sys.exit(2)
     needs, program = VERBS[verb]
     with locked():
         set_up(needs)

@@ -13,6 +13,7 @@ import psycopg2
 import pytest
 
 from tests.conftest import Database, kill, read_until, until
+from tests.cutter import cutting
 
 RUN = ("rotate_tokens_sql", "--window", "100", "--progress", "lines", "--lock-timeout", "600000")
 
@@ -137,6 +138,17 @@ def test_two_signals_cancel_the_statement(db: Database) -> None:
     db.each_once(250)
 
 
+def test_many_signals_end_it_with_the_same_code(db: Database) -> None:
+    db.tickets(3000)
+    child = db.start("rotate_tokens_sql", "--window", "5")
+    until(lambda: db.value("SELECT count(*) FROM rotation_window"))
+    while child.poll() is None:
+        child.send_signal(signal.SIGINT)
+        time.sleep(0.002)
+    assert child.returncode == 3
+    db.agrees()
+
+
 def test_a_signal_ignored_before_stays_ignored(db: Database) -> None:
     """As nohup does it with SIGHUP."""
     db.tickets(250)
@@ -210,21 +222,11 @@ def test_no_database_until_the_deadline(db: Database) -> None:
     db.each_once(250)
 
 
-def test_terminated_backend(db: Database) -> None:
+@pytest.mark.parametrize("place", ["after the UPDATE", "during COMMIT"])
+def test_terminated_backend(db: Database, place: str) -> None:
+    """The connection breaks, in a window or during a COMMIT that is not final yet."""
     db.tickets(250)
-    with gate(db, "batchprogress", "BEFORE UPDATE"):
-        child = db.start(*RUN)
-        pid = until(lambda: waiting_at_gate(db))
-        db.sql("SELECT pg_terminate_backend(%s)", pid)
-        read_until(child, "no database")
-    assert child.wait(60) == 0
-    db.each_once(250)
-
-
-def test_lost_commit_that_did_not_happen(db: Database) -> None:
-    """The connection breaks during COMMIT, before the server made it final."""
-    db.tickets(250)
-    with gate(db, "rotation_window", "AFTER INSERT", deferred=True):
+    with gate(db, *GATES[place]):
         child = db.start(*RUN)
         pid = until(lambda: waiting_at_gate(db))
         db.sql("SELECT pg_terminate_backend(%s)", pid)
@@ -260,6 +262,18 @@ def test_lost_commit_that_did_happen(db: Database) -> None:
         db.sql("SELECT pg_reload_conf()")
     db.each_once(250)
     assert db.value("SELECT count(*) FROM rotation") == 1
+
+
+def test_lost_answers_to_commits_that_did_happen(db: Database) -> None:
+    """The server does the COMMIT of a window, and the answer never comes: it is not done again."""
+    db.tickets(500)
+    with cutting(db, set(range(6, 40, 3))) as cutter:
+        done = db.run("rotate_tokens_sql", "--window", "50", env=db.environment(DATABASE_URL=cutter.url))
+        assert done.code == 0, done.err
+        assert cutter.cut >= 4
+    assert "connected again" in done.out
+    db.each_once(500)
+    assert db.value("SELECT count(*) FROM rotation_window") == 10
 
 
 def test_a_signal_while_the_table_is_locked_at_the_start(db: Database) -> None:

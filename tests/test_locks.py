@@ -154,7 +154,7 @@ def test_application_is_never_the_deadlock_victim(db: Database) -> None:
     assert errors == []
     assert commits > 0
     assert db.unchanged() == 0
-    assert json.loads(done.out.splitlines()[-1])["event"] == "message"
+    assert json.loads(done.out.splitlines()[-1])["event"] == "ended"
 
 
 def test_cancelled_by_the_administrator_is_tried_again(db: Database) -> None:

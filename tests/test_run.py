@@ -146,6 +146,7 @@ def test_progress_json_is_one_object_a_line(db: Database) -> None:
     events = [json.loads(line) for line in done.out.splitlines()]
     kinds = [event["event"] for event in events]
     assert kinds[0] == "began"
+    assert (kinds[-1], events[-1]["exit_code"]) == ("ended", 0)
     assert kinds.count("window_done") == 4
     assert events[kinds.index("progress")]["percent"] == 100.0
     assert sum(event.get("rows", 0) for event in events if event["event"] == "window_done") == 1000

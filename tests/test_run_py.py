@@ -27,7 +27,7 @@ def test_help_names_every_verb() -> None:
 
 def test_unknown_verb() -> None:
     done = run("dmeo")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr == "run.py: no verb 'dmeo'; there are demo, test, bench, manage, stop\n"
 
 

@@ -189,5 +189,6 @@ class RotationDriver:
         if worker.failure is not None:
             raise worker.failure
         where = f"{progress.rows_done} rows" if progress else "the last committed window"
-        then = "another process goes on" if others else "run the same command again to go on"
+        again = "run the same command again" + " without --new" * self._new
+        then = "another process goes on" if others else f"{again} to go on"
         raise Stopped(f"after {where}, by {self._stop.reason}; {then}")

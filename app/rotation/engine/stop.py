@@ -88,7 +88,9 @@ def stop_on_signals(switch: StopSwitch) -> Iterator[None]:
     finally:
         signal.set_wakeup_fd(wakeup)
         for number, handler in before.items():
-            signal.signal(number, handler)
+            # A process that was asked to stop is on its way out: no further signal shall change its
+            # exit code, not even while Python shuts down.
+            signal.signal(number, signal.SIG_IGN if switch.requested else handler)
         os.write(writing, b"\0")
         thread.join()
         os.close(reading)

@@ -54,6 +54,14 @@ class Reporter:
         else:
             self._write(f"{text}\n")
 
+    def ended(self, text: str, exit_code: int) -> None:
+        """Tell how the run ended; an error's line is left to the command, but in JSON mode."""
+        if self._mode == "json":
+            event = {"event": "ended", "exit_code": exit_code, "text": text}
+            self._write(json.dumps(event) + "\n")
+        elif exit_code == 0:
+            self.line(text)
+
     def close(self) -> None:
         """Leave the bar's last state on a line of its own."""
         if self._bar:

@@ -6,7 +6,7 @@ from itertools import islice
 from typing import Any
 
 from app.rotation.engine.driver import Outcome, RotationDriver
-from app.rotation.engine.errors import LockConflict, Stopped
+from app.rotation.engine.errors import LockConflict, RotationError, Stopped
 from app.rotation.engine.options import Options
 from app.rotation.engine.plan import Plan
 from app.rotation.engine.stop import StopSwitch, stop_on_signals
@@ -27,9 +27,12 @@ def run_rotation(
         with stop_on_signals(stop):
             driver = RotationDriver(alias, name, options, stop, reporter)
             outcome = driver.run(new=new, reason=reason)
-    finally:
+    except RotationError as error:
         reporter.close()
-    reporter.line(summary(outcome))
+        reporter.ended(str(error), error.exit_code)
+        raise
+    reporter.close()
+    reporter.ended(summary(outcome), 0)
 
 
 def summary(outcome: Outcome) -> str:
@@ -41,7 +44,8 @@ def summary(outcome: Outcome) -> str:
         return f"{name} was finished {when}: {progress.rows_done} rows; --new starts another"
     pace = f", {outcome.rows / outcome.seconds:.0f} rows/s" if outcome.rows else ""
     return (
-        f"{name} succeeded: {progress.rows_done} rows in {progress.windows} windows;"
+        f"{name} succeeded: {progress.rows_done} rows in {progress.windows}"
+        f" window{'s' * (progress.windows != 1)};"
         f" this run: {outcome.rows} rows in {outcome.seconds:.1f} s{pace},"
         f" client memory {peak_memory_mb():.0f} MB"
     )

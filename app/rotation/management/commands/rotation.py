@@ -61,6 +61,8 @@ class Command(cli.RotationCommand):
             if state["stalled"]:
                 progress = replace(progress, rows_per_second=None)
             self.stdout.write(progress_line(progress))
+            if found.filter(status__in=UNFINISHED).count() > 1:
+                self.stdout.write("other rotations are unfinished too: rotation history lists them")
 
     def history(self, session: Session, found: "QuerySet[Rotation]", as_json: bool) -> None:
         with translated("reading the rotations"):

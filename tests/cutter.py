@@ -1,0 +1,74 @@
+"""A proxy before PostgreSQL that loses the answers to some COMMITs, which the server does."""
+
+import contextlib
+import shutil
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.conftest import Database
+
+
+class Cutter:
+    """Passes bytes on; COMMITs with these numbers reach the server, and the connection then breaks."""
+
+    def __init__(self, db: Database, numbers: set[int]) -> None:
+        self.cut = 0
+        self._seen = 0
+        self._sockets: list[socket.socket] = []
+        self._numbers = numbers
+        self._home = Path(tempfile.mkdtemp(prefix="cut-"))
+        self._upstream = str(db.server.sockets / ".s.PGSQL.5432")
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(self._home / ".s.PGSQL.5432"))
+        self._listener.listen()
+        self.url = db.url.replace(
+            str(db.server.sockets).replace("/", "%2F"), str(self._home).replace("/", "%2F")
+        )
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client = self._listener.accept()[0]
+                server = socket.socket(socket.AF_UNIX)
+                self._sockets += [client, server]
+                server.connect(self._upstream)
+                for source, sink in ((client, server), (server, client)):
+                    threading.Thread(
+                        target=self._pump, args=(source, sink, source is client), daemon=True
+                    ).start()
+
+    def _pump(self, source: socket.socket, sink: socket.socket, from_client: bool) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                if from_client and data.startswith(b"Q") and b"COMMIT" in data[:16]:
+                    self._seen += 1
+                    if self._seen in self._numbers:
+                        source.shutdown(socket.SHUT_RDWR)  # the answer can't come back
+                        sink.sendall(data)
+                        self.cut += 1
+                        time.sleep(0.1)
+                        break
+                sink.sendall(data)
+        for end in (source, sink):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        for one in self._sockets:
+            one.close()
+        self._listener.close()
+        shutil.rmtree(self._home)
+
+
+@contextlib.contextmanager
+def cutting(db: Database, numbers: set[int]) -> Iterator[Cutter]:
+    cutter = Cutter(db, numbers)
+    try:
+        yield cutter
+    finally:
+        cutter.close()
