@@ -43,8 +43,11 @@ def test_syntax_can_be_read_by_old_pythons() -> None:
 
 OLD = sorted(
     path
-    for pattern in ("/root/.pyenv/versions/*/bin/python", "/usr/bin/python[23]*")
-    for path in Path("/").glob(pattern[1:])
+    for folder, pattern in (
+        (Path.home() / ".pyenv/versions", "*/bin/python"),
+        (Path("/usr/bin"), "python[23]*"),
+    )
+    for path in folder.glob(pattern)
     if path.name.replace(".", "").isalnum()
 )
 
