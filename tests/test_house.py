@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import PROJECT, Database
+from tests.mutants import MUTANTS, Mutant
 
 APP = PROJECT / "app"
 ENGINE = APP / "rotation" / "engine"
@@ -110,6 +111,11 @@ def test_requirements_are_pinned() -> None:
     for name in ("requirements.txt", "app/localpg/requirements.txt", "tests/requirements.txt"):
         lines = [line for line in (PROJECT / name).read_text().splitlines() if line[:1].isalpha()]
         assert all(re.search(r"==|>=", line) for line in lines), name
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_deliberate_defects_still_apply(mutant: Mutant) -> None:
+    assert (PROJECT / mutant.file).read_text().count(mutant.old) == 1
 
 
 @pytest.mark.parametrize(
