@@ -22,6 +22,7 @@ import django
 import psycopg2
 
 from app.localpg.server import project_server
+from app.rotation.management.reporter import peak_memory_mb
 
 PROJECT = Path(__file__).resolve().parents[1]
 MANAGE = [sys.executable, str(PROJECT / "manage.py")]
@@ -144,10 +145,8 @@ def measure(cursor: Any, command: list[str], size: int) -> Measured:
     wal, table, left = cursor.fetchone()
     if child.returncode or left:
         sys.exit(f"{command} ended with {child.returncode} and left {left} old tokens")
-    unit = 1 if sys.platform == "darwin" else 1024
-    return Measured(
-        seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit / 1e6, int(wal), table
-    )
+    cpu = usage.ru_utime + usage.ru_stime
+    return Measured(seconds, cpu, peak_memory_mb(usage), int(wal), table)
 
 
 def fresh_table(cursor: Any, size: int) -> int:

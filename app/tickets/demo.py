@@ -19,6 +19,8 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import OperationalError, connection
 
+from app.rotation.management.reporter import peak_memory_mb
+
 PROJECT = Path(__file__).resolve().parents[2]
 INTERRUPT_AT = 33  # percent
 
@@ -114,8 +116,7 @@ def run(arguments: list[str], interrupt_at: int | None = None) -> Run:
             child.send_signal(signal.SIGINT)
     _, status, usage = os.wait4(child.pid, 0)
     child.returncode = os.waitstatus_to_exitcode(status)
-    unit = 1 if sys.platform == "darwin" else 1024
-    return Run(child.returncode, usage.ru_maxrss * unit / 1e6)
+    return Run(child.returncode, peak_memory_mb(usage))
 
 
 def conclude(size: int, seconds: float, runs: list[Run]) -> None:

@@ -16,10 +16,10 @@ from app.rotation.engine.options import Options
 from app.rotation.engine.plan import Plan, make_plan
 from app.rotation.engine.progress import Progress, read_progress
 from app.rotation.engine.stop import StopSwitch
-from app.rotation.engine.target import Target, TargetName, resolve
+from app.rotation.engine.target import TargetName, resolve
 from app.rotation.engine.windows import Window
 from app.rotation.engine.worker import Worker
-from app.rotation.models import Rotation
+from app.rotation.models import Rotation, Status
 
 SAMPLE_SECONDS = 0.5  # how often progress is read and told
 
@@ -53,11 +53,6 @@ class RotationDriver:
         preflight.check_server(self._session)
         self._target = resolve(self._session, name)
         self._session.names.update(self._target.names)
-
-    @property
-    def target(self) -> Target:
-        """The column, as the catalog has it."""
-        return self._target
 
     def plan(self, new: bool = False) -> tuple[Plan, Rotation | None]:
         """Plan what `run` would do now, and for which unfinished rotation; None: for a new one.
@@ -99,12 +94,9 @@ class RotationDriver:
         began = time.monotonic()
         self._new = new
         rotation, resumed = self._session.through_outages(lambda: self._open(reason))
-        if rotation is None:
-            finished = self.finished()
-            assert finished is not None
-            progress = self._read(finished.pk)
-            return Outcome(finished.pk, finished.target, progress, 0, 0.0, True)
         progress = self._read(rotation.pk)
+        if rotation.status == Status.SUCCEEDED:
+            return Outcome(rotation.pk, rotation.target, progress, 0, 0.0, True)
         self._emit(Began(rotation.pk, rotation.target, resumed, progress.rows_done))
         worker = self._start_worker(rotation.pk)
         self._watch(worker, rotation.pk)
@@ -117,15 +109,16 @@ class RotationDriver:
     def _read(self, rotation: int) -> Progress:
         return self._session.through_outages(lambda: read_progress(self._closing, rotation))
 
-    def _open(self, reason: str) -> tuple[Rotation | None, bool]:
-        """Take up the unfinished rotation or begin one; None if all is done already."""
+    def _open(self, reason: str) -> tuple[Rotation, bool]:
+        """Take up the unfinished rotation or begin one, or return the one that has done all already."""
         while True:
             plan, rotation = self.plan(self._new and not self._tried)
             if rotation:
                 control.take_up(self._session, rotation.pk)
                 return rotation, True
-            if not self._new and self.finished():
-                return None, False
+            finished = None if self._new else self.finished()
+            if finished:
+                return finished, True
             # From here on an unfinished rotation is one that we began (if the answer to our COMMIT
             # was lost) or one that another process began between our look and our insert: join it.
             self._tried = True

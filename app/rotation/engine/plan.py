@@ -21,11 +21,6 @@ class Lane:
     upper: str
     last_id: str | None = None
 
-    @property
-    def done(self) -> bool:
-        """Whether nothing of it is left."""
-        return self.last_id == self.upper
-
 
 @dataclass(frozen=True)
 class Size:

@@ -7,11 +7,8 @@ STATE_TABLES = ("rotation", "batchprogress", "rotation_window")
 OLDEST_VERSION = 130000  # gen_random_uuid() is built in since PostgreSQL 13
 
 
-def check_server(session: Session) -> Row:
-    """Return what the server is (see sql/describe_server.sql).
-
-    Raises Refused if it is too old, read-only, or lacks the tables of our state.
-    """
+def check_server(session: Session) -> None:
+    """Raise Refused if the server is too old, read-only, or lacks the tables of our state."""
     server = describe_server(session)
     refuse_old(server["version"])
     if server["standby"]:
@@ -27,7 +24,6 @@ def check_server(session: Session) -> Row:
             f"role {server['role']} may not write the rotation's state: GRANT SELECT, INSERT, UPDATE"
             f" ON {', '.join(STATE_TABLES)}"
         )
-    return server
 
 
 def describe_server(session: Session) -> Row:

@@ -43,7 +43,6 @@ class Target:
     pk: str
     pk_type: str  #: as regtype prints it
     pk_collation: str  #: as regcollation prints it, or empty
-    pk_is_number: bool
     column: str
     column_type: str  #: as regtype prints it
     attnum: int
@@ -99,7 +98,6 @@ def resolve(session: Session, name: TargetName) -> Target:
         pk=key["name"],
         pk_type=key["type"],
         pk_collation=key["collation"],
-        pk_is_number=key["base_type"] in NUMBER_TYPES,
         column=token["name"],
         column_type=token["type"],
         attnum=token["attnum"],

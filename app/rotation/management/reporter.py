@@ -5,7 +5,9 @@ import dataclasses
 import json
 import os
 import re
+import resource
 import shutil
+import sys
 import time
 from typing import Any
 
@@ -145,6 +147,12 @@ def size(count: float) -> str:
             return f"{count:.0f} {unit}"
         count /= 1000
     return f"{count:.1f} TB"
+
+
+def peak_memory_mb(usage: resource.struct_rusage) -> float:
+    """The highest resident memory that getrusage(2) or wait4(2) tells of, in MB."""
+    unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, Linux kilobytes
+    return usage.ru_maxrss * unit / 1e6
 
 
 def _of_total(progress: Progress) -> str:

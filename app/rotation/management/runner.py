@@ -1,7 +1,6 @@
 """Runs a rotation for a command: signals in, text out, the errors of the contract."""
 
 import resource
-import sys
 from itertools import islice
 from typing import Any
 
@@ -11,7 +10,7 @@ from app.rotation.engine.options import Options
 from app.rotation.engine.plan import Plan
 from app.rotation.engine.stop import StopSwitch, stop_on_signals
 from app.rotation.engine.target import TargetName
-from app.rotation.management.reporter import Reporter, size
+from app.rotation.management.reporter import Reporter, peak_memory_mb, size
 from app.rotation.models import Rotation
 
 MOST_WALKED = 10_000  # windows that a dry run walks to list them, unless asked for all
@@ -42,19 +41,14 @@ def summary(outcome: Outcome) -> str:
     if outcome.already:
         when = f"{progress.finished_at:%Y-%m-%d %H:%M:%S %Z}" if progress.finished_at else ""
         return f"{name} was finished {when}: {progress.rows_done} rows; --new starts another"
+    memory = peak_memory_mb(resource.getrusage(resource.RUSAGE_SELF))
     pace = f", {outcome.rows / outcome.seconds:.0f} rows/s" if outcome.rows else ""
     return (
         f"{name} succeeded: {progress.rows_done} rows in {progress.windows}"
         f" window{'s' * (progress.windows != 1)};"
         f" this run: {outcome.rows} rows in {outcome.seconds:.1f} s{pace},"
-        f" client memory {peak_memory_mb():.0f} MB"
+        f" client memory {memory:.0f} MB"
     )
-
-
-def peak_memory_mb() -> float:
-    """The highest resident memory of this process so far, in MB (getrusage(2))."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
 
 def plan_rotation(
