@@ -1,29 +1,40 @@
--- Purpose: claim one unfinished lane that no other transaction works on, until COMMIT.
---          The lock on the checkpoint row is the only mutual exclusion there is.
--- Parameters: rotation.
--- Columns: status of the rotation; unfinished, the number of lanes not at their end;
---          lane_id, lane, lower, upper, last_id (all NULL if no lane was free).
+-- Purpose: claim one lane that has work left in a stage, and that no other transaction works on, until
+--          COMMIT. The lock on the checkpoint row is the only mutual exclusion there is.
+-- Parameters: rotation, stage (snapshot, windows or leftovers).
+-- Columns: status of the rotation; unfinished, the number of lanes with work left in the stage;
+--          lane_id, lane, lower, upper, last_id (how far the stage is in the lane), salt (all but the
+--          last NULL if no lane was free).
+WITH lane AS NOT MATERIALIZED (
+    SELECT
+        lane.*,
+        CASE %(stage)s
+            WHEN 'snapshot' THEN lane.snapshot_id IS DISTINCT FROM lane.upper
+            WHEN 'windows' THEN lane.last_id IS DISTINCT FROM lane.upper
+            ELSE EXISTS (
+                SELECT FROM {rotation_leftover} AS leftover
+                WHERE leftover.lane_id = lane.id AND leftover.rotated_at IS NULL
+            )
+        END AS unfinished
+    FROM {batchprogress} AS lane
+    WHERE lane.rotation_id = %(rotation)s
+)
+
 SELECT
     rotation.status,
-    (
-        SELECT pg_catalog.count(*)
-        FROM {batchprogress} AS lane
-        WHERE lane.rotation_id = rotation.id
-            AND lane.last_id IS DISTINCT FROM lane.upper
-    ) AS unfinished,
+    rotation.salt,
+    (SELECT pg_catalog.count(*) FROM lane WHERE lane.unfinished) AS unfinished,
     claimed.id AS lane_id,
     claimed.lane,
     claimed.lower,
     claimed.upper,
-    claimed.last_id
+    CASE %(stage)s WHEN 'snapshot' THEN claimed.snapshot_id ELSE claimed.last_id END AS last_id
 FROM {rotation} AS rotation
 LEFT JOIN LATERAL (
-    SELECT lane.id, lane.lane, lane.lower, lane.upper, lane.last_id
-    FROM {batchprogress} AS lane
-    WHERE lane.rotation_id = rotation.id
-        AND rotation.status = 'running'
-        AND lane.last_id IS DISTINCT FROM lane.upper
-    ORDER BY lane.lane
+    SELECT free.*
+    FROM {batchprogress} AS free
+    WHERE rotation.status = 'running'
+        AND free.id IN (SELECT lane.id FROM lane WHERE lane.unfinished)
+    ORDER BY free.lane
     LIMIT 1
     FOR UPDATE SKIP LOCKED
 ) AS claimed ON true

@@ -1,12 +1,17 @@
 -- Purpose: what kind of server this is, and where the tables of our own state are.
 -- Columns: version (server_version_num), standby, read_only (by default), role, state_schema (NULL
---          if `migrate` has not been run here), may_write_state.
+--          if `migrate` has not been run here), state_schema_quoted, may_write_state; database, address
+--          (host and port, or NULL for a socket), version_text.
 SELECT
     pg_catalog.current_setting('server_version_num')::int AS version,
     pg_catalog.pg_is_in_recovery() AS standby,
     pg_catalog.current_setting('default_transaction_read_only')::boolean AS read_only,
     current_user::text AS role,
     state.schema AS state_schema,
+    pg_catalog.quote_ident(state.schema) AS state_schema_quoted,
+    pg_catalog.current_database() AS database,
+    pg_catalog.inet_server_addr()::text || ':' || pg_catalog.inet_server_port() AS address,
+    pg_catalog.current_setting('server_version') AS version_text,
     state.may_write AS may_write_state
 FROM (SELECT) AS always
 LEFT JOIN (
@@ -19,7 +24,9 @@ LEFT JOIN (
                 VALUES
                 (rotation.oid, 'SELECT'), (rotation.oid, 'INSERT'), (rotation.oid, 'UPDATE'),
                 (lane.oid, 'SELECT'), (lane.oid, 'INSERT'), (lane.oid, 'UPDATE'),
-                (journal.oid, 'SELECT'), (journal.oid, 'INSERT')
+                (journal.oid, 'SELECT'), (journal.oid, 'INSERT'),
+                (leftover.oid, 'SELECT'), (leftover.oid, 'INSERT'), (leftover.oid, 'UPDATE'),
+                (revoked.oid, 'SELECT'), (revoked.oid, 'INSERT')
             ) AS needed (oid, privilege)
         ) AS may_write
     FROM pg_catalog.pg_class AS rotation
@@ -28,5 +35,9 @@ LEFT JOIN (
         ON lane.relnamespace = namespace.oid AND lane.relname = 'batchprogress'
     INNER JOIN pg_catalog.pg_class AS journal
         ON journal.relnamespace = namespace.oid AND journal.relname = 'rotation_window'
+    INNER JOIN pg_catalog.pg_class AS leftover
+        ON leftover.relnamespace = namespace.oid AND leftover.relname = 'rotation_leftover'
+    INNER JOIN pg_catalog.pg_class AS revoked
+        ON revoked.relnamespace = namespace.oid AND revoked.relname = 'rotation_revoked'
     WHERE rotation.relname = 'rotation' AND pg_catalog.pg_table_is_visible(rotation.oid)
 ) AS state ON true;

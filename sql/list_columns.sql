@@ -1,15 +1,16 @@
 -- Purpose: the columns of a table, with what matters for a key or a token.
 -- Parameters: oid (of the table).
--- Columns: name, attnum, type (regtype), base_type (under any domain), collation (empty if the type
---          has none), generated, in_key (part of the primary key), may_select, may_update.
+-- Columns: name, attnum, type (regtype), base_type (under any domain), room (characters that a char or
+--          varchar holds, else NULL), collation (empty if the type has none), generated,
+--          in_key (part of the primary key), may_select, may_update.
 WITH RECURSIVE base AS (
-    SELECT column_.attnum, column_.atttypid AS type
+    SELECT column_.attnum, column_.atttypid AS type, column_.atttypmod AS modifier
     FROM pg_catalog.pg_attribute AS column_
     WHERE column_.attrelid = %(oid)s
 
     UNION ALL
 
-    SELECT base.attnum, domain.typbasetype
+    SELECT base.attnum, domain.typbasetype, domain.typtypmod
     FROM base
     INNER JOIN pg_catalog.pg_type AS domain ON domain.oid = base.type AND domain.typtype = 'd'
 )
@@ -19,6 +20,11 @@ SELECT
     column_.attnum,
     column_.atttypid::regtype::text AS type,
     base.type::regtype::text AS base_type,
+    CASE
+        WHEN base.modifier > 0
+            AND base.type IN ('pg_catalog.bpchar'::regtype, 'pg_catalog.varchar'::regtype)
+            THEN base.modifier - 4
+    END AS room,
     CASE WHEN column_.attcollation = 0 THEN '' ELSE column_.attcollation::regcollation::text END
         AS collation,
     column_.attgenerated <> '' AS generated,

@@ -1,12 +1,13 @@
--- Purpose: what a process that stands by sees: every unfinished lane, its position, and the session
---          that works on it. A locked row's xmax is the transaction that holds the lock.
--- Parameters: rotation.
--- Columns: lane, last_id, pid (NULL if nobody holds it), worker (who holds it, or did its last window
---          and has not left), busy (held, or moved by that worker a moment ago: between two windows
---          nobody holds it).
+-- Purpose: what a process that stands by sees: every lane with work left in a stage, how far it is, and
+--          the session that works on it. A locked row's xmax is the transaction that holds the lock.
+-- Parameters: rotation, stage (snapshot, windows or leftovers; any: every lane), worker (who asks, and
+--          does not count).
+-- Columns: lane, position (changes with each window), pid (NULL if nobody holds it), worker (who
+--          holds it, or did its last window and has not left), busy (held, or moved by that worker a
+--          moment ago: between two windows nobody holds it).
 SELECT
     lane.lane,
-    lane.last_id,
+    pg_catalog.concat_ws(' ', lane.snapshot_id, lane.last_id, lane.windows) AS position,
     activity.pid,
     coalesce(
         nullif(activity.application_name, '') || ' (pid ' || held.pid || ')',
@@ -14,7 +15,7 @@ SELECT
         lane.worker
     ) AS worker,
     held.pid IS NOT NULL OR (
-        lane.worker <> ''
+        lane.worker NOT IN ('', %(worker)s)
         AND lane.updated_at > pg_catalog.clock_timestamp() - interval '2 seconds'
     ) AS busy
 FROM {batchprogress} AS lane
@@ -24,5 +25,13 @@ LEFT JOIN pg_catalog.pg_locks AS held
     AND held.granted
 LEFT JOIN pg_catalog.pg_stat_activity AS activity ON activity.pid = held.pid
 WHERE lane.rotation_id = %(rotation)s
-    AND lane.last_id IS DISTINCT FROM lane.upper
+    AND CASE %(stage)s
+        WHEN 'any' THEN true
+        WHEN 'snapshot' THEN lane.snapshot_id IS DISTINCT FROM lane.upper
+        WHEN 'windows' THEN lane.last_id IS DISTINCT FROM lane.upper
+        ELSE EXISTS (
+            SELECT FROM {rotation_leftover} AS leftover
+            WHERE leftover.lane_id = lane.id AND leftover.rotated_at IS NULL
+        )
+    END
 ORDER BY lane.lane;

@@ -7,7 +7,12 @@ SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
 SELECT
     pg_catalog.set_config('application_name', %(worker)s, true),
     pg_catalog.set_config('lock_timeout', '10s', true),
+    pg_catalog.set_config('statement_timeout', '0', true),
     CASE
         WHEN pg_catalog.current_setting('synchronous_commit') = 'off'
             THEN pg_catalog.set_config('synchronous_commit', 'on', true)
+    END,
+    CASE
+        WHEN pg_catalog.current_setting('transaction_timeout', true) IS NOT NULL
+            THEN pg_catalog.set_config('transaction_timeout', '0', true)
     END;

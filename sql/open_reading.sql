@@ -7,4 +7,8 @@ SELECT
     pg_catalog.set_config('statement_timeout', %(statement_timeout)s, true),
     pg_catalog.set_config('lock_timeout', '2s', true),
     pg_catalog.set_config('row_security', 'off', true),
-    pg_catalog.set_config('jit', 'off', true);
+    pg_catalog.set_config('jit', 'off', true),
+    CASE
+        WHEN pg_catalog.current_setting('transaction_timeout', true) IS NOT NULL
+            THEN pg_catalog.set_config('transaction_timeout', '0', true)
+    END;

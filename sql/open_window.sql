@@ -13,6 +13,8 @@ SELECT
     pg_catalog.set_config('idle_in_transaction_session_timeout', '60s', true),
     -- Rows and checkpoint vanish together in a crash, so a window need not wait for the disk.
     pg_catalog.set_config('synchronous_commit', 'off', true),
+    -- The guard lets the rotation's own UPDATE pass without a look into the revoked set.
+    pg_catalog.set_config('rotation.active', 'on', true),
     -- Rows hidden by a policy become an error instead of being passed over in silence.
     pg_catalog.set_config('row_security', 'off', true),
     -- Old statistics must not turn a window into a scan of the whole table.

@@ -1,19 +1,26 @@
 -- Purpose: how far a rotation is: the sums of its lanes, and the pace of its latest windows.
 --          The pace counts time at work only: a window's milliseconds leave out what it waited.
 -- Parameters: rotation, recent (how many windows the pace looks at).
--- Columns: status, rows_total, rows_total_exact, started_at, finished_at, rows_done, windows, lanes,
---          lanes_done, recent_rows, recent_milliseconds, recent_workers, idle_seconds (since the last
---          sign of life).
+-- Columns: status, rows_total, rows_total_exact, started_at, finished_at, revoked (NULL until the
+--          snapshot is complete), survivors, verified_at, tokens (in the snapshot so far), rows_done,
+--          windows, lanes, lanes_done, holes, left_over (holes and survivors still to be rotated),
+--          recent_rows, recent_milliseconds, recent_workers, idle_seconds (since the last sign of life).
 SELECT
     rotation.status,
     rotation.rows_total,
     rotation.rows_total_exact,
     rotation.started_at,
     rotation.finished_at,
+    rotation.revoked,
+    rotation.survivors,
+    rotation.verified_at,
+    lane.tokens,
     lane.rows_done,
     lane.windows,
     lane.lanes,
     lane.lanes_done,
+    leftover.holes,
+    leftover.left_over,
     recent.rows AS recent_rows,
     recent.milliseconds AS recent_milliseconds,
     recent.workers AS recent_workers,
@@ -23,6 +30,7 @@ SELECT
 FROM {rotation} AS rotation
 CROSS JOIN LATERAL (
     SELECT
+        coalesce(pg_catalog.sum(tokens), 0)::bigint AS tokens,
         coalesce(pg_catalog.sum(rows), 0)::bigint AS rows_done,
         coalesce(pg_catalog.sum(windows), 0)::bigint AS windows,
         pg_catalog.count(*) AS lanes,
@@ -31,6 +39,14 @@ CROSS JOIN LATERAL (
     FROM {batchprogress}
     WHERE rotation_id = rotation.id
 ) AS lane
+CROSS JOIN LATERAL (
+    SELECT
+        pg_catalog.count(*) FILTER (WHERE NOT leftover.survivor) AS holes,
+        pg_catalog.count(*) AS left_over
+    FROM {rotation_leftover} AS leftover
+    INNER JOIN {batchprogress} AS held ON held.id = leftover.lane_id
+    WHERE held.rotation_id = rotation.id AND leftover.rotated_at IS NULL
+) AS leftover
 CROSS JOIN LATERAL (
     SELECT
         coalesce(pg_catalog.sum(latest.rows), 0)::bigint AS rows,

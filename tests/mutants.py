@@ -13,6 +13,7 @@ from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[1]
 ENGINE = "app/rotation/engine"
+STATE_SQL = "app/rotation/migrations/0002_revocation.py"
 
 
 @dataclass(frozen=True)
@@ -50,10 +51,10 @@ MUTANTS = [
     ),
     Mutant(
         "the checkpoint commits apart from its rows",
-        f"{ENGINE}/worker.py",
-        "            self._advance(lane, window, rows, 1000 * (ended - self._free_since))\n",
-        "        with session.transaction():\n"
-        "            self._advance(lane, window, rows, 1000 * (ended - self._free_since))\n",
+        f"{ENGINE}/stages.py",
+        "        self.advance(work, window.lo, window.hi, rows)\n",
+        "        __import__('django').db.connections[self.session.alias].connection.commit()\n"
+        "        self.advance(work, window.lo, window.hi, rows)\n",
         "tests/test_interruption.py",
     ),
     Mutant(
@@ -73,14 +74,14 @@ MUTANTS = [
     Mutant(
         "one token for all rows of a window",
         f"{ENGINE}/target.py",
-        'Fragment("pg_catalog.gen_random_uuid()")',
-        'Fragment("(SELECT pg_catalog.gen_random_uuid())")',
+        'else "pg_catalog.gen_random_uuid()")',
+        'else "(SELECT pg_catalog.gen_random_uuid())")',
         "tests/test_run.py",
     ),
     Mutant(
         "NULL tokens are filled",
         "sql/rotate_window.sql",
-        "    AND {column} IS NOT NULL;",
+        "    AND target.{column} IS NOT NULL;",
         ";",
         "tests/test_run.py",
     ),
@@ -128,9 +129,9 @@ MUTANTS = [
     ),
     Mutant(
         "nobody looks whether the table is still the same",
-        "sql/advance_checkpoint.sql",
-        "        AND EXISTS (",
-        "        AND true OR EXISTS (",
+        f"{ENGINE}/stages.py",
+        "        if found and found[0] == self._shape:\n",
+        "        if True:\n",
         "tests/test_interruption.py",
     ),
     Mutant(
@@ -185,9 +186,121 @@ MUTANTS = [
     Mutant(
         "a percent sign in a name is a parameter",
         f"{ENGINE}/statements.py",
-        'part.replace("%", "%%") if takes_parameters else part',
-        "part",
+        '.replace("%", "%%" if takes_parameters else "%")',
+        "",
         "tests/test_refusals.py",
+    ),
+    Mutant(
+        "no guard: nothing is revoked",
+        STATE_SQL,
+        "            RETURN true;\n",
+        "            RETURN false;\n",
+        "tests/test_guard.py",
+    ),
+    Mutant(
+        "session_replication_role switches the guard off",
+        "app/rotation/triggers.py",
+        "            ALTER TABLE {table} ENABLE ALWAYS TRIGGER {pgid};\n",
+        "",
+        "tests/test_guard.py",
+    ),
+    Mutant(
+        "an INSERT passes the guard",
+        "app/rotation/triggers.py",
+        "operation = pgtrigger.Insert | pgtrigger.Update",
+        "operation = pgtrigger.Update",
+        "tests/test_guard.py",
+    ),
+    Mutant(
+        "an old snapshot looks the revoked set up in vain",
+        STATE_SQL,
+        "<> 'read committed' AND NOT",
+        "= 'none' AND NOT",
+        "tests/test_guard.py",
+    ),
+    Mutant(
+        "the guard runs with the writer's rights",
+        "app/rotation/triggers.py",
+        "LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp\n",
+        "LANGUAGE plpgsql\n",
+        "tests/test_guard.py",
+    ),
+    Mutant(
+        "no barrier",
+        f"{ENGINE}/guard.py",
+        "    waited_for = look()\n    while",
+        "    waited_for = {}\n    while",
+        "tests/test_proof.py",
+    ),
+    Mutant(
+        "no barrier after the snapshot",
+        f"{ENGINE}/phases.py",
+        "            self._barrier()\n            session.emit(Phase(2",
+        "            session.emit(Phase(2",
+        "tests/test_proof.py",
+    ),
+    Mutant(
+        "lanes are drawn before the barrier",
+        f"{ENGINE}/phases.py",
+        "            self._barrier()\n            self._session.through_outages",
+        "            self._session.through_outages",
+        "tests/test_proof.py",
+    ),
+    Mutant(
+        "nobody counts the revoked set",
+        f"{ENGINE}/revocation.py",
+        "return self.found == self.expected",
+        "return True",
+        "tests/test_proof.py",
+    ),
+    Mutant(
+        "the snapshot's checkpoint is not compared with what was read",
+        "sql/advance_snapshot.sql",
+        "    AND lane.snapshot_id IS NOT DISTINCT FROM %(last_id)s\n",
+        "    AND (true OR lane.snapshot_id IS NOT DISTINCT FROM %(last_id)s)\n",
+        "tests/test_proof.py tests/test_state.py",
+    ),
+    Mutant(
+        "the end is not verified",
+        f"{ENGINE}/phases.py",
+        "        if not self._options.verify:\n",
+        "        if True:\n",
+        "tests/test_proof.py",
+    ),
+    Mutant(
+        "no canary",
+        f"{ENGINE}/canary.py",
+        "    while not session.stop.requested:\n",
+        "    while False:\n",
+        "tests/test_proof.py",
+    ),
+    Mutant(
+        "the canary counts rows and compares no values",
+        f"{ENGINE}/canary.py",
+        "    if unchanged or done.rows != tokens:\n",
+        "    if done.rows != tokens:\n",
+        "tests/test_proof.py",
+    ),
+    Mutant(
+        "holes are forgotten",
+        "sql/skip_locked.sql",
+        "    AND NOT EXISTS (SELECT FROM free WHERE free.key = target.{pk})\n",
+        "    AND false\n",
+        "tests/test_locks.py",
+    ),
+    Mutant(
+        "a list of leaked tokens is not added",
+        "sql/add_leaked.sql",
+        "FROM listed\nWHERE NOT EXISTS",
+        "FROM listed\nWHERE false AND NOT EXISTS",
+        "tests/test_proof.py",
+    ),
+    Mutant(
+        "text tokens are compared as they are spelled",
+        STATE_SQL,
+        "pg_catalog.translate(pg_catalog.lower(token COLLATE \"C\"), '-', '')",
+        "pg_catalog.translate(token, '', '')",
+        "tests/test_preflight.py",
     ),
 ]
 

@@ -20,7 +20,7 @@ def test_shows_the_plan(db: Database) -> None:
     assert "25 in all" in done.out
     assert "rows       2500, 2500 with a token" in done.out
     assert 'UPDATE "public"."ticket"' in done.out
-    assert "WHERE \"id\" BETWEEN '1'::bigint AND '100'::bigint" in done.out
+    assert "WHERE target.\"id\" BETWEEN '1'::bigint AND '100'::bigint" in done.out
     assert re.search(r"found by   \w[\w ]+ using ticket_pkey", done.out)
     assert re.search(r"WAL        about [\d.]+ \w+, at the most", done.out)
     assert re.search(r"disk       grows by at most [\d.]+ \w+", done.out)

@@ -57,12 +57,15 @@ def test_patience_runs_out(db: Database) -> None:
         cursor.execute("SELECT title, pg_backend_pid() FROM ticket WHERE id = 1 FOR UPDATE")
         pid = cursor.fetchall()[0][1]
         done = db.run(*RUN, "--lock-patience", "1")
-        assert done.code == 3
-        assert (
-            "Stopped: no window got its locks for 1 s"
-            f" (rotate window: lock not available; held by pid {pid} (" in done.err
+        assert done.code == 4
+        assert re.search(
+            r"^Unproven: every other row is rotated, but 1 row stayed locked for 1 s by"
+            rf" pid {pid} \(.*\) and holds its old token:"
+            r" end that session, then run the same command again$",
+            done.err,
         )
-        assert "run the same command again" in done.err
+        assert db.value("SELECT status FROM rotation") == "failed"
+        assert db.changes() == {0: 1, 1: 49}
     assert db.run(*RUN).code == 0
     db.each_once(50)
 
@@ -71,11 +74,11 @@ def test_prepared_transaction_is_named(db: Database) -> None:
     db.tickets(10)
     with closing(db.connect(autocommit=False)) as holder, holder.cursor() as cursor:
         holder.tpc_begin("billing-7")
-        cursor.execute("UPDATE ticket SET title = 'y' WHERE id = 1")
+        cursor.execute("SELECT title FROM ticket WHERE id = 1 FOR UPDATE")
         holder.tpc_prepare()
     try:
-        done = db.run(*RUN, "--lock-patience", "0.5")
-        assert done.code == 3
+        done = db.run(*RUN, "--lock-patience", "1")
+        assert done.code == 4
         assert "a prepared transaction" in done.err
     finally:
         db.sql("ROLLBACK PREPARED 'billing-7'")
@@ -116,7 +119,7 @@ def test_second_connection_is_not_needed(db: Database) -> None:
             cursor.execute("SELECT title FROM ticket WHERE id = 1 FOR UPDATE")
             child = db.start(*RUN, "--lock-patience", "1", env=db.environment(DATABASE_URL=url))
             out = child.communicate(timeout=60)[0]
-        assert child.returncode == 3
+        assert child.returncode == 4
         assert "a session that could not be named" in out
     finally:
         db.sql("DROP OWNED BY narrow; DROP ROLE narrow")

@@ -24,6 +24,12 @@ HALF = Progress(
     workers=1,
     started_at=None,
     finished_at=None,
+    revoked=50_000,
+    survivors=None,
+    verified_at=None,
+    tokens=50_000,
+    holes=0,
+    left_over=0,
     idle_seconds=0.1,
 )
 DONE = replace(HALF, rows_done=50_000, lanes_done=1)

@@ -79,7 +79,7 @@ OBJECTS = """
         (["--table", "ticket", "--column", "zzz"], "it has id, title, status, token"),
         (["--table", "ticket", "--column", "id"], "is the primary key itself"),
         (["--table", "self_key"], "is the primary key itself"),
-        (["--table", "odd", "--column", "number"], "is of type integer: only uuid can be rotated"),
+        (["--table", "odd", "--column", "number"], "is of type integer: uuid, text, varchar and char"),
         (["--table", "odd", "--column", "made"], "is generated from other columns"),
         (["--table", "ticket", "--pk", "title"], "--pk title: the primary key of public.ticket is id"),
         (["--column", "nosuch"], "has no column 'nosuch'"),
@@ -388,8 +388,9 @@ def test_a_constraint_that_refuses_names_no_token(db: Database) -> None:
     done = db.call("rotate_tokens_sql")
     assert done.code == 1
     assert done.err == (
-        "Failed: rotate window: PostgreSQL answered check violation (SQLSTATE 23514);"
-        " 0 rows are rotated; mend that and run the same command again"
+        "Refused: the canary window failed, as every window would: rotate window: PostgreSQL answered"
+        " check violation (SQLSTATE 23514); it was rolled back, nothing was replaced;"
+        " mend that and run the same command again"
     )
     assert db.changes() == {0: 10}
     traced = db.run("rotate_tokens_sql", "--traceback")

@@ -24,9 +24,13 @@ def test_rotates_every_token_once(db: Database) -> None:
     assert db.sql("SELECT reason, rows_total, rows_total_exact FROM rotation") == [
         ("leak of 12 May", 2500, True)
     ]
-    begins, *lines, last = done.lines
-    assert begins == "rotation 1 of public.ticket.token begins"
-    assert lines and all(LINE.match(line) for line in lines)
+    begins = done.lines.index("rotation 1 of public.ticket.token begins")
+    *lines, last = done.lines[begins + 1 :]
+    assert [line for line in lines if not LINE.match(line)] == [
+        "phase 1 of 4: guard in place; every transaction that wrote before has ended",
+        "phase 2 of 4: 2500 tokens are revoked; of each a salted hash is kept",
+        next(line for line in lines if "phase 4 of 4: verified by value: 0 of 2500" in line),
+    ]
     assert "100.00 % (2500 of 2500) | remaining time:    0 second(s)" in lines[-1]
     assert last.startswith("rotation 1 of public.ticket.token succeeded: 2500 rows in 3 windows")
 
@@ -77,20 +81,20 @@ def test_total_is_an_estimate_when_counting_takes_too_long(db: Database, monkeyp
     db.tickets(20_000)
     db.sql("ANALYZE ticket")
     monkeypatch.setattr("app.rotation.engine.plan.COUNT_SECONDS", 0.001)
-    done = db.call("rotate_tokens_sql", "--window", "20000")
+    done = db.call("rotate_tokens_sql", "--dry-run", "--window", "20000")
     assert done.code == 0
-    assert db.sql("SELECT rows_total, rows_total_exact FROM rotation") == [(20_000, False)]
-    assert "(20000 of ~20000)" in done.out
+    assert "rows       ~20000, ~20000 with a token" in done.out
 
 
 def test_total_is_unknown_without_count_and_statistics(db: Database, monkeypatch) -> None:
     db.tickets(20_000)
     monkeypatch.setattr("app.rotation.engine.plan.COUNT_SECONDS", 0.001)
     db.sql("ALTER TABLE ticket SET (autovacuum_enabled = off)")
-    done = db.call("rotate_tokens_sql", "--window", "1000")
+    done = db.call("rotate_tokens_sql", "--dry-run", "--window", "1000")
     assert done.code == 0
-    assert db.sql("SELECT rows_total, rows_total_exact FROM rotation") == [(None, False)]
-    assert "(20000 of unknown)" in done.out
+    assert "rows       unknown: ANALYZE the table for an estimate" in done.out
+    assert db.call("rotate_tokens_sql", "--window", "1000").code == 0
+    assert db.sql("SELECT rows_total, rows_total_exact FROM rotation") == [(20_000, True)]
 
 
 def test_status_json_has_the_keys_of_the_contract(db: Database) -> None:
@@ -145,11 +149,11 @@ def test_progress_json_is_one_object_a_line(db: Database) -> None:
     done = db.run("rotate_tokens_sql", "--window", "300", "--progress", "json")
     events = [json.loads(line) for line in done.out.splitlines()]
     kinds = [event["event"] for event in events]
-    assert kinds[0] == "began"
+    assert kinds[:2] == ["found", "began"]
     assert (kinds[-1], events[-1]["exit_code"]) == ("ended", 0)
-    assert kinds.count("window_done") == 4
+    assert kinds.count("window_done") == 5  # the first of them is the snapshot's
     assert events[kinds.index("progress")]["percent"] == 100.0
-    assert sum(event.get("rows", 0) for event in events if event["event"] == "window_done") == 1000
+    assert sum(event["rows"] for event in events if event["event"] == "window_done") == 2000
 
 
 def test_quiet_prints_errors_only(db: Database) -> None:

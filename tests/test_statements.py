@@ -1,11 +1,14 @@
 """Every statement of sql/ is known to PostgreSQL: prepared against the migrated schema."""
 
+import io
 import re
 from pathlib import Path
 
 import pytest
 
 from app.rotation.engine import statements
+from app.rotation.engine.leaked import HEADER, TRAILER
+from app.rotation.engine.preflight import STATE_FUNCTIONS, STATE_TABLES
 from app.rotation.engine.statements import DIRECTORY, Fragment
 from tests.conftest import PROJECT, Database
 
@@ -16,20 +19,25 @@ NAMES = {
     "pk_type": Fragment("bigint"),
     "column": ("token",),
     "new_token": Fragment("pg_catalog.gen_random_uuid()"),
-    **{name: ("public", name) for name in ("rotation", "batchprogress", "rotation_window")},
+    "leaked_token": Fragment("token"),
+    **{name: ("public", name) for name in (*STATE_TABLES, *STATE_FUNCTIONS)},
 }
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_prepares(db: Database, file: Path) -> None:
     with db.connect() as connection, connection.cursor() as cursor:
+        if "leaked" in file.stem and file.stem != "create_leaked":
+            cursor.execute("CREATE TEMPORARY TABLE leaked_token (token uuid NOT NULL)")
         text = statements.compose(file.stem, NAMES, connection)
         numbers: dict[str, int] = {}
         number = lambda found: f"${numbers.setdefault(found[1], len(numbers) + 1)}"  # noqa: E731
         text = re.sub(r"%\((\w+)\)s", number, text).replace("%%", "%")
         for statement in filter(None, map(str.strip, text.split(";"))):
-            if statement.startswith(("SET ", "TRUNCATE ")):
+            if statement.startswith(("SET ", "TRUNCATE ", "CREATE ")):
                 cursor.execute(f"BEGIN; {statement}; ROLLBACK")
+            elif statement.startswith("COPY "):
+                cursor.copy_expert(statement, io.BytesIO(HEADER + TRAILER))
             else:
                 cursor.execute(f"PREPARE one AS {statement}; DEALLOCATE one")
 

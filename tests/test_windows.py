@@ -127,8 +127,8 @@ def test_last_rows_deleted_during_the_run(db: Database) -> None:
 )
 def test_every_row_in_exactly_one_window(db: Database, ids: set[int], size: int) -> None:
     db.sql("SET session_replication_role = replica;"
-           "TRUNCATE rotation, batchprogress, rotation_window, ticket; DROP TABLE IF EXISTS before,"
-           " changes; DROP FUNCTION IF EXISTS note CASCADE")  # fmt: skip
+           "TRUNCATE rotation, batchprogress, rotation_window, rotation_leftover, ticket;"
+           "DROP TABLE IF EXISTS before, changes; DROP FUNCTION IF EXISTS note CASCADE")  # fmt: skip
     db.tickets(sorted(ids))
     assert db.call("rotate_tokens_sql", "--window", str(size)).code == 0
     db.each_once(len(ids))

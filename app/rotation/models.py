@@ -2,13 +2,17 @@
 
 It lives in the database that holds the tokens, because a checkpoint must commit with its rows.
 Its invariants are triggers in that database (django-pgtrigger), so that neither a second version of
-this program nor a hand at psql can break them. No token is ever stored here.
+this program nor a hand at psql can break them. No token is ever stored here: of a revoked token only a
+salted 64-bit hash is kept, in `rotation_revoked`, which migration 0002 makes (it is partitioned, a
+partition for each rotation, and has no model).
 """
 
 import pgtrigger
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+
+from app.rotation.invariants import CHECKPOINT_MOVES_FORWARD, kept_from_truncate
 
 
 class Status(models.TextChoices):
@@ -21,13 +25,13 @@ class Status(models.TextChoices):
     VERIFYING = "verifying"  #: every lane is at its end; the proof is under way
     CANCELLING = "cancelling"  #: asked to stop for good
     CANCELLED = "cancelled"  #: stopped for good; what was not reached still holds its old token
-    SUCCEEDED = "succeeded"  #: every token is rotated
+    SUCCEEDED = "succeeded"  #: every token is rotated, and no revoked one was found
     FAILED = "failed"  #: rotated, but survivors or holes remain; a rerun goes on
 
 
 #: The legal arrows between statuses, and when each is taken. The database enforces them.
 ARROWS: dict[tuple[str, str], str] = {
-    (Status.PENDING, Status.RUNNING): "A process takes it up.",
+    (Status.PENDING, Status.RUNNING): "The guard stands, every older writer has ended: lanes are drawn.",
     (Status.PENDING, Status.CANCELLED): "It is given up before it began.",
     (Status.RUNNING, Status.PAUSING): "Someone asks for a pause.",
     (Status.PAUSING, Status.PAUSED): "A worker has seen the request.",
@@ -43,6 +47,7 @@ ARROWS: dict[tuple[str, str], str] = {
     (Status.VERIFYING, Status.FAILED): "Something remains that this run could not rotate.",
     (Status.FAILED, Status.RUNNING): "A rerun takes up what remained.",
     (Status.FAILED, Status.CANCELLED): "What remained is given up.",
+    (Status.SUCCEEDED, Status.FAILED): "A later verification found survivors.",
 }
 
 #: Statuses of a rotation that still wants its table for itself.
@@ -55,17 +60,6 @@ UNFINISHED = [
     Status.CANCELLING,
     Status.FAILED,
 ]
-
-
-def kept_from_truncate() -> pgtrigger.Trigger:
-    """A trigger that refuses TRUNCATE, which triggers for rows don't see."""
-    return pgtrigger.Trigger(
-        name="kept_from_truncate",
-        level=pgtrigger.Statement,
-        when=pgtrigger.Before,
-        operation=pgtrigger.Truncate,
-        func="RAISE EXCEPTION 'the state of rotations is kept: % is not truncated', TG_TABLE_NAME;",
-    )
 
 
 class Rotation(models.Model):
@@ -85,6 +79,17 @@ class Rotation(models.Model):
     ceiling = models.TextField(null=True, help_text="highest primary key at the start")
     rows_total = models.BigIntegerField(null=True, help_text="tokens at the start, if known")
     rows_total_exact = models.BooleanField(default=False, help_text="counted, not estimated")
+
+    salt = models.BigIntegerField(null=True, help_text="of the hashes of its revoked tokens")
+    leaked = models.BigIntegerField(db_default=0, help_text="hashes added from lists of leaked tokens")
+    revoked = models.BigIntegerField(
+        null=True, help_text="hashes of revoked tokens; NULL until the snapshot of them is complete"
+    )
+    survivors = models.BigIntegerField(
+        null=True, help_text="rows that held a revoked token when last verified"
+    )
+    verified_at = models.DateTimeField(null=True)
+    findings = models.JSONField(null=True, help_text="what the preflight of the first run found")
 
     options = models.JSONField(default=dict, help_text="what the first run was asked to do")
     reason = models.TextField(blank=True)
@@ -117,7 +122,15 @@ class Rotation(models.Model):
                 operation=pgtrigger.Update,
                 condition=pgtrigger.AnyChange(
                     *("table_schema", "table_name", "table_oid", "pk_column", "pk_type"),
-                    *("token_column", "token_attnum", "floor", "ceiling"),
+                    *("token_column", "token_attnum"),
+                ),
+            ),
+            pgtrigger.Protect(
+                name="same_bounds",
+                operation=pgtrigger.Update,
+                condition=pgtrigger.Condition(
+                    "OLD.status <> 'pending' AND (OLD.floor IS DISTINCT FROM NEW.floor"
+                    " OR OLD.ceiling IS DISTINCT FROM NEW.ceiling)"
                 ),
             ),
             pgtrigger.Protect(name="kept_for_ever", operation=pgtrigger.Delete),
@@ -137,7 +150,8 @@ class BatchProgress(models.Model):
     """One lane: a contiguous range of primary keys, with its checkpoint.
 
     Keys are stored as text, whatever their type; `pk_type` and `pk_collation` say how the database
-    compares them. The lane is done when `last_id` equals `upper`.
+    compares them. The lane is done when `last_id` equals `upper`, and its part of the snapshot of
+    revoked tokens is when `snapshot_id` does.
     """
 
     rotation = models.ForeignKey(Rotation, models.PROTECT, related_name="lanes")
@@ -149,6 +163,8 @@ class BatchProgress(models.Model):
     last_id = models.TextField(null=True, help_text="every row up to this key is rotated")
     rows = models.BigIntegerField(default=0)
     windows = models.BigIntegerField(default=0)
+    snapshot_id = models.TextField(null=True, help_text="every token up to this key is in the snapshot")
+    tokens = models.BigIntegerField(db_default=0, help_text="hashes that the snapshot took of this lane")
     worker = models.TextField(blank=True, help_text="who did the last window")
     updated_at = models.DateTimeField(db_default=Now())
 
@@ -158,46 +174,7 @@ class BatchProgress(models.Model):
             models.UniqueConstraint(fields=["rotation", "lane"], name="one_checkpoint_per_lane")
         ]
         triggers = [
-            pgtrigger.Trigger(
-                name="checkpoint_moves_forward",
-                when=pgtrigger.Before,
-                operation=pgtrigger.Insert | pgtrigger.Update,
-                declare=[
-                    ("key", "text"),
-                    ("ordered", "boolean"),
-                ],
-                func="""
-                    IF TG_OP = 'UPDATE' AND (
-                        NEW.rotation_id, NEW.lane, NEW.pk_type, NEW.pk_collation, NEW.lower, NEW.upper
-                    ) IS DISTINCT FROM (
-                        OLD.rotation_id, OLD.lane, OLD.pk_type, OLD.pk_collation, OLD.lower, OLD.upper
-                    ) THEN
-                        RAISE EXCEPTION 'the bounds of a lane never change';
-                    END IF;
-                    -- Keys compare as their own type does: '9' comes before '10' in a bigint.
-                    key := '($%s::' || NEW.pk_type::regtype || ')';
-                    IF NEW.pk_collation <> '' THEN
-                        key := '(' || key || ' COLLATE ' || NEW.pk_collation::regcollation || ')';
-                    END IF;
-                    EXECUTE pg_catalog.concat(
-                        'SELECT ', pg_catalog.format(key, 1), ' <= ', pg_catalog.format(key, 2),
-                        ' AND ($3 IS NULL OR ', pg_catalog.format(key, 3),
-                        ' BETWEEN ', pg_catalog.format(key, 1), ' AND ', pg_catalog.format(key, 2), ')'
-                    ) INTO ordered USING NEW.lower, NEW.upper, NEW.last_id;
-                    IF ordered IS NOT TRUE THEN
-                        RAISE EXCEPTION 'a checkpoint stays within its lane';
-                    END IF;
-                    IF TG_OP = 'UPDATE' AND OLD.last_id IS NOT NULL THEN
-                        EXECUTE pg_catalog.concat(
-                            'SELECT ', pg_catalog.format(key, 1), ' >= ', pg_catalog.format(key, 2)
-                        ) INTO ordered USING NEW.last_id, OLD.last_id;
-                        IF ordered IS NOT TRUE OR NEW.rows < OLD.rows OR NEW.windows < OLD.windows THEN
-                            RAISE EXCEPTION 'a checkpoint never moves back';
-                        END IF;
-                    END IF;
-                    RETURN NEW;
-                """,
-            ),
+            CHECKPOINT_MOVES_FORWARD,
             pgtrigger.Protect(name="kept_for_ever", operation=pgtrigger.Delete),
             kept_from_truncate(),
         ]
@@ -237,3 +214,33 @@ class RotationWindow(models.Model):
 
     def __str__(self) -> str:
         return f"window {self.lo}..{self.hi} of lane {self.lane_id}"
+
+
+class Leftover(models.Model):
+    """A row to be rotated after all windows: a hole, which was skipped because something held its lock
+    for too long, or a survivor, which a verification found with a revoked token.
+    """
+
+    lane = models.ForeignKey(BatchProgress, models.PROTECT, related_name="leftovers", db_index=False)
+    key = models.TextField(help_text="primary key of the row")
+    survivor = models.BooleanField(db_default=False, help_text="found by a verification, not skipped")
+    held_by = models.TextField(blank=True, help_text="who held the row's lock, if known")
+    found_at = models.DateTimeField(db_default=Now())
+    rotated_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "rotation_leftover"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["lane", "key"],
+                condition=Q(rotated_at=None),
+                name="one_open_leftover_per_row",
+            )
+        ]
+        triggers = [
+            pgtrigger.Protect(name="kept_for_ever", operation=pgtrigger.Delete),
+            kept_from_truncate(),
+        ]
+
+    def __str__(self) -> str:
+        return f"row {self.key} of lane {self.lane_id}"

@@ -4,6 +4,8 @@ import uuid
 
 from django.db import models
 
+from app.rotation.triggers import TokenGuard
+
 
 class Ticket(models.Model):
     """A customer's ticket; whoever knows its token may see it."""
@@ -23,6 +25,7 @@ class Ticket(models.Model):
 
     class Meta:
         db_table = "ticket"
+        triggers = [TokenGuard("token")]
 
     def __str__(self) -> str:
         return self.title

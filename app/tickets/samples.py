@@ -29,6 +29,7 @@ def regenerate(alias: str, name: TargetName, size: int, stop: StopSwitch) -> Non
             if rotation and describe(session, rotation)["workers"]:
                 raise Refused(f"{rotation} is under way: stop it first, by Ctrl-C where it runs")
             control.replace_rows(session, target)
+            session.rows("pass_guard")
             session.change("generate_tickets", size=size)
     except LockConflict as conflict:
         if stop.requested:

@@ -7,6 +7,7 @@ from app.rotation.engine.database import Row, Session
 from app.rotation.engine.errors import RotationError
 
 LOOK_SECONDS = 0.02
+PREPARED = "a prepared transaction (see pg_prepared_xacts)"
 
 
 class BlockerWatch:
@@ -42,10 +43,20 @@ class BlockerWatch:
             self._session.close()
 
 
+def describe_pids(session: Session, pids: list[int | None]) -> str:
+    """The sessions of these pids in words; None stands for a prepared transaction."""
+    known = [pid for pid in pids if pid]
+    names = list(map(describe, session.rows("name_sessions", pids=known)))[:3] if known else []
+    if len(known) < len(pids):
+        names.append(PREPARED)
+    more = len(pids) - len(names)
+    return " and ".join(names) + (f" and {more} more" if more > 0 else "")
+
+
 def describe(blocker: Row) -> str:
     """A blocking session in words: its pid, its program, since when; never its query."""
     if not blocker["pid"]:
-        return "a prepared transaction (see pg_prepared_xacts)"
+        return PREPARED
     known = [blocker["application_name"], blocker["state"]]
     if blocker["query_start"]:
         known.append(f"query since {blocker['query_start']}, {blocker['seconds']:.0f} s")

@@ -1,14 +1,17 @@
-"""The life of a rotation: found or begun, finished, cancelled. Each change is one conditional update."""
+"""A rotation found, begun, taken up, left, cancelled: each change is one conditional update."""
 
+import secrets
 import socket
 from typing import Any
 
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
+from app.rotation.engine import revocation
 from app.rotation.engine.database import Session, operator, translated
 from app.rotation.engine.errors import DatabaseFailure, Refused
-from app.rotation.engine.plan import Lane, Plan
+from app.rotation.engine.leaked import LeakedList
+from app.rotation.engine.plan import Lane, Size
 from app.rotation.engine.target import Target
 from app.rotation.models import UNFINISHED, BatchProgress, Rotation, Status
 
@@ -76,9 +79,19 @@ def lanes_of(session: Session, rotation: Rotation) -> tuple[Lane, ...]:
         )
 
 
-def begin(session: Session, plan: Plan, reason: str, options: dict[str, Any]) -> Rotation | None:
-    """Record a new rotation with its lanes; None if another process was faster."""
-    target = plan.target
+def begin(
+    session: Session,
+    target: Target,
+    size: Size,
+    reason: str,
+    options: dict[str, Any],
+    findings: list[dict[str, str]],
+    leaked: LeakedList | None,
+) -> Rotation | None:
+    """Record a new rotation and the list of leaked tokens; None if another process was faster.
+
+    Raises UsageError if the list is none; then nothing was recorded.
+    """
     rotation = Rotation(
         table_schema=target.schema,
         table_name=target.table,
@@ -88,32 +101,24 @@ def begin(session: Session, plan: Plan, reason: str, options: dict[str, Any]) ->
         pk_collation=target.pk_collation,
         token_column=target.column,
         token_attnum=target.attnum,
-        status=Status.RUNNING,
-        floor=plan.lanes[0].lower if plan.lanes else None,
-        ceiling=plan.lanes[-1].upper if plan.lanes else None,
-        rows_total=plan.size.tokens,
-        rows_total_exact=plan.size.exact,
+        status=Status.PENDING,
+        rows_total=size.tokens,
+        rows_total_exact=False,
+        salt=new_salt(),
+        leaked=0,
         options=options,
+        findings=findings,
         reason=reason,
         operator=operator(),
         host=socket.gethostname(),
-        started_at=Now(),
         touched_at=Now(),
     )
     try:
         with session.durable(), translated("recording the rotation"):
             rotation.save(using=session.alias)
-            BatchProgress.objects.using(session.alias).bulk_create(
-                BatchProgress(
-                    rotation=rotation,
-                    lane=lane.lane,
-                    pk_type=target.pk_type,
-                    pk_collation=target.pk_collation,
-                    lower=lane.lower,
-                    upper=lane.upper,
-                )
-                for lane in plan.lanes
-            )
+            session.rows("open_revoked", rotation=rotation.pk)
+            if leaked:
+                revocation.revoke_listed(session, rotation, target, leaked)
     except DatabaseFailure as failure:
         if failure.sqlstate == UNIQUE_VIOLATION:
             return None
@@ -121,12 +126,51 @@ def begin(session: Session, plan: Plan, reason: str, options: dict[str, Any]) ->
     return rotation
 
 
-def take_up(session: Session, rotation: int) -> None:
-    """Note that a process takes an unfinished rotation up."""
+def open_lanes(session: Session, rotation: Rotation, lanes: tuple[Lane, ...]) -> None:
+    """Draw the lanes of a rotation that has none yet, and let workers claim them."""
+    with session.durable(), translated("drawing the lanes"):
+        if not move(
+            session,
+            rotation.pk,
+            Status.PENDING,
+            Status.RUNNING,
+            floor=lanes[0].lower if lanes else None,
+            ceiling=lanes[-1].upper if lanes else None,
+            started_at=Now(),
+            touched_at=Now(),
+        ):
+            return  # another process was faster
+        BatchProgress.objects.using(session.alias).bulk_create(
+            BatchProgress(
+                rotation=rotation,
+                lane=lane.lane,
+                pk_type=rotation.pk_type,
+                pk_collation=rotation.pk_collation,
+                lower=lane.lower,
+                upper=lane.upper,
+            )
+            for lane in lanes
+        )
+
+
+def take_up(session: Session, rotation: Rotation, target: Target, leaked: LeakedList | None) -> None:
+    """Note that a process takes an unfinished rotation up, and add a list of leaked tokens to it."""
     with session.durable(), translated("taking the rotation up"):
-        for status in (Status.PENDING, Status.FAILED):
-            _move(session, rotation, status, Status.RUNNING)
-        rotations(session).filter(pk=rotation).update(touched_at=Now())
+        for status in (Status.VERIFYING, Status.FAILED):
+            move(session, rotation.pk, status, Status.RUNNING)
+        this = rotations(session).filter(pk=rotation.pk)
+        this.update(touched_at=Now())
+        if this.filter(salt=None).update(salt=new_salt()):  # begun by a version without revocation
+            rotation.refresh_from_db()
+        session.rows("open_revoked", rotation=rotation.pk)
+        if leaked:
+            revocation.revoke_listed(session, rotation, target, leaked)
+
+
+def read(session: Session, rotation: int) -> Rotation:
+    """The rotation as it is now."""
+    with translated("reading the rotation"):
+        return rotations(session).get(pk=rotation)
 
 
 def leave(session: Session, rotation: int, worker: str) -> None:
@@ -137,14 +181,9 @@ def leave(session: Session, rotation: int, worker: str) -> None:
         rotations(session).filter(pk=rotation).update(touched_at=Now())
 
 
-def finish(session: Session, rotation: int) -> None:
-    """Mark a rotation succeeded whose lanes are all done; waits for the disk.
-
-    Two processes may call it; the second changes nothing.
-    """
-    with session.durable(), translated("finishing the rotation"):
-        _move(session, rotation, Status.RUNNING, Status.VERIFYING)
-        _move(session, rotation, Status.VERIFYING, Status.SUCCEEDED, finished_at=Now())
+def new_salt() -> int:
+    """A random 64-bit salt, as a bigint."""
+    return secrets.randbits(64) - 2**63
 
 
 def cancel(session: Session, rotation: int) -> None:
@@ -169,12 +208,12 @@ def replace_rows(session: Session, target: Target) -> None:
 
 def _end(session: Session, rotation: int) -> None:
     for status in (Status.RUNNING, Status.PAUSING, Status.PAUSED):
-        _move(session, rotation, status, Status.CANCELLING)
+        move(session, rotation, status, Status.CANCELLING)
     for status in (Status.CANCELLING, Status.PENDING, Status.FAILED):
-        _move(session, rotation, status, Status.CANCELLED, finished_at=Now())
+        move(session, rotation, status, Status.CANCELLED, finished_at=Now())
 
 
-def _move(session: Session, rotation: int, old: str, new: str, **also: Any) -> bool:
+def move(session: Session, rotation: int, old: str, new: str, **also: Any) -> bool:
     """Take one arrow of models.ARROWS, if the rotation is at its beginning."""
     at_old = rotations(session).filter(pk=rotation, status=old)
     return bool(at_old.update(status=new, **also))

@@ -75,6 +75,13 @@ class Session:
     outage_seconds: float = 60.0
     _composed: dict[str, str] = field(default_factory=dict, init=False)
 
+    @property
+    def state_schema(self) -> str:
+        """The schema of the rotation's state; preflight has found it."""
+        name = self.names["rotation"]
+        assert isinstance(name, tuple)
+        return name[0]
+
     def rows(self, statement: str, **parameters: Any) -> list[Row]:
         """Run `sql/<statement>.sql` and return its rows as dictionaries by column name."""
         with self._execute(statement, parameters) as cursor:
@@ -89,6 +96,16 @@ class Session:
         """Run a statement that returns no rows; how many it changed, as the server counted them."""
         with self._execute(statement, parameters) as cursor:
             return cursor.rowcount
+
+    def script(self, text: str, doing: str) -> None:
+        """Run statements that are composed already, and take no parameters."""
+        with translated(doing), connections[self.alias].cursor() as cursor:
+            cursor.execute(text)
+
+    def copy(self, statement: str, source: Any) -> None:
+        """Stream a file-like object of bytes into a COPY ... FROM STDIN."""
+        with self._prepared(statement) as (text, cursor):
+            cursor.copy_expert(text, source)
 
     def explain(self, statement: str, **parameters: Any) -> tuple[str, dict[str, Any]]:
         """Return the statement as PostgreSQL gets it, and its plan (EXPLAIN FORMAT JSON)."""
@@ -174,13 +191,18 @@ class Session:
 
     @contextlib.contextmanager
     def _execute(self, statement: str, parameters: dict[str, Any]) -> Iterator[Any]:
+        with self._prepared(statement) as (text, cursor):
+            cursor.execute(text, parameters or None)
+            yield cursor
+
+    @contextlib.contextmanager
+    def _prepared(self, statement: str) -> Iterator[tuple[str, Any]]:
         if self.stop.immediate:
             raise LockConflict("stopped at once")
         text = self._compose(statement)
         doing = statement.replace("_", " ")
         with translated(doing), connections[self.alias].cursor() as cursor:
-            cursor.execute(text, parameters or None)
-            yield cursor
+            yield text, cursor
 
 
 @contextlib.contextmanager

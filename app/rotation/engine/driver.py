@@ -1,24 +1,27 @@
-"""The driver: opens or resumes a rotation and takes it through its phases."""
+"""The driver: opens or resumes a rotation, watches over the thread that works on it, and closes it."""
 
 import contextlib
 import dataclasses
 import queue
+import threading
 import time
 from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any
 
-from app.rotation.engine import control, preflight
+from app.rotation.engine import control, findings, preflight
 from app.rotation.engine.database import Session, worker_name
 from app.rotation.engine.errors import DatabaseFailure, LockConflict, Refused, RotationError, Stopped
-from app.rotation.engine.events import Began, Emit, Stopping
+from app.rotation.engine.events import Began, Emit, Found, Stopping
+from app.rotation.engine.findings import REFUSE, Finding
+from app.rotation.engine.leaked import LeakedList
 from app.rotation.engine.options import Options
+from app.rotation.engine.phases import Phases
 from app.rotation.engine.plan import Plan, make_plan
 from app.rotation.engine.progress import Progress, read_progress
 from app.rotation.engine.stop import StopSwitch
-from app.rotation.engine.target import TargetName, resolve
+from app.rotation.engine.target import Target, TargetName, resolve
 from app.rotation.engine.windows import Window
-from app.rotation.engine.worker import Worker
 from app.rotation.models import Rotation, Status
 
 SAMPLE_SECONDS = 0.5  # how often progress is read and told
@@ -36,6 +39,25 @@ class Outcome:
     already: bool  #: the rotation had been finished before this run began
 
 
+class Crew(threading.Thread):
+    """The thread that takes a rotation through its phases. `failure` holds what ended it early."""
+
+    def __init__(self, session: Session, phases: Phases) -> None:
+        super().__init__(name=session.worker, daemon=True)
+        self.failure: BaseException | None = None
+        self.phases = phases
+        self._session = session
+
+    def run(self) -> None:
+        """Work until the rotation is at its end, or something ends the work."""
+        try:
+            self.phases.run()
+        except Exception as failure:
+            self.failure = failure
+        finally:
+            self._session.close()
+
+
 class RotationDriver:
     """Rotates one column. It tells what happens through `emit`, always from the calling thread."""
 
@@ -50,31 +72,33 @@ class RotationDriver:
         self._session = Session(alias, stop=stop, emit=emit, outage_seconds=options.outage_seconds)
         # The same connection for what no signal should cancel: the last words of a run.
         self._closing = dataclasses.replace(self._session, stop=StopSwitch())
-        preflight.check_server(self._session)
-        self._target = resolve(self._session, name)
-        self._session.names.update(self._target.names)
+        self.server = preflight.check_server(self._session)
+        self.target: Target = resolve(self._session, name)
+        self._session.names.update(self.target.names)
 
-    def plan(self, new: bool = False) -> tuple[Plan, Rotation | None]:
-        """Plan what `run` would do now, and for which unfinished rotation; None: for a new one.
+    def unfinished(self, new: bool = False) -> Rotation | None:
+        """The rotation that `run` would take up now; None: it would begin one.
 
         Raises Refused if `new` is asked for while a rotation is unfinished.
         """
-        rotation = control.find_unfinished(self._session, self._target)
+        rotation = control.find_unfinished(self._session, self.target)
         if rotation and new:
             raise Refused(
                 f"rotation {rotation.pk} of {rotation.target} is unfinished: run without --new to"
                 " finish it, or end it with python manage.py rotation cancel"
             )
-        lanes = control.lanes_of(self._session, rotation) if rotation else None
-        try:
-            return make_plan(self._session, self._target, self._options, lanes), rotation
-        except LockConflict as conflict:
-            if self._stop.requested:
-                raise Stopped(f"by {self._stop.reason}, before the work began") from conflict
-            raise Refused(
-                f"another session holds a lock on {self._target.schema}.{self._target.table}"
-                f" (a migration?; {conflict}): run the command again when that session is done"
-            ) from conflict
+        return rotation
+
+    def plan(self, rotation: Rotation | None, count: bool = False) -> Plan:
+        """Plan what `run` would do now for a rotation, or for a new one; see plan.make_plan."""
+        lanes = control.lanes_of(self._session, rotation) if rotation else ()
+        with self._at_the_start():
+            return make_plan(self._session, self.target, self._options, lanes or None, count)
+
+    def findings(self) -> list[Finding]:
+        """What the preflight finds; writes nothing."""
+        with self._at_the_start():
+            return findings.find_all(self._session, self.target, self._options)
 
     def walk(self, plan: Plan) -> Generator[Window, None, None]:
         """Yield the plan's windows from one unchanging view of the table; writes nothing."""
@@ -84,49 +108,84 @@ class RotationDriver:
 
     def finished(self) -> Rotation | None:
         """The rotation that has replaced all tokens already, if there is one."""
-        return control.find_finished(self._session, self._target)
+        return control.find_finished(self._session, self.target)
 
-    def run(self, new: bool = False, reason: str = "") -> Outcome:
+    def run(self, new: bool = False, reason: str = "", leaked: LeakedList | None = None) -> Outcome:
         """Begin a rotation or take up the unfinished one, and work until every token is replaced.
 
-        Raises Refused if nothing could be begun, Stopped if the same call can go on later.
+        Raises Refused if nothing could be begun, Stopped if the same call can go on later, Unproven
+        if rows are left that hold a revoked token.
         """
         began = time.monotonic()
         self._new = new
-        rotation, resumed = self._session.through_outages(lambda: self._open(reason))
+        rotation, resumed = self._session.through_outages(lambda: self._open(reason, leaked))
         progress = self._read(rotation.pk)
         if rotation.status == Status.SUCCEEDED:
             return Outcome(rotation.pk, rotation.target, progress, 0, 0.0, True)
         self._emit(Began(rotation.pk, rotation.target, resumed, progress.rows_done))
-        worker = self._start_worker(rotation.pk)
-        self._watch(worker, rotation.pk)
-        self._close(worker, rotation.pk)
+        crew = self._start_crew(rotation.pk, leaked is not None)
+        self._watch(crew, rotation.pk)
+        if crew.failure is not None:
+            raise self._last_words(crew, rotation.pk) from crew.failure
         progress = self._read(rotation.pk)
         self._emit(progress)
         seconds = time.monotonic() - began
-        return Outcome(rotation.pk, rotation.target, progress, worker.rows, seconds, False)
+        return Outcome(rotation.pk, rotation.target, progress, crew.phases.rows, seconds, False)
 
     def _read(self, rotation: int) -> Progress:
         return self._session.through_outages(lambda: read_progress(self._closing, rotation))
 
-    def _open(self, reason: str) -> tuple[Rotation, bool]:
+    @contextlib.contextmanager
+    def _at_the_start(self) -> Generator[None, None, None]:
+        """Say in words what a conflict means before the work has begun."""
+        try:
+            yield
+        except LockConflict as conflict:
+            if self._stop.requested:
+                raise Stopped(f"by {self._stop.reason}, before the work began") from conflict
+            raise Refused(
+                f"another session holds a lock on {self.target.schema}.{self.target.table}"
+                f" (a migration?; {conflict}): run the command again when that session is done"
+            ) from conflict
+
+    def _open(self, reason: str, leaked: LeakedList | None) -> tuple[Rotation, bool]:
         """Take up the unfinished rotation or begin one, or return the one that has done all already."""
+        told: list[Finding] = []
         while True:
-            plan, rotation = self.plan(self._new and not self._tried)
-            if rotation:
-                control.take_up(self._session, rotation.pk)
-                return rotation, True
-            finished = None if self._new else self.finished()
+            rotation = self.unfinished(self._new and not self._tried)
+            finished = None if rotation or self._new else self.finished()
+            if finished and leaked:
+                raise Refused(
+                    f"rotation {finished.pk} is finished: check the list by python manage.py rotation"
+                    " verify --leaked FILE, or begin another rotation with --new"
+                )
             if finished:
                 return finished, True
+            told = told or self._tell_findings()
+            plan = self.plan(rotation)
+            if rotation:
+                control.take_up(self._session, rotation, self.target, leaked)
+                return rotation, True
             # From here on an unfinished rotation is one that we began (if the answer to our COMMIT
             # was lost) or one that another process began between our look and our insert: join it.
             self._tried = True
-            rotation = control.begin(self._session, plan, reason, dataclasses.asdict(self._options))
+            options = dataclasses.asdict(self._options)
+            kept = [dataclasses.asdict(finding) for finding in told]
+            size = plan.size
+            rotation = control.begin(self._session, self.target, size, reason, options, kept, leaked)
             if rotation:
                 return rotation, False
 
-    def _start_worker(self, rotation: int) -> Worker:
+    def _tell_findings(self) -> list[Finding]:
+        """Tell what the preflight found. Raises Refused for the first finding that forbids the run."""
+        found = self.findings()
+        for finding in found:
+            if finding.level == REFUSE:
+                raise Refused(finding.text)
+            self._emit(Found(finding.level, finding.text))
+        return found
+
+    def _start_crew(self, rotation: int, more_revoked: bool) -> Crew:
         session = Session(
             self._session.alias,
             worker=worker_name(1),
@@ -135,17 +194,17 @@ class RotationDriver:
             emit=self._events.put,
             outage_seconds=self._options.outage_seconds,
         )
-        worker = Worker(session, rotation, self._target, self._options)
-        worker.start()
-        return worker
+        crew = Crew(session, Phases(session, rotation, self.target, self._options, more_revoked))
+        crew.start()
+        return crew
 
-    def _watch(self, worker: Worker, rotation: int) -> None:
-        """Tell events and progress until the worker has ended."""
+    def _watch(self, crew: Crew, rotation: int) -> None:
+        """Tell events and progress until the crew has ended."""
         sample_at = time.monotonic() + SAMPLE_SECONDS
         told_stop = False
-        while worker.is_alive() or not self._events.empty():
+        while crew.is_alive() or not self._events.empty():
             with contextlib.suppress(queue.Empty):
-                self._emit(self._events.get(timeout=0.1 if worker.is_alive() else 0))
+                self._emit(self._events.get(timeout=0.1 if crew.is_alive() else 0))
             if self._stop.requested and not told_stop:
                 told_stop = True
                 self._emit(Stopping(self._stop.reason))
@@ -155,33 +214,31 @@ class RotationDriver:
 
     def _sample(self, rotation: int) -> None:
         try:
-            self._emit(read_progress(self._session, rotation))
+            progress = read_progress(self._session, rotation)
+            if progress.idle_seconds > SAMPLE_SECONDS and not self._stop.requested:
+                # One long statement, the verification: others shall see that somebody is at work.
+                self._session.change("note_alive", rotation=rotation)
+            self._emit(progress)
         except RotationError:
-            self._session.close()  # the worker deals with the outage, and tells of it
+            self._session.close()  # the crew deals with the outage, and tells of it
 
-    def _close(self, worker: Worker, rotation: int) -> None:
-        """Mark the rotation finished if it is; else make durable what was done and say why it ended.
-
-        Raises what ended the worker, or Stopped.
-        """
-        if worker.failure is None and not self._stop.requested:
-            self._session.through_outages(lambda: control.finish(self._closing, rotation))
-            return
-        progress, others = None, False
-        try:
+    def _last_words(self, crew: Crew, rotation: int) -> BaseException:
+        """What to raise for what ended the crew; makes durable what it did."""
+        failure, progress, others = crew.failure, None, False
+        assert failure is not None
+        with contextlib.suppress(RotationError):
+            # Without a database what was committed stays, and more is not known.
             progress = read_progress(self._closing, rotation)
-            if progress.complete and worker.failure is None:  # the stop came with the last window
-                control.finish(self._closing, rotation)
-                return
-            control.leave(self._closing, rotation, worker.name)
-            others = any(lane["busy"] for lane in self._closing.rows("look_at_lanes", rotation=rotation))
-        except RotationError:
-            pass  # without a database, what was committed stays, and more is not known
-        if isinstance(worker.failure, DatabaseFailure) and progress:
-            worker.failure.rows_done = progress.rows_done
-        if worker.failure is not None:
-            raise worker.failure
+            control.leave(self._closing, rotation, crew.name)
+            lanes = self._closing.rows("look_at_lanes", rotation=rotation, stage="any", worker="")
+            others = progress.status == Status.RUNNING and any(lane["busy"] for lane in lanes)
+        if isinstance(failure, DatabaseFailure) and progress:
+            failure.rows_done = progress.rows_done
+        if not (isinstance(failure, Stopped) and self._stop.requested):
+            return failure
         where = f"{progress.rows_done} rows" if progress else "the last committed window"
+        if progress and progress.in_snapshot:
+            where = f"{progress.tokens} tokens of the snapshot (phase 2 of 4)"
         again = "run the same command again" + " without --new" * self._new
         then = "another process goes on" if others else f"{again} to go on"
-        raise Stopped(f"after {where}, by {self._stop.reason}; {then}")
+        return Stopped(f"after {where}, by {self._stop.reason}; {then}")

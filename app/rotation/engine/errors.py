@@ -25,6 +25,12 @@ class Stopped(RotationError):
     exit_code = 3
 
 
+class Unproven(RotationError):
+    """Rotated, but survivors or holes remain, or the proof can't be had."""
+
+    exit_code = 4
+
+
 class DatabaseFailure(RotationError):
     """PostgreSQL refused a statement for a reason that a retry won't cure; it was rolled back.
 

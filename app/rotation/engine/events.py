@@ -35,8 +35,9 @@ class WindowDone(Event):
     lane: int
     lo: str
     hi: str
-    rows: int
+    rows: int  #: tokens taken or replaced
     seconds: float
+    keys: int  #: rows that the window held
 
     def __str__(self) -> str:
         return f"window {self.lo}..{self.hi}: {self.rows} rows in {self.seconds:.3f} s"
@@ -105,3 +106,73 @@ class Stopping(Event):
 
     def __str__(self) -> str:
         return f"{self.reason}: finishing the window under way; once more to cancel it"
+
+
+@dataclass(frozen=True)
+class Found(Event):
+    """What the preflight found, and lets pass."""
+
+    level: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.level}: {self.text}"
+
+
+@dataclass(frozen=True)
+class Waiting(Event):
+    """Something can't begin before other sessions are done."""
+
+    what: str
+    blockers: str
+
+    def __str__(self) -> str:
+        return f"{self.what} waits for {self.blockers}"
+
+
+@dataclass(frozen=True)
+class Phase(Event):
+    """A phase of the rotation has ended."""
+
+    number: int
+    text: str
+
+    def __str__(self) -> str:
+        return f"phase {self.number} of {PHASES}: {self.text}"
+
+
+PHASES = 4  # guard and barrier, snapshot, new tokens, proof
+
+
+@dataclass(frozen=True)
+class HolesLeft(Event):
+    """Rows of a window were skipped because somebody holds their locks."""
+
+    rows: int
+    first: str
+    blockers: str
+
+    def __str__(self) -> str:
+        rows = f"{self.rows} row{'s' * (self.rows != 1)}"
+        return (
+            f"{rows} from {self.first} on skipped, to be rotated at the end; locked by {self.blockers}"
+        )
+
+
+@dataclass(frozen=True)
+class Survived(Event):
+    """A verification found rows that hold a revoked token; they are rotated once more."""
+
+    survivors: int
+    keys: list[str]
+    pk: str
+
+    def __str__(self) -> str:
+        named = name_keys(self.pk, self.keys, self.survivors)
+        return f"{self.survivors} rows hold a revoked token: {named}; rotating them once more"
+
+
+def name_keys(pk: str, keys: list[str], count: int) -> str:
+    """Rows by primary key, for people: 'id 3, 5, 8 and 20 more'."""
+    more = f" and {count - len(keys)} more" if count > len(keys) else ""
+    return f"{pk} {', '.join(keys)}{more}"

@@ -15,6 +15,10 @@ class Options:
     lock_timeout_ms: int = 200  #: milliseconds that a window waits for one lock
     lock_patience: float = 60.0  #: seconds of conflicts in a row before the run gives up
     outage_seconds: float = 60.0  #: seconds without a database before the run gives up
+    guard: bool = True  #: a guard keeps revoked tokens from being written back
+    verify: bool = True  #: the end is proven by value
+    ack_triggers: bool = False  #: the target's triggers are known to keep no copy of old tokens
+    allow_fk: bool = False  #: what foreign keys to the token do to other tables is wanted
 
     def __post_init__(self) -> None:
         if self.window is not None:

@@ -82,18 +82,22 @@ class Plan:
 
 
 def make_plan(
-    session: Session, target: Target, options: Options, lanes: tuple[Lane, ...] | None
+    session: Session,
+    target: Target,
+    options: Options,
+    lanes: tuple[Lane, ...] | None,
+    count: bool = False,
 ) -> Plan:
     """Plan a rotation from its lanes, or a new one over all keys that the table has now.
 
+    `count` asks for an exact number of rows, if it is to be had quickly. A run does without: its
+    snapshot counts them.
     Raises Refused if PostgreSQL would not find a window's rows by the primary key's index.
     """
-    size = measure(session, target)
+    size = measure(session, target, count)
     with session.reading():
         if lanes is None:
-            bounds = session.row("find_bounds")
-            has_rows = bounds["floor"] is not None
-            lanes = (Lane(0, bounds["floor"], bounds["ceiling"]),) if has_rows else ()
+            lanes = find_lanes(session)
         plan = Plan(target, options, size, lanes)
         first = next(plan.windows(session), None)
         if first is None:
@@ -105,6 +109,12 @@ def make_plan(
     return Plan(target, options, size, lanes, statement, ", ".join(scans))
 
 
+def find_lanes(session: Session) -> tuple[Lane, ...]:
+    """The lanes over all keys that the table has now; none if it is empty."""
+    bounds = session.row("find_bounds")
+    return (Lane(0, bounds["floor"], bounds["ceiling"]),) if bounds["floor"] is not None else ()
+
+
 def find_window(
     session: Session, lower: str, upper: str, last_id: str | None, size: int
 ) -> Window | None:
@@ -113,20 +123,21 @@ def find_window(
     return Window(row["lo"], row["hi"], row["keys"]) if row["keys"] else None
 
 
-def measure(session: Session, target: Target) -> Size:
-    """Count the rows, exactly if that takes at most two seconds, else as the planner estimates."""
+def measure(session: Session, target: Target, count: bool) -> Size:
+    """The size as the planner estimates it, or its rows counted if that takes at most two seconds."""
     with session.reading():
         table = session.row("measure_table", oid=target.oid)
     keys = tokens = table["estimated_rows"]
     exact = False
-    try:
-        with session.reading(statement_timeout=f"{COUNT_SECONDS}s"):
-            counted = session.row("count_rows")
-    except LockConflict:
-        if session.stop.requested:
-            raise
-    else:
-        keys, tokens, exact = counted["keys"], counted["tokens"], True
+    if count:
+        try:
+            with session.reading(statement_timeout=f"{COUNT_SECONDS}s"):
+                counted = session.row("count_rows")
+        except LockConflict:
+            if session.stop.requested:
+                raise
+        else:
+            keys, tokens, exact = counted["keys"], counted["tokens"], True
     return Size(
         keys=keys,
         tokens=tokens,

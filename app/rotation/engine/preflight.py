@@ -3,12 +3,16 @@
 from app.rotation.engine.database import Row, Session
 from app.rotation.engine.errors import ConnectionLost, Refused
 
-STATE_TABLES = ("rotation", "batchprogress", "rotation_window")
+STATE_TABLES = ("rotation", "batchprogress", "rotation_window", "rotation_leftover", "rotation_revoked")
+STATE_FUNCTIONS = ("rotation_hash", "rotation_open_revoked", "rotation_close_revoked")
 OLDEST_VERSION = 130000  # gen_random_uuid() is built in since PostgreSQL 13
 
 
-def check_server(session: Session) -> None:
-    """Raise Refused if the server is too old, read-only, or lacks the tables of our state."""
+def check_server(session: Session) -> Row:
+    """Return what the server is (see describe_server.sql).
+
+    Raises Refused if it is too old, read-only, or lacks the tables of our state.
+    """
     server = describe_server(session)
     refuse_old(server["version"])
     if server["standby"]:
@@ -24,6 +28,7 @@ def check_server(session: Session) -> None:
             f"role {server['role']} may not write the rotation's state: GRANT SELECT, INSERT, UPDATE"
             f" ON {', '.join(STATE_TABLES)}"
         )
+    return server
 
 
 def describe_server(session: Session) -> Row:
@@ -41,7 +46,8 @@ def require_state(session: Session, server: Row) -> None:
             "the tables of the rotation's state are not in this database:"
             f" run python manage.py migrate rotation --database {session.alias}"
         )
-    session.names |= {table: (server["state_schema"], table) for table in STATE_TABLES}
+    names = (*STATE_TABLES, *STATE_FUNCTIONS)
+    session.names |= {name: (server["state_schema"], name) for name in names}
 
 
 def refuse_old(version: int) -> None:

@@ -24,12 +24,28 @@ class Progress:
     workers: int
     started_at: datetime | None
     finished_at: datetime | None
+    revoked: int | None  #: hashes in the set of revoked tokens; None until the snapshot is complete
+    survivors: int | None  #: rows with a revoked token when last verified; None: never verified
+    verified_at: datetime | None
+    tokens: int  #: in the snapshot so far
+    holes: int  #: rows skipped because somebody holds their locks
+    left_over: int  #: holes and survivors, still to be rotated
     idle_seconds: float  #: since the last sign of life
 
     @property
     def complete(self) -> bool:
-        """Whether every lane is at its end."""
-        return self.lanes_done == self.lanes
+        """Whether every lane is at its end, and nothing was left over."""
+        return self.status != "pending" and self.lanes_done == self.lanes and not self.left_over
+
+    @property
+    def verifying(self) -> bool:
+        """Whether every row is rotated and the proof is under way."""
+        return self.status == "verifying"
+
+    @property
+    def in_snapshot(self) -> bool:
+        """Whether the snapshot of revoked tokens is still being taken."""
+        return self.revoked is None and not self.rows_done and self.status == "running"
 
     @property
     def percent(self) -> float | None:
@@ -72,5 +88,11 @@ def read_progress(session: Session, rotation: int) -> Progress:
         workers=row["recent_workers"],
         started_at=row["started_at"],
         finished_at=row["finished_at"],
+        revoked=row["revoked"],
+        survivors=row["survivors"],
+        verified_at=row["verified_at"],
+        tokens=row["tokens"],
+        holes=row["holes"],
+        left_over=row["left_over"],
         idle_seconds=row["idle_seconds"],
     )

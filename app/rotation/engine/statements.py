@@ -14,7 +14,10 @@ DIRECTORY = Path(__file__).resolve().parents[3] / "sql"
 
 @dataclass(frozen=True)
 class Fragment:
-    """Text that goes into a statement as it is; made from the catalog or by us, never from a user."""
+    """Text that goes into a statement; made from the catalog or by us, never from a user.
+
+    It may hold `{names}` of identifiers itself.
+    """
 
     text: str
 
@@ -40,12 +43,19 @@ def compose(name: str, names: Names, connection: Any) -> str:
     """
     text = load(name)
     takes_parameters = "%(" in text
-    filled = {}
-    for key, value in names.items():
-        if isinstance(value, Fragment):
-            part = value.text
-        else:
-            part = sql.Identifier(*value).as_string(connection)
+    identifiers = {
         # psycopg2 leaves a statement without parameters alone, and unescapes %% in all others.
-        filled[key] = sql.SQL(part.replace("%", "%%") if takes_parameters else part)
-    return sql.SQL(text).format(**filled).as_string(connection)
+        key: sql.SQL(_quoted(value, connection).replace("%", "%%" if takes_parameters else "%"))
+        for key, value in names.items()
+        if not isinstance(value, Fragment)
+    }
+    fragments = {
+        key: sql.SQL(value.text).format(**identifiers)
+        for key, value in names.items()
+        if isinstance(value, Fragment)
+    }
+    return sql.SQL(text).format(**identifiers, **fragments).as_string(connection)
+
+
+def _quoted(name: tuple[str, ...], connection: Any) -> str:
+    return sql.Identifier(*name).as_string(connection)

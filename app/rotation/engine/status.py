@@ -15,7 +15,11 @@ WORKING = {Status.RUNNING, Status.PAUSING, Status.VERIFYING, Status.CANCELLING}
 def describe(session: Session, rotation: Rotation) -> dict[str, Any]:
     """Return the rotation as plain data, with the keys that the command-line contract promises."""
     progress = read_progress(session, rotation.pk)
-    busy = [row for row in session.rows("look_at_lanes", rotation=rotation.pk) if row["busy"]]
+    busy = [
+        row
+        for row in session.rows("look_at_lanes", rotation=rotation.pk, stage="any", worker="")
+        if row["busy"]
+    ]
     working = progress.status in WORKING
     stalled = working and not busy and progress.idle_seconds > STALLED_SECONDS
     with translated("reading the lanes"):
@@ -37,9 +41,9 @@ def describe(session: Session, rotation: Rotation) -> dict[str, Any]:
         "throttle": None,
         "windows": progress.windows,
         "lanes": [_describe_lane(lane) for lane in lanes],
-        "revoked": None,
-        "survivors": None,
-        "holes": 0,
+        "revoked": progress.revoked,
+        "survivors": progress.survivors,
+        "holes": progress.holes,
         "workers": len({row["worker"] for row in busy}) if working else 0,
         "started_at": _iso(progress.started_at),
         "finished_at": _iso(progress.finished_at),

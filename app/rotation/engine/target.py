@@ -11,6 +11,17 @@ from app.rotation.engine.statements import Fragment, Names
 #: Types of a primary key that windows can walk: they sort, and come back unchanged from text.
 KEY_TYPES = {"smallint", "integer", "bigint", "uuid", "text", "character varying", "numeric"}
 NUMBER_TYPES = {"smallint", "integer", "bigint"}
+TEXT_TYPES = {"text", "character varying", "character"}
+#: The same UUID as 32 or 36 characters, in capitals or not: as the row's present token is spelled.
+RESPELLED = """pg_catalog.translate(
+    pg_catalog.gen_random_uuid()::text,
+    'abcdef' || CASE WHEN pg_catalog.strpos(target.{column}::text, '-') > 0 THEN '' ELSE '-' END,
+    CASE
+        WHEN target.{column}::text COLLATE "C" = pg_catalog.lower(target.{column}::text COLLATE "C")
+            THEN 'abcdef'
+        ELSE 'ABCDEF'
+    END
+)"""
 
 NOT_A_TABLE = {
     "v": "a view: name the table behind it",
@@ -46,6 +57,7 @@ class Target:
     column: str
     column_type: str  #: as regtype prints it
     attnum: int
+    is_text: bool  #: the token is text that spells a UUID, not a uuid
 
     @property
     def label(self) -> str:
@@ -61,7 +73,8 @@ class Target:
             "pk_type": Fragment(self.pk_type),
             "column": (self.column,),
             # Written out in full: a function of the same name elsewhere can't take its place.
-            "new_token": Fragment("pg_catalog.gen_random_uuid()"),
+            "new_token": Fragment(RESPELLED if self.is_text else "pg_catalog.gen_random_uuid()"),
+            "leaked_token": Fragment("token::text" if self.is_text else "token"),
         }
 
 
@@ -101,6 +114,7 @@ def resolve(session: Session, name: TargetName) -> Target:
         column=token["name"],
         column_type=token["type"],
         attnum=token["attnum"],
+        is_text=token["base_type"] in TEXT_TYPES,
     )
 
 
@@ -176,8 +190,13 @@ def _find_column(columns: dict[str, Row], asked: str, label: str) -> Row:
         raise Refused(f"{name} is the primary key itself: its windows would move under the rotation")
     if column["generated"]:
         raise Refused(f"{name} is generated from other columns: rotate those")
-    if column["base_type"] != "uuid":
-        raise Refused(f"{name} is of type {column['type']}: only uuid can be rotated")
+    if column["base_type"] not in {"uuid"} | TEXT_TYPES:
+        raise Refused(f"{name} is of type {column['type']}: uuid, text, varchar and char can be rotated")
+    room = column["room"]
+    if room is not None and (room < 32 or (column["base_type"] == "character" and room not in (32, 36))):
+        raise Refused(
+            f"{name} holds {room} characters: a UUID needs 32 or 36, and char is filled up with blanks"
+        )
     if not (column["may_select"] and column["may_update"]):
         raise Refused(f"this role may not change {name}: GRANT SELECT, UPDATE on it first")
     return column

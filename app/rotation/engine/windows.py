@@ -23,10 +23,10 @@ class WindowSizer:
     busy stretch of the table is crossed in small steps and the rest in large ones.
     """
 
-    def __init__(self, fixed: int | None, seconds: float) -> None:
+    def __init__(self, fixed: int | None, seconds: float, first: int = FIRST_SIZE) -> None:
         self._fixed = fixed
         self._seconds = seconds
-        self._wanted = fixed or FIRST_SIZE
+        self._wanted = fixed or first
         self._limit = LARGEST_SIZE
 
     @property

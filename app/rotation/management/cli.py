@@ -1,8 +1,10 @@
 """What the product's commands share: one-line errors, exit codes, the target's flags."""
 
 import contextlib
+import sys
 from argparse import ArgumentParser
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from django.apps import apps
@@ -17,6 +19,7 @@ from app.rotation.engine.errors import (
     RotationError,
     UsageError,
 )
+from app.rotation.engine.leaked import LeakedList
 from app.rotation.engine.target import TargetName, parse_table
 
 
@@ -112,6 +115,31 @@ def target_from(options: dict[str, Any]) -> TargetName:
     except Exception as error:
         raise UsageError(f"settings.ROTATION_TARGET {setting!r}: {error}") from error
     return TargetName(model._meta.db_table, options["column"] or column, options["pk"])
+
+
+@contextlib.contextmanager
+def leaked_list(path: str | None) -> Iterator[LeakedList | None]:
+    """The list that --leaked names, open for reading; `-` is the standard input.
+
+    Raises UsageError if it can't be opened.
+    """
+    require_text("--leaked", path)
+    if path is None:
+        yield None
+    elif path == "-":
+        yield LeakedList("-", sys.stdin.buffer)
+    else:
+        try:
+            stream = Path(path).open("rb")  # noqa: SIM115 (closed below)
+        except OSError as error:
+            raise UsageError(f"--leaked {path}: {(error.strerror or str(error)).lower()}") from error
+        with stream:
+            yield LeakedList(path, stream)
+
+
+def add_leaked_flag(parser: ArgumentParser, text: str) -> None:
+    """Add --leaked."""
+    parser.add_argument("--leaked", metavar="FILE", help=text)
 
 
 #: Of libpq: without them a server that vanished without a word is waited for without end.

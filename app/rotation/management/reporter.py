@@ -105,9 +105,16 @@ class Reporter:
 def progress_line(progress: Progress) -> str:
     """The brief's line: `completed: 30.30 % (15150 of 50000) | remaining time:   21 second(s)`."""
     percent, eta = progress.percent, progress.eta_seconds
+    if progress.in_snapshot:
+        of = _total(progress)
+        return f"phase 2 of 4: snapshot of tokens to revoke: {progress.tokens} of {of}"
+    if progress.verifying:
+        return f"phase 4 of 4: comparing every token with the {progress.revoked} revoked ones"
     share = "unknown" if percent is None else f"{percent:5.2f} %"
     left = "unknown" if eta is None else f"{eta:4.0f} second(s)"
     line = f"completed: {share} ({_of_total(progress)}) | remaining time: {left}"
+    if progress.holes:
+        line += f" | {progress.holes} skipped, locked"
     if progress.rows_per_second:
         line += f" | {progress.rows_per_second:.0f} rows/s"
     return line
@@ -119,6 +126,8 @@ def progress_bar(progress: Progress, columns: int) -> str:
     Where it is narrow, the pace goes first, then the rows, then the remaining time; the bar shrinks.
     """
     percent, eta = progress.percent, progress.eta_seconds
+    if progress.in_snapshot or progress.verifying:
+        return progress_line(progress)[: max(1, columns - 4)]
     share = "    ?  " if percent is None else f"{percent:6.2f} %"
     rows = _of_total(progress)
     pace = f"{progress.rows_per_second:.0f} rows/s" if progress.rows_per_second else ""
@@ -156,10 +165,13 @@ def peak_memory_mb(usage: resource.struct_rusage) -> float:
 
 
 def _of_total(progress: Progress) -> str:
+    return f"{progress.rows_done} of {_total(progress)}"
+
+
+def _total(progress: Progress) -> str:
     if progress.rows_total is None:
-        return f"{progress.rows_done} of unknown"
-    about = "" if progress.rows_total_exact else "~"
-    return f"{progress.rows_done} of {about}{progress.rows_total}"
+        return "unknown"
+    return f"{'' if progress.rows_total_exact else '~'}{progress.rows_total}"
 
 
 def _is_terminal(stream: Any) -> bool:

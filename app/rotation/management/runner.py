@@ -4,12 +4,19 @@ import resource
 from itertools import islice
 from typing import Any
 
+from app.rotation.engine import conclusion, revocation
+from app.rotation.engine.database import Session
 from app.rotation.engine.driver import Outcome, RotationDriver
-from app.rotation.engine.errors import LockConflict, RotationError, Stopped
+from app.rotation.engine.errors import LockConflict, Refused, RotationError, Stopped, Unproven
+from app.rotation.engine.events import name_keys
+from app.rotation.engine.findings import REFUSE
+from app.rotation.engine.leaked import LeakedList, read_tokens
 from app.rotation.engine.options import Options
+from app.rotation.engine.phases import why_unproven
 from app.rotation.engine.plan import Plan
+from app.rotation.engine.progress import Progress
 from app.rotation.engine.stop import StopSwitch, stop_on_signals
-from app.rotation.engine.target import TargetName
+from app.rotation.engine.target import TargetName, resolve
 from app.rotation.management.reporter import Reporter, peak_memory_mb, size
 from app.rotation.models import Rotation
 
@@ -18,14 +25,20 @@ SHOWN = 3  # windows shown at each end
 
 
 def run_rotation(
-    alias: str, name: TargetName, options: Options, reporter: Reporter, new: bool, reason: str
+    alias: str,
+    name: TargetName,
+    options: Options,
+    reporter: Reporter,
+    new: bool = False,
+    reason: str = "",
+    leaked: LeakedList | None = None,
 ) -> None:
     """Begin or resume a rotation and tell how it ended. Raises the engine's errors."""
     stop = StopSwitch()
     try:
         with stop_on_signals(stop):
             driver = RotationDriver(alias, name, options, stop, reporter)
-            outcome = driver.run(new=new, reason=reason)
+            outcome = driver.run(new=new, reason=reason, leaked=leaked)
     except RotationError as error:
         reporter.close()
         reporter.ended(str(error), error.exit_code)
@@ -40,19 +53,73 @@ def summary(outcome: Outcome) -> str:
     name = f"rotation {outcome.rotation} of {outcome.target}"
     if outcome.already:
         when = f"{progress.finished_at:%Y-%m-%d %H:%M:%S %Z}" if progress.finished_at else ""
-        return f"{name} was finished {when}: {progress.rows_done} rows; --new starts another"
+        proof = _proof(progress)
+        return f"{name} was finished {when}: {progress.rows_done} rows, {proof}; --new starts another"
     memory = peak_memory_mb(resource.getrusage(resource.RUSAGE_SELF))
     pace = f", {outcome.rows / outcome.seconds:.0f} rows/s" if outcome.rows else ""
     return (
         f"{name} succeeded: {progress.rows_done} rows in {progress.windows}"
-        f" window{'s' * (progress.windows != 1)};"
+        f" window{'s' * (progress.windows != 1)}, {_proof(progress)};"
         f" this run: {outcome.rows} rows in {outcome.seconds:.1f} s{pace},"
         f" client memory {memory:.0f} MB"
     )
 
 
+def _proof(progress: Progress) -> str:
+    if progress.verified_at is None:
+        return "not verified"
+    return f"{progress.survivors} revoked tokens survive"
+
+
+def verify_rotation(
+    session: Session, rotation: Rotation | None, leaked: LeakedList | None, write: Any
+) -> None:
+    """Prove a rotation again, keep the result, and tell it in plain sentences.
+
+    Raises Refused if there is nothing to prove, Unproven if the proof fails.
+    """
+    if rotation is None:
+        raise Refused("no rotation yet: python manage.py rotate_tokens_sql starts one")
+    if rotation.revoked is None:
+        raise Refused(
+            f"{rotation} has no complete snapshot of revoked tokens, against which it could be verified"
+        )
+    name = TargetName(
+        rotation.table_name, rotation.token_column, rotation.pk_column, rotation.table_schema
+    )
+    target = resolve(session, name)
+    session.names.update(target.names)
+    verdict = revocation.verify(session, rotation, Options())
+    conclusion.record(session, rotation, verdict)
+    problems = []
+    if verdict.survivors or not verdict.conclusive:
+        problems.append(why_unproven(verdict, target))
+    else:
+        write(verdict.sentence(target.label))
+    if rotation.table_oid != target.oid:
+        write(f"note: {target.label} is another table than the one that was rotated, of the same name")
+    if leaked:
+        listed = revocation.verify_listed(session, rotation, target, leaked)
+        sentence = f"{listed.valid} rows of {target.label} hold one of {listed.listed} listed tokens"
+        if listed.valid:
+            named = name_keys(target.pk, listed.keys, listed.valid)
+            problems.append(
+                f"{sentence}: {named}; run rotate_tokens_sql --new --leaked {leaked.name} to rotate them"
+            )
+        else:
+            write(sentence)
+    if problems:
+        raise Unproven(" | ".join(problems))
+
+
 def plan_rotation(
-    alias: str, name: TargetName, options: Options, reporter: Reporter, new: bool, everything: bool
+    alias: str,
+    name: TargetName,
+    options: Options,
+    reporter: Reporter,
+    new: bool,
+    everything: bool,
+    leaked: LeakedList | None = None,
 ) -> None:
     """Print what a run would do now. Nothing is written to the database."""
     stop = StopSwitch(patient=False)
@@ -60,19 +127,34 @@ def plan_rotation(
         driver = RotationDriver(alias, name, options, stop, reporter)
         try:
             show_plan(driver, reporter.line, new, everything)
+            if leaked:
+                listed = sum(1 for _ in read_tokens(leaked.name, leaked.stream, driver.target.column))
+                reporter.line(f"leaked     {listed} tokens in {leaked.name}, to be revoked too")
         except LockConflict as conflict:
             raise Stopped(f"dry run ended ({stop.reason or conflict})") from conflict
 
 
 def show_plan(driver: RotationDriver, write: Any, new: bool, everything: bool) -> None:
-    """Print the plan, with all its windows or the first and last."""
-    finished = None if new else driver.finished()
-    plan, rotation = driver.plan(new)
+    """Print the plan, with all its windows or the first and last.
+
+    Raises Refused, after the findings, if one of them forbids the run.
+    """
+    rotation = driver.unfinished(new)
+    finished = None if rotation or new else driver.finished()
+    server, target = driver.server, driver.target
     write("Dry run: nothing is written.")
-    write(f"target     {plan.target.label}, primary key {plan.target.pk} ({plan.target.pk_type})")
-    if finished and not rotation:
+    where = f" at {server['address']}" if server["address"] else ""
+    write(f"server     PostgreSQL {server['version_text']}{where}, database {server['database']}")
+    write(f"target     {target.label}, primary key {target.pk} ({target.pk_type})")
+    if finished:
         write(f"would      do nothing: rotation {finished.pk} is finished; --new starts another")
         return
+    findings = driver.findings()
+    for finding in findings:
+        write(f"{finding.level:<10} {finding.text}")
+    if findings and findings[0].level == REFUSE:
+        raise Refused(f"as things are, a run would not begin: {findings[0].text}")
+    plan = driver.plan(rotation, count=True)
     write(f"would      {_intent(plan, rotation)}")
     about = "" if plan.size.exact else "~"
     known = plan.size.keys is not None

@@ -1,4 +1,4 @@
-"""Look at rotations from another shell, and end one for good."""
+"""Look at rotations from another shell, prove one again, end one for good, and see to the guard."""
 
 import json
 from dataclasses import replace
@@ -10,22 +10,27 @@ from django.db.models import Case, QuerySet, Value, When
 from app.rotation.engine import control, preflight
 from app.rotation.engine.database import Session, translated
 from app.rotation.engine.errors import Refused
+from app.rotation.engine.guard import drop_guard, find_guard, stands
+from app.rotation.engine.options import Options
 from app.rotation.engine.progress import read_progress
 from app.rotation.engine.status import describe
-from app.rotation.engine.target import parse_table
+from app.rotation.engine.stop import StopSwitch, stop_on_signals
+from app.rotation.engine.target import parse_table, resolve
 from app.rotation.management import cli
 from app.rotation.management.reporter import progress_line
+from app.rotation.management.runner import verify_rotation
 from app.rotation.models import UNFINISHED, Rotation
 
 
 class Command(cli.RotationCommand):
-    help = "Look at the rotations of a database, or end one for good."
+    help = "Look at the rotations of a database, prove one again, end one for good, see to the guard."
 
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
         for name, text in (
             ("status", "the unfinished rotation, or else the latest"),
             ("history", "every rotation, the latest first"),
+            ("verify", "compare every token with the revoked ones, by value, now"),
             ("cancel", "end the unfinished rotation; what it did stays done"),
         ):
             action = actions.add_parser(name, help=text, description=text, allow_abbrev=False)
@@ -34,11 +39,27 @@ class Command(cli.RotationCommand):
             action.add_argument(
                 "--table", metavar="[SCHEMA.]TABLE", help="only the rotations of this table"
             )
-            if name != "cancel":
+            if name in ("status", "history"):
                 action.add_argument("--json", action="store_true", help="for machines")
+            if name == "verify":
+                cli.add_leaked_flag(
+                    action, "tokens known to have leaked, one a line or CSV (-: standard input)"
+                )
+        self.add_guard(actions)
+
+    def add_guard(self, actions: Any) -> None:
+        """Add `guard status` and `guard drop`."""
+        text = "the trigger that keeps revoked tokens from being written back"
+        action = actions.add_parser("guard", help=text, description=text, allow_abbrev=False)
+        action.__class__ = cli.OneLineParser
+        action.add_argument("guard_action", choices=("status", "drop"), metavar="status|drop")
+        cli.add_target_flags(action)
 
     def handle(self, *args: Any, **options: Any) -> None:
         with cli.one_line_errors():
+            if options["action"] in ("verify", "guard"):
+                getattr(self, options["action"])(options)
+                return
             session = open_session(cli.checked_database(options))
             found = chosen(session, options["table"])
             self.none = "no rotation yet: python manage.py rotate_tokens_sql starts one"
@@ -101,6 +122,38 @@ class Command(cli.RotationCommand):
             f"{rotation} is {progress.status}: {progress.rows_done} of {total} tokens were replaced;"
             " every other row keeps its old token"
         )
+
+    def verify(self, options: dict[str, Any]) -> None:
+        """Prove the latest rotation again; exit code 4 if the proof fails."""
+        stop = StopSwitch(patient=False)
+        with cli.leaked_list(options["leaked"]) as leaked, stop_on_signals(stop):
+            session = open_session(cli.checked_database(options))
+            session.stop = stop
+            verify_rotation(
+                session, chosen(session, options["table"]).first(), leaked, self.stdout.write
+            )
+
+    def guard(self, options: dict[str, Any]) -> None:
+        """Tell whether a column has a guard, or drop the one that a run installed."""
+        name = cli.target_from(options)
+        session = open_session(cli.checked_database(options))
+        target = resolve(session, name)
+        if options["guard_action"] == "drop":
+            dropped = drop_guard(session, target, Options())
+            self.stdout.write(
+                f"{dropped} dropped: revoked tokens can be written to {target.label} again"
+            )
+            return
+        guard = find_guard(session, target)
+        if stands(guard):
+            self.stdout.write(f"{target.label} is guarded by {guard['name'] if guard else ''}")
+        elif guard:
+            raise Refused(
+                f"{guard['name']} of {target.label} is switched off or can be bypassed:"
+                " the next rotate_tokens_sql installs a guard that can't"
+            )
+        else:
+            self.stdout.write(f"{target.label} has no guard; rotate_tokens_sql installs one")
 
 
 def open_session(alias: str) -> Session:

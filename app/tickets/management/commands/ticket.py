@@ -48,4 +48,4 @@ class Command(cli.RotationCommand):
             if options["size"] is not None:
                 raise UsageError("--size: it goes with --init only")
             reporter = Reporter(self.stdout, "lines", options["verbosity"])
-            run_rotation(alias, TARGET, Options(), reporter, new=False, reason="")
+            run_rotation(alias, TARGET, Options(), reporter)

@@ -1,0 +1,98 @@
+"""The canary: one window, rotated, compared by value, and rolled back, before any is committed."""
+
+import time
+
+from app.rotation.engine.database import Row, Session
+from app.rotation.engine.errors import DatabaseFailure, LockConflict, Refused, Stopped
+from app.rotation.engine.options import Options
+from app.rotation.engine.plan import find_window
+from app.rotation.engine.stages import Stage
+from app.rotation.engine.windows import Window
+
+CANARY_SIZE = 1000  # rows at the most
+
+
+class _RolledBack(Exception):
+    """Carries what was found out of the transaction, and thereby rolls it back."""
+
+    def __init__(self, window: Window, rows: int, found: Row) -> None:
+        super().__init__()
+        self.window, self.rows, self.found = window, rows, found
+
+
+def try_one_window(session: Session, stage: Stage, options: Options) -> int | None:
+    """Try the next window; how many tokens it replaced before it was rolled back, or None.
+
+    None: there is no window to try, or another process works and has tried. It catches whatever
+    keeps an UPDATE from doing what it says: triggers that restore the old row, rules, constraints.
+    Raises Refused if a token stayed as it was, or if two are equal.
+    """
+    size = min(options.window or CANARY_SIZE, CANARY_SIZE)
+    after: str | None = None
+    began = time.monotonic()
+    while not session.stop.requested:
+        try:
+            with session.transaction():
+                _try(session, stage, size, after, options)
+                return None
+        except _RolledBack as done:
+            return _judge(stage, done)
+        except LockConflict as conflict:
+            if time.monotonic() - began > options.lock_patience:
+                raise stage.gave_up(options.lock_patience, conflict, "other sessions") from conflict
+            # Somebody holds a row: try fewer, and at last others.
+            if size == 1:
+                after = _skip_one(session, stage, after)
+            size = max(1, size // 2)
+            session.stop.wait(0.05)
+        except DatabaseFailure as failure:
+            raise Refused(
+                f"the canary window failed, as every window would: {failure};"
+                " it was rolled back, nothing was replaced; mend that and run the same command again"
+            ) from failure
+    raise Stopped(f"by {session.stop.reason}; run the same command again to go on")
+
+
+def _try(session: Session, stage: Stage, size: int, after: str | None, options: Options) -> None:
+    session.row("open_window", lock_timeout=f"{options.lock_timeout_ms}ms", worker=session.worker)
+    lane = stage.claim()
+    if lane["lane_id"] is None:
+        return
+    window = find_window(session, lane["lower"], lane["upper"], after or lane["last_id"], size)
+    if window is None:
+        return
+    rows = session.change("rotate_window", lo=window.lo, hi=window.hi)
+    session.change("check_constraints")
+    found = session.row(
+        "check_window", rotation=stage.rotation, salt=lane["salt"], lo=window.lo, hi=window.hi
+    )
+    stage.require_same_target()
+    raise _RolledBack(window, rows, found)
+
+
+def _skip_one(session: Session, stage: Stage, after: str | None) -> str | None:
+    """The key of the row that could not be locked."""
+    with session.transaction():
+        lane = stage.claim()
+        if lane["lane_id"] is None:
+            return after
+        window = find_window(session, lane["lower"], lane["upper"], after or lane["last_id"], 1)
+    return window.hi if window else after
+
+
+def _judge(stage: Stage, done: _RolledBack) -> int:
+    """The number of tokens replaced. Raises Refused unless all of them were, by different ones."""
+    tokens, distinct, unchanged = (
+        done.found[name] for name in ("tokens", "distinct_tokens", "unchanged")
+    )
+    where = f"in the canary window {done.window.lo}..{done.window.hi} of {stage.target.label}"
+    then = "it was rolled back, nothing was replaced"
+    if unchanged or done.rows != tokens:
+        raise Refused(
+            f"{where} {max(unchanged, tokens - done.rows)} of {tokens} tokens kept their old value"
+            f" although PostgreSQL counted {done.rows} rows as updated: a trigger or a rule undoes"
+            f" the UPDATE; {then}; disable it for the rotation"
+        )
+    if distinct != tokens:
+        raise Refused(f"{where} {tokens} rows got only {distinct} different tokens; {then}")
+    return done.rows

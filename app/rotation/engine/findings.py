@@ -1,0 +1,191 @@
+"""What the preflight finds about a target: what would go wrong, or be left behind, and what to do."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from app.rotation.engine import guard
+from app.rotation.engine.database import Row, Session
+from app.rotation.engine.options import Options
+from app.rotation.engine.target import Target
+
+REFUSE, WARN, NOTE = "refuse", "warn", "note"
+
+#: What a foreign key's ON UPDATE does to the rows that refer to a token (pg_constraint.confupdtype).
+ON_UPDATE = {
+    "a": "NO ACTION: every window with a referenced token would fail",
+    "r": "RESTRICT: every window with a referenced token would fail",
+    "c": "CASCADE: each window also rewrites the rows that refer to its tokens",
+    "n": "SET NULL: the rows that refer to a token lose the reference",
+    "d": "SET DEFAULT: the rows that refer to a token get the default instead",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One finding: refuse ends the run before it begins, warn and note are told."""
+
+    level: str
+    text: str
+
+
+def find_all(session: Session, target: Target, options: Options) -> list[Finding]:
+    """Look at everything around the target that matters, without writing; what refuses comes first."""
+    with session.reading():
+        table = session.row("describe_table", oid=target.oid, attnum=target.attnum)
+        findings = [
+            *_of_table(table, target),
+            *_of_references(session, target, options),
+            *_of_triggers(session, target, options),
+            *_of_indexes(session, target),
+            *_of_replication(session, table, target),
+            *_of_copies(session, target),
+            *_of_guard(session, table, target, options),
+            *_of_old_snapshots(session),
+        ]
+    order = [REFUSE, WARN, NOTE]
+    return sorted(findings, key=lambda finding: order.index(finding.level))
+
+
+def _of_table(table: Row, target: Target) -> Iterator[Finding]:
+    if table["in_partition_key"]:
+        yield Finding(
+            REFUSE,
+            f"{target.label} is part of the partition key: a new token would move the row to another"
+            " partition; rotate it by hand",
+        )
+    if table["update_rules"]:
+        yield Finding(
+            REFUSE,
+            f"the rule {table['update_rules']} rewrites every UPDATE of {target.schema}.{target.table}:"
+            " drop it, or turn it into a trigger",
+        )
+    if table["row_security"]:
+        yield Finding(
+            NOTE,
+            f"row-level security of {target.schema}.{target.table} does not apply to this role;"
+            " if it ever did, the run would end with an error and pass no row over",
+        )
+    if table["unlogged"]:
+        yield Finding(
+            NOTE, f"{target.schema}.{target.table} is unlogged: a crash of the server empties it"
+        )
+    if target.is_text:
+        yield Finding(
+            NOTE,
+            f"{target.label} is of type {target.column_type}: each new token is spelled like the old one"
+            " (hyphens, capitals); a text that is no UUID ends the snapshot before anything is replaced",
+        )
+
+
+def _of_references(session: Session, target: Target, options: Options) -> Iterator[Finding]:
+    for key in session.rows("list_references", oid=target.oid, attnum=target.attnum):
+        if key["outgoing"]:
+            yield Finding(
+                REFUSE,
+                f"{target.label} itself refers to {key['table']} ({key['name']}):"
+                " rotate the column there",
+            )
+            continue
+        text = f"foreign key {key['name']} of {key['table']} refers to {target.label}, ON UPDATE"
+        text += f" {ON_UPDATE[key['on_update']]}"
+        if key["on_update"] in "ar":
+            yield Finding(REFUSE, f"{text}; make it ON UPDATE CASCADE, or drop it for the rotation")
+        elif options.allow_fk:
+            yield Finding(WARN, f"{text} (--allow-fk)")
+        else:
+            yield Finding(REFUSE, f"{text}; if that is wanted, add --allow-fk")
+
+
+def _of_triggers(session: Session, target: Target, options: Options) -> Iterator[Finding]:
+    for trigger in session.rows("list_triggers", oid=target.oid, attnum=target.attnum):
+        if trigger["is_guard"]:
+            continue
+        name = f"trigger {trigger['name']} ({trigger['function']})"
+        table = f"{target.schema}.{target.table}"
+        if not trigger["fires"]:
+            yield Finding(NOTE, f"{name} on {table} does not fire for the rotation's UPDATE")
+        elif not trigger["may_copy"]:
+            yield Finding(
+                WARN,
+                f"{name} on {table} runs for every {trigger['each']}, and makes the rotation slower",
+            )
+        elif options.ack_triggers:
+            yield Finding(WARN, f"{name} on {table} may keep copies of old tokens (--ack-triggers)")
+        else:
+            yield Finding(
+                REFUSE,
+                f"{name} on {table} runs for every {trigger['each']} and may copy old tokens elsewhere:"
+                " look at it, delete or rotate what it copied, then add --ack-triggers",
+            )
+
+
+def _of_indexes(session: Session, target: Target) -> Iterator[Finding]:
+    for index in session.rows("list_token_indexes", oid=target.oid, attnum=target.attnum):
+        if index["computed"] and index["is_unique"]:
+            yield Finding(
+                WARN,
+                f"unique index {index['name']} is on an expression of the token: if two new tokens agree"
+                " in it, a window fails, and PostgreSQL's log quotes the expression's value",
+            )
+        elif index["computed"]:
+            yield Finding(NOTE, f"index {index['name']} is computed from the token, and is kept up")
+
+
+def _of_replication(session: Session, table: Row, target: Target) -> Iterator[Finding]:
+    publications = [row["name"] for row in session.rows("list_publications", oid=target.oid)]
+    if not publications:
+        return
+    names = ", ".join(publications)
+    if table["replica_identity"] == "n":
+        yield Finding(
+            REFUSE,
+            f"publication {names} publishes updates of {target.schema}.{target.table}, which has"
+            " REPLICA IDENTITY NOTHING: every UPDATE would fail;"
+            " ALTER TABLE ... REPLICA IDENTITY DEFAULT first",
+        )
+    elif table["replica_identity"] == "f" or table["identity_holds_token"]:
+        yield Finding(
+            WARN,
+            f"publication {names} sends every old token to its subscribers, because the replica"
+            f" identity of {target.schema}.{target.table} holds it: REPLICA IDENTITY DEFAULT sends"
+            " the key only",
+        )
+    else:
+        yield Finding(NOTE, f"publication {names} sends every new token to its subscribers")
+
+
+def _of_copies(session: Session, target: Target) -> Iterator[Finding]:
+    for copy in session.rows("list_copies", oid=target.oid, attnum=target.attnum):
+        yield Finding(
+            WARN,
+            f"materialized view {copy['name']} keeps copies of old tokens:"
+            " REFRESH MATERIALIZED VIEW afterwards",
+        )
+
+
+def _of_guard(session: Session, table: Row, target: Target, options: Options) -> Iterator[Finding]:
+    if not options.guard:
+        yield Finding(
+            WARN,
+            "no guard (--no-guard): a stale save() can write an old token back,"
+            " after the verification too",
+        )
+    elif not guard.stands(guard.find_guard(session, target)):
+        if table["may_install"]:
+            yield Finding(NOTE, f"a guard is installed on {target.schema}.{target.table} at the start")
+        else:
+            yield Finding(
+                REFUSE,
+                f"this role does not own {target.schema}.{target.table}, and may not install the guard"
+                " that keeps old tokens from being written back: run as its owner, or with --no-guard",
+            )
+
+
+def _of_old_snapshots(session: Session) -> Iterator[Finding]:
+    for holder in session.rows("list_old_snapshots"):
+        since = f" for {holder['seconds']:.0f} s" if holder["seconds"] else ""
+        yield Finding(
+            WARN,
+            f"{holder['holder']} has held an old view of the database{since}:"
+            " until it ends, vacuum can't clear what the rotation leaves behind",
+        )

@@ -1,0 +1,143 @@
+"""The guard on the target, and the barrier: the wait for all who wrote before it stood."""
+
+import random
+import time
+from collections.abc import Callable
+
+from app.rotation.engine.blockers import BlockerWatch, describe_pids
+from app.rotation.engine.database import Row, Session
+from app.rotation.engine.errors import LockConflict, Refused, Stopped
+from app.rotation.engine.events import Waiting
+from app.rotation.engine.options import Options
+from app.rotation.engine.target import Target
+from app.rotation.triggers import INSTALLED_PREFIX, InstalledGuard, quote_identifier
+
+ALWAYS = "A"  # pg_trigger.tgenabled: session_replication_role does not switch it off
+TELL_SECONDS = 10.0  # how often the same blocker is named
+LOOK_SECONDS = 0.1  # how often the barrier looks who is still writing
+
+
+def find_guard(session: Session, target: Target) -> Row | None:
+    """The guard of the target's column as the catalog has it (see find_guard.sql), or None."""
+    found = session.rows("find_guard", oid=target.oid, column=target.column)
+    return next((row for row in found if row["enabled"] == ALWAYS), found[0] if found else None)
+
+
+def stands(guard: Row | None) -> bool:
+    """Whether a guard is there, and nothing switches it off."""
+    return guard is not None and guard["enabled"] == ALWAYS
+
+
+def require_guard(session: Session, target: Target, options: Options) -> bool:
+    """Install the guard unless it stands; whether it had to be installed.
+
+    Raises Stopped if the table's lock is not to be had within the patience.
+    """
+    if stands(find_guard(session, target)):
+        return False
+    try:
+        statements = InstalledGuard(target.schema, target.table, target.column).statements
+    except ValueError as error:
+        raise Refused(f"{error}, or run with --no-guard") from error
+    _alter(session, options, "installing the guard", statements)
+    return True
+
+
+def drop_guard(session: Session, target: Target, options: Options) -> str:
+    """Drop the guard that a run installed; return its name.
+
+    Raises Refused if there is none, or if it belongs to a model's migrations.
+    """
+    guard = find_guard(session, target)
+    if guard is None:
+        raise Refused(f"{target.label} has no guard")
+    if not guard["name"].startswith(INSTALLED_PREFIX):
+        raise Refused(
+            f"the guard {guard['name']} of {target.label} belongs to a model:"
+            " take TokenGuard out of its Meta.triggers, then makemigrations and migrate"
+        )
+    table = f"{quote_identifier(target.schema)}.{quote_identifier(target.table)}"
+    name = quote_identifier(guard["name"])
+    statements = f"DROP TRIGGER {name} ON {table}; DROP FUNCTION {guard['function']};"
+    _alter(session, options, "dropping the guard", statements)
+    return str(guard["name"])
+
+
+def wait_for_writers(session: Session, rotation: int, target: Target, options: Options) -> None:
+    """The barrier: return when every transaction that writes to the target now has ended.
+
+    Those that begin later see what was committed before this call. It takes no lock, so it makes
+    nobody wait. Raises Stopped if one of them does not end within the patience.
+    """
+
+    def look() -> dict[str, int | None]:
+        rows = session.rows("list_writers", oid=target.oid, rotation=rotation)
+        return {row["transaction"]: row["pid"] for row in rows}
+
+    began, told = time.monotonic(), float("-inf")
+    waited_for = look()
+    while waited_for:
+        if session.stop.wait(LOOK_SECONDS):
+            raise Stopped(f"by {session.stop.reason}; run the same command again to go on")
+        now = look()
+        waited_for = {key: pid for key, pid in waited_for.items() if key in now}
+        waiting = time.monotonic()
+        if waited_for and waiting - max(told, began) > min(TELL_SECONDS, options.lock_patience / 2, 2):
+            told = waiting
+            session.emit(Waiting("the barrier", _describe(session, waited_for)))
+        if waited_for and waiting - began > options.lock_patience:
+            raise Stopped(
+                f"transactions that began to write before the guard are still open"
+                f" ({_describe(session, waited_for)}): end them, or give a longer --lock-patience;"
+                " then run the same command again"
+            )
+
+
+def _describe(session: Session, waited_for: dict[str, int | None]) -> str:
+    return describe_pids(session, list(waited_for.values()))
+
+
+def _alter(session: Session, options: Options, what: str, statements: str) -> None:
+    """Run statements that need the table's lock: wait briefly for it, and often, and name the holder."""
+    began, told, tries = time.monotonic(), float("-inf"), 0
+    while True:
+        tries += 1
+        blockers: list[str] = []
+        try:
+            _attempt(session, options, statements, blockers.append)
+        except LockConflict as conflict:
+            now = time.monotonic()
+            who = blockers[0] if blockers else "a session that could not be named"
+            if session.stop.requested:
+                raise Stopped(f"by {session.stop.reason}; run the same command again to go on") from None
+            if now - began > options.lock_patience:
+                raise Stopped(
+                    f"{what}: no lock on the table for {options.lock_patience:.0f} s ({conflict};"
+                    f" held by {who}): end that session, then run the same command again"
+                ) from conflict
+            if now - told > TELL_SECONDS:
+                told = now
+                session.emit(Waiting(what, who))
+            # While we wait for the lock everybody else waits behind us: rest longer than we wait.
+            pause = max(0.2, options.lock_timeout_ms / 1000)
+            session.stop.wait(random.uniform(pause, 3 * pause))  # noqa: S311 (jitter, not a secret)
+        else:
+            return
+
+
+def _attempt(
+    session: Session, options: Options, statements: str, blocked_by: Callable[[str], None]
+) -> None:
+    with session.transaction():
+        pid = session.row(
+            "open_install",
+            worker=session.worker,
+            state=quote_identifier(session.state_schema),
+            lock_timeout=f"{options.lock_timeout_ms}ms",
+        )["pid"]
+        with BlockerWatch(session.alias, pid) as watch:
+            try:
+                session.script(statements, "installing the guard")
+            finally:
+                if watch.blockers:
+                    blocked_by(watch.blockers)

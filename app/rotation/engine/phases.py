@@ -1,0 +1,161 @@
+"""The phases of a rotation, in the order that makes its proof sound.
+
+guard → barrier → lanes → snapshot → barrier → canary → windows → leftovers → verification → end.
+docs/proof.md says why none of them can be left out.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from app.rotation.engine import conclusion, control, guard, revocation
+from app.rotation.engine.canary import try_one_window
+from app.rotation.engine.database import Row, Session
+from app.rotation.engine.errors import LockConflict, Stopped, Unproven
+from app.rotation.engine.events import Phase, Survived, name_keys
+from app.rotation.engine.options import Options
+from app.rotation.engine.plan import find_lanes
+from app.rotation.engine.progress import read_progress
+from app.rotation.engine.stages import Leftovers, Snapshot, Stage, Windows
+from app.rotation.engine.target import Target
+from app.rotation.engine.windows import WindowSizer
+from app.rotation.engine.worker import Worker
+from app.rotation.models import Rotation, Status
+
+REPAIRS = 3  # times that survivors are rotated once more before the run gives up
+SNAPSHOT_SECONDS = 0.5  # that a window of the snapshot aims at; it makes no writer wait
+SNAPSHOT_FIRST = 20_000  # rows
+
+
+class Phases:
+    """Takes a rotation from where it is to its end, on one connection."""
+
+    def __init__(
+        self, session: Session, rotation: int, target: Target, options: Options, more_revoked: bool
+    ) -> None:
+        self.rows = 0  #: rotated by this run
+        self._session = session
+        self._rotation = rotation
+        self._target = target
+        self._options = options
+        self._more_revoked = more_revoked  # this run added to the set of revoked tokens
+        self._shape: Row = {}
+
+    def run(self) -> None:
+        """Do what is left of every phase.
+
+        Raises Stopped if the same command can go on later, Unproven if something remains, Refused.
+        """
+        self._protect()
+        self._shape = self._session.through_outages(
+            lambda: self._session.row("look_at_target", oid=self._target.oid, attnum=self._target.attnum)
+        )
+        self._snapshot()
+        for repairs_left in reversed(range(REPAIRS + 1)):
+            self._rotate()
+            if self._proven(repairs_left):
+                return
+
+    def _protect(self) -> None:
+        """The guard, the wait for all older writers, and the lanes over what they left."""
+        session, options = self._session, self._options
+        installed = options.guard and self._session.through_outages(
+            lambda: guard.require_guard(session, self._target, options)
+        )
+        rotation = self._read()
+        if rotation.status == Status.PENDING:
+            self._barrier()
+            self._session.through_outages(
+                lambda: control.open_lanes(session, rotation, find_lanes(session))
+            )
+            how = "installed" if installed else "in place"
+            how = f"guard {how}" if options.guard else "no guard (--no-guard)"
+            session.emit(Phase(1, f"{how}; every transaction that wrote before has ended"))
+
+    def _snapshot(self) -> None:
+        """Keep the hashes of all tokens, then wait for those who may have written past the guard."""
+        session = self._session
+        progress = session.through_outages(lambda: read_progress(session, self._rotation))
+        if progress.revoked is None:
+            sizer = WindowSizer(None, SNAPSHOT_SECONDS, SNAPSHOT_FIRST)
+            self._work(Snapshot, sizer)
+            revoked = self._session.through_outages(lambda: revocation.complete(session, self._rotation))
+            text = f"{revoked} tokens are revoked; of each a salted hash is kept"
+            self._barrier()
+            session.emit(Phase(2, text))
+        elif not progress.windows or self._more_revoked:
+            self._barrier()
+
+    def _barrier(self) -> None:
+        self._session.through_outages(
+            lambda: guard.wait_for_writers(self._session, self._rotation, self._target, self._options)
+        )
+
+    def _rotate(self) -> None:
+        """Every window, after a canary that is rolled back; then the holes and survivors."""
+        session, options = self._session, self._options
+        self._work(
+            Windows,
+            WindowSizer(options.window, options.window_seconds),
+            lambda: try_one_window(session, self._stage(Windows), options),
+        )
+        try:
+            self._work(Leftovers, WindowSizer(options.window, options.window_seconds))
+        except Unproven:
+            self._session.through_outages(lambda: conclusion.fail(self._session, self._rotation, None))
+            raise
+
+    def _proven(self, repairs_left: int) -> bool:
+        """Verify by value and end the rotation; False if survivors are to be rotated once more."""
+        session, rotation = self._session, self._read()
+        if rotation.status == Status.SUCCEEDED:  # by another process
+            return True
+        if not self._options.verify:
+            self._session.through_outages(lambda: conclusion.finish(session, self._rotation, None))
+            session.emit(Phase(4, "not verified (--no-verify); rotation verify does it"))
+            return True
+        self._session.through_outages(lambda: conclusion.begin_verifying(session, self._rotation))
+        verdict = revocation.verify(session, rotation, self._options)
+        label = self._target.label
+        if verdict.conclusive and not verdict.survivors:
+            self._session.through_outages(lambda: conclusion.finish(session, self._rotation, verdict))
+            session.emit(Phase(4, f"verified by value: {verdict.sentence(label)}"))
+            return True
+        if not verdict.conclusive or not repairs_left:
+            self._session.through_outages(lambda: conclusion.fail(session, self._rotation, verdict))
+            raise Unproven(why_unproven(verdict, self._target))
+        session.emit(Survived(verdict.survivors, verdict.keys, self._target.pk))
+        self._session.through_outages(lambda: conclusion.repair(session, rotation, verdict))
+        return False
+
+    def _work(
+        self, kind: type[Stage], sizer: WindowSizer, first: Callable[[], Any] = lambda: None
+    ) -> None:
+        worker = Worker(self._session, self._stage(kind), sizer, self._options, first)
+        try:
+            worker.run()
+        except LockConflict as conflict:
+            # Cut short by a second signal, while it looked at the lanes or showed that it is alive.
+            raise Stopped(f"by {self._session.stop.reason}") from conflict
+        finally:
+            if kind is not Snapshot:
+                self.rows += worker.rows
+
+    def _stage(self, kind: type[Stage]) -> Stage:
+        return kind(self._session, self._rotation, self._target, self._shape)
+
+    def _read(self) -> Rotation:
+        return self._session.through_outages(lambda: control.read(self._session, self._rotation))
+
+
+def why_unproven(verdict: revocation.Verdict, target: Target) -> str:
+    """What a failed verification says, and what to do."""
+    if not verdict.conclusive:
+        return (
+            f"{verdict.sentence(target.label)}: end it with python manage.py rotation cancel, then start"
+            " another; keep rotation_revoked as evidence"
+        )
+    named = name_keys(target.pk, verdict.keys, verdict.survivors)
+    return (
+        f"{verdict.sentence(target.label)}: {named}; find out what writes old tokens,"
+        " then run rotate_tokens_sql to rotate those rows"
+    )

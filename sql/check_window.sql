@@ -1,0 +1,16 @@
+-- Purpose: compare by value what a window's UPDATE left behind, before it is rolled back.
+-- Parameters: rotation, salt; lo, hi (the window's first and last key).
+-- Columns: tokens, distinct_tokens, unchanged (tokens that are in the revoked set).
+SELECT
+    pg_catalog.count(*) AS tokens,
+    pg_catalog.count(DISTINCT target.{column}) AS distinct_tokens,
+    pg_catalog.count(*) FILTER (
+        WHERE EXISTS (
+            SELECT FROM {rotation_revoked} AS revoked
+            WHERE revoked.rotation_id = %(rotation)s
+                AND revoked.hash = {rotation_hash}(target.{column}, %(salt)s)
+        )
+    ) AS unchanged
+FROM {target} AS target
+WHERE target.{pk} BETWEEN %(lo)s::{pk_type} AND %(hi)s::{pk_type}
+    AND target.{column} IS NOT NULL;

@@ -1,0 +1,34 @@
+-- Purpose: what a table is beyond its columns, as far as it matters for rewriting one of them.
+-- Parameters: oid, attnum (of the token's column).
+-- Columns: in_partition_key, update_rules (names; NULL for none), row_security, unlogged,
+--          replica_identity (pg_class.relreplident), identity_holds_token, may_install (this role may
+--          create a trigger and ENABLE ALWAYS it).
+SELECT
+    EXISTS (
+        SELECT FROM pg_catalog.pg_partitioned_table AS partitioned
+        WHERE partitioned.partrelid = relation.oid
+            AND (
+                column_.attnum = ANY (partitioned.partattrs::int2[])
+                OR pg_catalog.pg_get_expr(partitioned.partexprs, partitioned.partrelid)
+                    ~ ('\m' || column_.attname || '\M')
+            )
+    ) AS in_partition_key,
+    (
+        SELECT pg_catalog.string_agg(rule.rulename, ', ')
+        FROM pg_catalog.pg_rewrite AS rule
+        WHERE rule.ev_class = relation.oid AND rule.ev_type = '2' AND rule.ev_enabled <> 'D'
+    ) AS update_rules,
+    relation.relrowsecurity AS row_security,
+    relation.relpersistence = 'u' AS unlogged,
+    relation.relreplident AS replica_identity,
+    EXISTS (
+        SELECT FROM pg_catalog.pg_index AS identity
+        WHERE identity.indrelid = relation.oid
+            AND identity.indisreplident
+            AND column_.attnum = ANY (identity.indkey::int2[])
+    ) AS identity_holds_token,
+    pg_catalog.pg_has_role(relation.relowner, 'USAGE') AS may_install
+FROM pg_catalog.pg_class AS relation
+INNER JOIN pg_catalog.pg_attribute AS column_
+    ON column_.attrelid = relation.oid AND column_.attnum = %(attnum)s
+WHERE relation.oid = %(oid)s::oid;

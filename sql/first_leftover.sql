@@ -1,0 +1,8 @@
+-- Purpose: the first row that is left over in a lane.
+-- Parameters: lane_id.
+-- Columns: key.
+SELECT leftover.key
+FROM {rotation_leftover} AS leftover
+WHERE leftover.lane_id = %(lane_id)s AND leftover.rotated_at IS NULL
+ORDER BY leftover.id
+LIMIT 1;

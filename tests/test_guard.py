@@ -1,0 +1,389 @@
+"""No revoked token is written back while the guard stands; every other write passes."""
+
+import threading
+from collections.abc import Callable
+from contextlib import closing
+from typing import Any
+
+import psycopg2
+import pytest
+from django.db import connection, transaction
+from django.db.utils import IntegrityError
+
+from app.tickets.models import Ticket
+from tests.conftest import Database, read_until, until
+from tests.test_interruption import gate, waiting_at_gate
+
+RUN = ("rotate_tokens_sql", "--window", "100", "--progress", "lines", "--lock-timeout", "600000")
+WITHOUT_MODEL = (
+    "CREATE TABLE account (id int PRIMARY KEY, note text, key uuid NOT NULL);"
+    "INSERT INTO account SELECT g, 'x', gen_random_uuid() FROM generate_series(1, %s) AS g"
+)
+ACCOUNT = ("rotate_tokens_sql", "--table", "account", "--column", "key")
+
+
+@pytest.fixture
+def rotated(db: Database) -> Database:
+    """Ten tickets, rotated; `before` holds their old tokens."""
+    db.tickets(10)
+    done = db.call("rotate_tokens_sql")
+    assert (done.code, done.err) == (0, "")
+    db.each_once(10)
+    return db
+
+
+def old_token(db: Database, key: int = 3) -> str:
+    return str(db.value("SELECT token FROM before WHERE id = %s", str(key)))
+
+
+def token(db: Database, key: int = 3) -> str:
+    return str(db.value("SELECT token FROM ticket WHERE id = %s", key))
+
+
+def test_stale_save_after_its_window(db: Database) -> None:
+    """Loaded before its window, saved after: the other fields are saved, the token stays new."""
+    db.tickets(10)
+    stale = Ticket.objects.get(pk=3)
+    assert db.call("rotate_tokens_sql").code == 0
+    new = token(db)
+    stale.title = "changed"
+    stale.save()
+    assert token(db) == new != str(stale.token)
+    assert db.value("SELECT title FROM ticket WHERE id = 3") == "changed"
+    assert db.unchanged() == 0
+
+
+def test_stale_save_that_waits_for_the_window(db: Database) -> None:
+    """Saved while the window holds the row's lock: the save comes after it, and the token stays new."""
+    db.tickets(10)
+    stale = Ticket.objects.get(pk=3)
+    stale.title = "changed"
+
+    def save() -> None:
+        stale.save()
+        connection.close()
+
+    saving = threading.Thread(target=save)
+    with gate(db, "batchprogress", "BEFORE UPDATE"):
+        child = db.start(*RUN)
+        until(lambda: waiting_at_gate(db))
+        saving.start()
+        waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'"
+        until(lambda: db.value(waits))
+    saving.join(30)
+    assert child.wait(30) == 0
+    assert db.value("SELECT title FROM ticket WHERE id = 3") == "changed"
+    assert db.unchanged() == 0
+
+
+def bulk_update(db: Database, old: str) -> None:
+    Ticket.objects.bulk_update([Ticket(pk=3, token=old, title="changed")], ["token", "title"])
+
+
+def queryset_update(db: Database, old: str) -> None:
+    Ticket.objects.filter(pk=3).update(token=old, title="changed")
+
+
+def raw_update(db: Database, old: str) -> None:
+    db.sql("UPDATE ticket SET token = %s, title = 'changed' WHERE id = 3", old)
+
+
+def update_of_another_row(db: Database, old: str) -> None:
+    db.sql("UPDATE ticket SET token = %s, title = 'changed' WHERE id = 3", old_token(db, 7))
+
+
+def update_as_a_replica(db: Database, old: str) -> None:
+    db.sql(
+        "SET session_replication_role = replica;"
+        "UPDATE ticket SET token = %s, title = 'changed' WHERE id = 3",
+        old,
+    )
+
+
+def update_ignored_by_pgtrigger(db: Database, old: str) -> None:
+    import pgtrigger
+
+    with pgtrigger.ignore():
+        Ticket.objects.filter(pk=3).update(token=old, title="changed")
+
+
+def update_from_a_backup(db: Database, old: str) -> None:
+    db.sql(
+        "UPDATE ticket SET token = before.token::uuid, title = 'changed'"
+        " FROM before WHERE before.id = ticket.id::text"
+    )
+
+
+def merge(db: Database, old: str) -> None:
+    db.sql(
+        "MERGE INTO ticket USING (SELECT 3 AS id, %s::uuid AS token) AS new ON new.id = ticket.id"
+        " WHEN MATCHED THEN UPDATE SET token = new.token, title = 'changed'",
+        old,
+    )
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        *(bulk_update, queryset_update, raw_update, update_of_another_row, update_as_a_replica),
+        *(update_ignored_by_pgtrigger, update_from_a_backup, merge),
+    ],
+)
+def test_update_keeps_the_new_token(rotated: Database, write: Callable[[Database, str], None]) -> None:
+    new = token(rotated)
+    write(rotated, old_token(rotated))
+    assert token(rotated) == new
+    assert rotated.value("SELECT title FROM ticket WHERE id = 3") == "changed"
+    assert rotated.unchanged() == 0
+
+
+INSERT = (
+    "INSERT INTO ticket (id, title, status, token, created_at, updated_at)"
+    " VALUES ({id}, 'x', 'open', %s, now(), now())"
+)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        INSERT.format(id=99),
+        f"{INSERT.format(id=3)} ON CONFLICT (id) DO UPDATE SET token = EXCLUDED.token",
+        f"{INSERT.format(id=3)} ON CONFLICT (id) DO NOTHING",
+        f"DELETE FROM ticket WHERE id = 3; {INSERT.format(id=3)}",
+        f"SET session_replication_role = replica; {INSERT.format(id=99)}",
+    ],
+)
+def test_insert_is_refused(rotated: Database, statement: str) -> None:
+    old = old_token(rotated)
+    with pytest.raises(psycopg2.IntegrityError) as caught:
+        rotated.sql(f"BEGIN; {statement}; COMMIT", old)
+    assert "this token was revoked and can not be used again" in str(caught.value)
+    assert old not in str(caught.value)
+    assert rotated.unchanged() == 0
+
+
+def test_django_upsert_is_refused(rotated: Database) -> None:
+    stale = Ticket(pk=3, title="changed", token=old_token(rotated))
+    with pytest.raises(IntegrityError, match="was revoked"), transaction.atomic():
+        Ticket.objects.bulk_create(
+            [stale], update_conflicts=True, unique_fields=["id"], update_fields=["token", "title"]
+        )
+    assert rotated.unchanged() == 0
+
+
+def test_legitimate_writes_pass(rotated: Database) -> None:
+    fresh = "11111111-2222-4333-8444-555555555555"
+    rotated.sql("UPDATE ticket SET token = %s WHERE id = 3", fresh)
+    assert token(rotated) == fresh
+    Ticket.objects.create(pk=99, title="new")
+    rotated.sql("UPDATE ticket SET title = 'y'; DELETE FROM ticket WHERE id = 5")
+    assert rotated.call("rotation", "verify").code == 0
+    assert token(rotated) == fresh
+
+
+def test_legitimate_change_behind_the_cursor_is_kept(db: Database) -> None:
+    fresh = "11111111-2222-4333-8444-555555555555"
+    db.tickets(3000)
+    child = db.start("rotate_tokens_sql", "--window", "5")
+    until(lambda: db.value("SELECT count(*) FROM rotation_window"))
+    db.sql("UPDATE ticket SET token = %s WHERE id = 3", fresh)
+    assert child.wait(30) == 0
+    assert token(db) == fresh
+    assert db.unchanged() == 0
+
+
+def test_tokens_of_every_rotation_stay_revoked(rotated: Database) -> None:
+    between = token(rotated)
+    assert rotated.call("rotate_tokens_sql", "--new").code == 0
+    for revoked in (old_token(rotated), between):
+        new = token(rotated)
+        raw_update(rotated, revoked)
+        assert token(rotated) == new
+
+
+def test_cancelled_rotation_revokes_nothing(db: Database) -> None:
+    db.tickets(100)
+    db.sql("ALTER TABLE ticket ADD CONSTRAINT stop CHECK (id <= 50) NOT VALID")
+    assert db.call("rotate_tokens_sql", "--window", "50").code == 1
+    with pytest.raises(psycopg2.IntegrityError):
+        db.sql(INSERT.format(id=45), old_token(db, 90))
+    assert db.call("rotation", "cancel").code == 0
+    db.sql("ALTER TABLE ticket DROP CONSTRAINT stop; DELETE FROM ticket WHERE id = 90")
+    db.sql(INSERT.format(id=90), old_token(db, 90))
+
+
+def test_transaction_older_than_the_set_must_begin_again(db: Database) -> None:
+    """Under REPEATABLE READ a look into the set would not see it: the guard sees that it can't."""
+    db.sql(WITHOUT_MODEL, 10)
+    old = db.value("SELECT key FROM account WHERE id = 3")
+    assert db.call(*ACCOUNT).code == 0  # so that the guard stands before the transaction begins
+    with closing(db.connect(autocommit=False)) as stale, stale.cursor() as cursor:
+        stale.set_session("REPEATABLE READ")
+        cursor.execute("SELECT count(*) FROM ticket")
+        between = db.value("SELECT key FROM account WHERE id = 3")
+        assert db.call(*ACCOUNT, "--new").code == 0
+        with pytest.raises(psycopg2.errors.SerializationFailure, match="tokens were revoked since"):
+            cursor.execute("INSERT INTO account VALUES (99, 'x', %s)", [between])
+        stale.rollback()
+        with pytest.raises(psycopg2.IntegrityError):
+            cursor.execute("INSERT INTO account VALUES (99, 'x', %s)", [between])
+        stale.rollback()
+        cursor.execute("INSERT INTO account VALUES (99, 'x', gen_random_uuid())")
+        stale.commit()
+    assert old != between
+
+
+def test_writers_need_no_rights_on_the_state(rotated: Database) -> None:
+    name = rotated.name
+    rotated.sql(
+        f"CREATE ROLE {name} LOGIN; GRANT SELECT, INSERT, UPDATE ON ticket TO {name};"
+        f"GRANT INSERT ON changes TO {name};"
+        f"CREATE SCHEMA {name} AUTHORIZATION {name}"
+    )
+    try:
+        with closing(rotated.connect(user=name)) as writer, writer.cursor() as cursor:
+            # Functions and tables of the same name, found first, change nothing.
+            cursor.execute(
+                "SET search_path = pg_temp, " + name + ", public;"
+                "CREATE TABLE rotation (id int); CREATE TABLE rotation_revoked (hash bigint);"
+                "CREATE FUNCTION rotation_revokes(oid, text, uuid) RETURNS boolean LANGUAGE sql"
+                " AS 'SELECT false'"
+            )
+            cursor.execute("UPDATE ticket SET token = %s WHERE id = 3", [old_token(rotated)])
+            with pytest.raises(psycopg2.IntegrityError):
+                cursor.execute(INSERT.format(id=99), [old_token(rotated)])
+            with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+                cursor.execute("SELECT * FROM public.rotation_revoked")
+        assert rotated.unchanged() == 0
+    finally:
+        rotated.sql(f"DROP OWNED BY {name}; DROP ROLE {name}")
+
+
+def test_guard_of_a_table_without_a_model(db: Database) -> None:
+    db.sql(WITHOUT_MODEL, 10)
+    names = ("--table", "account", "--column", "key")
+    status = db.call("rotation", "guard", "status", *names)
+    assert (status.code, status.lines) == (
+        0,
+        ["public.account.key has no guard; rotate_tokens_sql installs one"],
+    )
+    old = db.value("SELECT key FROM account WHERE id = 3")
+    done = db.call(*ACCOUNT)
+    assert done.code == 0
+    assert "note: a guard is installed on public.account at the start" in done.out
+    assert "phase 1 of 4: guard installed; every transaction that wrote before has ended" in done.out
+    assert (
+        "public.account.key is guarded by rotation_guard_"
+        in db.call("rotation", "guard", "status", *names).out
+    )
+    db.sql("UPDATE account SET key = %s, note = 'changed' WHERE id = 3", old)
+    assert db.sql("SELECT key = %s, note FROM account WHERE id = 3", old) == [(False, "changed")]
+    assert "guard in place" in db.call(*ACCOUNT, "--new").out
+    # django-pgtrigger does not take it for one of its own.
+    assert db.run("pgtrigger", "prune").code == 0
+    dropped = db.call("rotation", "guard", "drop", *names)
+    assert dropped.code == 0
+    assert "dropped: revoked tokens can be written to public.account.key again" in dropped.out
+    db.sql("UPDATE account SET key = %s WHERE id = 3", old)
+    assert db.value("SELECT key FROM account WHERE id = 3") == old
+    assert db.value("SELECT count(*) FROM pg_proc WHERE proname LIKE 'rotation_guard_%%'") == 0
+    again = db.call("rotation", "guard", "drop", *names)
+    assert (again.code, again.err) == (1, "Refused: public.account.key has no guard")
+
+
+def test_guard_of_a_model_is_not_dropped_by_hand(db: Database) -> None:
+    done = db.call("rotation", "guard", "drop")
+    assert done.code == 1
+    assert "belongs to a model: take TokenGuard out of its Meta.triggers" in done.err
+
+
+def test_guard_that_was_switched_off_is_not_trusted(db: Database) -> None:
+    db.tickets(10)
+    db.sql("ALTER TABLE ticket DISABLE TRIGGER pgtrigger_guard_token_c5a6c")
+    status = db.call("rotation", "guard", "status")
+    assert status.code == 1
+    assert "is switched off or can be bypassed" in status.err
+    assert "phase 1 of 4: guard installed" in db.call("rotate_tokens_sql").out
+    raw_update(db, old_token(db))
+    assert db.unchanged() == 0
+
+
+def test_installation_waits_for_the_table_and_names_who_holds_it(db: Database) -> None:
+    db.sql(WITHOUT_MODEL, 10)
+    with closing(db.connect(autocommit=False)) as holder, holder.cursor() as cursor:
+        cursor.execute("LOCK TABLE account IN ROW SHARE MODE")
+        cursor.execute("SELECT pg_backend_pid() FROM account LIMIT 1")
+        pid = cursor.fetchall()[0][0]
+        cursor.execute("LOCK TABLE account IN SHARE UPDATE EXCLUSIVE MODE")
+        child = db.start(*ACCOUNT, "--lock-timeout", "50")
+        output = read_until(child, "installing the guard waits for")
+        assert f"pid {pid} (" in output
+        assert db.value("SELECT status FROM rotation") == "pending"
+    assert child.wait(30) == 0
+    with closing(db.connect(autocommit=False)) as holder, holder.cursor() as cursor:
+        db.call("rotation", "guard", "drop", "--table", "account", "--column", "key")
+        cursor.execute("LOCK TABLE account IN SHARE UPDATE EXCLUSIVE MODE")
+        done = db.call(*ACCOUNT, "--new", "--lock-patience", "0.5")
+    assert done.code == 3
+    assert "installing the guard: no lock on the table for 0 s" in done.err
+    assert "run the same command again" in done.err
+
+
+def test_no_guard(db: Database) -> None:
+    db.sql(WITHOUT_MODEL, 10)
+    done = db.call(*ACCOUNT, "--no-guard")
+    assert done.code == 0
+    assert "warn: no guard (--no-guard): a stale save() can write an old token back" in done.out
+    assert db.value("SELECT count(*) FROM pg_trigger WHERE tgrelid = 'account'::regclass") == 0
+
+
+def test_role_that_may_not_install(db: Database) -> None:
+    db.sql(WITHOUT_MODEL, 10)
+    db.sql(f"CREATE ROLE {db.name} LOGIN; GRANT ALL ON ALL TABLES IN SCHEMA public TO {db.name}")
+    environment = db.environment(DATABASE_URL=db.url.replace("postgres@", f"{db.name}@"))
+    try:
+        done = db.run(*ACCOUNT, env=environment)
+        assert done.code == 1
+        assert "does not own public.account, and may not install the guard" in done.err
+        assert db.value("SELECT count(*) FROM rotation") == 0
+        assert db.run(*ACCOUNT, "--no-guard", env=environment).code == 0
+    finally:
+        db.sql(f"DROP OWNED BY {db.name}; DROP ROLE {db.name}")
+
+
+def test_removing_the_state_removes_the_guards(db: Database) -> None:
+    db.sql(WITHOUT_MODEL, 10)
+    assert db.call(*ACCOUNT).code == 0
+    assert db.run("migrate", "rotation", "zero", "-v", "0").code == 0
+    db.sql("UPDATE account SET key = gen_random_uuid(); UPDATE ticket SET title = 'x'")
+    left = "SELECT count(*) FROM pg_proc WHERE prosrc ~ 'rotation_revokes'"
+    assert db.value(left + " AND proname LIKE 'rotation%%'") == 0
+
+
+def test_guard_is_dropped_in_mid_run(db: Database) -> None:
+    db.sql(WITHOUT_MODEL, 3000)
+    child = db.start(*ACCOUNT, "--window", "5")
+    until(lambda: db.value("SELECT count(*) FROM rotation_window"))
+    assert db.call("rotation", "guard", "drop", "--table", "account", "--column", "key").code == 0
+    out = child.communicate(timeout=30)[0]
+    assert child.returncode == 1
+    assert "the triggers of public.account changed while the rotation ran" in out
+    assert "guard installed" not in out.splitlines()[-1]
+    assert db.call(*ACCOUNT).code == 0
+
+
+@pytest.mark.parametrize("column", ["hash", "id2", "key", "rotation", "%s", "to'ken", 'to"ken', "a\\b"])
+def test_columns_of_any_name(db: Database, column: str) -> None:
+    """Names that our own statements use too, or that need quoting, in table, guard and proof."""
+    quoted = '"' + column.replace('"', '""') + '"'
+    db.sql(
+        f"CREATE TABLE target (target int PRIMARY KEY, {quoted} uuid);".replace("%", "%%")
+        + "INSERT INTO target SELECT g, gen_random_uuid() FROM generate_series(1, %s) AS g", 10,
+    )  # fmt: skip
+    old = db.sql(f"SELECT {quoted} FROM target ORDER BY 1")
+    done = db.call("rotate_tokens_sql", "--table", "target", f"--column={column}")
+    assert (done.code, done.err) == (0, "")
+    escaped = quoted.replace("%", "%%")
+    db.sql(f"UPDATE target SET {escaped} = %s", old[0][0])
+    new: list[Any] = db.sql(f"SELECT {quoted} FROM target")
+    assert len({*old, *new}) == 20
