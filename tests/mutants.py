@@ -219,13 +219,6 @@ MUTANTS = [
         "tests/test_guard.py",
     ),
     Mutant(
-        "the guard runs with the writer's rights",
-        "app/rotation/triggers.py",
-        "LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp\n",
-        "LANGUAGE plpgsql\n",
-        "tests/test_guard.py",
-    ),
-    Mutant(
         "no barrier",
         f"{ENGINE}/guard.py",
         "    waited_for = look()\n    while",

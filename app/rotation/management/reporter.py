@@ -76,9 +76,10 @@ class Reporter:
             self._write(f"\r\x1b[K{self._bar}")
             return
         now = time.monotonic()
-        if (now < self._line_at and not progress.complete) or self._complete:
+        complete = progress.complete and not progress.verifying
+        if (now < self._line_at and not complete) or self._complete:
             return
-        self._complete = progress.complete
+        self._complete = complete
         quick = now - self._began < 60
         self._line_at = now + (LINE_SECONDS if quick else LATER_LINE_SECONDS)
         self._write(progress_line(progress) + "\n")
@@ -106,8 +107,8 @@ def progress_line(progress: Progress) -> str:
     """The brief's line: `completed: 30.30 % (15150 of 50000) | remaining time:   21 second(s)`."""
     percent, eta = progress.percent, progress.eta_seconds
     if progress.in_snapshot:
-        of = _total(progress)
-        return f"phase 2 of 4: snapshot of tokens to revoke: {progress.tokens} of {of}"
+        of = f" of {_total(progress)}" if progress.rows_total else ""
+        return f"phase 2 of 4: snapshot of tokens to revoke: {progress.tokens}{of}"
     if progress.verifying:
         return f"phase 4 of 4: comparing every token with the {progress.revoked} revoked ones"
     share = "unknown" if percent is None else f"{percent:5.2f} %"
