@@ -20,12 +20,11 @@ class _RolledBack(Exception):
         self.window, self.rows, self.found = window, rows, found
 
 
-def try_one_window(session: Session, stage: Stage, options: Options) -> int | None:
-    """Try the next window; how many tokens it replaced before it was rolled back, or None.
+def try_one_window(session: Session, stage: Stage, options: Options) -> None:
+    """Try the next window, unless there is none, or another process works and has tried.
 
-    None: there is no window to try, or another process works and has tried. It catches whatever
-    keeps an UPDATE from doing what it says: triggers that restore the old row, rules, constraints.
-    Raises Refused if a token stayed as it was, or if two are equal.
+    It catches whatever keeps an UPDATE from doing what it says: triggers that restore the old row,
+    rules, constraints. Raises Refused if a token stayed as it was, or if two are equal.
     """
     size = min(options.window or CANARY_SIZE, CANARY_SIZE)
     after: str | None = None
@@ -34,15 +33,16 @@ def try_one_window(session: Session, stage: Stage, options: Options) -> int | No
         try:
             with session.transaction():
                 _try(session, stage, size, after, options)
-                return None
+                return
         except _RolledBack as done:
-            return _judge(stage, done)
+            _judge(stage, done)
+            return
         except LockConflict as conflict:
             if time.monotonic() - began > options.lock_patience:
                 raise stage.gave_up(options.lock_patience, conflict, "other sessions") from conflict
             # Somebody holds a row: try fewer, and at last others.
             if size == 1:
-                after = _skip_one(session, stage, after)
+                after = stage.at[1] or None
             size = max(1, size // 2)
             session.stop.wait(0.05)
         except DatabaseFailure as failure:
@@ -61,6 +61,7 @@ def _try(session: Session, stage: Stage, size: int, after: str | None, options: 
     window = find_window(session, lane["lower"], lane["upper"], after or lane["last_id"], size)
     if window is None:
         return
+    stage.at = (window.lo, window.hi)
     rows = session.change("rotate_window", lo=window.lo, hi=window.hi)
     session.change("check_constraints")
     found = session.row(
@@ -70,18 +71,8 @@ def _try(session: Session, stage: Stage, size: int, after: str | None, options: 
     raise _RolledBack(window, rows, found)
 
 
-def _skip_one(session: Session, stage: Stage, after: str | None) -> str | None:
-    """The key of the row that could not be locked."""
-    with session.transaction():
-        lane = stage.claim()
-        if lane["lane_id"] is None:
-            return after
-        window = find_window(session, lane["lower"], lane["upper"], after or lane["last_id"], 1)
-    return window.hi if window else after
-
-
-def _judge(stage: Stage, done: _RolledBack) -> int:
-    """The number of tokens replaced. Raises Refused unless all of them were, by different ones."""
+def _judge(stage: Stage, done: _RolledBack) -> None:
+    """Raise Refused unless all tokens of the window were replaced, by different ones."""
     tokens, distinct, unchanged = (
         done.found[name] for name in ("tokens", "distinct_tokens", "unchanged")
     )
@@ -95,4 +86,3 @@ def _judge(stage: Stage, done: _RolledBack) -> int:
         )
     if distinct != tokens:
         raise Refused(f"{where} {tokens} rows got only {distinct} different tokens; {then}")
-    return done.rows

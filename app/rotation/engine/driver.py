@@ -13,7 +13,7 @@ from app.rotation.engine import control, findings, preflight
 from app.rotation.engine.database import Session, worker_name
 from app.rotation.engine.errors import DatabaseFailure, LockConflict, Refused, RotationError, Stopped
 from app.rotation.engine.events import Began, Emit, Found, Stopping
-from app.rotation.engine.findings import REFUSE, Finding
+from app.rotation.engine.findings import REFUSE
 from app.rotation.engine.leaked import LeakedList
 from app.rotation.engine.options import Options
 from app.rotation.engine.phases import Phases
@@ -95,7 +95,7 @@ class RotationDriver:
         with self._at_the_start():
             return make_plan(self._session, self.target, self._options, lanes or None, count)
 
-    def findings(self) -> list[Finding]:
+    def findings(self) -> list[Found]:
         """What the preflight finds; writes nothing."""
         with self._at_the_start():
             return findings.find_all(self._session, self.target, self._options)
@@ -150,7 +150,7 @@ class RotationDriver:
 
     def _open(self, reason: str, leaked: LeakedList | None) -> tuple[Rotation, bool]:
         """Take up the unfinished rotation or begin one, or return the one that has done all already."""
-        told: list[Finding] = []
+        told: list[Found] = []
         while True:
             rotation = self.unfinished(self._new and not self._tried)
             finished = None if rotation or self._new else self.finished()
@@ -176,13 +176,13 @@ class RotationDriver:
             if rotation:
                 return rotation, False
 
-    def _tell_findings(self) -> list[Finding]:
+    def _tell_findings(self) -> list[Found]:
         """Tell what the preflight found. Raises Refused for the first finding that forbids the run."""
         found = self.findings()
         for finding in found:
             if finding.level == REFUSE:
                 raise Refused(finding.text)
-            self._emit(Found(finding.level, finding.text))
+            self._emit(finding)
         return found
 
     def _start_crew(self, rotation: int, more_revoked: bool) -> Crew:

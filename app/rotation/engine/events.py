@@ -110,7 +110,7 @@ class Stopping(Event):
 
 @dataclass(frozen=True)
 class Found(Event):
-    """What the preflight found, and lets pass."""
+    """One finding of the preflight: refuse ends the run before it begins, warn and note are told."""
 
     level: str
     text: str

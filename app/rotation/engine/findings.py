@@ -1,10 +1,10 @@
 """What the preflight finds about a target: what would go wrong, or be left behind, and what to do."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from app.rotation.engine import guard
 from app.rotation.engine.database import Row, Session
+from app.rotation.engine.events import Found
 from app.rotation.engine.options import Options
 from app.rotation.engine.target import Target
 
@@ -20,15 +20,7 @@ ON_UPDATE = {
 }
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One finding: refuse ends the run before it begins, warn and note are told."""
-
-    level: str
-    text: str
-
-
-def find_all(session: Session, target: Target, options: Options) -> list[Finding]:
+def find_all(session: Session, target: Target, options: Options) -> list[Found]:
     """Look at everything around the target that matters, without writing; what refuses comes first."""
     with session.reading():
         table = session.row("describe_table", oid=target.oid, attnum=target.attnum)
@@ -46,41 +38,41 @@ def find_all(session: Session, target: Target, options: Options) -> list[Finding
     return sorted(findings, key=lambda finding: order.index(finding.level))
 
 
-def _of_table(table: Row, target: Target) -> Iterator[Finding]:
+def _of_table(table: Row, target: Target) -> Iterator[Found]:
     if table["in_partition_key"]:
-        yield Finding(
+        yield Found(
             REFUSE,
             f"{target.label} is part of the partition key: a new token would move the row to another"
             " partition; rotate it by hand",
         )
     if table["update_rules"]:
-        yield Finding(
+        yield Found(
             REFUSE,
             f"the rule {table['update_rules']} rewrites every UPDATE of {target.schema}.{target.table}:"
             " drop it, or turn it into a trigger",
         )
     if table["row_security"]:
-        yield Finding(
+        yield Found(
             NOTE,
             f"row-level security of {target.schema}.{target.table} does not apply to this role;"
             " if it ever did, the run would end with an error and pass no row over",
         )
     if table["unlogged"]:
-        yield Finding(
+        yield Found(
             NOTE, f"{target.schema}.{target.table} is unlogged: a crash of the server empties it"
         )
     if target.is_text:
-        yield Finding(
+        yield Found(
             NOTE,
             f"{target.label} is of type {target.column_type}: each new token is spelled like the old one"
             " (hyphens, capitals); a text that is no UUID ends the snapshot before anything is replaced",
         )
 
 
-def _of_references(session: Session, target: Target, options: Options) -> Iterator[Finding]:
+def _of_references(session: Session, target: Target, options: Options) -> Iterator[Found]:
     for key in session.rows("list_references", oid=target.oid, attnum=target.attnum):
         if key["outgoing"]:
-            yield Finding(
+            yield Found(
                 REFUSE,
                 f"{target.label} itself refers to {key['table']} ({key['name']}):"
                 " rotate the column there",
@@ -89,102 +81,102 @@ def _of_references(session: Session, target: Target, options: Options) -> Iterat
         text = f"foreign key {key['name']} of {key['table']} refers to {target.label}, ON UPDATE"
         text += f" {ON_UPDATE[key['on_update']]}"
         if key["on_update"] in "ar":
-            yield Finding(REFUSE, f"{text}; make it ON UPDATE CASCADE, or drop it for the rotation")
+            yield Found(REFUSE, f"{text}; make it ON UPDATE CASCADE, or drop it for the rotation")
         elif options.allow_fk:
-            yield Finding(WARN, f"{text} (--allow-fk)")
+            yield Found(WARN, f"{text} (--allow-fk)")
         else:
-            yield Finding(REFUSE, f"{text}; if that is wanted, add --allow-fk")
+            yield Found(REFUSE, f"{text}; if that is wanted, add --allow-fk")
 
 
-def _of_triggers(session: Session, target: Target, options: Options) -> Iterator[Finding]:
+def _of_triggers(session: Session, target: Target, options: Options) -> Iterator[Found]:
     for trigger in session.rows("list_triggers", oid=target.oid, attnum=target.attnum):
         if trigger["is_guard"]:
             continue
         name = f"trigger {trigger['name']} ({trigger['function']})"
         table = f"{target.schema}.{target.table}"
         if not trigger["fires"]:
-            yield Finding(NOTE, f"{name} on {table} does not fire for the rotation's UPDATE")
+            yield Found(NOTE, f"{name} on {table} does not fire for the rotation's UPDATE")
         elif not trigger["may_copy"]:
-            yield Finding(
+            yield Found(
                 WARN,
                 f"{name} on {table} runs for every {trigger['each']}, and makes the rotation slower",
             )
         elif options.ack_triggers:
-            yield Finding(WARN, f"{name} on {table} may keep copies of old tokens (--ack-triggers)")
+            yield Found(WARN, f"{name} on {table} may keep copies of old tokens (--ack-triggers)")
         else:
-            yield Finding(
+            yield Found(
                 REFUSE,
                 f"{name} on {table} runs for every {trigger['each']} and may copy old tokens elsewhere:"
                 " look at it, delete or rotate what it copied, then add --ack-triggers",
             )
 
 
-def _of_indexes(session: Session, target: Target) -> Iterator[Finding]:
+def _of_indexes(session: Session, target: Target) -> Iterator[Found]:
     for index in session.rows("list_token_indexes", oid=target.oid, attnum=target.attnum):
         if index["computed"] and index["is_unique"]:
-            yield Finding(
+            yield Found(
                 WARN,
                 f"unique index {index['name']} is on an expression of the token: if two new tokens agree"
                 " in it, a window fails, and PostgreSQL's log quotes the expression's value",
             )
         elif index["computed"]:
-            yield Finding(NOTE, f"index {index['name']} is computed from the token, and is kept up")
+            yield Found(NOTE, f"index {index['name']} is computed from the token, and is kept up")
 
 
-def _of_replication(session: Session, table: Row, target: Target) -> Iterator[Finding]:
+def _of_replication(session: Session, table: Row, target: Target) -> Iterator[Found]:
     publications = [row["name"] for row in session.rows("list_publications", oid=target.oid)]
     if not publications:
         return
     names = ", ".join(publications)
     if table["replica_identity"] == "n":
-        yield Finding(
+        yield Found(
             REFUSE,
             f"publication {names} publishes updates of {target.schema}.{target.table}, which has"
             " REPLICA IDENTITY NOTHING: every UPDATE would fail;"
             " ALTER TABLE ... REPLICA IDENTITY DEFAULT first",
         )
     elif table["replica_identity"] == "f" or table["identity_holds_token"]:
-        yield Finding(
+        yield Found(
             WARN,
             f"publication {names} sends every old token to its subscribers, because the replica"
             f" identity of {target.schema}.{target.table} holds it: REPLICA IDENTITY DEFAULT sends"
             " the key only",
         )
     else:
-        yield Finding(NOTE, f"publication {names} sends every new token to its subscribers")
+        yield Found(NOTE, f"publication {names} sends every new token to its subscribers")
 
 
-def _of_copies(session: Session, target: Target) -> Iterator[Finding]:
+def _of_copies(session: Session, target: Target) -> Iterator[Found]:
     for copy in session.rows("list_copies", oid=target.oid, attnum=target.attnum):
-        yield Finding(
+        yield Found(
             WARN,
             f"materialized view {copy['name']} keeps copies of old tokens:"
             " REFRESH MATERIALIZED VIEW afterwards",
         )
 
 
-def _of_guard(session: Session, table: Row, target: Target, options: Options) -> Iterator[Finding]:
+def _of_guard(session: Session, table: Row, target: Target, options: Options) -> Iterator[Found]:
     if not options.guard:
-        yield Finding(
+        yield Found(
             WARN,
             "no guard (--no-guard): a stale save() can write an old token back,"
             " after the verification too",
         )
     elif not guard.stands(guard.find_guard(session, target)):
         if table["may_install"]:
-            yield Finding(NOTE, f"a guard is installed on {target.schema}.{target.table} at the start")
+            yield Found(NOTE, f"a guard is installed on {target.schema}.{target.table} at the start")
         else:
-            yield Finding(
+            yield Found(
                 REFUSE,
                 f"this role does not own {target.schema}.{target.table}, and may not install the guard"
                 " that keeps old tokens from being written back: run as its owner, or with --no-guard",
             )
 
 
-def _of_old_snapshots(session: Session) -> Iterator[Finding]:
+def _of_old_snapshots(session: Session) -> Iterator[Found]:
     for holder in session.rows("list_old_snapshots"):
         since = f" for {holder['seconds']:.0f} s" if holder["seconds"] else ""
-        yield Finding(
+        yield Found(
             WARN,
             f"{holder['holder']} has held an old view of the database{since}:"
             " until it ends, vacuum can't clear what the rotation leaves behind",

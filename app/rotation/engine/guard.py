@@ -14,6 +14,7 @@ from app.rotation.triggers import INSTALLED_PREFIX, InstalledGuard, quote_identi
 
 ALWAYS = "A"  # pg_trigger.tgenabled: session_replication_role does not switch it off
 TELL_SECONDS = 10.0  # how often the same blocker is named
+BARRIER_TELL_SECONDS = 2.0  # how often those are named whom the barrier waits for
 LOOK_SECONDS = 0.1  # how often the barrier looks who is still writing
 
 
@@ -82,7 +83,9 @@ def wait_for_writers(session: Session, rotation: int, target: Target, options: O
         now = look()
         waited_for = {key: pid for key, pid in waited_for.items() if key in now}
         waiting = time.monotonic()
-        if waited_for and waiting - max(told, began) > min(TELL_SECONDS, options.lock_patience / 2, 2):
+        if waited_for and waiting - max(told, began) > min(
+            BARRIER_TELL_SECONDS, options.lock_patience / 2
+        ):
             told = waiting
             session.emit(Waiting("the barrier", _describe(session, waited_for)))
         if waited_for and waiting - began > options.lock_patience:
@@ -99,12 +102,11 @@ def _describe(session: Session, waited_for: dict[str, int | None]) -> str:
 
 def _alter(session: Session, options: Options, what: str, statements: str) -> None:
     """Run statements that need the table's lock: wait briefly for it, and often, and name the holder."""
-    began, told, tries = time.monotonic(), float("-inf"), 0
+    began, told = time.monotonic(), float("-inf")
     while True:
-        tries += 1
         blockers: list[str] = []
         try:
-            _attempt(session, options, statements, blockers.append)
+            _attempt(session, options, what, statements, blockers.append)
         except LockConflict as conflict:
             now = time.monotonic()
             who = blockers[0] if blockers else "a session that could not be named"
@@ -126,7 +128,11 @@ def _alter(session: Session, options: Options, what: str, statements: str) -> No
 
 
 def _attempt(
-    session: Session, options: Options, statements: str, blocked_by: Callable[[str], None]
+    session: Session,
+    options: Options,
+    what: str,
+    statements: str,
+    blocked_by: Callable[[str], None],
 ) -> None:
     with session.transaction():
         pid = session.row(
@@ -137,7 +143,7 @@ def _attempt(
         )["pid"]
         with BlockerWatch(session.alias, pid) as watch:
             try:
-                session.script(statements, "installing the guard")
+                session.script(statements, what)
             finally:
                 if watch.blockers:
                     blocked_by(watch.blockers)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
+from django.db.models import F
+
 from app.rotation.engine.database import Session
 from app.rotation.engine.errors import LockConflict, RotationError, Stopped
 from app.rotation.engine.leaked import CopySource, LeakedList
@@ -75,7 +77,8 @@ def revoke_listed(session: Session, rotation: Rotation, target: Target, leaked: 
     """
     receive(session, target, leaked)
     added = session.change("add_leaked", rotation=rotation.pk, salt=rotation.salt)
-    session.change("count_leaked", rotation=rotation.pk, added=added)
+    this = Rotation.objects.using(session.alias).filter(pk=rotation.pk)
+    this.update(leaked=F("leaked") + added)
     if rotation.revoked is not None:
         session.rows("close_revoked", rotation=rotation.pk)
 
