@@ -1,7 +1,9 @@
 """Other ways to do the same job, as a user would write each: `python -m benchmarks.contenders NAME`."""
 
 import os
+import statistics
 import sys
+import time
 import uuid
 from collections.abc import Callable, Iterator
 
@@ -14,6 +16,8 @@ import pgbulk  # noqa: E402
 from django.db import connection, transaction  # noqa: E402
 
 from app.tickets.models import Ticket  # noqa: E402
+
+SAVES = 4000
 
 
 def single_update() -> None:
@@ -46,6 +50,16 @@ def django_pgbulk() -> None:
         pgbulk.update(Ticket.objects.all(), chunk, ["token"])
 
 
+def save() -> None:
+    """Print how many milliseconds an ordinary save of a loaded ticket takes, as a median."""
+    taken = []
+    for ticket in Ticket.objects.order_by("pk")[:SAVES]:
+        began = time.perf_counter()
+        ticket.save()
+        taken.append(1000 * (time.perf_counter() - began))
+    sys.stdout.write(f"{statistics.median(taken)}\n")
+
+
 def chunks(size: int) -> Iterator[list[Ticket]]:
     """All tickets in the order of their ids, so many at a time, each with a new token."""
     last = 0
@@ -57,7 +71,8 @@ def chunks(size: int) -> Iterator[list[Ticket]]:
 
 
 CONTENDERS: dict[str, Callable[[], None]] = {
-    contender.__name__: contender for contender in (single_update, brief, bulk_update, django_pgbulk)
+    contender.__name__: contender
+    for contender in (single_update, brief, bulk_update, django_pgbulk, save)
 }
 
 if __name__ == "__main__":

@@ -81,6 +81,7 @@ def test_kill_between_windows(db: Database) -> None:
     db.tickets(250)
     with closing(db.connect(autocommit=False)) as holder, holder.cursor() as cursor:
         child = db.start("rotate_tokens_sql", "--window", "1", "--progress", "json")
+        read_until(child, "window_done")  # the snapshot's
         read_until(child, "window_done")
         # With the checkpoint row locked it is between two windows, and can't begin the next.
         cursor.execute("SELECT FROM batchprogress FOR UPDATE")

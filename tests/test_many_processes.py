@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -146,6 +147,24 @@ def test_killed_behind_pgbouncer(db: Database, pooled: str) -> None:
         until(lambda: not waiting_at_gate(db), 10)
     assert second.wait(60) == 0
     db.each_once(300)
+
+
+def test_every_phase_through_pgbouncer(db: Database, pooled: str, tmp_path: Path) -> None:
+    """List of leaked tokens, guard, snapshot, a hole, proof, and a proof afterwards."""
+    db.tickets(300)
+    leaked = tmp_path / "leaked"
+    leaked.write_text(db.value("SELECT string_agg(token::text, E'\n') FROM ticket WHERE id < 9"))
+    environment = db.environment(DATABASE_URL=pooled)
+    flags = ("--window", "50", "--leaked", str(leaked), "--progress", "lines")
+    with closing(db.connect(autocommit=False)) as holder, holder.cursor() as cursor:
+        cursor.execute("SELECT FROM ticket WHERE id = 120 FOR UPDATE")
+        child = db.start("rotate_tokens_sql", *flags, env=environment)
+        assert "1 row from 120 on skipped" in read_until(child, "skipped, to be rotated")
+    assert child.wait(60) == 0
+    db.each_once(300)
+    verified = db.run("rotation", "verify", "--leaked", str(leaked), env=environment)
+    assert (verified.code, verified.err) == (0, "")
+    assert "0 rows of public.ticket.token hold one of 8 listed tokens" in verified.out
 
 
 def test_no_setting_leaks_to_another_client_of_the_pool(db: Database, pooled: str) -> None:

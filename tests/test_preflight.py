@@ -253,8 +253,8 @@ def test_partition_key(db: Database, key: str) -> None:
 def test_partitioned_by_hash(db: Database) -> None:
     """Guard, snapshot, windows and proof over two hundred partitions."""
     parts = "".join(
-        f"CREATE TABLE parted_{n} PARTITION OF parted FOR VALUES WITH (MODULUS 20, REMAINDER {n});"
-        for n in range(20)
+        f"CREATE TABLE parted_{n} PARTITION OF parted FOR VALUES WITH (MODULUS 200, REMAINDER {n});"
+        for n in range(200)
     )
     db.sql(f"CREATE TABLE parted (id int PRIMARY KEY, token uuid) PARTITION BY HASH (id); {parts}"
            "INSERT INTO parted SELECT g, gen_random_uuid()"

@@ -1,0 +1,91 @@
+"""What every benchmark needs: a fresh table, a command measured as a whole process, a printed line."""
+
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import django
+
+from app.rotation.management.reporter import peak_memory_mb
+
+PROJECT = Path(__file__).resolve().parents[1]
+MANAGE = [sys.executable, str(PROJECT / "manage.py")]
+OURS = [*MANAGE, "rotate_tokens_sql", "--progress", "none"]
+
+
+def contender(name: str) -> list[str]:
+    """The command that runs one of benchmarks.contenders."""
+    return [sys.executable, "-m", "benchmarks.contenders", name]
+
+
+@dataclass
+class Measured:
+    """One run of one command as a whole process."""
+
+    seconds: float
+    cpu_seconds: float
+    peak_mb: float
+    wal_bytes: int
+    table_bytes: int
+
+
+def describe_machine(cursor: Any) -> None:
+    """Print what the figures depend on."""
+    cursor.execute("SHOW server_version")
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    say(
+        f"{date.today()}, PostgreSQL {cursor.fetchone()[0]}, Python {platform.python_version()},"
+        f" Django {django.__version__}, {os.cpu_count()} cores {platform.machine()},"
+        f" {memory:.0f} GiB, {platform.system()} {platform.release()}"
+    )
+
+
+def measure(cursor: Any, command: list[str], size: int) -> Measured:
+    """Run a command on a fresh table and check that it replaced every token."""
+    fresh_table(cursor, size)
+    cursor.execute("CREATE TABLE bench_before AS SELECT token FROM ticket; CHECKPOINT")
+    cursor.execute("SELECT pg_current_wal_insert_lsn()")
+    start = cursor.fetchone()[0]
+    began = time.monotonic()
+    child = subprocess.Popen(command, cwd=PROJECT)
+    _, status, usage = os.wait4(child.pid, 0)
+    seconds = time.monotonic() - began
+    child.returncode = os.waitstatus_to_exitcode(status)
+    cursor.execute(
+        "SELECT pg_current_wal_insert_lsn() - %s::pg_lsn, pg_total_relation_size('ticket'),"
+        " (SELECT count(*) FROM ticket WHERE token IN (SELECT token FROM bench_before))",
+        [start],
+    )
+    wal, table, left = cursor.fetchone()
+    if child.returncode or left:
+        sys.exit(f"{command} ended with {child.returncode} and left {left} old tokens")
+    cpu = usage.ru_utime + usage.ru_stime
+    return Measured(seconds, cpu, peak_memory_mb(usage), int(wal), table)
+
+
+def fresh_table(cursor: Any, size: int) -> int:
+    """Make the tickets anew, as a table that was vacuumed and analyzed; return its bytes."""
+    cursor.execute("DROP TABLE IF EXISTS bench_before")
+    subprocess.run([*MANAGE, "ticket", "--init", "--size", str(size), "-v", "0"],
+                   check=True, stdout=subprocess.DEVNULL)  # fmt: skip
+    cursor.execute("VACUUM ANALYZE ticket")
+    cursor.execute("SELECT pg_total_relation_size('ticket')")
+    return cursor.fetchone()[0]
+
+
+def median(measured: list[Measured], figure: Callable[[Measured], float]) -> float:
+    """The median of one figure over the rounds."""
+    return statistics.median(map(figure, measured))
+
+
+def say(text: str) -> None:
+    """Print a line at once."""
+    print(text, flush=True)

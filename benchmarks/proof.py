@@ -1,0 +1,89 @@
+"""What the proof costs: the guard on the rotation and on save(), snapshot and verification in a run."""
+
+import json
+import statistics
+import subprocess
+import time
+from typing import Any
+
+from benchmarks.measuring import MANAGE, OURS, PROJECT, contender, fresh_table, measure, say
+
+
+def guard(cursor: Any, size: int, rounds: int) -> None:
+    """Print the cost of the guard, each pair side by side; it knows as many tokens as there are rows."""
+    fresh_table(cursor, size)
+    subprocess.run(OURS, check=True)
+    triggers = guards_of(cursor)
+    updates, saves = [], []
+    for number in range(rounds):
+        say(f"round {number + 1} of {rounds}")
+        update_seconds, save_milliseconds = [], []
+        for how in ("ENABLE ALWAYS", "DISABLE"):
+            for trigger in triggers:
+                cursor.execute(f"ALTER TABLE ticket {how} TRIGGER {trigger}")
+            update_seconds.append(measure(cursor, contender("single_update"), size).seconds)
+            save_milliseconds.append(float(subprocess.check_output(contender("save"), text=True)))
+        updates.append(update_seconds)
+        saves.append(save_milliseconds)
+    for trigger in triggers:
+        cursor.execute(f"ALTER TABLE ticket ENABLE ALWAYS TRIGGER {trigger}")
+    say(f"\n{size} rows and revoked tokens, medians of {rounds} rounds:\n")
+    say("| | with guard | without | ratio |")
+    say("|---|---|---|---|")
+    for name, pairs, unit in (
+        ("the rotation's UPDATE of every row", updates, "s"),
+        ("one `ticket.save()`", saves, "ms"),
+    ):
+        with_guard, without = (statistics.median(column) for column in zip(*pairs, strict=True))
+        ratios = [one / other for one, other in pairs]
+        say(
+            f"| {name} | {with_guard:.3g} {unit} | {without:.3g} {unit}"
+            f" | {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}) |"
+        )
+
+
+def share(cursor: Any, size: int, rounds: int) -> None:
+    """Print what part of a whole run each phase takes."""
+    parts: dict[str, list[float]] = {"snapshot": [], "windows": [], "verification": [], "the rest": []}
+    for number in range(rounds):
+        say(f"round {number + 1} of {rounds}")
+        fresh_table(cursor, size)
+        cursor.execute("CHECKPOINT")
+        for name, part in zip(parts, phases_of_a_run(), strict=True):
+            parts[name].append(part)
+    say(f"\n{size} rows, parts of the whole process's time, {rounds} rounds:\n")
+    say("| phase | part |")
+    say("|---|---|")
+    for name, found in parts.items():
+        percents = [100 * part for part in found]
+        middle, least, most = statistics.median(percents), min(percents), max(percents)
+        say(f"| {name} | {middle:.0f} % ({least:.0f} to {most:.0f}) |")
+
+
+def phases_of_a_run() -> tuple[float, float, float, float]:
+    """Run the command; the parts of its time that snapshot, windows, verification and the rest take."""
+    began = time.monotonic()
+    command = [*MANAGE, "rotate_tokens_sql", "--progress", "json"]
+    child = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True)
+    phases, last_window = {}, 0.0
+    for line in child.stdout or ():
+        event = json.loads(line)
+        if event["event"] == "phase":
+            phases[event["number"]] = time.monotonic()
+        if event["event"] == "window_done":
+            last_window = time.monotonic()
+    child.wait()
+    whole = time.monotonic() - began
+    snapshot = (phases[2] - phases[1]) / whole
+    windows = (last_window - phases[2]) / whole
+    verification = (phases[4] - last_window) / whole
+    return snapshot, windows, verification, 1 - snapshot - windows - verification
+
+
+def guards_of(cursor: Any) -> list[str]:
+    """The guards on the ticket table."""
+    cursor.execute(
+        "SELECT quote_ident(tgname) FROM pg_trigger"
+        " WHERE tgrelid = 'ticket'::regclass AND NOT tgisinternal AND tgname LIKE '%%guard%%'"
+    )
+    return [name for (name,) in cursor.fetchall()]
