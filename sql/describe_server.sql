@@ -28,6 +28,12 @@ LEFT JOIN (
                 (leftover.oid, 'SELECT'), (leftover.oid, 'INSERT'), (leftover.oid, 'UPDATE'),
                 (revoked.oid, 'SELECT'), (revoked.oid, 'INSERT')
             ) AS needed (oid, privilege)
+        )
+        AND (
+            SELECT pg_catalog.bool_and(pg_catalog.has_function_privilege(needed.oid, 'EXECUTE'))
+            FROM pg_catalog.pg_proc AS needed
+            WHERE needed.pronamespace = namespace.oid
+                AND needed.proname IN ('rotation_open_revoked', 'rotation_close_revoked')
         ) AS may_write
     FROM pg_catalog.pg_class AS rotation
     INNER JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = rotation.relnamespace

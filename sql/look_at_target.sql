@@ -18,7 +18,16 @@ SELECT
         )
         FROM pg_catalog.pg_trigger AS trigger_
         INNER JOIN pg_catalog.pg_proc AS function ON function.oid = trigger_.tgfoid
-        WHERE trigger_.tgrelid = relation.oid AND NOT trigger_.tgisinternal
+        WHERE NOT trigger_.tgisinternal
+            -- Partitions may come; what they inherit is no change, unless somebody switches it off.
+            AND (trigger_.tgparentid = 0 OR trigger_.tgenabled IN ('D', 'R'))
+            AND trigger_.tgrelid IN (
+                SELECT %(oid)s::oid
+
+                UNION ALL
+
+                SELECT relid FROM pg_catalog.pg_partition_tree(%(oid)s::oid::regclass)
+            )
     ) AS triggers,
     (
         SELECT pg_catalog.string_agg(rule.oid::text, ', ' ORDER BY rule.oid)

@@ -4,7 +4,8 @@
 -- Columns: status, rows_total, rows_total_exact, started_at, finished_at, revoked (NULL until the
 --          snapshot is complete), survivors, verified_at, tokens (in the snapshot so far), rows_done,
 --          windows, lanes, lanes_done, holes, left_over (holes and survivors still to be rotated),
---          recent_rows, recent_milliseconds, recent_workers, idle_seconds (since the last sign of life).
+--          recent_rows, recent_milliseconds, recent_workers, left_by_all (no sign of life since the
+--          last process left it), idle_seconds (since the last sign of life).
 SELECT
     rotation.status,
     rotation.rows_total,
@@ -24,8 +25,10 @@ SELECT
     recent.rows AS recent_rows,
     recent.milliseconds AS recent_milliseconds,
     recent.workers AS recent_workers,
+    rotation.touched_at IS NULL AS left_by_all,
     extract(
-        epoch FROM pg_catalog.clock_timestamp() - greatest(rotation.touched_at, lane.updated_at)
+        epoch FROM pg_catalog.clock_timestamp()
+        - coalesce(greatest(rotation.touched_at, lane.updated_at), rotation.created_at)
     )::float8 AS idle_seconds
 FROM {rotation} AS rotation
 CROSS JOIN LATERAL (

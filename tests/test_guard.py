@@ -7,8 +7,7 @@ from typing import Any
 
 import psycopg2
 import pytest
-from django.db import connection, transaction
-from django.db.utils import IntegrityError
+from django.db import connection
 
 from app.tickets.models import Ticket
 from tests.conftest import Database, read_until, until
@@ -147,8 +146,8 @@ INSERT = (
     "statement",
     [
         INSERT.format(id=99),
-        f"{INSERT.format(id=3)} ON CONFLICT (id) DO UPDATE SET token = EXCLUDED.token",
-        f"{INSERT.format(id=3)} ON CONFLICT (id) DO NOTHING",
+        f"{INSERT.format(id=99)} ON CONFLICT (id) DO UPDATE SET token = EXCLUDED.token",
+        f"{INSERT.format(id=99)} ON CONFLICT (id) DO NOTHING",
         f"DELETE FROM ticket WHERE id = 3; {INSERT.format(id=3)}",
         f"SET session_replication_role = replica; {INSERT.format(id=99)}",
     ],
@@ -162,13 +161,88 @@ def test_insert_is_refused(rotated: Database, statement: str) -> None:
     assert rotated.unchanged() == 0
 
 
-def test_django_upsert_is_refused(rotated: Database) -> None:
-    stale = Ticket(pk=3, title="changed", token=old_token(rotated))
-    with pytest.raises(IntegrityError, match="was revoked"), transaction.atomic():
-        Ticket.objects.bulk_create(
-            [stale], update_conflicts=True, unique_fields=["id"], update_fields=["token", "title"]
-        )
+@pytest.mark.parametrize(
+    ("then", "title"),
+    [
+        ("DO UPDATE SET token = EXCLUDED.token, title = 'changed'", "changed"),
+        ("DO UPDATE SET title = 'changed'", "changed"),
+        ("DO NOTHING", "x"),
+    ],
+)
+def test_upsert_of_a_row_that_is_there_keeps_its_token(rotated: Database, then: str, title: str) -> None:
+    new = token(rotated)
+    rotated.sql(f"{INSERT.format(id=3)} ON CONFLICT (id) {then}", old_token(rotated))
+    assert (token(rotated), rotated.value("SELECT title FROM ticket WHERE id = 3")) == (new, title)
+    with pytest.raises(psycopg2.errors.UniqueViolation, match="ticket_pkey"):
+        rotated.sql(INSERT.format(id=3), old_token(rotated))
     assert rotated.unchanged() == 0
+
+
+def test_row_that_vanishes_under_an_upsert(rotated: Database) -> None:
+    """Nobody can delete the row for which the guard lets an INSERT pass."""
+    old = old_token(rotated)
+    with closing(rotated.connect(autocommit=False)) as writer, writer.cursor() as cursor:
+        cursor.execute(f"{INSERT.format(id=3)} ON CONFLICT (id) DO NOTHING", [old])
+        rotated.sql("SET lock_timeout = 50; SELECT 1")
+        with pytest.raises(psycopg2.errors.LockNotAvailable):
+            rotated.sql("SET lock_timeout = 50; DELETE FROM ticket WHERE id = 3")
+    assert rotated.unchanged() == 0
+
+
+def test_django_upsert_keeps_the_new_token(rotated: Database) -> None:
+    new = token(rotated)
+    stale = Ticket(pk=3, title="changed", token=old_token(rotated))
+    Ticket.objects.bulk_create(
+        [stale], update_conflicts=True, unique_fields=["id"], update_fields=["token", "title"]
+    )
+    assert token(rotated) == new
+    assert rotated.value("SELECT title FROM ticket WHERE id = 3") == "changed"
+
+
+PARTED = (
+    "CREATE TABLE parted (id int PRIMARY KEY, token uuid) PARTITION BY RANGE (id);"
+    "CREATE TABLE parted_low PARTITION OF parted FOR VALUES FROM (1) TO (100);"
+    "CREATE TABLE parted_high PARTITION OF parted FOR VALUES FROM (100) TO (200);"
+    "INSERT INTO parted SELECT g, gen_random_uuid() FROM generate_series(1, 20) AS g"
+)
+
+
+def test_row_not_yet_rotated_moves_to_another_partition(db: Database) -> None:
+    """PostgreSQL deletes and inserts it, with a revoked token: the row's own one, so it passes."""
+    db.sql(PARTED)
+    db.remember("parted", "id")
+    db.sql("ALTER TABLE parted ADD CONSTRAINT stop CHECK (id <> 15) NOT VALID")
+    assert db.call("rotate_tokens_sql", "--table", "parted", "--window", "10").code == 1
+    db.sql("ALTER TABLE parted DROP CONSTRAINT stop; UPDATE parted SET id = 150 WHERE id = 17")
+    assert db.value("SELECT count(*) FROM parted_high") == 1
+    with pytest.raises(psycopg2.IntegrityError, match="was revoked"):
+        db.sql("INSERT INTO parted SELECT 151, token FROM parted_high")
+    done = db.call("rotate_tokens_sql", "--table", "parted")
+    assert done.code == 0
+    assert "1 rows hold a revoked token: id 150" in done.out
+    assert db.unchanged("parted") == 0
+
+
+def test_guard_that_was_switched_off_on_a_partition(db: Database) -> None:
+    db.sql(PARTED)
+    db.remember("parted", "id")
+    assert db.call("rotate_tokens_sql", "--table", "parted").code == 0
+    name = db.value("SELECT tgname FROM pg_trigger WHERE tgrelid = 'parted_low'::regclass LIMIT 1")
+    db.sql(f"ALTER TABLE parted_low DISABLE TRIGGER {name}")
+    status = db.call("rotation", "guard", "status", "--table", "parted")
+    assert (status.code, "is switched off or can be bypassed" in status.err) == (1, True)
+    assert "guard installed" in db.call("rotate_tokens_sql", "--table", "parted", "--new").out
+    db.sql("UPDATE parted SET token = before.token::uuid FROM before WHERE before.id = parted.id::text")
+    assert db.unchanged("parted") == 0
+
+
+def test_guard_of_an_older_version_is_replaced(db: Database) -> None:
+    db.sql(WITHOUT_MODEL, 10)
+    assert db.call(*ACCOUNT).code == 0
+    name = db.value("SELECT tgname FROM pg_trigger WHERE tgrelid = 'account'::regclass LIMIT 1")
+    db.sql(f"COMMENT ON TRIGGER {name} ON account IS 'of an older version'")
+    assert "guard installed" in db.call(*ACCOUNT, "--new").out
+    assert "guard in place" in db.call(*ACCOUNT, "--new").out
 
 
 def test_legitimate_writes_pass(rotated: Database) -> None:
@@ -210,6 +284,60 @@ def test_cancelled_rotation_revokes_nothing(db: Database) -> None:
     assert db.call("rotation", "cancel").code == 0
     db.sql("ALTER TABLE ticket DROP CONSTRAINT stop; DELETE FROM ticket WHERE id = 90")
     db.sql(INSERT.format(id=90), old_token(db, 90))
+
+
+def test_rotation_after_a_cancelled_one_revokes_what_that_one_replaced(db: Database) -> None:
+    """The first rotation replaced half of the leaked tokens; the second one never saw those."""
+    db.tickets(100)
+    db.sql("ALTER TABLE ticket ADD CONSTRAINT stop CHECK (id <= 50) NOT VALID")
+    assert db.call("rotate_tokens_sql", "--window", "50").code == 1
+    db.sql("ALTER TABLE ticket DROP CONSTRAINT stop")
+    assert db.call("rotation", "cancel").code == 0
+    db.sql("UPDATE ticket SET token = %s WHERE id = 3", old_token(db))
+    assert db.unchanged() == 51  # until another rotation runs
+    assert db.call("rotate_tokens_sql").code == 0
+    for key in (3, 4):
+        raw_update(db, old_token(db, key))
+    assert db.unchanged() == 0
+    # Past the guard it is found, and rotated again.
+    db.sql(
+        "SET session_replication_role = replica; ALTER TABLE ticket DISABLE TRIGGER ALL;"
+        "UPDATE ticket SET token = %s WHERE id = 4;"
+        "ALTER TABLE ticket ENABLE ALWAYS TRIGGER pgtrigger_guard_token_c5a6c",
+        old_token(db, 4),
+    )
+    done = db.call("rotation", "verify")
+    assert "1 of 200 revoked tokens survive" in done.err
+    assert db.call("rotate_tokens_sql").code == 0
+    assert db.unchanged() == 0
+
+
+def test_copy_of_the_database_elsewhere(rotated: Database) -> None:
+    """There the number of the transaction that completed the set means nothing: nobody is sent away."""
+    rotated.sql(
+        "SELECT setval('rotation_revoked_since', 1000000000000), setval('rotation_revoked_system', 42)"
+    )
+    with closing(rotated.connect(autocommit=False)) as writer, writer.cursor() as cursor:
+        writer.set_session("SERIALIZABLE")
+        cursor.execute("UPDATE ticket SET token = gen_random_uuid() WHERE id = 3")
+        writer.commit()
+    raw_update(rotated, old_token(rotated))
+    assert rotated.unchanged() == 0
+
+
+def test_who_may_not_run_rotations_may_not_touch_the_set(rotated: Database) -> None:
+    name = rotated.name
+    rotated.sql(f"CREATE ROLE {name} LOGIN")
+    try:
+        for call in ("rotation_close_revoked(1)", "rotation_open_revoked(2)", "rotation_note_change()"):
+            with (
+                closing(rotated.connect(user=name)) as other,
+                other.cursor() as cursor,
+                pytest.raises(psycopg2.errors.InsufficientPrivilege),
+            ):
+                cursor.execute(f"SELECT {call}")
+    finally:
+        rotated.sql(f"DROP OWNED BY {name}; DROP ROLE {name}")
 
 
 def test_transaction_older_than_the_set_must_begin_again(db: Database) -> None:
@@ -340,6 +468,7 @@ def test_no_guard(db: Database) -> None:
 def test_role_that_may_not_install(db: Database) -> None:
     db.sql(WITHOUT_MODEL, 10)
     db.sql(f"CREATE ROLE {db.name} LOGIN; GRANT ALL ON ALL TABLES IN SCHEMA public TO {db.name}")
+    db.sql(f"GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO {db.name}")
     environment = db.environment(DATABASE_URL=db.url.replace("postgres@", f"{db.name}@"))
     try:
         done = db.run(*ACCOUNT, env=environment)

@@ -111,7 +111,8 @@ def test_second_connection_is_not_needed(db: Database) -> None:
     db.tickets(50)
     db.sql("CREATE ROLE narrow LOGIN CONNECTION LIMIT 2")
     db.sql(
-        f"GRANT ALL ON ALL TABLES IN SCHEMA public TO narrow; GRANT ALL ON DATABASE {db.name} TO narrow"
+        f"GRANT ALL ON ALL TABLES IN SCHEMA public TO narrow; GRANT ALL ON DATABASE {db.name} TO narrow;"
+        "GRANT EXECUTE ON FUNCTION rotation_open_revoked, rotation_close_revoked TO narrow"
     )
     try:
         url = db.url.replace("postgres@", "narrow@")

@@ -30,6 +30,7 @@ HALF = Progress(
     tokens=50_000,
     holes=0,
     left_over=0,
+    left_by_all=False,
     idle_seconds=0.1,
 )
 DONE = replace(HALF, rows_done=50_000, lanes_done=1)

@@ -353,6 +353,78 @@ def test_key_moved_behind_the_cursor(db: Database) -> None:
     succeeded(db)
 
 
+@pytest.mark.parametrize(
+    "move",
+    ["UPDATE ticket SET id = 1007 WHERE id = 7", "UPDATE ticket SET id = -7 WHERE id = 7"],
+    ids=["ahead", "behind"],
+)
+def test_key_moved_while_the_snapshot_is_read(db: Database, move: str) -> None:
+    """No window of the snapshot sees the row: the guard keeps its hash, and the proof finds it."""
+    db.tickets(20)
+    with gate(db, *SNAPSHOT_GATE[:3], passes="false"):
+        child = db.start(*RUN)
+        # It stands after its only window, whose INSERT can't see what happens now: begin it anew.
+        until(lambda: waiting_at_gate(db))
+        kill(child)
+        until(lambda: not waiting_at_gate(db))
+        db.sql(f"{move}; DELETE FROM changes")
+    assert db.value("SELECT count(*) FROM rotation_revoked") == 0
+    done = db.call("rotate_tokens_sql")
+    assert (done.code, done.err) == (0, "")
+    assert "1 rows hold a revoked token: id" in done.out
+    assert db.sql("SELECT revoked, leaked FROM rotation") == [(20, 1)]
+    succeeded(db)
+
+
+def test_survivor_at_the_far_end_is_found_soon(db: Database) -> None:
+    """However new the set is, no row is compared with each hash in turn: that would take minutes."""
+    db.tickets(50_000)
+    assert db.call("rotate_tokens_sql").code == 0
+    db.sql(f"{UNGUARDED} UPDATE ticket SET token = before.token::uuid FROM before"
+           f" WHERE before.id = '49990' AND ticket.id = 49990{GUARDED}")  # fmt: skip
+    done = db.run("rotation", "verify", timeout=60)
+    assert (done.code, "1 of 50000 revoked tokens survive" in done.err) == (4, True)
+    assert "id 49990" in done.err
+
+
+def test_survivor_of_a_table_that_was_empty(db: Database, tmp_path) -> None:
+    """A rotation without lanes has one as soon as there is something to rotate."""
+    leaked = tmp_path / "leaked"
+    leaked.write_text("11111111-2222-4333-8444-555555555555\n")
+    assert db.call("rotate_tokens_sql", "--leaked", str(leaked)).code == 0
+    db.tickets(5)
+    db.sql(f"{UNGUARDED} UPDATE ticket SET token = '11111111-2222-4333-8444-555555555555'"
+           f" WHERE id = 3{GUARDED}")  # fmt: skip
+    assert db.call("rotation", "verify").code == 4
+    assert db.call("rotate_tokens_sql").code == 0
+    assert db.call("rotation", "verify").code == 0
+    assert db.value("SELECT count(*) FROM ticket WHERE token::text LIKE '11111111%%'") == 0
+
+
+def test_list_given_while_another_process_verifies(db: Database, tmp_path) -> None:
+    """Who ends the rotation must have compared with all that is revoked by then."""
+    db.tickets(50)
+    leaked = tmp_path / "leaked"
+    leaked.write_text(fresh := "11111111-2222-4333-8444-555555555555")
+    db.sql(
+        "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN"
+        " IF current_query() ~ ''succeeded'' THEN PERFORM pg_advisory_xact_lock_shared(1); END IF;"
+        " RETURN NULL; END';"
+        "CREATE TRIGGER wait BEFORE UPDATE ON rotation EXECUTE FUNCTION wait()", )  # fmt: skip
+    with closing(db.connect()) as holder, holder.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(1)")
+        first = db.start("rotate_tokens_sql", "--progress", "lines")
+        until(lambda: waiting_at_gate(db))  # it has compared every row, and is about to say so
+        db.sql("UPDATE ticket SET token = %s WHERE id = 3", fresh)
+        second = db.start("rotate_tokens_sql", "--leaked", str(leaked), "--progress", "lines")
+        read_until(second, "goes on after")
+    assert first.wait(60) == 0, first.stdout and first.stdout.read()
+    out = second.communicate(timeout=60)[0]
+    assert second.returncode == 0, out
+    assert db.value("SELECT count(*) FROM ticket WHERE token::text = %s", fresh) == 0
+    assert db.call("rotation", "verify").code == 0
+
+
 def test_checkpoint_set_to_the_end(db: Database) -> None:
     db.tickets(100)
     db.sql("ALTER TABLE ticket ADD CONSTRAINT stop CHECK (id <= 50) NOT VALID")
@@ -560,7 +632,7 @@ def test_leaked_csv(db: Database, tmp_path, head: str, line: str) -> None:
         (b"\n\n", "it holds no token"),
         (b"token\n", "it holds no token"),
         (b"11111111-2222-4333-8444-555555555555\nsecret-value\n",
-         "line 2 holds no UUID; nothing was changed"),
+         "line 2 holds no UUID: mend or delete it; nothing was changed"),
         (b"a,b\n1,2\n", "line 1 names no column token, and holds no UUID"),
         (b"11111111-2222-4333-8444-55555555555\n\nx\n", "line 3 holds no UUID"),
         (b"11111111-2222-4333-8444-555555555555,11111111-2222-4333-8444-555555555556",

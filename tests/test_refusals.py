@@ -76,7 +76,7 @@ OBJECTS = """
         (["--table", "Mixed.Case"], r"no table 'Mixed.Case' in this database"),
         (["--table", "t" * 70], "no table"),
         (["--table", "ticket", "--column", "tokn"], r"no column 'tokn'; did you mean \"token\"\?"),
-        (["--table", "ticket", "--column", "zzz"], "it has id, title, status, token"),
+        (["--table", "ticket", "--column", "zzz"], "name one by --column: id, title, status, token"),
         (["--table", "ticket", "--column", "id"], "is the primary key itself"),
         (["--table", "self_key"], "is the primary key itself"),
         (["--table", "odd", "--column", "number"], "is of type integer: uuid, text, varchar and char"),
@@ -195,7 +195,9 @@ def test_no_state_tables(db: Database) -> None:
 @pytest.fixture
 def role(db: Database) -> Iterator[str]:
     """A role that may do everything, until the test takes some of it away."""
-    db.sql(f"CREATE ROLE {db.name} LOGIN; GRANT ALL ON ALL TABLES IN SCHEMA public TO {db.name}")
+    db.sql(f"CREATE ROLE {db.name} LOGIN; GRANT ALL ON ALL TABLES IN SCHEMA public TO {db.name};"
+           "GRANT EXECUTE ON FUNCTION rotation_open_revoked, rotation_close_revoked"
+           f" TO {db.name}")  # fmt: skip
     yield db.name
     db.sql(f"DROP OWNED BY {db.name}; DROP ROLE {db.name}")
 
@@ -206,6 +208,7 @@ def role(db: Database) -> Iterator[str]:
         ("UPDATE ON ticket", "may not change public.ticket.token: GRANT SELECT, UPDATE"),
         ("SELECT ON ticket", "may not read public.ticket.id: GRANT SELECT"),
         ("UPDATE ON batchprogress", "may not write the rotation's state: GRANT"),
+        ("EXECUTE ON FUNCTION rotation_close_revoked", "EXECUTE ON FUNCTION rotation_open_revoked,"),
         ("INSERT ON rotation_window", "may not write the rotation's state: GRANT"),
         ("SELECT ON rotation", "may not write the rotation's state: GRANT"),
     ],

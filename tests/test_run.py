@@ -29,6 +29,7 @@ def test_rotates_every_token_once(db: Database) -> None:
     assert [line for line in lines if not LINE.match(line)] == [
         "phase 1 of 4: guard in place; every transaction that wrote before has ended",
         "phase 2 of 4: 2500 tokens are revoked; of each a salted hash is kept",
+        "phase 3 of 4: 2500 tokens replaced",
         next(line for line in lines if "phase 4 of 4: verified by value: 0 of 2500" in line),
     ]
     assert "100.00 % (2500 of 2500) | remaining time:    0 second(s)" in lines[-1]
@@ -141,7 +142,7 @@ def test_status_of_a_rotation_that_nobody_works_on(db: Database) -> None:
 
 
 def test_status_of_a_table_without_rotations(db: Database) -> None:
-    assert "no rotation of a table 'nope'" in db.call("rotation", "status", "--table", "nope").out
+    assert "no rotation of table 'nope'" in db.call("rotation", "status", "--table", "nope").out
 
 
 def test_progress_json_is_one_object_a_line(db: Database) -> None:

@@ -139,6 +139,22 @@ def test_tampered_checkpoint_rolls_the_window_back(db: Database) -> None:
     db.each_once(100)
 
 
+def test_tampered_snapshot_position_rolls_the_window_back(db: Database) -> None:
+    db.tickets(100)
+    db.sql(
+        "CREATE FUNCTION tamper() RETURNS trigger LANGUAGE plpgsql AS"
+        " 'BEGIN UPDATE batchprogress SET snapshot_id = ''60''; RETURN NULL; END';"
+        "CREATE TRIGGER tamper AFTER INSERT ON rotation_revoked FOR EACH ROW EXECUTE FUNCTION tamper()"
+    )
+    done = db.call("rotate_tokens_sql")
+    assert done.code == 1
+    assert "was moved by something that does not keep to its lock" in done.err
+    db.sql("DROP TRIGGER tamper ON rotation_revoked")
+    assert db.call("rotate_tokens_sql").code == 0
+    assert db.value("SELECT count(*) FROM rotation_revoked") == 100
+    db.each_once(100)
+
+
 @pytest.mark.parametrize(
     "table",
     ["rotation_window", "rotation_leftover", "rotation_revoked", "rotation CASCADE"],
@@ -202,3 +218,23 @@ def test_migrations_are_reversible(db: Database) -> None:
     assert db.run("migrate", "rotation", "zero", "-v", "0").code == 0
     assert db.value("SELECT to_regclass('rotation') IS NULL")
     assert db.run("migrate", "-v", "0").code == 0
+
+
+@pytest.mark.parametrize("status", UNFINISHED)
+def test_every_unfinished_rotation_can_be_cancelled(db: Database, status: str) -> None:
+    """And none of them stands in for the rotation of rows that `ticket --init` made since."""
+    db.tickets(10)
+    assert db.call("rotate_tokens_sql").code == 0
+    db.sql(
+        f"SET session_replication_role = replica; UPDATE rotation SET status = '{status}', touched_at = NULL"
+    )
+    assert db.call("rotation", "cancel").code == 0
+    assert db.value("SELECT status FROM rotation") == "cancelled"
+    db.sql(
+        f"SET session_replication_role = replica; UPDATE rotation SET status = '{status}', touched_at = NULL"
+    )
+    assert db.call("ticket", "--init", "--size", "30").code == 0
+    db.sql("DROP TABLE before, changes; DROP TRIGGER note ON ticket; DROP FUNCTION note")
+    db.watch("ticket", "id")
+    assert db.call("rotate_tokens_sql").code == 0
+    assert db.changes() == {1: 30}

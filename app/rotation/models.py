@@ -81,7 +81,9 @@ class Rotation(models.Model):
     rows_total_exact = models.BooleanField(default=False, help_text="counted, not estimated")
 
     salt = models.BigIntegerField(null=True, help_text="of the hashes of its revoked tokens")
-    leaked = models.BigIntegerField(db_default=0, help_text="hashes added from lists of leaked tokens")
+    leaked = models.BigIntegerField(
+        db_default=0, help_text="hashes added to the snapshot: from lists, and of rows that moved"
+    )
     revoked = models.BigIntegerField(
         null=True, help_text="hashes of revoked tokens; NULL until the snapshot of them is complete"
     )
@@ -97,7 +99,7 @@ class Rotation(models.Model):
     host = models.TextField()
     created_at = models.DateTimeField(db_default=Now())
     started_at = models.DateTimeField(null=True)
-    touched_at = models.DateTimeField(null=True, help_text="a process last began or left it")
+    touched_at = models.DateTimeField(null=True, help_text="last sign of life; NULL: left by all")
     finished_at = models.DateTimeField(null=True)
     retired_at = models.DateTimeField(
         null=True, help_text="when its rows were replaced by others: it says nothing of today's"

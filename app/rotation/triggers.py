@@ -5,9 +5,10 @@ A Django model gets it in one line, and its migrations install it:
     class Meta:
         triggers = [TokenGuard("token")]
 
-It looks the written token up in the revoked sets of all rotations of that column, except cancelled
-ones. On UPDATE a revoked token is answered by the row's present one, so that a stale `save()` saves its
-other fields; on INSERT by an error. Every other write passes.
+It looks the written token up in the revoked sets of the rotations of that column. On UPDATE a revoked
+token is answered by the row's present one, so that a stale `save()` saves its other fields; on INSERT
+of a new row by an error. Every other write passes. A row that changes its key while a snapshot is taken
+has its token's hash kept apart, so that it can't pass the snapshot by.
 """
 
 import hashlib
@@ -87,26 +88,46 @@ class TokenGuard(pgtrigger.Trigger):
 
     def get_func(self, model: Any) -> str:
         """Return the body of the trigger function."""
-        column = model._meta.get_field(self.field).column
-        identifier, literal = quote_identifier(column), quote_literal(column)
+        column, key = model._meta.get_field(self.field).column, model._meta.pk.column
+        token, pk = quote_identifier(column), quote_identifier(key)
+        column, key = quote_literal(column), quote_literal(key)
         return f"""
                         IF TG_OP = 'UPDATE' THEN
-                            IF NEW.{identifier} IS NOT DISTINCT FROM OLD.{identifier} THEN
-                                RETURN NEW;
+                            IF NEW.{token} IS DISTINCT FROM OLD.{token}
+                                AND <state>.rotation_revokes(TG_RELID, {column}, NEW.{token})
+                            THEN
+                                NEW.{token} := OLD.{token};
                             END IF;
-                        END IF;
-                        IF <state>.rotation_revokes(TG_RELID, {literal}, NEW.{identifier}) THEN
-                            IF TG_OP = 'INSERT' THEN
-                                RAISE integrity_constraint_violation USING
-                                    MESSAGE = 'this token was revoked and can not be used again',
-                                    HINT = 'Insert the row with a new token.',
-                                    SCHEMA = TG_TABLE_SCHEMA,
-                                    TABLE = TG_TABLE_NAME,
-                                    COLUMN = {literal};
+                            IF NEW.{pk} IS DISTINCT FROM OLD.{pk} THEN
+                                PERFORM <state>.rotation_moves(
+                                    TG_RELID, {column}, OLD.{token}, NEW.{pk}::text
+                                );
                             END IF;
-                            NEW.{identifier} := OLD.{identifier};
+                            RETURN NEW;
                         END IF;
-                        RETURN NEW;"""
+                        IF <state>.rotation_revokes(TG_RELID, {column}, NEW.{token})
+                            AND NOT <state>.rotation_is_moving({column}, NEW.{pk}::text)
+                        THEN
+                            DECLARE
+                                key_is_taken boolean;
+                            BEGIN
+                                -- Where a row has this key, an INSERT can only come to an UPDATE or
+                                -- an error. The lock keeps that row there until then.
+                                EXECUTE pg_catalog.format(
+                                    'SELECT true FROM %I.%I WHERE %I = $1 FOR KEY SHARE',
+                                    TG_TABLE_SCHEMA, TG_TABLE_NAME, {key}
+                                ) INTO key_is_taken USING NEW.{pk};
+                                IF key_is_taken IS NOT TRUE THEN
+                                    RAISE integrity_constraint_violation USING
+                                        MESSAGE = 'this token was revoked and can not be used again',
+                                        HINT = 'Insert the row with a new token.',
+                                        SCHEMA = TG_TABLE_SCHEMA,
+                                        TABLE = TG_TABLE_NAME,
+                                        COLUMN = {column};
+                                END IF;
+                            END;
+                        END IF;
+                        RETURN NEW;"""  # noqa: S608 (names, quoted above)
 
     def render_execute(self, model: Any) -> str:
         """Return the call; its argument tells which column the trigger guards."""
@@ -132,20 +153,25 @@ class TokenGuard(pgtrigger.Trigger):
 class InstalledGuard(TokenGuard):
     """The guard of a table without a model."""
 
-    def __init__(self, schema: str, table: str, column: str) -> None:
+    def __init__(self, schema: str, table: str, column: str, pk: str) -> None:
         super().__init__("token", name="guard")
         identity = "\0".join((schema, table, column))
         digest = hashlib.sha256(identity.encode()).hexdigest()[:12]
         self.pgid = f"{INSTALLED_PREFIX}{digest}"
         qualified = f"{quote_identifier(schema)}.{quote_identifier(table)}"
-        field = SimpleNamespace(column=column)
+        fields = {self.field: SimpleNamespace(column=column), "pk": SimpleNamespace(column=pk)}
         self._model = SimpleNamespace(
-            _meta=SimpleNamespace(db_table=qualified, get_field=lambda _: field)
+            _meta=SimpleNamespace(db_table=qualified, get_field=fields.get, pk=fields["pk"])
         )
 
     def get_pgid(self, model: Any) -> str:
         """Return the name of trigger and function; pgtrigger does not take it for one of its own."""
         return self.pgid
+
+    @property
+    def version(self) -> str:
+        """What the comment on an installed trigger of this version says."""
+        return str(self.compile(self._model).hash)
 
     @property
     def statements(self) -> str:

@@ -5,35 +5,44 @@ from typing import Any
 from django.db.models.functions import Now
 
 from app.rotation.engine import revocation
-from app.rotation.engine.control import move, rotations
+from app.rotation.engine.control import given_up_before, move, rotations
 from app.rotation.engine.database import Session, translated
 from app.rotation.engine.errors import Stopped
+from app.rotation.engine.progress import read_progress
 from app.rotation.engine.revocation import Verdict
-from app.rotation.models import UNFINISHED, Rotation, Status
+from app.rotation.models import UNFINISHED, BatchProgress, Rotation, Status
 
 
-def begin_verifying(session: Session, rotation: int) -> None:
-    """Note that every row is rotated and the proof is under way.
+def begin_verifying(session: Session, rotation: int) -> bool:
+    """Note that all rows are rotated and the proof is under way; False if something is left after all.
 
     With this COMMIT all windows before it are on disk. Raises Stopped if the rotation was ended.
     """
     with session.durable(), translated("beginning the verification"):
         move(session, rotation, Status.RUNNING, Status.VERIFYING, touched_at=Now())
+        complete = read_progress(session, rotation).complete
+        if not complete:
+            move(session, rotation, Status.VERIFYING, Status.RUNNING)
         status = rotations(session).values_list("status", flat=True).get(pk=rotation)
-    if status not in (Status.VERIFYING, Status.SUCCEEDED):
+    if status == Status.CANCELLED:
         raise Stopped(f"rotation {rotation} is {status}")
+    return complete and status in (Status.VERIFYING, Status.SUCCEEDED)
 
 
-def finish(session: Session, rotation: int, verdict: Verdict | None) -> None:
+def finish(session: Session, rotation: Rotation, verdict: Verdict | None) -> bool:
     """Mark a rotation succeeded that has nothing left to do; waits for the disk.
 
-    Two processes may call it; the second changes nothing.
+    False if it is no longer as it was when `rotation` was read: another process finished it, ended it,
+    or added to the tokens that the verdict would have to answer for.
     """
     with session.durable(), translated("finishing the rotation"):
-        move(session, rotation, Status.RUNNING, Status.VERIFYING)
-        move(
-            session, rotation, Status.VERIFYING, Status.SUCCEEDED, finished_at=Now(), **_result(verdict)
+        if verdict is None:
+            move(session, rotation.pk, Status.RUNNING, Status.VERIFYING)
+        as_read = rotations(session).filter(
+            pk=rotation.pk, status=Status.VERIFYING, leaked=rotation.leaked
         )
+        end = {"status": Status.SUCCEEDED, "finished_at": Now(), **_result(verdict)}
+        return bool(as_read.update(**end))
 
 
 def fail(session: Session, rotation: int, verdict: Verdict | None) -> None:
@@ -47,8 +56,10 @@ def repair(session: Session, rotation: Rotation, verdict: Verdict) -> None:
     """List the survivors of a verification, and let workers claim them."""
     with session.durable(), translated("listing the survivors"):
         rotations(session).filter(pk=rotation.pk).update(**_result(verdict))
-        revocation.note_survivors(session, rotation)
-        move(session, rotation.pk, Status.VERIFYING, Status.RUNNING, touched_at=Now())
+        _list_survivors(session, rotation, verdict)
+        move(session, rotation.pk, Status.SUCCEEDED, Status.FAILED)
+        for status in (Status.FAILED, Status.VERIFYING):
+            move(session, rotation.pk, status, Status.RUNNING, touched_at=Now())
 
 
 def record(session: Session, rotation: Rotation, verdict: Verdict) -> None:
@@ -62,7 +73,23 @@ def record(session: Session, rotation: Rotation, verdict: Verdict) -> None:
             return
         others = rotations(session).filter(table_oid=rotation.table_oid, status__in=UNFINISHED)
         if not others.exists() and move(session, rotation.pk, Status.SUCCEEDED, Status.FAILED):
-            revocation.note_survivors(session, rotation)
+            _list_survivors(session, rotation, verdict)
+
+
+def _list_survivors(session: Session, rotation: Rotation, verdict: Verdict) -> None:
+    lanes = BatchProgress.objects.using(session.alias).filter(rotation=rotation)
+    if verdict.keys and not lanes.exists():  # the table was empty when they were drawn
+        key = verdict.keys[0]
+        ends = dict.fromkeys(("lower", "upper", "last_id", "snapshot_id"), key)
+        lanes.create(
+            rotation=rotation,
+            lane=0,
+            pk_type=rotation.pk_type,
+            pk_collation=rotation.pk_collation,
+            **ends,
+        )
+    for one in (rotation, *given_up_before(session, rotation)):
+        revocation.note_survivors(session, rotation, one)
 
 
 def _result(verdict: Verdict | None) -> dict[str, Any]:

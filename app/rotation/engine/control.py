@@ -70,6 +70,21 @@ def find_finished(session: Session, target: Target) -> Rotation | None:
     return latest if latest and latest.status == Status.SUCCEEDED else None
 
 
+def given_up_before(session: Session, rotation: Rotation) -> "list[Rotation]":
+    """The rotations of the same column, cancelled since the last that succeeded, which replaced tokens.
+
+    Their tokens are revoked again by this one, and its verification answers for them too.
+    """
+    with translated("reading the rotations"):
+        before = rotations(session).filter(
+            table_oid=rotation.table_oid, token_attnum=rotation.token_attnum, pk__lt=rotation.pk
+        )
+        done = (
+            before.filter(status=Status.SUCCEEDED).order_by("-pk").values_list("pk", flat=True).first()
+        )
+        return list(before.filter(status=Status.CANCELLED, revoked__isnull=False, pk__gt=done or 0))
+
+
 def lanes_of(session: Session, rotation: Rotation) -> tuple[Lane, ...]:
     """The rotation's lanes with their checkpoints."""
     with translated("reading the lanes"):
@@ -176,7 +191,8 @@ def leave(session: Session, rotation: int, worker: str) -> None:
     with session.durable(), translated("leaving the rotation"):
         lanes = BatchProgress.objects.using(session.alias).filter(rotation=rotation)
         lanes.filter(worker=worker).update(worker="")
-        rotations(session).filter(pk=rotation).update(touched_at=Now())
+        # Without a sign of life: unless others work on it, nobody does.
+        rotations(session).filter(pk=rotation).update(touched_at=None)
 
 
 def new_salt() -> int:
@@ -205,6 +221,8 @@ def replace_rows(session: Session, target: Target) -> None:
 
 
 def _end(session: Session, rotation: int) -> None:
+    """Take an unfinished rotation to `cancelled`, from wherever it is."""
+    move(session, rotation, Status.VERIFYING, Status.RUNNING)
     for status in (Status.RUNNING, Status.PAUSING, Status.PAUSED):
         move(session, rotation, status, Status.CANCELLING)
     for status in (Status.CANCELLING, Status.PENDING, Status.FAILED):

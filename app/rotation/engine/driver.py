@@ -215,7 +215,8 @@ class RotationDriver:
     def _sample(self, rotation: int) -> None:
         try:
             progress = read_progress(self._session, rotation)
-            if progress.idle_seconds > SAMPLE_SECONDS and not self._stop.requested:
+            idle = progress.left_by_all or progress.idle_seconds > SAMPLE_SECONDS
+            if idle and not self._stop.requested:
                 # One long statement, the verification: others shall see that somebody is at work.
                 self._session.change("note_alive", rotation=rotation)
             self._emit(progress)

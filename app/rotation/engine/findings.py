@@ -6,9 +6,11 @@ from app.rotation.engine import guard
 from app.rotation.engine.database import Row, Session
 from app.rotation.engine.events import Found
 from app.rotation.engine.options import Options
+from app.rotation.engine.plan import find_window
 from app.rotation.engine.target import Target
 
 REFUSE, WARN, NOTE = "refuse", "warn", "note"
+SAMPLE = 1000  # rows whose text is looked at before the run begins
 
 #: What a foreign key's ON UPDATE does to the rows that refer to a token (pg_constraint.confupdtype).
 ON_UPDATE = {
@@ -26,6 +28,7 @@ def find_all(session: Session, target: Target, options: Options) -> list[Found]:
         table = session.row("describe_table", oid=target.oid, attnum=target.attnum)
         findings = [
             *_of_table(table, target),
+            *_of_texts(session, target),
             *_of_references(session, target, options),
             *_of_triggers(session, target, options),
             *_of_indexes(session, target),
@@ -61,7 +64,22 @@ def _of_table(table: Row, target: Target) -> Iterator[Found]:
         yield Found(
             NOTE, f"{target.schema}.{target.table} is unlogged: a crash of the server empties it"
         )
-    if target.is_text:
+
+
+def _of_texts(session: Session, target: Target) -> Iterator[Found]:
+    if not target.is_text:
+        return
+    ends = session.row("find_bounds")
+    floor, ceiling = ends["floor"], ends["ceiling"]
+    first = find_window(session, floor, ceiling, None, SAMPLE) if floor is not None else None
+    misfits = session.rows("find_misfit", lo=first.lo, hi=first.hi) if first else []
+    if misfits:
+        yield Found(
+            REFUSE,
+            f"{target.label} of the row with {target.pk} {misfits[0]['key']} is no UUID of 32 or 36"
+            " characters in one case: name the token's column by --column, or mend that row",
+        )
+    else:
         yield Found(
             NOTE,
             f"{target.label} is of type {target.column_type}: each new token is spelled like the old one"

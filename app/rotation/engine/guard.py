@@ -12,7 +12,6 @@ from app.rotation.engine.options import Options
 from app.rotation.engine.target import Target
 from app.rotation.triggers import INSTALLED_PREFIX, InstalledGuard, quote_identifier
 
-ALWAYS = "A"  # pg_trigger.tgenabled: session_replication_role does not switch it off
 TELL_SECONDS = 10.0  # how often the same blocker is named
 BARRIER_TELL_SECONDS = 2.0  # how often those are named whom the barrier waits for
 LOOK_SECONDS = 0.1  # how often the barrier looks who is still writing
@@ -21,12 +20,12 @@ LOOK_SECONDS = 0.1  # how often the barrier looks who is still writing
 def find_guard(session: Session, target: Target) -> Row | None:
     """The guard of the target's column as the catalog has it (see find_guard.sql), or None."""
     found = session.rows("find_guard", oid=target.oid, column=target.column)
-    return next((row for row in found if row["enabled"] == ALWAYS), found[0] if found else None)
+    return next((row for row in found if row["enabled"]), found[0] if found else None)
 
 
 def stands(guard: Row | None) -> bool:
     """Whether a guard is there, and nothing switches it off."""
-    return guard is not None and guard["enabled"] == ALWAYS
+    return guard is not None and guard["enabled"]
 
 
 def require_guard(session: Session, target: Target, options: Options) -> bool:
@@ -34,12 +33,15 @@ def require_guard(session: Session, target: Target, options: Options) -> bool:
 
     Raises Stopped if the table's lock is not to be had within the patience.
     """
-    if stands(find_guard(session, target)):
-        return False
     try:
-        statements = InstalledGuard(target.schema, target.table, target.column).statements
+        guard = InstalledGuard(target.schema, target.table, target.column, target.pk)
+        statements = guard.statements
     except ValueError as error:
         raise Refused(f"{error}, or run with --no-guard") from error
+    found = find_guard(session, target)
+    outdated = found and found["name"] == guard.pgid and found["version"] != guard.version
+    if stands(found) and not outdated:
+        return False
     _alter(session, options, "installing the guard", statements)
     return True
 

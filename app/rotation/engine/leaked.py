@@ -87,7 +87,9 @@ def _parse(name: str, stream: BinaryIO, column: str) -> Iterator[bytes]:
         chosen = fields if place is None else fields[place : place + 1]
         tokens = list(filter(None, map(parse_uuid, chosen)))
         if not tokens:
-            raise UsageError(f"--leaked {name}: line {number} holds no UUID; nothing was changed")
+            raise UsageError(
+                f"--leaked {name}: line {number} holds no UUID: mend or delete it; nothing was changed"
+            )
         if len(tokens) > 1:
             raise UsageError(
                 f"--leaked {name}: line {number} holds several UUIDs: begin the file with a line of"

@@ -39,6 +39,8 @@ class Phases:
         self._options = options
         self._more_revoked = more_revoked  # this run added to the set of revoked tokens
         self._shape: Row = {}
+        self._repairs = 0
+        self._rotated = False  # the end of the windows has been told
 
     def run(self) -> None:
         """Do what is left of every phase.
@@ -50,10 +52,12 @@ class Phases:
             lambda: self._session.row("look_at_target", oid=self._target.oid, attnum=self._target.attnum)
         )
         self._snapshot()
-        for repairs_left in reversed(range(REPAIRS + 1)):
+        while True:
             self._rotate()
-            if self._proven(repairs_left):
+            if self._proven():
                 return
+            if self._session.stop.requested:
+                raise Stopped(f"by {self._session.stop.reason}")
 
     def _protect(self) -> None:
         """The guard, the wait for all older writers, and the lanes over what they left."""
@@ -101,31 +105,49 @@ class Phases:
         try:
             self._work(Leftovers, WindowSizer(options.window, options.window_seconds))
         except Unproven:
-            self._session.through_outages(lambda: conclusion.fail(self._session, self._rotation, None))
+            session.through_outages(lambda: conclusion.fail(session, self._rotation, None))
             raise
+        if not self._rotated:
+            self._rotated = True
+            progress = session.through_outages(lambda: read_progress(session, self._rotation))
+            session.emit(Phase(3, f"{progress.rows_done} tokens replaced"))
 
-    def _proven(self, repairs_left: int) -> bool:
-        """Verify by value and end the rotation; False if survivors are to be rotated once more."""
-        session, rotation = self._session, self._read()
-        if rotation.status == Status.SUCCEEDED:  # by another process
+    def _proven(self) -> bool:
+        """Verify by value and end the rotation; False if something is to be done once more."""
+        session, options, label = self._session, self._options, self._target.label
+        rotation = self._read()
+        if rotation.status == Status.SUCCEEDED and not self._more_revoked:  # by another process
             return True
-        if not self._options.verify:
-            self._session.through_outages(lambda: conclusion.finish(session, self._rotation, None))
-            session.emit(Phase(4, "not verified (--no-verify); rotation verify does it"))
+        verdict = None
+        if options.verify:
+            if not session.through_outages(lambda: conclusion.begin_verifying(session, self._rotation)):
+                return self._overtaken()
+            rotation = self._read()
+            sets = [rotation, *control.given_up_before(session, rotation)]
+            verdict = revocation.verify(session, sets, options)
+        if verdict is None or (verdict.conclusive and not verdict.survivors):
+            if not session.through_outages(lambda: conclusion.finish(session, rotation, verdict)):
+                return self._overtaken()
+            session.emit(Phase(4, how_proven(verdict, label)))
             return True
-        self._session.through_outages(lambda: conclusion.begin_verifying(session, self._rotation))
-        verdict = revocation.verify(session, rotation, self._options)
-        label = self._target.label
-        if verdict.conclusive and not verdict.survivors:
-            self._session.through_outages(lambda: conclusion.finish(session, self._rotation, verdict))
-            session.emit(Phase(4, f"verified by value: {verdict.sentence(label)}"))
-            return True
-        if not verdict.conclusive or not repairs_left:
-            self._session.through_outages(lambda: conclusion.fail(session, self._rotation, verdict))
+        if not verdict.conclusive or self._repairs == REPAIRS:
+            session.through_outages(lambda: conclusion.fail(session, self._rotation, verdict))
             raise Unproven(why_unproven(verdict, self._target))
         session.emit(Survived(verdict.survivors, verdict.keys, self._target.pk))
-        self._session.through_outages(lambda: conclusion.repair(session, rotation, verdict))
+        self._repairs += 1
+        session.through_outages(lambda: conclusion.repair(session, rotation, verdict))
         return False
+
+    def _overtaken(self) -> bool:
+        """Whether the rotation, which another process has changed meanwhile, is at its end.
+
+        What this process verified a moment ago holds for a rotation that is.
+        """
+        status = self._read().status
+        if status == Status.CANCELLED:
+            raise Stopped(f"rotation {self._rotation} is {status}")
+        self._session.stop.wait(0.2)
+        return status == Status.SUCCEEDED
 
     def _work(
         self, kind: type[Stage], sizer: WindowSizer, first: Callable[[], Any] = lambda: None
@@ -145,6 +167,13 @@ class Phases:
 
     def _read(self) -> Rotation:
         return self._session.through_outages(lambda: control.read(self._session, self._rotation))
+
+
+def how_proven(verdict: revocation.Verdict | None, label: str) -> str:
+    """What the end of the last phase says."""
+    if verdict is None:
+        return "not verified (--no-verify); rotation verify does it"
+    return f"verified by value: {verdict.sentence(label)}"
 
 
 def why_unproven(verdict: revocation.Verdict, target: Target) -> str:

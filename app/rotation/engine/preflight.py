@@ -26,7 +26,8 @@ def check_server(session: Session) -> Row:
     if not server["may_write_state"]:
         raise Refused(
             f"role {server['role']} may not write the rotation's state: GRANT SELECT, INSERT, UPDATE"
-            f" ON {', '.join(STATE_TABLES)}"
+            f" ON {', '.join(STATE_TABLES)} and EXECUTE ON FUNCTION rotation_open_revoked,"
+            " rotation_close_revoked to it"
         )
     return server
 

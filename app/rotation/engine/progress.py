@@ -30,6 +30,7 @@ class Progress:
     tokens: int  #: in the snapshot so far
     holes: int  #: rows skipped because somebody holds their locks
     left_over: int  #: holes and survivors, still to be rotated
+    left_by_all: bool  #: the last process that worked on it has left it in good order
     idle_seconds: float  #: since the last sign of life
 
     @property
@@ -94,5 +95,6 @@ def read_progress(session: Session, rotation: int) -> Progress:
         tokens=row["tokens"],
         holes=row["holes"],
         left_over=row["left_over"],
+        left_by_all=row["left_by_all"],
         idle_seconds=row["idle_seconds"],
     )

@@ -1,8 +1,9 @@
 """The set of revoked tokens: completed, added to, and compared by value with what the table holds."""
 
+import functools
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeVar
 
@@ -34,6 +35,17 @@ class Verdict:
     def conclusive(self) -> bool:
         """Whether the set was whole: else nothing follows from it."""
         return self.found == self.expected
+
+    def __add__(self, other: "Verdict") -> "Verdict":
+        """What follows from the comparison with two sets, in one view of the table."""
+        keys = list(dict.fromkeys(self.keys + other.keys))[:MOST_NAMED]
+        return Verdict(
+            self.survivors + other.survivors,
+            keys,
+            self.expected + other.expected,
+            self.found + other.found,
+            self.at,
+        )
 
     def sentence(self, label: str) -> str:
         """The result in one plain sentence."""
@@ -95,23 +107,30 @@ def receive(session: Session, target: Target, leaked: LeakedList) -> None:
         raise
 
 
-def verify(session: Session, rotation: Rotation, options: Options) -> Verdict:
-    """Compare every token of the table with the set, by value, in one unchanging view.
+def verify(session: Session, sets: list[Rotation], options: Options) -> Verdict:
+    """Compare every token of the table with the sets of rotations, by value, in one unchanging view.
+
+    The first set must be whole.
 
     It trusts no checkpoint, no count of rows and no age of rows, and makes no writer wait.
     """
 
     def look() -> Verdict:
         with session.reading():
-            salt = rotation.salt
-            row = session.row("count_survivors", rotation=rotation.pk, salt=salt)
-            keys = []
-            if row["survivors"]:
-                named = session.rows("name_survivors", rotation=rotation.pk, salt=salt, most=MOST_NAMED)
-                keys = [one["key"] for one in named]
-        return Verdict(row["survivors"], keys, row["expected"], row["found"], row["at"])
+            first, *more = (_look(session, one) for one in sets)
+            # Of one that was given up, perhaps because it was tampered with, what there is counts.
+            more = [replace(one, expected=one.found) for one in more]
+            return functools.reduce(Verdict.__add__, more, first)
 
     return patiently(session, options, look)
+
+
+def _look(session: Session, rotation: Rotation) -> Verdict:
+    its = {"rotation": rotation.pk, "salt": rotation.salt}
+    row = session.row("count_survivors", **its)
+    named = session.rows("name_survivors", **its, most=MOST_NAMED) if row["survivors"] else []
+    keys = [one["key"] for one in named]
+    return Verdict(row["survivors"], keys, row["expected"], row["found"], row["at"])
 
 
 def verify_listed(
@@ -125,9 +144,10 @@ def verify_listed(
     return LeakedVerdict(row["listed"], row["valid"], row["keys"])
 
 
-def note_survivors(session: Session, rotation: Rotation) -> int:
-    """Put the survivors on the list of rows to be rotated once more, in the caller's transaction."""
-    return session.change("note_survivors", rotation=rotation.pk, salt=rotation.salt)
+def note_survivors(session: Session, rotation: Rotation, revoked_by: Rotation) -> int:
+    """List the rows that hold a token of a set, to be rotated once more, in the caller's transaction."""
+    its = {"revoked_by": revoked_by.pk, "salt": revoked_by.salt}
+    return session.change("note_survivors", rotation=rotation.pk, **its)
 
 
 def patiently(session: Session, options: Options, action: Callable[[], Result]) -> Result:

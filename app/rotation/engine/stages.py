@@ -118,8 +118,8 @@ class Snapshot(Stage):
         if misfits:
             raise Refused(
                 f"{self.target.label} of the row with {self.target.pk} {misfits[0]['key']} is no UUID of"
-                " 32 or 36 characters in one case: mend or empty it, then run the same command again;"
-                " nothing was replaced"
+                " 32 or 36 characters in one case; nothing was replaced: mend or empty it and run the"
+                " same command again, or give up with rotation cancel"
             )
         salt = work.lane["salt"]
         return session.change("snapshot_window", rotation=self.rotation, salt=salt, lo=lo, hi=hi)

@@ -21,7 +21,8 @@ def describe(session: Session, rotation: Rotation) -> dict[str, Any]:
         if row["busy"]
     ]
     working = progress.status in WORKING
-    stalled = working and not busy and progress.idle_seconds > STALLED_SECONDS
+    idle = progress.left_by_all or progress.idle_seconds > STALLED_SECONDS
+    stalled = working and not busy and idle
     with translated("reading the lanes"):
         lanes = list(
             BatchProgress.objects.using(session.alias).filter(rotation=rotation).order_by("lane")

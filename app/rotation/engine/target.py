@@ -165,7 +165,10 @@ def _find_key(columns: dict[str, Row], asked: str | None, label: str) -> Row:
         raise Refused(f"{label} has no primary key: windows need one; add it, or rotate by hand")
     names = ", ".join(row["name"] for row in keys)
     if len(keys) > 1:
-        raise Refused(f"{label} has a primary key of several columns ({names}): windows need one")
+        raise Refused(
+            f"{label} has a primary key of several columns ({names}): windows need one of a"
+            " single column; rotate it by hand"
+        )
     key = keys[0]
     if asked is not None and asked != key["name"]:
         raise Refused(f"--pk {asked}: the primary key of {label} is {names}")
@@ -182,7 +185,7 @@ def _find_key(columns: dict[str, Row], asked: str | None, label: str) -> Row:
 def _find_column(columns: dict[str, Row], asked: str, label: str) -> Row:
     if asked not in columns:
         near = difflib.get_close_matches(asked, columns, 1)
-        hint = f'did you mean "{near[0]}"?' if near else f"it has {', '.join(columns)}"
+        hint = f'did you mean "{near[0]}"?' if near else f"name one by --column: {', '.join(columns)}"
         raise Refused(f"{label} has no column {asked!r}; {hint}")
     column = columns[asked]
     name = f"{label}.{asked}"
@@ -195,7 +198,8 @@ def _find_column(columns: dict[str, Row], asked: str, label: str) -> Row:
     room = column["room"]
     if room is not None and (room < 32 or (column["base_type"] == "character" and room not in (32, 36))):
         raise Refused(
-            f"{name} holds {room} characters: a UUID needs 32 or 36, and char is filled up with blanks"
+            f"{name} holds {room} characters: a UUID needs 32 or 36"
+            + ", and char is filled up with blanks" * (column["base_type"] == "character")
         )
     if not (column["may_select"] and column["may_update"]):
         raise Refused(f"this role may not change {name}: GRANT SELECT, UPDATE on it first")

@@ -166,7 +166,9 @@ def peak_memory_mb(usage: resource.struct_rusage) -> float:
 
 
 def _of_total(progress: Progress) -> str:
-    return f"{progress.rows_done} of {_total(progress)}"
+    # Survivors are rotated a second time: nobody is told of more rows than there are.
+    done = min(progress.rows_done, progress.rows_total or progress.rows_done)
+    return f"{done} of {_total(progress)}"
 
 
 def _total(progress: Progress) -> str:

@@ -4,7 +4,7 @@ import resource
 from itertools import islice
 from typing import Any
 
-from app.rotation.engine import conclusion, revocation
+from app.rotation.engine import conclusion, control, revocation
 from app.rotation.engine.database import Session
 from app.rotation.engine.driver import Outcome, RotationDriver
 from app.rotation.engine.errors import LockConflict, Refused, RotationError, Stopped, Unproven
@@ -14,7 +14,7 @@ from app.rotation.engine.leaked import LeakedList, read_tokens
 from app.rotation.engine.options import Options
 from app.rotation.engine.phases import why_unproven
 from app.rotation.engine.plan import Plan
-from app.rotation.engine.progress import Progress
+from app.rotation.engine.progress import Progress, read_progress
 from app.rotation.engine.stop import StopSwitch, stop_on_signals
 from app.rotation.engine.target import TargetName, resolve
 from app.rotation.management.reporter import Reporter, peak_memory_mb, size
@@ -53,8 +53,8 @@ def summary(outcome: Outcome) -> str:
     name = f"rotation {outcome.rotation} of {outcome.target}"
     if outcome.already:
         when = f"{progress.finished_at:%Y-%m-%d %H:%M:%S %Z}" if progress.finished_at else ""
-        proof = _proof(progress)
-        return f"{name} was finished {when}: {progress.rows_done} rows, {proof}; --new starts another"
+        again = "rotation verify checks again, --new starts another"
+        return f"{name} was finished {when}: {progress.rows_done} rows, {_proof(progress)}; {again}"
     memory = peak_memory_mb(resource.getrusage(resource.RUSAGE_SELF))
     pace = f", {outcome.rows / outcome.seconds:.0f} rows/s" if outcome.rows else ""
     return (
@@ -68,18 +68,14 @@ def summary(outcome: Outcome) -> str:
 def _proof(progress: Progress) -> str:
     if progress.verified_at is None:
         return "not verified"
-    return f"{progress.survivors} revoked tokens survive"
+    return f"{progress.survivors} revoked tokens survived at {progress.verified_at:%Y-%m-%d %H:%M:%S %Z}"
 
 
-def verify_rotation(
-    session: Session, rotation: Rotation | None, leaked: LeakedList | None, write: Any
-) -> None:
+def verify_rotation(session: Session, rotation: Rotation, leaked: LeakedList | None, write: Any) -> None:
     """Prove a rotation again, keep the result, and tell it in plain sentences.
 
     Raises Refused if there is nothing to prove, Unproven if the proof fails.
     """
-    if rotation is None:
-        raise Refused("no rotation yet: python manage.py rotate_tokens_sql starts one")
     if rotation.revoked is None:
         raise Refused(
             f"{rotation} has no complete snapshot of revoked tokens, against which it could be verified"
@@ -89,10 +85,17 @@ def verify_rotation(
     )
     target = resolve(session, name)
     session.names.update(target.names)
-    verdict = revocation.verify(session, rotation, Options())
+    complete = read_progress(session, rotation.pk).complete
+    sets = [rotation, *control.given_up_before(session, rotation)]
+    verdict = revocation.verify(session, sets, Options())
     conclusion.record(session, rotation, verdict)
     problems = []
-    if verdict.survivors or not verdict.conclusive:
+    if verdict.conclusive and verdict.survivors and not complete:
+        problems.append(
+            f"{rotation} is not finished: {verdict.survivors} of {verdict.expected} revoked tokens are"
+            " still in use; run rotate_tokens_sql to go on"
+        )
+    elif verdict.survivors or not verdict.conclusive:
         problems.append(why_unproven(verdict, target))
     else:
         write(verdict.sentence(target.label))

@@ -19,7 +19,7 @@ from app.rotation.engine.target import parse_table, resolve
 from app.rotation.management import cli
 from app.rotation.management.reporter import progress_line
 from app.rotation.management.runner import verify_rotation
-from app.rotation.models import UNFINISHED, Rotation
+from app.rotation.models import UNFINISHED, Rotation, Status
 
 
 class Command(cli.RotationCommand):
@@ -39,6 +39,7 @@ class Command(cli.RotationCommand):
             action.add_argument(
                 "--table", metavar="[SCHEMA.]TABLE", help="only the rotations of this table"
             )
+            action.add_argument("--column", help="only the rotations of this column")
             if name in ("status", "history"):
                 action.add_argument("--json", action="store_true", help="for machines")
             if name == "verify":
@@ -61,10 +62,8 @@ class Command(cli.RotationCommand):
                 getattr(self, options["action"])(options)
                 return
             session = open_session(cli.checked_database(options))
-            found = chosen(session, options["table"])
-            self.none = "no rotation yet: python manage.py rotate_tokens_sql starts one"
-            if options["table"] is not None:
-                self.none = f"no rotation of a table {options['table']!r} in this database"
+            found = chosen(session, options)
+            self.none = none_found(options)
             getattr(self, options["action"])(session, found, options.get("json", False))
 
     def status(self, session: Session, found: "QuerySet[Rotation]", as_json: bool) -> None:
@@ -110,17 +109,19 @@ class Command(cli.RotationCommand):
         with translated("reading the rotations"):
             unfinished = list(found.filter(status__in=UNFINISHED))
         if not unfinished:
-            raise Refused("there is no unfinished rotation to cancel")
+            raise Refused(self.none if not found else "there is no unfinished rotation to cancel")
         if len(unfinished) > 1:
             tables = ", ".join(f"{one.table_schema}.{one.table_name}" for one in unfinished)
             raise Refused(f"several rotations are unfinished: name one by --table ({tables})")
         rotation = unfinished[0]
         control.cancel(session, rotation.pk)
         progress = read_progress(session, rotation.pk)
+        if progress.status != Status.CANCELLED:
+            raise Refused(f"{rotation} is {progress.status} now, and was not cancelled: look again")
         total = "an unknown number of" if progress.rows_total is None else progress.rows_total
         self.stdout.write(
-            f"{rotation} is {progress.status}: {progress.rows_done} of {total} tokens were replaced;"
-            " every other row keeps its old token"
+            f"{rotation} is cancelled: {progress.rows_done} of {total} tokens were replaced; every other"
+            " row keeps its old token, and replaced ones can be written back until another rotation runs"
         )
 
     def verify(self, options: dict[str, Any]) -> None:
@@ -129,9 +130,11 @@ class Command(cli.RotationCommand):
         with cli.leaked_list(options["leaked"]) as leaked, stop_on_signals(stop):
             session = open_session(cli.checked_database(options))
             session.stop = stop
-            verify_rotation(
-                session, chosen(session, options["table"]).first(), leaked, self.stdout.write
-            )
+            with translated("reading the rotations"):
+                rotation = chosen(session, options).first()
+            if rotation is None:
+                raise Refused(none_found(options))
+            verify_rotation(session, rotation, leaked, self.stdout.write)
 
     def guard(self, options: dict[str, Any]) -> None:
         """Tell whether a column has a guard, or drop the one that a run installed."""
@@ -163,15 +166,27 @@ def open_session(alias: str) -> Session:
     return session
 
 
-def chosen(session: Session, table: str | None) -> "QuerySet[Rotation]":
+def chosen(session: Session, options: dict[str, Any]) -> "QuerySet[Rotation]":
     """The rotations that the flags ask for: unfinished ones first, then the latest."""
     unfinished = Case(When(status__in=UNFINISHED, then=Value(0)), default=Value(1))
     found = control.rotations(session).order_by(unfinished, "-pk")
-    if table is None:
+    for flag in ("table", "column"):
+        cli.require_text(f"--{flag}", options[flag])
+    if options["column"] is not None:
+        found = found.filter(token_column=options["column"])
+    if options["table"] is None:
         return found
-    schema, name = parse_table(table)
+    schema, name = parse_table(options["table"])
     found = found.filter(table_name=name)
     return found.filter(table_schema=schema) if schema else found
+
+
+def none_found(options: dict[str, Any]) -> str:
+    """What to say when no rotation is what the flags ask for."""
+    asked = [f"{flag} {options[flag]!r}" for flag in ("table", "column") if options[flag] is not None]
+    if asked:
+        return f"no rotation of {' and '.join(asked)} in this database"
+    return "no rotation yet: python manage.py rotate_tokens_sql starts one"
 
 
 def entry(session: Session, rotation: Rotation) -> dict[str, Any]:
