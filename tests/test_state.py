@@ -223,16 +223,16 @@ def test_migrations_are_reversible(db: Database) -> None:
 @pytest.mark.parametrize("status", UNFINISHED)
 def test_every_unfinished_rotation_can_be_cancelled(db: Database, status: str) -> None:
     """And none of them stands in for the rotation of rows that `ticket --init` made since."""
+    left = (
+        "SET session_replication_role = replica; UPDATE batchprogress SET worker = '';"
+        f"UPDATE rotation SET status = '{status}', touched_at = NULL"
+    )
     db.tickets(10)
     assert db.call("rotate_tokens_sql").code == 0
-    db.sql(
-        f"SET session_replication_role = replica; UPDATE rotation SET status = '{status}', touched_at = NULL"
-    )
+    db.sql(left)
     assert db.call("rotation", "cancel").code == 0
     assert db.value("SELECT status FROM rotation") == "cancelled"
-    db.sql(
-        f"SET session_replication_role = replica; UPDATE rotation SET status = '{status}', touched_at = NULL"
-    )
+    db.sql(left)
     assert db.call("ticket", "--init", "--size", "30").code == 0
     db.sql("DROP TABLE before, changes; DROP TRIGGER note ON ticket; DROP FUNCTION note")
     db.watch("ticket", "id")
