@@ -14,6 +14,7 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parents[1]
 ENGINE = "app/rotation/engine"
 STATE_SQL = "app/rotation/migrations/0002_revocation.py"
+MOVED_SQL = "app/rotation/migrations/0003_moved_rows.py"
 
 
 @dataclass(frozen=True)
@@ -192,7 +193,7 @@ MUTANTS = [
     ),
     Mutant(
         "no guard: nothing is revoked",
-        STATE_SQL,
+        MOVED_SQL,
         "            RETURN true;\n",
         "            RETURN false;\n",
         "tests/test_guard.py",
@@ -213,7 +214,7 @@ MUTANTS = [
     ),
     Mutant(
         "an old snapshot looks the revoked set up in vain",
-        STATE_SQL,
+        MOVED_SQL,
         "<> 'read committed' AND NOT",
         "= 'none' AND NOT",
         "tests/test_guard.py",
@@ -262,7 +263,7 @@ MUTANTS = [
     ),
     Mutant(
         "a row that moves passes the snapshot by",
-        "app/rotation/migrations/0003_moved_rows.py",
+        MOVED_SQL,
         "    WHERE known.revoked IS NULL\n        AND known.status",
         "    WHERE false\n        AND known.status",
         "tests/test_proof.py",
@@ -276,21 +277,21 @@ MUTANTS = [
     ),
     Mutant(
         "an upsert with a stale token fails",
-        "app/rotation/triggers.py",
-        "                                IF key_is_taken IS NOT TRUE THEN\n",
-        "                                IF true THEN\n",
+        "app/tickets/migrations/0003_guard_of_moved_rows.py",
+        "IF key_is_taken IS NOT TRUE THEN",
+        "IF true THEN",
         "tests/test_guard.py",
     ),
     Mutant(
         "the row of an upsert may vanish",
-        "app/rotation/triggers.py",
-        " = $1 FOR KEY SHARE'",
-        " = $1'",
+        "app/tickets/migrations/0003_guard_of_moved_rows.py",
+        " = $1 FOR KEY SHARE",
+        " = $1",
         "tests/test_guard.py",
     ),
     Mutant(
         "what a cancelled rotation replaced is forgotten",
-        "app/rotation/migrations/0003_moved_rows.py",
+        MOVED_SQL,
         " OR known.id < known.latest\n",
         "\n",
         "tests/test_guard.py",
@@ -318,7 +319,7 @@ MUTANTS = [
     ),
     Mutant(
         "the set has no statistics",
-        "app/rotation/migrations/0003_moved_rows.py",
+        MOVED_SQL,
         "    EXECUTE 'ANALYZE {state}.rotation_revoked_' || rotation;\n",
         "",
         "tests/test_proof.py",
@@ -332,7 +333,7 @@ MUTANTS = [
     ),
     Mutant(
         "a foreign transaction number sends writers away",
-        "app/rotation/migrations/0003_moved_rows.py",
+        MOVED_SQL,
         "        SELECT known.last_value = own.system_identifier\n",
         "        SELECT true OR known.last_value = own.system_identifier\n",
         "tests/test_guard.py",

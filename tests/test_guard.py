@@ -312,6 +312,23 @@ def test_rotation_after_a_cancelled_one_revokes_what_that_one_replaced(db: Datab
     assert db.unchanged() == 0
 
 
+def test_verification_answers_for_a_cancelled_rotation(db: Database) -> None:
+    """What the first rotation replaced comes back past the guard while the second one runs."""
+    db.tickets(100)
+    db.sql("ALTER TABLE ticket ADD CONSTRAINT stop CHECK (id <= 50) NOT VALID")
+    assert db.call("rotate_tokens_sql", "--window", "50").code == 1
+    db.sql("ALTER TABLE ticket DROP CONSTRAINT stop")
+    assert db.call("rotation", "cancel").code == 0
+    with gate(db, "ticket", "BEFORE UPDATE", passes="NEW.id < 90"):
+        child = db.start(*RUN[:1], "--window", "30", *RUN[3:])
+        until(lambda: waiting_at_gate(db))
+        db.sql("SET rotation.active = 'on'; UPDATE ticket SET token = %s WHERE id = 4", old_token(db, 4))
+    out = child.communicate(timeout=60)[0]
+    assert child.returncode == 0, out
+    assert "1 rows hold a revoked token: id 4; rotating them once more" in out
+    assert db.unchanged() == 0
+
+
 def test_copy_of_the_database_elsewhere(rotated: Database) -> None:
     """There the number of the transaction that completed the set means nothing: nobody is sent away."""
     rotated.sql(

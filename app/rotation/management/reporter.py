@@ -166,8 +166,9 @@ def peak_memory_mb(usage: resource.struct_rusage) -> float:
 
 
 def _of_total(progress: Progress) -> str:
-    # Survivors are rotated a second time: nobody is told of more rows than there are.
-    done = min(progress.rows_done, progress.rows_total or progress.rows_done)
+    # Survivors are rotated a second time: nobody is told of more rows than were counted.
+    counted = progress.rows_total if progress.rows_total_exact else None
+    done = progress.rows_done if counted is None else min(progress.rows_done, counted)
     return f"{done} of {_total(progress)}"
 
 
