@@ -411,13 +411,24 @@ def test_list_given_while_another_process_verifies(db: Database, tmp_path) -> No
         " IF current_query() ~ ''succeeded'' THEN PERFORM pg_advisory_xact_lock_shared(1); END IF;"
         " RETURN NULL; END';"
         "CREATE TRIGGER wait BEFORE UPDATE ON rotation EXECUTE FUNCTION wait()", )  # fmt: skip
-    with closing(db.connect()) as holder, holder.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_lock(1)")
-        first = db.start("rotate_tokens_sql", "--progress", "lines")
-        until(lambda: waiting_at_gate(db))  # it has compared every row, and is about to say so
-        db.sql("UPDATE ticket SET token = %s WHERE id = 3", fresh)
-        second = db.start("rotate_tokens_sql", "--leaked", str(leaked), "--progress", "lines")
-        read_until(second, "goes on after")
+    verifying = (
+        "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'rotation_revoked'::regclass"
+    )
+    with closing(db.connect(autocommit=False)) as locker, locker.cursor() as lock:
+        with closing(db.connect()) as keeper, keeper.cursor() as gate_keeper:
+            gate_keeper.execute("SELECT pg_advisory_lock(1)")
+            first = db.start("rotate_tokens_sql", "--progress", "lines")
+            until(lambda: waiting_at_gate(db))  # it has compared every row, and is about to say so
+            db.sql("UPDATE ticket SET token = %s WHERE id = 3", fresh)
+            with closing(db.connect(autocommit=False)) as writer, writer.cursor() as write:
+                # Until this ends the second stands at the barrier; then it verifies, and waits.
+                write.execute("UPDATE ticket SET title = 'y' WHERE id = 9")
+                second = db.start("rotate_tokens_sql", "--leaked", str(leaked), "--progress", "lines")
+                read_until(second, "goes on after")
+                lock.execute("LOCK TABLE rotation_revoked IN ACCESS EXCLUSIVE MODE")
+            until(lambda: db.value(verifying) == 1)
+        until(lambda: first.poll() is not None or db.value(verifying) == 2)
+        assert first.poll() is None, "it said that none survives"
     assert first.wait(60) == 0, first.stdout and first.stdout.read()
     out = second.communicate(timeout=60)[0]
     assert second.returncode == 0, out
