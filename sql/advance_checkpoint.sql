@@ -3,7 +3,7 @@
 --          window must be rolled back, if the checkpoint is not what was read, or if the rotation was
 --          ended meanwhile.
 -- Parameters: lane_id, last_id (as read), reached (the checkpoint from now on), lo, hi, rows,
---          milliseconds, worker.
+--          milliseconds, throttled (milliseconds before that), throttle (why), worker.
 -- Columns: id of the journal's row.
 WITH advanced AS (
     UPDATE {batchprogress} AS lane
@@ -16,15 +16,16 @@ WITH advanced AS (
     WHERE lane.id = %(lane_id)s
         AND lane.last_id IS NOT DISTINCT FROM %(last_id)s
         AND rotation.id = lane.rotation_id
-        AND rotation.status = 'running'
+        AND rotation.status IN ('running', 'pausing', 'paused')
     RETURNING lane.id, lane.rotation_id
 )
 
 INSERT INTO {rotation_window} (
-    rotation_id, lane_id, lo, hi, rows, milliseconds, transaction_id, worker, finished_at
+    rotation_id, lane_id, lo, hi, rows, milliseconds, throttled, throttle, transaction_id, worker,
+    finished_at
 )
 SELECT
-    rotation_id, id, %(lo)s, %(hi)s, %(rows)s, %(milliseconds)s,
+    rotation_id, id, %(lo)s, %(hi)s, %(rows)s, %(milliseconds)s, %(throttled)s, %(throttle)s,
     pg_catalog.pg_current_xact_id()::text::bigint, %(worker)s, pg_catalog.clock_timestamp()
 FROM advanced
 RETURNING id;

@@ -11,4 +11,4 @@ FROM {rotation} AS rotation
 WHERE lane.id = %(lane_id)s
     AND lane.snapshot_id IS NOT DISTINCT FROM %(last_id)s
     AND rotation.id = lane.rotation_id
-    AND rotation.status = 'running';
+    AND rotation.status IN ('running', 'pausing', 'paused');

@@ -1,9 +1,11 @@
 -- Purpose: claim one lane that has work left in a stage, and that no other transaction works on, until
 --          COMMIT. The lock on the checkpoint row is the only mutual exclusion there is.
--- Parameters: rotation, stage (snapshot, windows or leftovers).
--- Columns: status of the rotation; unfinished, the number of lanes with work left in the stage;
---          lane_id, lane, lower, upper, last_id (how far the stage is in the lane), salt (all but the
---          last NULL if no lane was free).
+--          A worker stays on its lane; else it takes the first that nobody moved a moment ago.
+-- Parameters: rotation, stage (snapshot, windows or leftovers), worker (who asks), later (ids of lanes
+--          to take only if there is no other).
+-- Columns: status of the rotation; tuned (its live options); unfinished, the number of lanes with work
+--          left in the stage; salt; lane_id, lane, lower, upper, last_id (how far the stage is in the
+--          lane), all NULL if no lane was free.
 WITH lane AS NOT MATERIALIZED (
     SELECT
         lane.*,
@@ -21,6 +23,7 @@ WITH lane AS NOT MATERIALIZED (
 
 SELECT
     rotation.status,
+    rotation.tuned,
     rotation.salt,
     (SELECT pg_catalog.count(*) FROM lane WHERE lane.unfinished) AS unfinished,
     claimed.id AS lane_id,
@@ -34,7 +37,11 @@ LEFT JOIN LATERAL (
     FROM {batchprogress} AS free
     WHERE rotation.status = 'running'
         AND free.id IN (SELECT lane.id FROM lane WHERE lane.unfinished)
-    ORDER BY free.lane
+    ORDER BY
+        free.id = ANY (%(later)s::bigint[]),
+        free.worker = %(worker)s DESC,
+        free.worker <> '' AND free.updated_at > pg_catalog.clock_timestamp() - interval '2 seconds',
+        free.lane
     LIMIT 1
     FOR UPDATE SKIP LOCKED
 ) AS claimed ON true

@@ -2,7 +2,7 @@
 -- Parameters: oid, attnum (of the token's column).
 -- Columns: in_partition_key, update_rules (names; NULL for none), row_security, unlogged,
 --          replica_identity (pg_class.relreplident), identity_holds_token, may_install (this role may
---          create a trigger and ENABLE ALWAYS it).
+--          create a trigger and ENABLE ALWAYS it), may_vacuum.
 SELECT
     EXISTS (
         SELECT FROM pg_catalog.pg_partitioned_table AS partitioned
@@ -27,7 +27,22 @@ SELECT
             AND identity.indisreplident
             AND column_.attnum = ANY (identity.indkey::int2[])
     ) AS identity_holds_token,
-    pg_catalog.pg_has_role(relation.relowner, 'USAGE') AS may_install
+    pg_catalog.pg_has_role(relation.relowner, 'USAGE') AS may_install,
+    pg_catalog.pg_has_role(relation.relowner, 'USAGE')
+    OR pg_catalog.pg_has_role(
+        (
+            SELECT database.datdba
+            FROM pg_catalog.pg_database AS database
+            WHERE database.datname = pg_catalog.current_database()
+        ),
+        'USAGE'
+    )
+    -- Since PostgreSQL 17; an older one knows no such privilege.
+    OR CASE
+        WHEN pg_catalog.current_setting('server_version_num')::int >= 170000
+            THEN pg_catalog.has_table_privilege(relation.oid, 'MAINTAIN')
+        ELSE false
+    END AS may_vacuum
 FROM pg_catalog.pg_class AS relation
 INNER JOIN pg_catalog.pg_attribute AS column_
     ON column_.attrelid = relation.oid AND column_.attnum = %(attnum)s

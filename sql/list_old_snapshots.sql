@@ -1,5 +1,7 @@
--- Purpose: who has kept vacuum from its work for more than a minute: sessions, standbys (by feedback),
---          prepared transactions, replication slots; of each kind the oldest.
+-- Purpose: who has kept vacuum from its work: sessions, standbys (by feedback), prepared transactions,
+--          replication slots; of each kind the oldest.
+-- Parameters: mark (a transaction's id, as text: who goes back to it or further counts; NULL: who has
+--          done so for more than a minute).
 -- Columns: holder (in words; never a query), seconds (since it began; for a slot NULL).
 (
     SELECT
@@ -10,8 +12,13 @@
     FROM pg_catalog.pg_stat_activity
     WHERE backend_xmin IS NOT NULL
         AND pid <> pg_catalog.pg_backend_pid()
-        AND coalesce(xact_start, backend_start) < pg_catalog.clock_timestamp() - interval '1 minute'
-        AND (backend_type <> 'walsender' OR pg_catalog.age(backend_xmin) > 10000)
+        AND CASE
+            WHEN %(mark)s::text IS NOT NULL
+                THEN pg_catalog.age(backend_xmin) >= pg_catalog.age(%(mark)s::text::xid)
+            WHEN backend_type = 'walsender' THEN pg_catalog.age(backend_xmin) > 10000
+            ELSE coalesce(xact_start, backend_start)
+                < pg_catalog.clock_timestamp() - interval '1 minute'
+        END
     ORDER BY pg_catalog.age(backend_xmin) DESC
     LIMIT 1
 )
@@ -23,7 +30,11 @@ UNION ALL
         'the prepared transaction ' || gid,
         extract(epoch FROM pg_catalog.clock_timestamp() - prepared)::float8
     FROM pg_catalog.pg_prepared_xacts
-    WHERE prepared < pg_catalog.clock_timestamp() - interval '1 minute'
+    WHERE CASE
+        WHEN %(mark)s::text IS NOT NULL
+            THEN pg_catalog.age(transaction) >= pg_catalog.age(%(mark)s::text::xid)
+        ELSE prepared < pg_catalog.clock_timestamp() - interval '1 minute'
+    END
     ORDER BY prepared
     LIMIT 1
 )
@@ -33,7 +44,13 @@ UNION ALL
 (
     SELECT 'the replication slot ' || slot_name, NULL::float8
     FROM pg_catalog.pg_replication_slots
-    WHERE xmin IS NOT NULL AND NOT active AND pg_catalog.age(xmin) > 10000
+    WHERE xmin IS NOT NULL
+        AND NOT active
+        AND pg_catalog.age(xmin)
+        >= CASE
+            WHEN %(mark)s::text IS NOT NULL THEN pg_catalog.age(%(mark)s::text::xid)
+            ELSE 10000
+        END
     ORDER BY pg_catalog.age(xmin) DESC
     LIMIT 1
 );

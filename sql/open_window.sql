@@ -1,15 +1,28 @@
 -- Purpose: the settings of one window's transaction. All of them end with it, so a connection
 --          pooler in transaction mode hands nothing of them to anybody else.
--- Parameters: lock_timeout, worker (shown as application_name).
--- Columns: pid of this backend.
+-- Parameters: lock_timeout, worker (shown as application_name), bounded (the UPDATE and a wait for a
+--          lock together must stay below deadlock_timeout: who waits for us for so long looks for
+--          deadlocks, and becomes the victim of one that we are part of).
+-- Columns: pid of this backend; deadlock_timeout (seconds).
 SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
 
 SELECT
     pg_catalog.pg_backend_pid() AS pid,
+    extract(epoch FROM deadlock.timeout)::float8 AS deadlock_timeout,
     pg_catalog.set_config('application_name', %(worker)s, true),
-    pg_catalog.set_config('lock_timeout', %(lock_timeout)s, true),
-    -- A role's own timeouts must not end a window; ours are lock_timeout and its size.
-    pg_catalog.set_config('statement_timeout', '0', true),
+    pg_catalog.set_config('lock_timeout', wait.milliseconds || 'ms', true),
+    -- A role's own timeouts must not end a window.
+    pg_catalog.set_config(
+        'statement_timeout',
+        CASE
+            WHEN %(bounded)s
+                THEN greatest(
+                    50, extract(epoch FROM deadlock.timeout) * 1000 - wait.milliseconds
+                )::int
+            ELSE 0
+        END || 'ms',
+        true
+    ),
     pg_catalog.set_config('idle_in_transaction_session_timeout', '60s', true),
     -- Rows and checkpoint vanish together in a crash, so a window need not wait for the disk.
     pg_catalog.set_config('synchronous_commit', 'off', true),
@@ -28,4 +41,18 @@ SELECT
     CASE
         WHEN pg_catalog.current_setting('transaction_timeout', true) IS NOT NULL
             THEN pg_catalog.set_config('transaction_timeout', '0', true)
-    END;
+    END
+FROM (
+    SELECT pg_catalog.current_setting('deadlock_timeout')::interval AS timeout
+) AS deadlock
+CROSS JOIN LATERAL (
+    SELECT
+        CASE
+            WHEN %(bounded)s
+                THEN least(asked.milliseconds, extract(epoch FROM deadlock.timeout) * 500)
+            ELSE asked.milliseconds
+        END::int AS milliseconds
+    FROM (
+        SELECT extract(epoch FROM %(lock_timeout)s::interval) * 1000 AS milliseconds
+    ) AS asked
+) AS wait;

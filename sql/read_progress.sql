@@ -4,8 +4,9 @@
 -- Columns: status, rows_total, rows_total_exact, started_at, finished_at, revoked (NULL until the
 --          snapshot is complete), survivors, verified_at, tokens (in the snapshot so far), rows_done,
 --          windows, lanes, lanes_done, holes, left_over (holes and survivors still to be rotated),
---          recent_rows, recent_milliseconds, recent_workers, left_by_all (no sign of life since the
---          last process left it), idle_seconds (since the last sign of life).
+--          recent_rows, recent_milliseconds, recent_throttled (milliseconds before those windows),
+--          recent_workers, throttle (why windows wait now, or empty), left_by_all (no sign of life
+--          since the last process left it), idle_seconds (since the last sign of life).
 SELECT
     rotation.status,
     rotation.rows_total,
@@ -24,7 +25,14 @@ SELECT
     leftover.left_over,
     recent.rows AS recent_rows,
     recent.milliseconds AS recent_milliseconds,
+    recent.throttled AS recent_throttled,
     recent.workers AS recent_workers,
+    -- What nobody has confirmed for five seconds is over.
+    CASE
+        WHEN rotation.touched_at > pg_catalog.clock_timestamp() - interval '5 seconds'
+            THEN rotation.throttle
+        ELSE ''
+    END AS throttle,
     rotation.touched_at IS NULL AS left_by_all,
     extract(
         epoch FROM pg_catalog.clock_timestamp()
@@ -54,6 +62,7 @@ CROSS JOIN LATERAL (
     SELECT
         coalesce(pg_catalog.sum(latest.rows), 0)::bigint AS rows,
         coalesce(pg_catalog.sum(latest.milliseconds), 0)::float8 AS milliseconds,
+        coalesce(pg_catalog.sum(latest.throttled), 0)::float8 AS throttled,
         -- A worker that finished nothing for three windows' time is no longer there.
         pg_catalog.count(DISTINCT latest.worker) FILTER (
             WHERE latest.finished_at
@@ -63,12 +72,13 @@ CROSS JOIN LATERAL (
         SELECT
             rows,
             milliseconds,
+            throttled,
             worker,
             finished_at,
             pg_catalog.max(finished_at) OVER () AS newest,
             pg_catalog.avg(milliseconds) OVER () AS average
         FROM (
-            SELECT rows, milliseconds, worker, finished_at
+            SELECT rows, milliseconds, throttled, worker, finished_at
             FROM {rotation_window}
             WHERE rotation_id = rotation.id
             ORDER BY id DESC

@@ -47,6 +47,21 @@ def running(server: Server) -> Iterator[Server]:
         shutil.rmtree(server.sockets, ignore_errors=True)
 
 
+@contextmanager
+def standby_of(primary: Server, name: str = "standby1") -> Iterator[Server]:
+    """A real standby, made by pg_basebackup, that streams from a running server."""
+    standby = make_server(primary.binaries)
+    standby._make_home()
+    address = f"host={primary.sockets} user=postgres"
+    copied = standby._run("pg_basebackup", "-d", address, "-D", standby.data, "-R", "-X", "stream",
+                          "-c", "fast")  # fmt: skip
+    assert copied.returncode == 0, copied.stdout
+    with (standby.data / "postgresql.conf").open("a") as file:
+        file.write(f"unix_socket_directories = '{standby.sockets}'\ncluster_name = '{name}'\n")
+    with running(standby):
+        yield standby
+
+
 SERVER = make_server(embedded_binaries())
 
 

@@ -1,4 +1,4 @@
-"""A proxy before PostgreSQL that loses the answers to some COMMITs, which the server does."""
+"""A proxy before PostgreSQL that loses the answers to COMMITs of writing transactions, which happen."""
 
 import contextlib
 import shutil
@@ -43,10 +43,16 @@ class Cutter:
                     ).start()
 
     def _pump(self, source: socket.socket, sink: socket.socket, from_client: bool) -> None:
+        reading = False
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
+                reading = reading or b"READ ONLY" in data
                 if from_client and data.startswith(b"Q") and b"COMMIT" in data[:16]:
-                    self._seen += 1
+                    self._seen += not reading
+                    reading, read = False, reading
+                    if read:
+                        sink.sendall(data)
+                        continue
                     if self._seen in self._numbers:
                         source.shutdown(socket.SHUT_RDWR)  # the answer can't come back
                         sink.sendall(data)

@@ -89,15 +89,15 @@ MUTANTS = [
     Mutant(
         "no lock_timeout: the application may be the deadlock victim",
         "sql/open_window.sql",
-        "set_config('lock_timeout', %(lock_timeout)s, true)",
-        "set_config('lock_timeout', left(%(lock_timeout)s, 0) || '0', true)",
+        "set_config('lock_timeout', wait.milliseconds || 'ms', true)",
+        "set_config('lock_timeout', left(wait.milliseconds::text, 0) || '0', true)",
         "tests/test_locks.py",
     ),
     Mutant(
         "settings outlive the transaction",
         "sql/open_window.sql",
-        "'lock_timeout', %(lock_timeout)s, true",
-        "'lock_timeout', %(lock_timeout)s, false",
+        "'lock_timeout', wait.milliseconds || 'ms', true",
+        "'lock_timeout', wait.milliseconds || 'ms', false",
         "tests/test_many_processes.py",
     ),
     Mutant(

@@ -16,14 +16,19 @@ ENGINE = APP / "rotation" / "engine"
 
 #: Floors of the engine: a module imports from floors below its own only.
 FLOORS = [
-    {"errors"},
+    {"errors", "naming", "units"},
     {"events", "leaked", "stop", "statements", "windows"},
     {"database", "options"},
-    {"blockers", "preflight", "progress", "target"},
-    {"guard", "plan", "revocation", "status"},
+    {"blockers", "preflight", "probes", "progress", "replicas", "standby", "target", "throttle"},
+    {"guard", "lanes", "revocation", "status", "vacuum", "watch"},
+    {"plan"},
     {"control", "findings", "stages"},
-    {"canary", "conclusion", "worker"},
+    {"steering"},
+    {"canary", "conclusion", "contention"},
+    {"worker"},
+    {"crew"},
     {"phases"},
+    {"conductor"},
     {"driver"},
 ]
 

@@ -106,10 +106,10 @@ def test_table_lock_before_the_run(db: Database) -> None:
     assert db.value("SELECT count(*) FROM rotation") == 0
 
 
-def test_second_connection_is_not_needed(db: Database) -> None:
-    """Where no second connection can be had, the blocker goes unnamed, and the run goes on."""
+def test_connection_for_the_blockers_name_is_not_needed(db: Database) -> None:
+    """Where no further connection can be had, the blocker goes unnamed, and the run goes on."""
     db.tickets(50)
-    db.sql("CREATE ROLE narrow LOGIN CONNECTION LIMIT 2")
+    db.sql("CREATE ROLE narrow LOGIN CONNECTION LIMIT 4")
     db.sql(
         f"GRANT ALL ON ALL TABLES IN SCHEMA public TO narrow; GRANT ALL ON DATABASE {db.name} TO narrow;"
         "GRANT EXECUTE ON FUNCTION rotation_open_revoked, rotation_close_revoked TO narrow"

@@ -8,7 +8,8 @@ import pytest
 from django.core.management.base import OutputWrapper
 
 from app.rotation.engine.progress import Progress, read_progress
-from app.rotation.management.reporter import Reporter, duration, progress_bar, progress_line, size
+from app.rotation.engine.units import duration, size
+from app.rotation.management.reporter import Reporter, progress_bar, progress_line
 from tests.conftest import Database
 
 HALF = Progress(
@@ -31,6 +32,8 @@ HALF = Progress(
     holes=0,
     left_over=0,
     left_by_all=False,
+    throttle="",
+    throttled_share=0.0,
     idle_seconds=0.1,
 )
 DONE = replace(HALF, rows_done=50_000, lanes_done=1)
@@ -97,7 +100,12 @@ def test_messages_stand_above_the_bar() -> None:
 
 def test_units() -> None:
     assert [duration(5), duration(65), duration(3661)] == ["0:05", "1:05", "1:01:01"]
-    assert [size(1), size(999_000), size(2.5e9), size(3e13)] == ["1 bytes", "999 kB", "2 GB", "30.0 TB"]
+    assert [size(1), size(999_000), size(2.5e9), size(3e13)] == [
+        "1 bytes",
+        "999 kB",
+        "2.5 GB",
+        "30.0 TB",
+    ]
 
 
 def test_pace_counts_workers_that_are_there(db: Database) -> None:

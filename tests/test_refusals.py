@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ import pytest
 from app.rotation.engine.errors import Refused, UsageError
 from app.rotation.engine.preflight import refuse_old
 from app.rotation.engine.target import parse_table
-from tests.conftest import PROJECT, Database, make_server, running, until
+from tests.conftest import PROJECT, Database, standby_of, until
 
 STATE = "SELECT (SELECT count(*) FROM rotation), (SELECT count(*) FROM batchprogress)"
 
@@ -339,17 +338,7 @@ def test_old_server() -> None:
 
 def test_standby(db: Database) -> None:
     """A real standby, made by pg_basebackup."""
-    standby = make_server(db.server.binaries)
-    standby.home.chmod(0o777)
-    shutil.rmtree(standby.data, ignore_errors=True)
-    standby._make_home()
-    address = f"host={db.server.sockets} user=postgres"
-    copied = standby._run("pg_basebackup", "-d", address, "-D", standby.data, "-R", "-X", "stream",
-                          "-c", "fast")  # fmt: skip
-    assert copied.returncode == 0, copied.stdout
-    with (standby.data / "postgresql.conf").open("a") as file:
-        file.write(f"unix_socket_directories = '{standby.sockets}'\n")
-    with running(standby):
+    with standby_of(db.server) as standby:
         environment = db.environment(DATABASE_URL=standby.url(db.name))
         done = db.run("rotate_tokens_sql", env=environment)
     assert done.code == 1

@@ -36,6 +36,8 @@ def test_prepares(db: Database, file: Path) -> None:
         for statement in filter(None, map(str.strip, text.split(";"))):
             if statement.startswith(("SET ", "TRUNCATE ", "CREATE ")):
                 cursor.execute(f"BEGIN; {statement}; ROLLBACK")
+            elif statement.startswith("VACUUM "):
+                pass  # it can't be in this transaction; tests/test_vacuum.py runs it
             elif statement.startswith("COPY "):
                 cursor.copy_expert(statement, io.BytesIO(HEADER + TRAILER))
             else:

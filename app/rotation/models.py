@@ -94,6 +94,9 @@ class Rotation(models.Model):
     findings = models.JSONField(null=True, help_text="what the preflight of the first run found")
 
     options = models.JSONField(default=dict, help_text="what the first run was asked to do")
+    tuned = models.JSONField(db_default={}, default=dict, help_text="options changed since")
+    throttle = models.TextField(db_default="", blank=True, help_text="why windows wait now")
+    vacuumed = models.BigIntegerField(db_default=0, help_text="rows done at the latest vacuum")
     reason = models.TextField(blank=True)
     operator = models.TextField()
     host = models.TextField()
@@ -202,6 +205,8 @@ class RotationWindow(models.Model):
     hi = models.TextField()
     rows = models.BigIntegerField(help_text="tokens replaced, as the server counted them")
     milliseconds = models.FloatField(help_text="from the end of the worker's last window or wait")
+    throttled = models.FloatField(db_default=0, help_text="milliseconds that it was held back before")
+    throttle = models.TextField(db_default="", blank=True, help_text="why")
     transaction_id = models.BigIntegerField(help_text="pg_current_xact_id() of the window")
     worker = models.TextField()
     finished_at = models.DateTimeField(db_default=Now())

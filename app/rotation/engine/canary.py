@@ -7,6 +7,7 @@ from app.rotation.engine.errors import DatabaseFailure, LockConflict, Refused, S
 from app.rotation.engine.options import Options
 from app.rotation.engine.plan import find_window
 from app.rotation.engine.stages import Stage
+from app.rotation.engine.steering import PAUSED, wait_while_paused
 from app.rotation.engine.windows import Window
 
 CANARY_SIZE = 1000  # rows at the most
@@ -32,8 +33,10 @@ def try_one_window(session: Session, stage: Stage, options: Options) -> None:
     while not session.stop.requested:
         try:
             with session.transaction():
-                _try(session, stage, size, after, options)
+                paused = _try(session, stage, size, after, options)
+            if not paused:
                 return
+            wait_while_paused(session, stage.rotation, lambda: session.stop.requested)
         except _RolledBack as done:
             _judge(stage, done)
             return
@@ -53,14 +56,16 @@ def try_one_window(session: Session, stage: Stage, options: Options) -> None:
     raise Stopped(f"by {session.stop.reason}; run the same command again to go on")
 
 
-def _try(session: Session, stage: Stage, size: int, after: str | None, options: Options) -> None:
-    session.row("open_window", lock_timeout=f"{options.lock_timeout_ms}ms", worker=session.worker)
+def _try(session: Session, stage: Stage, size: int, after: str | None, options: Options) -> bool:
+    """Do a window and raise _RolledBack; or return whether that must wait for the end of a pause."""
+    lock_timeout = f"{options.lock_timeout_ms}ms"
+    session.row("open_window", lock_timeout=lock_timeout, bounded=False, worker=session.worker)
     lane = stage.claim()
     if lane["lane_id"] is None:
-        return
+        return lane["status"] in PAUSED
     window = find_window(session, lane["lower"], lane["upper"], after or lane["last_id"], size)
     if window is None:
-        return
+        return False
     stage.at = (window.lo, window.hi)
     rows = session.change("rotate_window", lo=window.lo, hi=window.hi)
     session.change("check_constraints")

@@ -8,10 +8,12 @@ from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
 from app.rotation.engine import revocation
-from app.rotation.engine.database import Session, operator, translated
+from app.rotation.engine.database import Session, translated
 from app.rotation.engine.errors import DatabaseFailure, Refused
+from app.rotation.engine.lanes import Lane
 from app.rotation.engine.leaked import LeakedList
-from app.rotation.engine.plan import Lane, Size
+from app.rotation.engine.naming import operator
+from app.rotation.engine.plan import Size
 from app.rotation.engine.target import Target
 from app.rotation.models import UNFINISHED, BatchProgress, Rotation, Status
 
@@ -186,11 +188,11 @@ def read(session: Session, rotation: int) -> Rotation:
         return rotations(session).get(pk=rotation)
 
 
-def leave(session: Session, rotation: int, worker: str) -> None:
-    """Note that a worker leaves it. With this COMMIT all windows before it are on disk too."""
+def leave(session: Session, rotation: int, workers: set[str]) -> None:
+    """Note that workers leave it. With this COMMIT all windows before it are on disk too."""
     with session.durable(), translated("leaving the rotation"):
         lanes = BatchProgress.objects.using(session.alias).filter(rotation=rotation)
-        lanes.filter(worker=worker).update(worker="")
+        lanes.filter(worker__in=workers).update(worker="")
         # Without a sign of life: unless others work on it, nobody does.
         rotations(session).filter(pk=rotation).update(touched_at=None)
 

@@ -1,9 +1,6 @@
 """A thread's connection: transactions, statements from `sql/`, typed errors, and outages survived."""
 
 import contextlib
-import getpass
-import os
-import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -29,6 +26,7 @@ from app.rotation.engine.errors import (
     Stopped,
 )
 from app.rotation.engine.events import Emit, OutageBegan, OutageEnded
+from app.rotation.engine.naming import worker_name
 from app.rotation.engine.stop import StopSwitch
 
 Row = dict[str, Any]
@@ -45,19 +43,6 @@ BROKEN = {
     *(OperationalError, InterfaceError),
 }
 FIRST_WAIT, LONGEST_WAIT = 0.1, 2.0  # seconds between two tries to connect
-
-
-def operator() -> str:
-    """The name of the person or service at whose account this process runs."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container may run as a number without a name
-        return str(os.getuid())
-
-
-def worker_name(number: int = 1) -> str:
-    """Who works: shown in pg_stat_activity (63 bytes at most), the lanes and the journal."""
-    return f"rotate_tokens {os.getpid()}/{number} {operator()}@{socket.gethostname()}"[:63]
 
 
 @dataclass
@@ -102,10 +87,29 @@ class Session:
         with translated(doing), connections[self.alias].cursor() as cursor:
             cursor.execute(text)
 
+    def outside_transactions(self, statement: str) -> list[str]:
+        """Run a statement that can't be in a transaction; return what the server warned of.
+
+        An immediate stop cancels it.
+        """
+        text = self._compose(statement)
+        connection = connections[self.alias].connection
+        del connection.notices[:]
+        with self.stop.cancellable(connection):
+            self.script(text, statement.replace("_", " "))
+        return [notice for notice in connection.notices if not notice.startswith("INFO")]
+
     def copy(self, statement: str, source: Any) -> None:
         """Stream a file-like object of bytes into a COPY ... FROM STDIN."""
         with self._prepared(statement) as (text, cursor):
             cursor.copy_expert(text, source)
+
+    def ask(self, query: str) -> Any:
+        """The first column of the first row of a query that a user wrote; None if it has no row."""
+        with translated("running the query"), connections[self.alias].cursor() as cursor:
+            cursor.execute(query)
+            row = cursor.fetchone() if cursor.description else None
+        return row[0] if row else None
 
     def explain(self, statement: str, **parameters: Any) -> tuple[str, dict[str, Any]]:
         """Return the statement as PostgreSQL gets it, and its plan (EXPLAIN FORMAT JSON)."""

@@ -3,21 +3,30 @@
 import contextlib
 import dataclasses
 import queue
-import threading
 import time
 from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any
 
 from app.rotation.engine import control, findings, preflight
-from app.rotation.engine.database import Session, worker_name
-from app.rotation.engine.errors import DatabaseFailure, LockConflict, Refused, RotationError, Stopped
+from app.rotation.engine.conductor import Conductor
+from app.rotation.engine.database import Session
+from app.rotation.engine.errors import (
+    DatabaseFailure,
+    LockConflict,
+    Refused,
+    RotationError,
+    Stopped,
+    UsageError,
+)
 from app.rotation.engine.events import Began, Emit, Found, Stopping
-from app.rotation.engine.findings import REFUSE
+from app.rotation.engine.findings import NOTE, REFUSE
 from app.rotation.engine.leaked import LeakedList
+from app.rotation.engine.naming import worker_name
 from app.rotation.engine.options import Options
 from app.rotation.engine.phases import Phases
 from app.rotation.engine.plan import Plan, make_plan
+from app.rotation.engine.probes import ask
 from app.rotation.engine.progress import Progress, read_progress
 from app.rotation.engine.stop import StopSwitch
 from app.rotation.engine.target import Target, TargetName, resolve
@@ -37,25 +46,6 @@ class Outcome:
     rows: int  #: rotated by this run
     seconds: float  #: that this run took
     already: bool  #: the rotation had been finished before this run began
-
-
-class Crew(threading.Thread):
-    """The thread that takes a rotation through its phases. `failure` holds what ended it early."""
-
-    def __init__(self, session: Session, phases: Phases) -> None:
-        super().__init__(name=session.worker, daemon=True)
-        self.failure: BaseException | None = None
-        self.phases = phases
-        self._session = session
-
-    def run(self) -> None:
-        """Work until the rotation is at its end, or something ends the work."""
-        try:
-            self.phases.run()
-        except Exception as failure:
-            self.failure = failure
-        finally:
-            self._session.close()
 
 
 class RotationDriver:
@@ -97,7 +87,13 @@ class RotationDriver:
 
     def findings(self) -> list[Found]:
         """What the preflight finds; writes nothing."""
+        query = self._options.throttle_sql
         with self._at_the_start():
+            if query is not None:
+                try:
+                    ask(self._session, query)
+                except RotationError as error:
+                    raise UsageError(f"--throttle-sql: {error}") from error
             return findings.find_all(self._session, self.target, self._options)
 
     def walk(self, plan: Plan) -> Generator[Window, None, None]:
@@ -123,14 +119,14 @@ class RotationDriver:
         if rotation.status == Status.SUCCEEDED:
             return Outcome(rotation.pk, rotation.target, progress, 0, 0.0, True)
         self._emit(Began(rotation.pk, rotation.target, resumed, progress.rows_done))
-        crew = self._start_crew(rotation.pk, leaked is not None)
-        self._watch(crew, rotation.pk)
-        if crew.failure is not None:
-            raise self._last_words(crew, rotation.pk) from crew.failure
+        conductor = self._start_conductor(rotation.pk, leaked is not None)
+        self._watch(conductor, rotation.pk)
+        if conductor.failure is not None:
+            raise self._last_words(conductor, rotation.pk) from conductor.failure
         progress = self._read(rotation.pk)
         self._emit(progress)
         seconds = time.monotonic() - began
-        return Outcome(rotation.pk, rotation.target, progress, crew.phases.rows, seconds, False)
+        return Outcome(rotation.pk, rotation.target, progress, conductor.phases.rows, seconds, False)
 
     def _read(self, rotation: int) -> Progress:
         return self._session.through_outages(lambda: read_progress(self._closing, rotation))
@@ -165,6 +161,7 @@ class RotationDriver:
             plan = self.plan(rotation)
             if rotation:
                 control.take_up(self._session, rotation, self.target, leaked)
+                self._tell_lanes(rotation, len(plan.lanes))
                 return rotation, True
             # From here on an unfinished rotation is one that we began (if the answer to our COMMIT
             # was lost) or one that another process began between our look and our insert: join it.
@@ -176,6 +173,12 @@ class RotationDriver:
             if rotation:
                 return rotation, False
 
+    def _tell_lanes(self, rotation: Rotation, lanes: int) -> None:
+        asked = self._options.lanes
+        if asked is not None and asked != lanes and rotation.status != Status.PENDING:
+            text = f"{rotation} has {lanes} lane{'s' * (lanes != 1)} already"
+            self._emit(Found(NOTE, f"{text}; --lanes {asked} is for a new rotation"))
+
     def _tell_findings(self) -> list[Found]:
         """Tell what the preflight found. Raises Refused for the first finding that forbids the run."""
         found = self.findings()
@@ -185,26 +188,28 @@ class RotationDriver:
             self._emit(finding)
         return found
 
-    def _start_crew(self, rotation: int, more_revoked: bool) -> Crew:
+    def _start_conductor(self, rotation: int, more_revoked: bool) -> Conductor:
         session = Session(
             self._session.alias,
-            worker=worker_name(1),
+            worker=worker_name(0),
             names=self._session.names,
             stop=self._stop,
             emit=self._events.put,
             outage_seconds=self._options.outage_seconds,
         )
-        crew = Crew(session, Phases(session, rotation, self.target, self._options, more_revoked))
-        crew.start()
-        return crew
+        conductor = Conductor(
+            session, Phases(session, rotation, self.target, self._options, more_revoked)
+        )
+        conductor.start()
+        return conductor
 
-    def _watch(self, crew: Crew, rotation: int) -> None:
-        """Tell events and progress until the crew has ended."""
+    def _watch(self, conductor: Conductor, rotation: int) -> None:
+        """Tell events and progress until the conductor has ended."""
         sample_at = time.monotonic() + SAMPLE_SECONDS
         told_stop = False
-        while crew.is_alive() or not self._events.empty():
+        while conductor.is_alive() or not self._events.empty():
             with contextlib.suppress(queue.Empty):
-                self._emit(self._events.get(timeout=0.1 if crew.is_alive() else 0))
+                self._emit(self._events.get(timeout=0.1 if conductor.is_alive() else 0))
             if self._stop.requested and not told_stop:
                 told_stop = True
                 self._emit(Stopping(self._stop.reason))
@@ -221,16 +226,16 @@ class RotationDriver:
                 self._session.change("note_alive", rotation=rotation)
             self._emit(progress)
         except RotationError:
-            self._session.close()  # the crew deals with the outage, and tells of it
+            self._session.close()  # the workers deal with the outage, and tell of it
 
-    def _last_words(self, crew: Crew, rotation: int) -> BaseException:
-        """What to raise for what ended the crew; makes durable what it did."""
-        failure, progress, others = crew.failure, None, False
+    def _last_words(self, conductor: Conductor, rotation: int) -> BaseException:
+        """What to raise for what ended the work; makes durable what it did."""
+        failure, progress, others = conductor.failure, None, False
         assert failure is not None
         with contextlib.suppress(RotationError):
             # Without a database what was committed stays, and more is not known.
             progress = read_progress(self._closing, rotation)
-            control.leave(self._closing, rotation, crew.name)
+            control.leave(self._closing, rotation, conductor.phases.workers)
             lanes = self._closing.rows("look_at_lanes", rotation=rotation, stage="any", worker="")
             others = progress.status == Status.RUNNING and any(lane["busy"] for lane in lanes)
         if isinstance(failure, DatabaseFailure) and progress:

@@ -78,6 +78,59 @@ class TookOver(Event):
 
 
 @dataclass(frozen=True)
+class Throttled(Event):
+    """The next window waits."""
+
+    reason: str
+
+    def __str__(self) -> str:
+        return f"throttled: {self.reason}"
+
+
+@dataclass(frozen=True)
+class VacuumSkipped(Event):
+    """A vacuum that was due did not take place."""
+
+    why: str
+
+    def __str__(self) -> str:
+        return f"vacuum skipped: {self.why}; the table grows until the next one"
+
+
+@dataclass(frozen=True)
+class VacuumHindered(Event):
+    """Vacuum can't free what windows leave behind."""
+
+    holder: str
+
+    def __str__(self) -> str:
+        return (
+            f"vacuum frees nothing: {self.holder} holds an old view of the database;"
+            " end it, or the table grows to twice its size"
+        )
+
+
+@dataclass(frozen=True)
+class Paused(Event):
+    """Somebody asked this rotation to pause."""
+
+    rotation: int
+
+    def __str__(self) -> str:
+        return "paused: python manage.py rotation resume lets it go on"
+
+
+@dataclass(frozen=True)
+class Resumed(Event):
+    """The pause is over."""
+
+    rotation: int
+
+    def __str__(self) -> str:
+        return "resumed"
+
+
+@dataclass(frozen=True)
 class OutageBegan(Event):
     """The database can't be reached."""
 

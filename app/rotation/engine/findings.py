@@ -35,7 +35,9 @@ def find_all(session: Session, target: Target, options: Options) -> list[Found]:
             *_of_replication(session, table, target),
             *_of_copies(session, target),
             *_of_guard(session, table, target, options),
+            *_of_vacuum(table, target, options),
             *_of_old_snapshots(session),
+            *_of_standbys(session, options),
         ]
     order = [REFUSE, WARN, NOTE]
     return sorted(findings, key=lambda finding: order.index(finding.level))
@@ -69,9 +71,8 @@ def _of_table(table: Row, target: Target) -> Iterator[Found]:
 def _of_texts(session: Session, target: Target) -> Iterator[Found]:
     if not target.is_text:
         return
-    ends = session.row("find_bounds")
-    floor, ceiling = ends["floor"], ends["ceiling"]
-    first = find_window(session, floor, ceiling, None, SAMPLE) if floor is not None else None
+    whole = session.rows("draw_lanes", cuts=[])
+    first = find_window(session, **whole[0], last_id=None, size=SAMPLE) if whole else None
     misfits = session.rows("find_misfit", lo=first.lo, hi=first.hi) if first else []
     if misfits:
         yield Found(
@@ -191,11 +192,34 @@ def _of_guard(session: Session, table: Row, target: Target, options: Options) ->
             )
 
 
+def _of_vacuum(table: Row, target: Target, options: Options) -> Iterator[Found]:
+    if options.vacuum and not table["may_vacuum"]:
+        yield Found(
+            NOTE,
+            f"this role may not vacuum {target.schema}.{target.table}: unless autovacuum keeps up it"
+            " grows to twice its size; run as its owner, or with --vacuum off",
+        )
+
+
 def _of_old_snapshots(session: Session) -> Iterator[Found]:
-    for holder in session.rows("list_old_snapshots"):
+    for holder in session.rows("list_old_snapshots", mark=None):
         since = f" for {holder['seconds']:.0f} s" if holder["seconds"] else ""
         yield Found(
             WARN,
             f"{holder['holder']} has held an old view of the database{since}:"
             " until it ends, vacuum can't clear what the rotation leaves behind",
         )
+
+
+def _of_standbys(session: Session, options: Options) -> Iterator[Found]:
+    standbys = session.rows("read_standbys")
+    measured = options.wait_replicas or options.standbys or options.max_lag or options.max_lag_bytes
+    if measured and any(row["state"] is None for row in standbys):
+        yield Found(
+            REFUSE,
+            "standbys are connected, and this role may not see how far behind they are: GRANT pg_monitor"
+            " to it, or run with --max-lag off --no-wait-replicas",
+        )
+    for name in options.standbys:
+        if name not in {row["name"] for row in standbys}:
+            yield Found(WARN, f"standby {name} is not connected: windows wait until it is")

@@ -1,9 +1,17 @@
 """What a run is asked to do, validated in one place for the command line, tuning and the web."""
 
-from dataclasses import dataclass
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
 
 from app.rotation.engine.errors import UsageError
+from app.rotation.engine.units import parse_size
 from app.rotation.engine.windows import LARGEST_SIZE
+
+MOST_WORKERS = 64  # of one process
+MOST_LANES = 1024
+DAY = 86_400  # seconds
 
 
 @dataclass(frozen=True)
@@ -12,6 +20,8 @@ class Options:
 
     window: int | None = None  #: rows of a window; None: sized to `window_seconds`
     window_seconds: float = 0.3  #: seconds that an auto-sized window aims at
+    workers: int = 1  #: connections that this process rotates with
+    lanes: int | None = None  #: ranges that a new rotation is cut into; None: by the table's size
     lock_timeout_ms: int = 200  #: milliseconds that a window waits for one lock
     lock_patience: float = 60.0  #: seconds of conflicts in a row before the run gives up
     outage_seconds: float = 60.0  #: seconds without a database before the run gives up
@@ -19,15 +29,99 @@ class Options:
     verify: bool = True  #: the end is proven by value
     ack_triggers: bool = False  #: the target's triggers are known to keep no copy of old tokens
     allow_fk: bool = False  #: what foreign keys to the token do to other tables is wanted
+    max_lag: float | None = 10.0  #: seconds that a standby may be behind
+    max_lag_bytes: int | None = None  #: bytes of WAL that a standby may be behind
+    critical_lag: float | None = None  #: seconds behind at which the run ends
+    standbys: tuple[str, ...] = ()  #: application_name of standbys that must be connected
+    wait_replicas: bool = True  #: the end waits until the standbys have replayed it
+    max_wal: int | None = None  #: bytes of WAL that slots retain, or that wait for the archiver
+    critical_wal: int | None = None  #: bytes of such WAL at which the run ends
+    max_waiting: int | None = 5  #: sessions that may wait for locks which windows hold
+    max_rate: float | None = None  #: rows a second, of all workers together
+    nice: float = 0.0  #: seconds of rest for each second of work
+    vacuum: float | None = 10.0  #: percent of the rows after which the table is vacuumed; None: never
+    throttle_sql: str | None = None  #: a query: true, or a number but zero, throttles
 
     def __post_init__(self) -> None:
-        if self.window is not None:
-            _within("--window", self.window, 1, LARGEST_SIZE, "rows")
-        _within("--window-seconds", self.window_seconds, 0.01, 60, "seconds")
-        _within("--lock-timeout", self.lock_timeout_ms, 1, 600_000, "milliseconds")
-        _within("--lock-patience", self.lock_patience, 0, 86_400, "seconds")
+        for name, (flag, least, most, unit) in LIMITS.items():
+            value = getattr(self, name)
+            if value is not None and not least <= value <= most:
+                raise UsageError(f"{flag} {value}: give {unit} from {least} to {most}")
 
 
-def _within(flag: str, value: float, least: float, most: float, unit: str) -> None:
-    if not least <= value <= most:
-        raise UsageError(f"{flag} {value}: give {unit} from {least} to {most}")
+#: Of each option that is a number: its flag, the least and the most, and of what.
+LIMITS: dict[str, tuple[str, float, float, str]] = {
+    "window": ("--window", 1, LARGEST_SIZE, "rows"),
+    "window_seconds": ("--window-seconds", 0.01, 60, "seconds"),
+    "workers": ("--workers", 1, MOST_WORKERS, "threads"),
+    "lanes": ("--lanes", 1, MOST_LANES, "ranges"),
+    "lock_timeout_ms": ("--lock-timeout", 1, 600_000, "milliseconds"),
+    "lock_patience": ("--lock-patience", 0, DAY, "seconds"),
+    "max_lag": ("--max-lag", 0.1, DAY, "seconds"),
+    "max_lag_bytes": ("--max-lag-bytes", 1, 10**15, "bytes"),
+    "critical_lag": ("--critical-lag", 0.1, DAY, "seconds"),
+    "max_wal": ("--max-wal", 1, 10**15, "bytes"),
+    "critical_wal": ("--critical-wal", 1, 10**15, "bytes"),
+    "max_waiting": ("--max-waiting", 0, 10_000, "sessions"),
+    "max_rate": ("--max-rate", 1, 10**9, "rows a second"),
+    "vacuum": ("--vacuum", 1, 100, "percent"),
+    "nice": ("--nice", 0, 1000, "seconds of rest for each second of work"),
+}
+
+
+def or_off(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Read a value by `parse`, and 'off' as None."""
+
+    def read(text: str) -> Any:
+        return None if text == "off" else parse(text)
+
+    return read
+
+
+#: What can be changed while a rotation runs, and how its text is read.
+TUNABLE: dict[str, Callable[[str], Any]] = {
+    "window": or_off(int),
+    "window_seconds": float,
+    "workers": int,
+    "max_lag": or_off(float),
+    "max_lag_bytes": or_off(parse_size),
+    "max_wal": or_off(parse_size),
+    "max_waiting": or_off(int),
+    "max_rate": or_off(float),
+    "nice": float,
+    "vacuum": or_off(float),
+}
+
+
+def read_tuning(assignments: list[str]) -> dict[str, Any]:
+    """Options from 'window=500 max_rate=off'; 'default' stands for what each run was given.
+
+    Raises UsageError for a name or a value that can't be used.
+    """
+    tuned: dict[str, Any] = {}
+    for assignment in assignments:
+        name, equals, text = assignment.partition("=")
+        if name not in TUNABLE or not equals:
+            raise UsageError(f"{assignment!r}: give NAME=VALUE, with a name of {', '.join(TUNABLE)}")
+        try:
+            tuned[name] = text if text == "default" else TUNABLE[name](text)
+        except ValueError as error:
+            raise UsageError(f"{assignment}: {text!r} is no value of {name}") from error
+    replace(Options(), **{name: value for name, value in tuned.items() if value != "default"})
+    return tuned
+
+
+class LiveOptions:
+    """The options of a run as they are now: what it was given, under what was tuned since."""
+
+    def __init__(self, given: Options) -> None:
+        self._given = given
+        self._tuned = "{}"
+        self.now = given
+
+    def learn(self, tuned: str) -> None:
+        """Take over what somebody tuned, in JSON as rotation.tuned holds it, if it changed."""
+        if tuned != self._tuned:
+            known = json.loads(tuned).items()
+            self.now = replace(self._given, **{name: one for name, one in known if name in TUNABLE})
+            self._tuned = tuned

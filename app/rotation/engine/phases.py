@@ -5,18 +5,25 @@ docs/proof.md says why none of them can be left out.
 """
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
 
 from app.rotation.engine import conclusion, control, guard, revocation
 from app.rotation.engine.canary import try_one_window
+from app.rotation.engine.crew import Crew
 from app.rotation.engine.database import Row, Session
 from app.rotation.engine.errors import LockConflict, Stopped, Unproven
 from app.rotation.engine.events import Phase, Survived, name_keys
-from app.rotation.engine.options import Options
-from app.rotation.engine.plan import find_lanes
+from app.rotation.engine.lanes import draw_lanes
+from app.rotation.engine.naming import worker_name
+from app.rotation.engine.options import LiveOptions, Options
 from app.rotation.engine.progress import read_progress
+from app.rotation.engine.replicas import wait_for_standbys
 from app.rotation.engine.stages import Leftovers, Snapshot, Stage, Windows
+from app.rotation.engine.standby import stand_by, unfinished_lanes
 from app.rotation.engine.target import Target
+from app.rotation.engine.throttle import Throttle
+from app.rotation.engine.vacuum import Vacuum
+from app.rotation.engine.watch import Watch
 from app.rotation.engine.windows import WindowSizer
 from app.rotation.engine.worker import Worker
 from app.rotation.models import Rotation, Status
@@ -27,16 +34,18 @@ SNAPSHOT_FIRST = 20_000  # rows
 
 
 class Phases:
-    """Takes a rotation from where it is to its end, on one connection."""
+    """Takes a rotation from where it is to its end."""
 
     def __init__(
         self, session: Session, rotation: int, target: Target, options: Options, more_revoked: bool
     ) -> None:
         self.rows = 0  #: rotated by this run
+        self.workers: set[str] = set()  #: names of all who worked for it
         self._session = session
         self._rotation = rotation
         self._target = target
         self._options = options
+        self._throttle = Throttle(LiveOptions(options))
         self._more_revoked = more_revoked  # this run added to the set of revoked tokens
         self._shape: Row = {}
         self._repairs = 0
@@ -47,6 +56,16 @@ class Phases:
 
         Raises Stopped if the same command can go on later, Unproven if something remains, Refused.
         """
+        watch = Watch(
+            replace(self._session, worker=worker_name("watch")), self._rotation, self._throttle
+        )
+        watch.start()
+        try:
+            self._run()
+        finally:
+            watch.end()
+
+    def _run(self) -> None:
         self._protect()
         self._shape = self._session.through_outages(
             lambda: self._session.row("look_at_target", oid=self._target.oid, attnum=self._target.attnum)
@@ -69,7 +88,9 @@ class Phases:
         if rotation.status == Status.PENDING:
             self._barrier()
             self._session.through_outages(
-                lambda: control.open_lanes(session, rotation, find_lanes(session))
+                lambda: control.open_lanes(
+                    session, rotation, draw_lanes(session, self._target, options.lanes)
+                )
             )
             how = "installed" if installed else "in place"
             how = f"guard {how}" if options.guard else "no guard (--no-guard)"
@@ -80,8 +101,7 @@ class Phases:
         session = self._session
         progress = session.through_outages(lambda: read_progress(session, self._rotation))
         if progress.revoked is None:
-            sizer = WindowSizer(None, SNAPSHOT_SECONDS, SNAPSHOT_FIRST)
-            self._work(Snapshot, sizer)
+            self._work(Snapshot, lambda: WindowSizer(None, SNAPSHOT_SECONDS, SNAPSHOT_FIRST))
             revoked = self._session.through_outages(lambda: revocation.complete(session, self._rotation))
             text = f"{revoked} tokens are revoked; of each a salted hash is kept"
             self._barrier()
@@ -96,14 +116,20 @@ class Phases:
 
     def _rotate(self) -> None:
         """Every window, after a canary that is rolled back; then the holes and survivors."""
-        session, options = self._session, self._options
-        self._work(
-            Windows,
-            WindowSizer(options.window, options.window_seconds),
-            lambda: try_one_window(session, self._stage(Windows), options),
-        )
+        session, live = self._session, self._throttle.live
+
+        def sizer() -> WindowSizer:
+            return WindowSizer(live.now.window, live.now.window_seconds)
+
+        own = replace(session, worker=worker_name("vacuum"))
+        vacuum = Vacuum(own, self._rotation, self._target, live)
+        vacuum.start()
         try:
-            self._work(Leftovers, WindowSizer(options.window, options.window_seconds))
+            self._work(Windows, sizer)
+        finally:
+            vacuum.end()
+        try:
+            self._work(Leftovers, sizer)
         except Unproven:
             session.through_outages(lambda: conclusion.fail(session, self._rotation, None))
             raise
@@ -126,9 +152,11 @@ class Phases:
             sets = [rotation, *control.given_up_before(session, rotation)]
             verdict = revocation.verify(session, sets, options)
         if verdict is None or (verdict.conclusive and not verdict.survivors):
+            replayed = wait_for_standbys(session, options) if options.wait_replicas else []
             if not session.through_outages(lambda: conclusion.finish(session, rotation, verdict)):
                 return self._overtaken()
-            session.emit(Phase(4, how_proven(verdict, label)))
+            text = how_proven(verdict, label)
+            session.emit(Phase(4, f"{text}; replayed by {', '.join(replayed)}" if replayed else text))
             return True
         if not verdict.conclusive or self._repairs == REPAIRS:
             session.through_outages(lambda: conclusion.fail(session, self._rotation, verdict))
@@ -149,21 +177,30 @@ class Phases:
         self._session.stop.wait(0.2)
         return status == Status.SUCCEEDED
 
-    def _work(
-        self, kind: type[Stage], sizer: WindowSizer, first: Callable[[], Any] = lambda: None
-    ) -> None:
-        worker = Worker(self._session, self._stage(kind), sizer, self._options, first)
+    def _work(self, kind: type[Stage], sizer: Callable[[], WindowSizer]) -> None:
+        """Let the crew do a stage, unless it is done already."""
+        session, rotation, options = self._session, self._rotation, self._options
+        if not session.through_outages(lambda: unfinished_lanes(session, rotation, kind.name)):
+            return
+        session.through_outages(lambda: stand_by(session, rotation, kind.name))
+        if kind is Windows:
+            session.through_outages(lambda: try_one_window(session, self._stage(session, kind), options))
+        session.close()  # until the workers, who have connections of their own, are done
+        crew = Crew(session, lambda: self._throttle.live.now.workers)
         try:
-            worker.run()
+            crew.work(lambda own: Worker(own, self._stage(own, kind), sizer(), self._throttle))
         except LockConflict as conflict:
-            # Cut short by a second signal, while it looked at the lanes or showed that it is alive.
-            raise Stopped(f"by {self._session.stop.reason}") from conflict
+            # Cut short by a second signal, while one looked at the lanes or showed that it is alive.
+            raise Stopped(f"by {session.stop.reason}") from conflict
         finally:
+            self.workers |= crew.names
             if kind is not Snapshot:
-                self.rows += worker.rows
+                self.rows += crew.rows
+        if session.stop.requested:
+            raise Stopped(f"by {session.stop.reason}")
 
-    def _stage(self, kind: type[Stage]) -> Stage:
-        return kind(self._session, self._rotation, self._target, self._shape)
+    def _stage(self, session: Session, kind: type[Stage]) -> Stage:
+        return kind(session, self._rotation, self._target, self._shape)
 
     def _read(self) -> Rotation:
         return self._session.through_outages(lambda: control.read(self._session, self._rotation))

@@ -5,21 +5,12 @@ from dataclasses import dataclass
 
 from app.rotation.engine.database import Session
 from app.rotation.engine.errors import LockConflict, Refused
+from app.rotation.engine.lanes import Lane, draw_lanes
 from app.rotation.engine.options import Options
 from app.rotation.engine.target import Target
 from app.rotation.engine.windows import TYPICAL_SIZE, Window
 
 COUNT_SECONDS = 2  # an exact count that takes longer gives way to the planner's estimate
-
-
-@dataclass(frozen=True)
-class Lane:
-    """A range of primary keys, both ends included, rotated in order from `last_id` on."""
-
-    lane: int
-    lower: str
-    upper: str
-    last_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -97,7 +88,7 @@ def make_plan(
     size = measure(session, target, count)
     with session.reading():
         if lanes is None:
-            lanes = find_lanes(session)
+            lanes = draw_lanes(session, target, options.lanes)
         plan = Plan(target, options, size, lanes)
         first = next(plan.windows(session), None)
         if first is None:
@@ -107,12 +98,6 @@ def make_plan(
         indexes = session.rows("list_key_indexes", oid=target.oid, pk=target.pk)
     scans = _require_index(explained, {row["name"] for row in indexes}, target)
     return Plan(target, options, size, lanes, statement, ", ".join(scans))
-
-
-def find_lanes(session: Session) -> tuple[Lane, ...]:
-    """The lanes over all keys that the table has now; none if it is empty."""
-    bounds = session.row("find_bounds")
-    return (Lane(0, bounds["floor"], bounds["ceiling"]),) if bounds["floor"] is not None else ()
 
 
 def find_window(

@@ -6,6 +6,7 @@ from datetime import datetime
 from app.rotation.engine.database import Session
 
 RECENT_WINDOWS = 50
+STUCK_SECONDS = 30.0  # without a window: how long it will still wait can't be told
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class Progress:
     holes: int  #: rows skipped because somebody holds their locks
     left_over: int  #: holes and survivors, still to be rotated
     left_by_all: bool  #: the last process that worked on it has left it in good order
+    throttle: str  #: why windows wait now; empty: they don't
+    throttled_share: float  #: of the time around the latest windows, what part they waited
     idle_seconds: float  #: since the last sign of life
 
     @property
@@ -59,23 +62,29 @@ class Progress:
 
     @property
     def eta_seconds(self) -> float | None:
-        """Seconds still needed at the recent pace; None if total or pace is not known."""
+        """Seconds still needed at the recent pace, waits included; None if that is not known.
+
+        It is not known either while windows have waited for longer than ever before.
+        """
         if self.complete:
             return 0.0
         if not self.rows_total or not self.rows_per_second or self.rows_done >= self.rows_total:
             return None
-        return (self.rows_total - self.rows_done) / self.rows_per_second
+        if self.status in ("pausing", "paused") or (self.throttle and self.idle_seconds > STUCK_SECONDS):
+            return None
+        return (self.rows_total - self.rows_done) / self.rows_per_second / (1 - self.throttled_share)
 
 
 def read_progress(session: Session, rotation: int) -> Progress:
     """Read the progress of a rotation, whoever works on it.
 
     The pace is rows by working time over the latest windows, times the workers seen in them, so
-    that neither a pause nor a clock that jumps distorts it.
+    that neither a pause nor a clock that jumps distorts it. What they waited is told apart from it.
     """
     row = session.row("read_progress", rotation=rotation, recent=RECENT_WINDOWS)
     busy = row["recent_milliseconds"] / 1000
     pace = row["recent_rows"] / busy * row["recent_workers"] if busy > 0 else None
+    throttled = row["recent_throttled"] / 1000
     return Progress(
         rotation=rotation,
         status=row["status"],
@@ -96,5 +105,7 @@ def read_progress(session: Session, rotation: int) -> Progress:
         holes=row["holes"],
         left_over=row["left_over"],
         left_by_all=row["left_by_all"],
+        throttle=row["throttle"],
+        throttled_share=throttled / (throttled + busy) if throttled else 0.0,
         idle_seconds=row["idle_seconds"],
     )

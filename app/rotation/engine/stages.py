@@ -21,6 +21,8 @@ class Work:
     since: float  #: monotonic time at which the worker became free for it
     skip_locked: bool = False  #: rows whose locks are not to be had at once become holes
     held_by: str = ""  #: who holds them, if known
+    throttled: float = 0.0  #: seconds that it was held back before `since`
+    throttle: str = ""  #: why
 
 
 class Stage:
@@ -28,6 +30,7 @@ class Stage:
 
     name = ""
     skips_locked = False  #: whether rows may be left for later
+    rotates = True  #: whether it replaces tokens
 
     def __init__(self, session: Session, rotation: int, target: Target, shape: Row) -> None:
         self.session = session
@@ -35,10 +38,14 @@ class Stage:
         self.target = target
         self.at = ("", "")  #: first and last key of the latest window
         self._shape = shape
+        self._later: list[int] = []  #: lanes in which nothing could be locked a moment ago
 
     def claim(self) -> Row:
         """Claim a lane until COMMIT, in a transaction that the caller opened."""
-        return self.session.row("claim_lane", rotation=self.rotation, stage=self.name)
+        worker = self.session.worker
+        return self.session.row(
+            "claim_lane", rotation=self.rotation, stage=self.name, worker=worker, later=self._later
+        )
 
     def work(self, work: Work) -> WindowDone | None:
         """Do the next window of the lane and move its checkpoint; None if the lane had none left."""
@@ -55,6 +62,8 @@ class Stage:
         seconds = time.monotonic() - began
         self.require_same_target()
         self.advance(work, window.lo, window.hi, rows)
+        if window.hi == lane["upper"]:
+            self.session.rows("await_disk")
         return WindowDone(lane["lane"], window.lo, window.hi, rows, seconds, window.keys)
 
     def do(self, work: Work, lo: str, hi: str) -> int:
@@ -110,6 +119,7 @@ class Snapshot(Stage):
     """Keeps the salted hash of every token."""
 
     name = "snapshot"
+    rotates = False
 
     def do(self, work: Work, lo: str, hi: str) -> int:
         """Keep the hashes of a window. Raises Refused for a text that is no UUID."""
@@ -171,6 +181,8 @@ class Windows(Stage):
             hi=hi,
             rows=rows,
             milliseconds=1000 * (time.monotonic() - work.since),
+            throttled=1000 * work.throttled,
+            throttle=work.throttle,
             worker=self.session.worker,
         ):
             raise self.moved(work.lane)
@@ -184,28 +196,30 @@ class Leftovers(Windows):
 
     def __init__(self, session: Session, rotation: int, target: Target, shape: Row) -> None:
         super().__init__(session, rotation, target, shape)
-        self._after = 0
-        self._closed = False  #: whether any entry was closed since the list was begun
+        self._after: dict[int, int] = {}  #: how far the list of a lane was worked off
+        self._closed: set[int] = set()  #: lanes of whose list any entry was closed since it was begun
 
     def work(self, work: Work) -> WindowDone | None:
-        """Replace the next rows left over; at the list's end, begin it again.
+        """Replace the next rows left over in a lane; at its list's end, begin it again.
 
         Raises LockConflict when none of the whole list could be locked.
         """
         lane, began = work.lane, time.monotonic()
-        done = self.session.row(
-            "rotate_leftovers", lane_id=lane["lane_id"], after=self._after, size=work.size
-        )
+        number = lane["lane_id"]
+        after = self._after.get(number, 0)
+        done = self.session.row("rotate_leftovers", lane_id=number, after=after, size=work.size)
         if done["last"] is None:
-            waited_for = None if self._closed else self._wait_for_first(lane)
-            self._after, self._closed = 0, False
+            waited_for = None if number in self._closed else self._wait_for_first(lane)
+            self._after.pop(number, None)
+            self._closed.discard(number)
             if waited_for is None:
                 return None
             done = waited_for
-        self._after = done["last"]
+        self._after[number] = done["last"]
         if done["lo"] is None:
             return None
-        self._closed = True
+        self._closed.add(number)
+        self._later = []
         self.require_same_target()
         self.write_down(work, lane["last_id"], done["lo"], done["hi"], done["rows"])
         seconds = time.monotonic() - began
@@ -217,6 +231,8 @@ class Leftovers(Windows):
         if not first:
             return None
         self.at = (first[0]["key"], first[0]["key"])
+        # If the lock is not to be had, the other lanes come first.
+        self._later = [*filter(lane["lane_id"].__ne__, self._later), lane["lane_id"]]
         self.session.rows("lock_row", key=first[0]["key"])
         return self.session.row("rotate_leftovers", lane_id=lane["lane_id"], after=0, size=1)
 

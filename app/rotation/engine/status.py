@@ -39,7 +39,7 @@ def describe(session: Session, rotation: Rotation) -> dict[str, Any]:
         "percent": progress.percent,
         "rows_per_second": progress.rows_per_second,
         "eta_seconds": None if stalled else progress.eta_seconds,
-        "throttle": None,
+        "throttle": progress.throttle or None,
         "windows": progress.windows,
         "lanes": [_describe_lane(lane) for lane in lanes],
         "revoked": progress.revoked,

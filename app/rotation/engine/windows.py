@@ -28,11 +28,22 @@ class WindowSizer:
         self._seconds = seconds
         self._wanted = fixed or first
         self._limit = LARGEST_SIZE
+        self._most = LARGEST_SIZE
 
     @property
     def size(self) -> int:
         """Rows of the next window, at least 1."""
-        return max(1, min(self._wanted, self._limit))
+        return max(1, min(self._wanted, self._limit, self._most))
+
+    def tune(self, fixed: int | None, most: int | None) -> None:
+        """Take over a size that was tuned meanwhile, and the most rows that a window may hold.
+
+        A fixed size is kept whatever the most.
+        """
+        if fixed != self._fixed:
+            self._fixed = fixed
+            self._wanted = fixed or min(self._wanted, TYPICAL_SIZE)
+        self._most = LARGEST_SIZE if fixed or most is None else most
 
     def learn(self, keys: int, seconds: float) -> None:
         """Take note of a window that was committed: its rows, and the seconds it took.

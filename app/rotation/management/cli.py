@@ -2,8 +2,8 @@
 
 import contextlib
 import sys
-from argparse import ArgumentParser
-from collections.abc import Iterator
+from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +71,18 @@ def one_line_errors() -> Iterator[None]:
     except RotationError as error:
         kind = Failed if isinstance(error, DatabaseFailure) else BY_EXIT_CODE[error.exit_code]
         raise kind(str(error), returncode=error.exit_code) from error
+
+
+def value(what: str, read: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Return `read` for argparse, which then says what it expects in place of what it got."""
+
+    def read_or_say(text: str) -> Any:
+        try:
+            return read(text)
+        except ValueError:
+            raise ArgumentTypeError(f"{text!r}: give {what}") from None
+
+    return read_or_say
 
 
 def add_database_flag(parser: ArgumentParser) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from app.rotation.engine.events import Event, WindowDone
 from app.rotation.engine.progress import Progress
+from app.rotation.engine.units import duration
 
 MODES = ("auto", "bar", "lines", "json", "none")
 LINE_SECONDS = 1.0  # between two lines in the first minute
@@ -118,7 +119,10 @@ def progress_line(progress: Progress) -> str:
         line += f" | {progress.holes} skipped, locked"
     if progress.rows_per_second:
         line += f" | {progress.rows_per_second:.0f} rows/s"
-    return line
+    if progress.workers > 1:
+        line += f" | {progress.workers} workers"
+    held = _held(progress)
+    return f"{line} | {held}" if held else line
 
 
 def progress_bar(progress: Progress, columns: int) -> str:
@@ -133,7 +137,12 @@ def progress_bar(progress: Progress, columns: int) -> str:
     rows = _of_total(progress)
     pace = f"{progress.rows_per_second:.0f} rows/s" if progress.rows_per_second else ""
     left = "remaining: " + ("unknown" if eta is None else duration(eta))
+    held = _held(progress)
     room = max(1, columns - 4)  # the terminal echoes ^C behind it
+    if progress.workers > 1:
+        pace = f"{pace} by {progress.workers}" if pace else ""
+    if held:
+        return f"{share}  {left}  {held}"[:room]
     for fields in ([share, rows, pace, left], [share, rows, left], [share, left], [share]):
         text = "  ".join(filter(None, fields))
         width = min(40, room - len(text) - 1)
@@ -143,26 +152,24 @@ def progress_bar(progress: Progress, columns: int) -> str:
     return text[:room]
 
 
-def duration(seconds: float) -> str:
-    """Seconds as h:mm:ss or m:ss."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-def size(count: float) -> str:
-    """Bytes with a unit: '480 MB'."""
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"
-
-
 def peak_memory_mb(usage: resource.struct_rusage) -> float:
     """The highest resident memory that getrusage(2) or wait4(2) tells of, in MB."""
     unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, Linux kilobytes
     return usage.ru_maxrss * unit / 1e6
+
+
+def _held(progress: Progress) -> str:
+    """Why windows wait, and for what part of the time they did; empty if neither is worth a word."""
+    if progress.status in ("pausing", "paused"):
+        return "paused"
+    share = f"throttled {progress.throttled_share:.0%} of the time"
+    if progress.throttle:
+        return (
+            f"{share}, now by {progress.throttle}"
+            if progress.throttled_share >= 0.01
+            else (f"throttled: {progress.throttle}")
+        )
+    return share if progress.throttled_share >= 0.01 else ""
 
 
 def _of_total(progress: Progress) -> str:

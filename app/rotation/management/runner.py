@@ -17,7 +17,8 @@ from app.rotation.engine.plan import Plan
 from app.rotation.engine.progress import Progress, read_progress
 from app.rotation.engine.stop import StopSwitch, stop_on_signals
 from app.rotation.engine.target import TargetName, resolve
-from app.rotation.management.reporter import Reporter, peak_memory_mb, size
+from app.rotation.engine.units import size
+from app.rotation.management.reporter import Reporter, peak_memory_mb
 from app.rotation.models import Rotation
 
 MOST_WALKED = 10_000  # windows that a dry run walks to list them, unless asked for all

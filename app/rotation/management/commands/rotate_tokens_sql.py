@@ -4,10 +4,17 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from app.rotation.engine.options import Options
+from app.rotation.engine.options import Options, or_off
+from app.rotation.engine.units import parse_size
 from app.rotation.management import cli
 from app.rotation.management.reporter import MODES, Reporter
 from app.rotation.management.runner import plan_rotation, run_rotation
+
+#: Options whose flags bear their names.
+THROTTLES = (
+    *("max_lag", "max_lag_bytes", "critical_lag", "max_wal", "critical_wal", "max_waiting"),
+    *("max_rate", "nice", "vacuum", "throttle_sql"),
+)
 
 
 class Command(cli.RotationCommand):
@@ -17,8 +24,24 @@ class Command(cli.RotationCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        default = Options()
         cli.add_target_flags(parser)
+        parser.add_argument("--dry-run", action="store_true", help="show the plan, write nothing")
+        parser.add_argument(
+            "--new", action="store_true", help="start another rotation after a finished one"
+        )
+        parser.add_argument("--reason", default="", metavar="TEXT", help="kept with the rotation")
+        parser.add_argument(
+            "--progress",
+            choices=MODES,
+            default="auto",
+            help="auto: a bar on a terminal, else lines",
+        )
+        self.add_work_flags(parser, Options())
+        self.add_proof_flags(parser)
+        self.add_throttle_flags(parser, Options())
+
+    def add_work_flags(self, parser: CommandParser, default: Options) -> None:
+        """Add the flags of windows, workers, and how long they wait for locks."""
         parser.add_argument(
             "--window",
             type=int,
@@ -32,12 +55,19 @@ class Command(cli.RotationCommand):
             metavar="S",
             help="seconds that a window aims at without --window (default: %(default)s)",
         )
-        parser.add_argument("--dry-run", action="store_true", help="show the plan, write nothing")
         parser.add_argument(
-            "--new", action="store_true", help="start another rotation after a finished one"
+            "--workers",
+            type=int,
+            default=default.workers,
+            metavar="K",
+            help="connections that rotate side by side (default: %(default)s)",
         )
-        self.add_proof_flags(parser)
-        parser.add_argument("--reason", default="", metavar="TEXT", help="kept with the rotation")
+        parser.add_argument(
+            "--lanes",
+            type=int,
+            metavar="L",
+            help="ranges of keys that a new rotation is cut into (default: 16, or 1 for a small table)",
+        )
         parser.add_argument(
             "--lock-timeout",
             type=int,
@@ -51,12 +81,6 @@ class Command(cli.RotationCommand):
             default=default.lock_patience,
             metavar="S",
             help="seconds of lock conflicts in a row before giving up (default: %(default)s)",
-        )
-        parser.add_argument(
-            "--progress",
-            choices=MODES,
-            default="auto",
-            help="auto: a bar on a terminal, else lines",
         )
 
     def add_proof_flags(self, parser: CommandParser) -> None:
@@ -81,18 +105,74 @@ class Command(cli.RotationCommand):
             help="what foreign keys to the token do on UPDATE (see --dry-run) is wanted",
         )
 
+    def add_throttle_flags(self, parser: CommandParser, default: Options) -> None:
+        """Add the flags of what windows wait for, or what ends the run."""
+        size, seconds = cli.value("a size, as 512MB or off", or_off(parse_size)), "SECONDS"
+        lag = cli.value("seconds or off", or_off(float))
+        percent = cli.value("percent or off", or_off(float))
+        for flag, kind, metavar, text in (
+            (
+                "--max-lag",
+                lag,
+                seconds,
+                f"wait for a standby further behind (default: {default.max_lag:g})",
+            ),
+            ("--max-lag-bytes", size, "SIZE", "the same in bytes of WAL"),
+            (
+                "--critical-lag",
+                lag,
+                seconds,
+                "end the run (exit code 3) when one is this far behind",
+            ),
+            ("--max-wal", size, "SIZE", "wait while a slot or the archiver holds back more WAL"),
+            ("--critical-wal", size, "SIZE", "end the run when one holds back this much"),
+            ("--max-rate", float, "ROWS_PER_S", "rows a second of all workers together"),
+            ("--nice", float, "RATIO", "seconds of rest for each second of work"),
+            ("--vacuum", percent, "PERCENT", "vacuum after so many percent of the rows (default: 10)"),
+            ("--throttle-sql", str, "SQL", "a query; true, or a number but zero, makes windows wait"),
+        ):
+            name = flag[2:].replace("-", "_")
+            parser.add_argument(
+                flag, type=kind, metavar=metavar, help=text, default=getattr(default, name)
+            )
+        parser.add_argument(
+            "--max-waiting",
+            type=cli.value("a number or off", or_off(int)),
+            metavar="N",
+            default=default.max_waiting,
+            help="wait while more sessions wait for rows that windows hold (default: %(default)s)",
+        )
+        parser.add_argument(
+            "--standby",
+            action="append",
+            default=[],
+            metavar="NAME",
+            help="a standby (its application_name) that must be connected; may be given again",
+        )
+        parser.add_argument(
+            "--no-wait-replicas",
+            action="store_true",
+            help="end without waiting until the standbys have replayed it",
+        )
+
     def handle(self, *args: Any, **given: Any) -> None:
         with cli.one_line_errors():
             options = Options(
                 window=given["window"],
                 window_seconds=given["window_seconds"],
+                workers=given["workers"],
+                lanes=given["lanes"],
                 lock_timeout_ms=given["lock_timeout"],
                 lock_patience=given["lock_patience"],
                 guard=not given["no_guard"],
                 verify=not given["no_verify"],
                 ack_triggers=given["ack_triggers"],
                 allow_fk=given["allow_fk"],
+                standbys=tuple(given["standby"]),
+                wait_replicas=not given["no_wait_replicas"],
+                **{name: given[name] for name in THROTTLES},
             )
+            cli.require_text("--throttle-sql", given["throttle_sql"])
             alias = cli.checked_database(given)
             name = cli.target_from(given)
             cli.require_text("--reason", given["reason"])

@@ -7,11 +7,11 @@ from typing import Any
 from django.core.management.base import CommandParser
 from django.db.models import Case, QuerySet, Value, When
 
-from app.rotation.engine import control, preflight
+from app.rotation.engine import control, preflight, steering
 from app.rotation.engine.database import Session, translated
 from app.rotation.engine.errors import Refused
 from app.rotation.engine.guard import drop_guard, find_guard, stands
-from app.rotation.engine.options import Options
+from app.rotation.engine.options import TUNABLE, Options, read_tuning
 from app.rotation.engine.progress import read_progress
 from app.rotation.engine.status import describe
 from app.rotation.engine.stop import StopSwitch, stop_on_signals
@@ -31,6 +31,9 @@ class Command(cli.RotationCommand):
             ("status", "the unfinished rotation, or else the latest"),
             ("history", "every rotation, the latest first"),
             ("verify", "compare every token with the revoked ones, by value, now"),
+            ("pause", "let the workers wait after their windows; their processes stay"),
+            ("resume", "let a paused rotation go on"),
+            ("tune", "change options of the unfinished rotation while it runs"),
             ("cancel", "end the unfinished rotation; what it did stays done"),
         ):
             action = actions.add_parser(name, help=text, description=text, allow_abbrev=False)
@@ -42,6 +45,13 @@ class Command(cli.RotationCommand):
             action.add_argument("--column", help="only the rotations of this column")
             if name in ("status", "history"):
                 action.add_argument("--json", action="store_true", help="for machines")
+            if name == "tune":
+                action.add_argument(
+                    "assignments",
+                    nargs="+",
+                    metavar="NAME=VALUE",
+                    help=f"names: {', '.join(TUNABLE)}; 'default' takes one's tuning back",
+                )
             if name == "verify":
                 cli.add_leaked_flag(
                     action, "tokens known to have leaked, one a line or CSV (-: standard input)"
@@ -64,6 +74,9 @@ class Command(cli.RotationCommand):
             session = open_session(cli.checked_database(options))
             found = chosen(session, options)
             self.none = none_found(options)
+            if options["action"] == "tune":
+                self.tune(session, found, read_tuning(options["assignments"]))
+                return
             getattr(self, options["action"])(session, found, options.get("json", False))
 
     def status(self, session: Session, found: "QuerySet[Rotation]", as_json: bool) -> None:
@@ -105,15 +118,45 @@ class Command(cli.RotationCommand):
                 f"  {one['operator']}@{one['host']}{reason}"
             )
 
-    def cancel(self, session: Session, found: "QuerySet[Rotation]", as_json: bool) -> None:
+    def the_unfinished(self, found: "QuerySet[Rotation]", what: str) -> Rotation:
+        """The one unfinished rotation. Raises Refused if there is none, or more than one."""
         with translated("reading the rotations"):
             unfinished = list(found.filter(status__in=UNFINISHED))
         if not unfinished:
-            raise Refused(self.none if not found else "there is no unfinished rotation to cancel")
+            raise Refused(self.none if not found else f"there is no unfinished rotation to {what}")
         if len(unfinished) > 1:
             tables = ", ".join(f"{one.table_schema}.{one.table_name}" for one in unfinished)
             raise Refused(f"several rotations are unfinished: name one by --table ({tables})")
-        rotation = unfinished[0]
+        return unfinished[0]
+
+    def pause(self, session: Session, found: "QuerySet[Rotation]", as_json: bool) -> None:
+        rotation = self.the_unfinished(found, "pause")
+        go_on = "rotation resume lets it go on"
+        if steering.pause(session, rotation.pk):
+            self.stdout.write(
+                f"{rotation} pauses after the windows under way; rotation resume lets it go on"
+            )
+        elif rotation.status in steering.PAUSED:
+            self.stdout.write(f"{rotation} is paused already; {go_on}")
+        else:
+            raise Refused(f"{rotation} is {rotation.status}: only windows can be paused")
+
+    def resume(self, session: Session, found: "QuerySet[Rotation]", as_json: bool) -> None:
+        rotation = self.the_unfinished(found, "resume")
+        if not steering.resume(session, rotation.pk):
+            raise Refused(f"{rotation} is {rotation.status}, not paused")
+        state = describe(session, rotation)
+        run = "; nobody works on it: run rotate_tokens_sql again" * (state["workers"] == 0)
+        self.stdout.write(f"{rotation} goes on{run}")
+
+    def tune(self, session: Session, found: "QuerySet[Rotation]", tuned: dict[str, Any]) -> None:
+        rotation = self.the_unfinished(found, "tune")
+        now = steering.tune(session, rotation.pk, tuned)
+        said = ", ".join(f"{name}={'off' if one is None else one}" for name, one in now.items())
+        self.stdout.write(f"{rotation}, from the next window on: {said or 'as its runs were given'}")
+
+    def cancel(self, session: Session, found: "QuerySet[Rotation]", as_json: bool) -> None:
+        rotation = self.the_unfinished(found, "cancel")
         control.cancel(session, rotation.pk)
         progress = read_progress(session, rotation.pk)
         if progress.status != Status.CANCELLED:

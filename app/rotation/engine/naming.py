@@ -1,0 +1,25 @@
+"""Who works: the names of operators and workers, as sessions, lanes and the journal show them."""
+
+import getpass
+import os
+import socket
+
+
+def operator() -> str:
+    """The name of the person or service at whose account this process runs."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container may run as a number without a name
+        return str(os.getuid())
+
+
+def worker_name(number: int | str = 1) -> str:
+    """Who works: shown in pg_stat_activity (63 bytes at most), the lanes and the journal."""
+    return f"rotate_tokens {os.getpid()}/{number} {operator()}@{socket.gethostname()}"[:63]
+
+
+def colleague(worker: str, other: str) -> bool:
+    """Whether two workers' names are those of two threads of one process."""
+    process, _, _ = worker.partition("/")
+    host = worker.rpartition("@")[2]
+    return other.startswith(f"{process}/") and f"@{host}" in other

@@ -1,0 +1,71 @@
+"""A rotation steered from outside: paused, resumed, tuned; each a conditional update of its row."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.db.models.functions import Now
+
+from app.rotation.engine.control import move, rotations
+from app.rotation.engine.database import Session, translated
+from app.rotation.engine.errors import Refused
+from app.rotation.engine.events import Paused, Resumed
+from app.rotation.models import UNFINISHED, Status
+
+LOOK_SECONDS = 0.3  # how often a paused process looks whether it may go on
+
+PAUSED = (Status.PAUSING, Status.PAUSED)
+
+
+def pause(session: Session, rotation: int) -> bool:
+    """Ask the workers to wait after their windows; False if it does not run.
+
+    Nobody may be at work: then nobody else will acknowledge it.
+    """
+    with session.durable(), translated("pausing the rotation"):
+        asked = move(session, rotation, Status.RUNNING, Status.PAUSING)
+    lanes = session.rows("look_at_lanes", rotation=rotation, stage="any", worker="")
+    if asked and not any(lane["busy"] for lane in lanes):
+        acknowledge_pause(session, rotation)
+    return asked
+
+
+def wait_while_paused(session: Session, rotation: int, leaving: Callable[[], bool]) -> None:
+    """Acknowledge a request to pause, and return when it is over or the caller is to leave."""
+    if not session.through_outages(lambda: acknowledge_pause(session, rotation)):
+        return
+    session.emit(Paused(rotation))
+    while not leaving():
+        session.stop.wait(LOOK_SECONDS)
+        if not session.through_outages(lambda: acknowledge_pause(session, rotation)):
+            session.emit(Resumed(rotation))
+            return
+
+
+def acknowledge_pause(session: Session, rotation: int) -> bool:
+    """Whether the rotation is paused or about to be; if so, it is paused now."""
+    with session.transaction(), translated("pausing the rotation"):
+        this = rotations(session).filter(pk=rotation)
+        # With a sign of life: it is not stalled.
+        paused = this.filter(status__in=PAUSED).update(status=Status.PAUSED, touched_at=Now())
+    return bool(paused)
+
+
+def resume(session: Session, rotation: int) -> bool:
+    """Let a paused rotation go on; False if it is not paused."""
+    with session.durable(), translated("resuming the rotation"):
+        pausing = move(session, rotation, Status.PAUSING, Status.RUNNING)
+        return move(session, rotation, Status.PAUSED, Status.RUNNING) or pausing
+
+
+def tune(session: Session, rotation: int, tuned: dict[str, Any]) -> dict[str, Any]:
+    """Change live options of an unfinished rotation, and return all that are tuned now.
+
+    The value 'default' gives an option back to what each run was given. Raises Refused if it is over.
+    """
+    with session.durable(), translated("tuning the rotation"):
+        this = rotations(session).select_for_update(no_key=True).get(pk=rotation)
+        if this.status not in UNFINISHED:
+            raise Refused(f"{this} is {this.status}: there is nothing to tune")
+        now = {name: value for name, value in (this.tuned | tuned).items() if value != "default"}
+        rotations(session).filter(pk=rotation).update(tuned=now)
+    return now

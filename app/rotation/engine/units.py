@@ -1,0 +1,29 @@
+"""Sizes and durations as people write and read them."""
+
+import re
+
+SIZES = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
+
+
+def size(count: float) -> str:
+    """Bytes with a unit: '480 MB'."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def parse_size(text: str) -> int:
+    """Bytes from '512MB', '1.5 GB' or '1000000'. Raises ValueError for anything else."""
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?b?)\s*", text.lower())
+    if not found or (found[2] and not found[2].endswith("b")):
+        raise ValueError(f"{text!r} is no size, as 512MB or 1.5GB is")
+    return int(float(found[1]) * SIZES[found[2]])
+
+
+def duration(seconds: float) -> str:
+    """Seconds as h:mm:ss or m:ss."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

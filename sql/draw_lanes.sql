@@ -1,0 +1,49 @@
+-- Purpose: cut the table's primary keys into lanes. A lane begins and ends with a key that exists now;
+--          a stretch between two cuts that has no key makes no lane.
+-- Parameters: cuts (keys as text, ascending; a lane ends with each, and another one follows the last).
+-- Columns: lower, upper (first and last key of each lane, in order; none if the table is empty).
+WITH ends AS (
+    SELECT
+        (SELECT {pk} FROM {target} ORDER BY {pk} LIMIT 1) AS floor,
+        (SELECT {pk} FROM {target} ORDER BY {pk} DESC LIMIT 1) AS ceiling
+),
+
+stretch AS (
+    SELECT
+        number,
+        pg_catalog.lag(cut.key) OVER (ORDER BY number) AS after,
+        cut.key AS until
+    FROM pg_catalog.unnest(%(cuts)s::text[] || NULL::text) WITH ORDINALITY AS cut (key, number)
+),
+
+lane AS (
+    SELECT
+        stretch.number,
+        CASE
+            WHEN stretch.after IS NULL THEN ends.floor
+            ELSE (
+                SELECT {pk}
+                FROM {target}
+                WHERE {pk} > stretch.after::{pk_type}
+                ORDER BY {pk}
+                LIMIT 1
+            )
+        END AS lower,
+        CASE
+            WHEN stretch.until IS NULL THEN ends.ceiling
+            ELSE (
+                SELECT {pk}
+                FROM {target}
+                WHERE {pk} <= stretch.until::{pk_type}
+                ORDER BY {pk} DESC
+                LIMIT 1
+            )
+        END AS upper
+    FROM stretch
+    CROSS JOIN ends
+)
+
+SELECT lower::text AS lower, upper::text AS upper
+FROM lane
+WHERE lane.lower <= lane.upper
+ORDER BY number;

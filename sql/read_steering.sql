@@ -1,0 +1,19 @@
+-- Purpose: what others ask of a rotation, and how many workers it has: those of the last five seconds.
+-- Parameters: rotation, recent (how many windows to look at).
+-- Columns: status, tuned, workers (their names).
+SELECT
+    rotation.status,
+    rotation.tuned,
+    ARRAY(
+        SELECT DISTINCT latest.worker
+        FROM (
+            SELECT worker, finished_at
+            FROM {rotation_window}
+            WHERE rotation_id = rotation.id
+            ORDER BY id DESC
+            LIMIT %(recent)s
+        ) AS latest
+        WHERE latest.finished_at > pg_catalog.clock_timestamp() - interval '5 seconds'
+    ) AS workers
+FROM {rotation} AS rotation
+WHERE rotation.id = %(rotation)s;

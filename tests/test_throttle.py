@@ -1,0 +1,331 @@
+"""Windows wait for standbys, WAL, sessions, a rate and a user's query, and say for what."""
+
+import json
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
+
+import psycopg2
+import pytest
+
+from app.localpg.server import Server
+from app.rotation.engine.options import LiveOptions, Options
+from app.rotation.engine.probes import LagClock
+from app.rotation.engine.throttle import Throttle, TokenBucket
+from app.rotation.management.reporter import progress_line
+from tests.conftest import Database, read_until, standby_of, until
+from tests.test_interruption import gate, waiting_at_gate
+from tests.test_progress import HALF
+
+RUN = ("rotate_tokens_sql", "--window", "50", "--progress", "lines")
+
+
+def status(db: Database) -> dict:
+    return json.loads(db.call("rotation", "status", "--json").out)
+
+
+def windows(db: Database) -> int:
+    return db.value("SELECT count(*) FROM rotation_window")
+
+
+@pytest.fixture
+def standby(db: Database) -> Iterator[Server]:
+    db.tickets(1000)
+    with standby_of(db.server) as server:
+        until(lambda: db.value("SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'"))
+        yield server
+
+
+@contextmanager
+def replay_paused(standby: Server) -> Iterator[Callable[[], None]]:
+    """The standby receives and does not replay, until the block ends or what it yields is called."""
+    with closing(psycopg2.connect(**standby.address())) as connection, connection.cursor() as cursor:
+        connection.autocommit = True
+        cursor.execute("SELECT pg_wal_replay_pause()")
+        stack = ExitStack()
+        stack.callback(cursor.execute, "SELECT pg_wal_replay_resume()")
+        try:
+            yield stack.close
+        finally:
+            stack.close()
+
+
+def test_standby_that_does_not_replay(db: Database, standby: Server) -> None:
+    """Throttled with its name, in the output, the status and the journal; then it goes on."""
+    with replay_paused(standby) as resume:
+        child = db.start(*RUN, "--max-lag", "1", "--max-rate", "300")
+        output = read_until(child, "throttled: replica lag")
+        assert " s on standby1 (limit 1 s)" in output.splitlines()[-1]
+        until(lambda: (status(db)["throttle"] or "").startswith("replica lag"))
+        reached = windows(db)
+        assert db.value("SELECT count(*) FROM changes") < 1000
+        resume()
+    out = child.communicate(timeout=60)[0]
+    assert child.returncode == 0, out
+    assert windows(db) > reached
+    assert "; replayed by standby1" in out
+    assert status(db)["throttle"] is None
+    assert db.value("SELECT sum(throttled) FROM rotation_window WHERE throttle ~ 'replica lag'") > 500
+    db.each_once(1000)
+
+
+def test_done_only_after_replay(db: Database, standby: Server) -> None:
+    with replay_paused(standby) as resume:
+        child = db.start(*RUN, "--max-lag", "off")
+        output = read_until(child, "the end waits for")
+        assert "the end waits for standby1 to replay" in output
+        assert db.value("SELECT status FROM rotation") == "verifying"
+        assert db.unchanged() == 0
+        assert child.poll() is None
+        resume()
+    out = child.communicate(timeout=60)[0]
+    assert child.returncode == 0, out
+    with closing(psycopg2.connect(**standby.address(db.name))) as reader, reader.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM ticket JOIN before ON before.token = ticket.token::text")
+        assert cursor.fetchone() == (0,)
+    db.each_once(1000)
+
+
+def test_no_wait_replicas(db: Database, standby: Server) -> None:
+    with replay_paused(standby):
+        done = db.run(*RUN, "--max-lag", "off", "--no-wait-replicas")
+        assert (done.code, "replayed by" in done.out) == (0, False)
+
+
+def test_stop_while_the_end_waits_for_a_standby(db: Database, standby: Server) -> None:
+    with replay_paused(standby):
+        child = db.start(*RUN, "--max-lag", "off")
+        read_until(child, "the end waits for")
+        child.send_signal(signal.SIGTERM)
+        out = child.communicate(timeout=20)[0]
+        assert child.returncode == 3
+        assert "run the same command again" in out.splitlines()[-1]
+    assert db.run(*RUN).code == 0
+    db.each_once(1000)
+
+
+def test_standby_too_far_behind_ends_the_run(db: Database, standby: Server) -> None:
+    with replay_paused(standby):
+        done = db.run(*RUN, "--max-lag", "off", "--critical-lag", "1", "--nice", "100")
+    assert done.code == 3
+    assert " s on standby1 passed --critical-lag 1: run the same command again when" in done.err
+    assert db.run(*RUN).code == 0
+    db.each_once(1000)
+
+
+def test_standby_behind_in_bytes(db: Database, standby: Server) -> None:
+    with replay_paused(standby) as resume:
+        child = db.start(*RUN, "--max-lag", "off", "--max-lag-bytes", "1kB")
+        output = read_until(child, "throttled: standby1 is")
+        assert " of WAL behind (limit 1 kB)" in output
+        resume()
+    assert child.wait(60) == 0
+
+
+def test_required_standby(db: Database) -> None:
+    """One that is lost makes windows wait, until it is back."""
+    db.tickets(1000)
+    child = db.start(*RUN, "--standby", "standby1")
+    output = read_until(child, "throttled: standby standby1 is not connected")
+    assert "warn: standby standby1 is not connected: windows wait until it is" in output
+    assert windows(db) == 0
+    with standby_of(db.server):
+        out = child.communicate(timeout=60)[0]
+    assert child.returncode == 0, out
+    assert "; replayed by standby1" in out
+    db.each_once(1000)
+
+
+def test_role_that_may_not_see_standbys(db: Database, standby: Server) -> None:
+    name = db.name
+    db.sql(f"CREATE ROLE {name} LOGIN; GRANT ALL ON ALL TABLES IN SCHEMA public TO {name};"
+           f"GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO {name}")  # fmt: skip
+    environment = db.environment(DATABASE_URL=db.url.replace("postgres@", f"{name}@"))
+    try:
+        done = db.run(*RUN, env=environment)
+        assert done.code == 1
+        assert "this role may not see how far behind they are: GRANT pg_monitor to it" in done.err
+        assert db.value("SELECT count(*) FROM rotation") == 0
+        blind = ("--max-lag", "off", "--no-wait-replicas")
+        assert db.run(*RUN, *blind, env=environment).code == 0
+        db.sql(f"GRANT pg_monitor TO {name}")
+        assert db.run(*RUN, "--new", env=environment).code == 0
+    finally:
+        db.sql(f"DROP OWNED BY {name}; DROP ROLE {name}")
+
+
+@pytest.fixture
+def slot(db: Database) -> Iterator[str]:
+    """A replication slot that nobody reads."""
+    db.tickets(1000)
+    db.sql("SELECT pg_create_physical_replication_slot('dead', true)")
+    yield "dead"
+    if db.value("SELECT count(*) FROM pg_replication_slots"):
+        db.sql("SELECT pg_drop_replication_slot('dead')")
+
+
+def test_dead_slot(db: Database, slot: str) -> None:
+    child = db.start(*RUN, "--max-wal", "1kB")
+    output = read_until(child, "throttled: ")
+    assert "throttled: the replication slot dead (inactive) holds back " in output
+    assert " of WAL (limit 1 kB)" in output
+    db.sql("SELECT pg_drop_replication_slot('dead')")
+    assert child.wait(60) == 0
+    db.each_once(1000)
+
+
+def test_slot_that_holds_back_too_much_ends_the_run(db: Database, slot: str) -> None:
+    done = db.run(*RUN, "--critical-wal", "1kB")
+    assert done.code == 3
+    assert "more than --critical-wal 1 kB: see to it, then run the same command again" in done.err
+
+
+def test_query_of_a_user(db: Database) -> None:
+    """True makes windows wait, false lets them go; an error makes them wait and is shown."""
+    db.tickets(3000)
+    db.sql("CREATE TABLE busy (percent numeric); INSERT INTO busy VALUES (70)")
+    query = "SELECT percent > 50 FROM busy -- 100 % of the time"
+    child = db.start("rotate_tokens_sql", "--window", "5", "--progress", "lines",
+                     "--throttle-sql", query, "--nice", "0.5")  # fmt: skip
+    read_until(child, "throttled: --throttle-sql returned true")
+    assert windows(db) == 0
+    db.sql("UPDATE busy SET percent = 10")
+    until(lambda: windows(db) > 3)
+    db.sql("ALTER TABLE busy RENAME TO idle")
+    until(lambda: status(db)["throttle"] ==
+          "--throttle-sql could not be measured (running the query: PostgreSQL answered"
+          " undefined table (SQLSTATE 42P01))")  # fmt: skip
+    db.sql("ALTER TABLE idle RENAME TO busy; UPDATE busy SET percent = 0")
+    assert child.wait(60) == 0
+    db.each_once(3000)
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        ("SELEC 1", "--throttle-sql: running the query: PostgreSQL answered syntax error"),
+        ("SELECT 'many'", "--throttle-sql: the query must return one true or false, or one number"),
+        ("SELECT 1 WHERE false", "--throttle-sql: the query must return one true or false"),
+        ("", "--throttle-sql: "),
+        ("DELETE FROM ticket", "--throttle-sql: running the query: PostgreSQL answered read only"),
+        ("SELECT token FROM ticket", "--throttle-sql: the query must return one true or false"),
+    ],
+)
+def test_query_that_is_none(db: Database, query: str, says: str) -> None:
+    db.tickets(5)
+    done = db.run("rotate_tokens_sql", "--throttle-sql", query)
+    assert (done.code, done.out) == (2, "")
+    assert says in done.err
+    assert len(done.err.splitlines()) == 1
+    assert db.value("SELECT count(*) FROM rotation") == 0
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "says"),
+    [
+        ("--max-lag", "soon", "argument --max-lag: 'soon': give seconds or off"),
+        ("--max-lag", "0", "--max-lag 0.0: give seconds from 0.1 to 86400"),
+        ("--max-wal", "5x", "argument --max-wal: '5x': give a size, as 512MB or off"),
+        ("--max-wal", "0", "--max-wal 0: give bytes from 1"),
+        ("--max-rate", "0", "--max-rate 0.0: give rows a second from 1"),
+        ("--nice", "-1", "--nice -1.0: give seconds of rest"),
+        ("--max-waiting", "few", "argument --max-waiting: 'few': give a number or off"),
+        ("--workers", "0", "--workers 0: give threads from 1 to 64"),
+        ("--lanes", "0", "--lanes 0: give ranges from 1 to 1024"),
+    ],
+)
+def test_limits_that_are_none(db: Database, flag: str, value: str, says: str) -> None:
+    done = db.run("rotate_tokens_sql", f"{flag}={value}")
+    assert (done.code, done.out) == (2, "")
+    assert says in done.err
+    assert len(done.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("workers", ["1", "3"])
+def test_rate_of_all_workers_together(db: Database, workers: str) -> None:
+    db.tickets(3000)
+    done = db.run("rotate_tokens_sql", "--max-rate", "1000", "--workers", workers, "--lanes", "3",
+                  "--progress", "json")  # fmt: skip
+    assert done.code == 0
+    rows, seconds = db.sql(
+        "SELECT sum(rows)::int, extract(epoch FROM max(finished_at) - min(finished_at))::float"
+        " FROM rotation_window"
+    )[0]
+    assert rows / seconds < 1500  # the first window of each worker is free
+    assert db.value("SELECT max(rows) FROM rotation_window") <= 500
+    shares = [json.loads(line).get("throttled_share") for line in done.out.splitlines()]
+    assert any(share and share > 0.5 for share in shares)
+
+
+def test_nice_rests_as_long_as_it_works(db: Database) -> None:
+    db.tickets(2000)
+    assert db.run("rotate_tokens_sql", "--window", "100", "--nice", "1").code == 0
+    worked, rested = db.sql("SELECT sum(milliseconds), sum(throttled) FROM rotation_window")[0]
+    assert rested > 0.5 * worked
+    assert db.value("SELECT count(*) FROM rotation_window WHERE throttle = '--nice 1'") > 10
+
+
+def test_sessions_that_wait_for_our_rows(db: Database) -> None:
+    db.tickets(200)
+    waiting = [
+        threading.Thread(target=db.sql, args=(f"UPDATE ticket SET title = 'y' WHERE id = {key}",))
+        for key in (1, 2, 3)
+    ]
+    with gate(db, "batchprogress", "BEFORE UPDATE"):
+        child = db.start(*RUN, "--max-waiting", "2", "--lock-timeout", "600000")
+        until(lambda: waiting_at_gate(db))
+        for thread in waiting:
+            thread.start()
+        until(lambda: status(db)["throttle"] ==
+              "3 sessions wait for rows that windows hold (limit 2)")  # fmt: skip
+    assert child.wait(60) == 0
+    for thread in waiting:
+        thread.join()
+
+
+def test_lag_clock_goes_on_while_replay_stands_still(monkeypatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    clock = LagClock()
+    assert clock.lag(1000, 1000) == 0
+    for second in range(1, 6):
+        now = 100.0 + second
+        assert clock.lag(1000 + second, 1000) == second - 1
+    assert clock.lag(1005, 1003) == 1  # what was written at second 4 is not there yet
+    assert clock.lag(1005, 1005) == 0
+
+
+def test_token_bucket(monkeypatch) -> None:
+    now = 0.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    bucket = TokenBucket()
+    assert bucket.owes(100) == 0
+    bucket.spend(50)
+    assert bucket.owes(100) == 0.5
+    now = 0.4
+    assert bucket.owes(100) == pytest.approx(0.1)
+    now = 0.51
+    assert bucket.owes(100) == 0
+
+
+def test_throttle_fails_closed_until_the_first_look() -> None:
+    throttle = Throttle(LiveOptions(Options()))
+    assert throttle.reason()
+    throttle.learn("", 1.0)
+    assert throttle.reason() is None
+
+
+def test_remaining_time_counts_what_is_waited() -> None:
+    half = replace(HALF, throttled_share=0.5)
+    assert half.eta_seconds == 2 * (HALF.eta_seconds or 0)
+    assert progress_line(half).endswith(
+        "| 1000 rows/s | throttled 50 % of the time".replace("50 %", "50%")
+    )
+    held = replace(half, throttle="replica lag 12 s on standby1 (limit 10 s)", idle_seconds=40.0)
+    assert held.eta_seconds is None
+    assert "remaining time: unknown" in progress_line(held)
+    assert progress_line(held).endswith(
+        "throttled 50% of the time, now by replica lag 12 s on standby1 (limit 10 s)"
+    )

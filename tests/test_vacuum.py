@@ -1,0 +1,109 @@
+"""The table is vacuumed while it is rotated, and who keeps that from helping is named."""
+
+from contextlib import closing
+
+from tests.conftest import Database, read_until, until
+
+#: Slow enough for several vacuums.
+RUN = ("rotate_tokens_sql", "--max-rate", "8000", "--progress", "lines")
+
+
+def make(db: Database, rows: int = 24_000) -> int:
+    """Make tickets that no autovacuum sees to; return the bytes of the table with its indexes."""
+    db.sql("ALTER TABLE ticket SET (autovacuum_enabled = off)")
+    db.insert("SELECT generate_series(1, %s)", rows)
+    db.remember("ticket", "id")
+    connection = db.connect()
+    with closing(connection), connection.cursor() as cursor:
+        cursor.execute("VACUUM ANALYZE ticket")
+    return size(db)
+
+
+def size(db: Database) -> int:
+    return db.value("SELECT pg_total_relation_size('ticket')")
+
+
+def test_table_does_not_double(db: Database) -> None:
+    fresh = make(db)
+    done = db.run(*RUN, "--vacuum", "10")
+    assert (done.code, done.err) == (0, "")
+    kept = size(db)
+    assert db.value("SELECT vacuumed FROM rotation") >= 12_000
+    assert db.unchanged() == 0
+    done = db.run(*RUN, "--new", "--vacuum", "off")
+    assert done.code == 0
+    assert db.value("SELECT vacuumed FROM rotation WHERE id = 2") == 0
+    assert kept < 1.6 * fresh
+    assert size(db) > kept
+
+
+def test_old_snapshot_is_named(db: Database) -> None:
+    make(db)
+    with closing(db.connect(autocommit=False)) as holder, holder.cursor() as cursor:
+        holder.set_session("REPEATABLE READ")
+        cursor.execute("SELECT pg_backend_pid(), (SELECT count(*) FROM ticket)")
+        pid = cursor.fetchone()[0]
+        child = db.start(*RUN)
+        output = read_until(child, "vacuum frees nothing")
+        assert f"vacuum frees nothing: the session pid {pid}" in output
+        assert "holds an old view of the database; end it, or the table grows to twice" in output
+    assert child.wait(60) == 0
+
+
+def test_prepared_transaction_is_named(db: Database) -> None:
+    make(db)
+    with closing(db.connect(autocommit=False)) as holder, holder.cursor() as cursor:
+        cursor.execute("CREATE TABLE other (id int); PREPARE TRANSACTION 'forgotten'")
+    try:
+        child = db.start(*RUN)
+        read_until(child, "vacuum frees nothing: the prepared transaction forgotten")
+    finally:
+        db.sql("ROLLBACK PREPARED 'forgotten'")
+    assert child.wait(60) == 0
+
+
+def test_another_vacuum_is_not_waited_for(db: Database) -> None:
+    make(db)
+    child = db.start(*RUN)
+    until(lambda: db.value("SELECT count(*) FROM rotation_window"))
+    with closing(db.connect(autocommit=False)) as holder, holder.cursor() as cursor:
+        cursor.execute("LOCK TABLE ticket IN SHARE UPDATE EXCLUSIVE MODE")
+        out = child.communicate(timeout=60)[0]
+    assert child.returncode == 0, out
+    assert "vacuum skipped: another vacuum is at work on the table" in out
+
+
+def test_role_that_may_not_vacuum(db: Database) -> None:
+    make(db)
+    name = db.name
+    db.sql(f"CREATE ROLE {name} LOGIN; GRANT ALL ON ALL TABLES IN SCHEMA public TO {name};"
+           f"GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO {name}")  # fmt: skip
+    if db.connect().server_version >= 170000:
+        db.sql(f"REVOKE MAINTAIN ON ticket FROM {name}")
+    environment = db.environment(DATABASE_URL=db.url.replace("postgres@", f"{name}@"))
+    try:
+        done = db.run(*RUN, env=environment)
+        assert (done.code, done.err) == (0, "")
+        assert "note: this role may not vacuum public.ticket: unless autovacuum keeps up" in done.out
+        assert "vacuum skipped" not in done.out
+        assert db.value("SELECT vacuumed FROM rotation") == 0
+    finally:
+        db.sql(f"DROP OWNED BY {name}; DROP ROLE {name}")
+
+
+def test_vacuum_ends_with_the_run(db: Database) -> None:
+    """A signal lets the window finish and cancels the vacuum, however long that would take."""
+    make(db)
+    db.sql(f"ALTER DATABASE {db.name} SET vacuum_cost_delay = 100")
+    db.sql(f"ALTER DATABASE {db.name} SET vacuum_cost_limit = 1")
+    child = db.start(*RUN)
+    vacuuming = (
+        "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query ~ '^VACUUM .SKIP'"
+    )
+    until(lambda: db.value(vacuuming))
+    child.terminate()
+    assert child.wait(20) == 3
+    until(lambda: not db.value(vacuuming), 5)
+    db.sql(f"ALTER DATABASE {db.name} RESET ALL")
+    assert db.run("rotate_tokens_sql").code == 0
+    assert db.unchanged() == 0
