@@ -11,8 +11,12 @@ import psycopg2
 import pytest
 
 from app.localpg.server import Server
+from app.rotation.engine.driver import RotationDriver
+from app.rotation.engine.errors import Stopped
 from app.rotation.engine.options import LiveOptions, Options
 from app.rotation.engine.probes import LagClock
+from app.rotation.engine.stop import StopSwitch
+from app.rotation.engine.target import TargetName
 from app.rotation.engine.throttle import Throttle, TokenBucket
 from app.rotation.management.reporter import progress_line
 from tests.conftest import Database, read_until, standby_of, until
@@ -154,6 +158,27 @@ def test_role_that_may_not_see_standbys(db: Database, standby: Server) -> None:
         assert db.run(*RUN, "--new", env=environment).code == 0
     finally:
         db.sql(f"DROP OWNED BY {name}; DROP ROLE {name}")
+
+
+def test_no_database_while_windows_are_held_back(db: Database) -> None:
+    """The run ends at its deadline, as it does from within a window."""
+    db.tickets(100)
+    options = Options(standbys=("nobody",), outage_seconds=1.0, ack_triggers=True)
+    driver = RotationDriver("default", TargetName("ticket"), options, StopSwitch(), lambda _: None)
+
+    def crash() -> None:
+        held = [("standby nobody is not connected",)]
+        until(lambda: db.sql("SELECT throttle FROM rotation") == held)
+        db.server.stop("immediate")
+
+    thread = threading.Thread(target=crash)
+    thread.start()
+    with pytest.raises(Stopped, match=r"no database for 1 s .*run the same command again"):
+        driver.run()
+    thread.join()
+    db.server.ensure()
+    assert db.run(*RUN).code == 0
+    db.each_once(100)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Iterator
 
 from app.rotation.engine.database import Row, Session
-from app.rotation.engine.errors import RotationError, Stopped
+from app.rotation.engine.errors import ConnectionLost, RotationError, Stopped
 from app.rotation.engine.options import Options
 from app.rotation.engine.units import size
 
@@ -34,7 +34,7 @@ class Probes:
         ):
             try:
                 yield from probe(options)
-            except Stopped:
+            except (Stopped, ConnectionLost):
                 raise
             except RotationError as error:
                 yield f"{what} could not be measured ({error})"

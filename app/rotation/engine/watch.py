@@ -2,6 +2,7 @@
 
 import contextlib
 import threading
+from dataclasses import replace
 
 from app.rotation.engine.database import Session
 from app.rotation.engine.errors import RotationError, Stopped
@@ -18,10 +19,10 @@ class Watch(threading.Thread):
 
     def __init__(self, session: Session, rotation: int, throttle: Throttle) -> None:
         super().__init__(name=session.worker, daemon=True)
-        self._session = session
+        self._session = replace(session, emit=lambda event: None)
         self._rotation = rotation
         self._throttle = throttle
-        self._probes = Probes(session, rotation)
+        self._probes = Probes(self._session, rotation)
         self._ended = threading.Event()
         self._told = ""
 
@@ -29,7 +30,8 @@ class Watch(threading.Thread):
         """Look, until `end` is called."""
         while not self._ended.is_set():
             try:
-                self._look()
+                # Without a database windows wait by themselves, and tell of it.
+                self._session.through_outages(self._look)
             except Stopped as critical:
                 self._throttle.learn("", 1.0, critical)
             except RotationError as error:
