@@ -137,3 +137,16 @@ def test_pace_counts_workers_that_are_there(db: Database) -> None:
     for number in range(5):
         journal("third", 1 - number / 10)
     assert read_progress(session, 1).workers == 2
+
+
+def test_bar_tells_who_works_and_what_holds_it_back() -> None:
+    held = replace(
+        HALF, workers=4, throttled_share=0.5, throttle="replica lag 12 s on standby1 (limit 10 s)"
+    )
+    wide = progress_bar(held, 200)
+    assert "1000 rows/s by 4 workers  remaining: 1:38  throttled 50% of the time, now by replica" in wide
+    assert wide.startswith("░")
+    for columns in (40, 80, 100, 120):
+        assert len(progress_bar(held, columns)) <= columns - 4
+        assert "throttled 50% of the time" in progress_bar(held, columns)
+    assert progress_bar(replace(HALF, status="paused"), 80).endswith("remaining: unknown  paused")

@@ -126,25 +126,23 @@ def progress_line(progress: Progress) -> str:
 
 
 def progress_bar(progress: Progress, columns: int) -> str:
-    """One line that fits the terminal: bar, percent, rows, pace, remaining time.
+    """One line that fits the terminal: bar, percent, rows, pace, remaining time, what holds it back.
 
     Where it is narrow, the pace goes first, then the rows, then the remaining time; the bar shrinks.
+    What holds the windows back stays as long as any of it can be read.
     """
     percent, eta = progress.percent, progress.eta_seconds
     if progress.in_snapshot or progress.verifying:
         return progress_line(progress)[: max(1, columns - 4)]
     share = "    ?  " if percent is None else f"{percent:6.2f} %"
-    rows = _of_total(progress)
+    rows, held = _of_total(progress), _held(progress)
     pace = f"{progress.rows_per_second:.0f} rows/s" if progress.rows_per_second else ""
+    if pace and progress.workers > 1:
+        pace += f" by {progress.workers} workers"
     left = "remaining: " + ("unknown" if eta is None else duration(eta))
-    held = _held(progress)
     room = max(1, columns - 4)  # the terminal echoes ^C behind it
-    if progress.workers > 1:
-        pace = f"{pace} by {progress.workers}" if pace else ""
-    if held:
-        return f"{share}  {left}  {held}"[:room]
     for fields in ([share, rows, pace, left], [share, rows, left], [share, left], [share]):
-        text = "  ".join(filter(None, fields))
+        text = "  ".join(filter(None, [*fields, held]))
         width = min(40, room - len(text) - 1)
         if width >= SHORTEST_BAR:
             filled = int(width * (percent or 0) / 100)
