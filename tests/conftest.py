@@ -66,6 +66,8 @@ SERVER = make_server(embedded_binaries())
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("numprocesses", 0) and "PYTEST_XDIST_WORKER" not in os.environ:
+        return  # each of the processes that run the tests has a server of its own
     SERVER.ensure(MIGRATED)
     os.environ["DATABASE_URL"] = SERVER.url(MIGRATED)
     os.environ["DJANGO_SETTINGS_MODULE"] = "app.settings"

@@ -401,7 +401,7 @@ def run(mutant: Mutant) -> str:
             sys.exit(f"{mutant.name}: {mutant.file} does not hold its text exactly once")
         file.write_text(text.replace(mutant.old, mutant.new))
         done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-x", "-q", "--timeout", "60", *mutant.tests.split()],
+            [sys.executable, "-m", "pytest", "-xqn0", "--timeout", "60", *mutant.tests.split()],
             cwd=copy, capture_output=True, text=True,
         )  # fmt: skip
         failed = re.search(r"^(?:FAILED|ERROR) \S+?::(\S+)", done.stdout, re.MULTILINE)
