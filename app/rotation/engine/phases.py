@@ -56,14 +56,19 @@ class Phases:
 
         Raises Stopped if the same command can go on later, Unproven if something remains, Refused.
         """
-        watch = Watch(
-            replace(self._session, worker=worker_name("watch")), self._rotation, self._throttle
-        )
-        watch.start()
+        watch = Watch(self._own("watch"), self._rotation, self._throttle)
+        vacuum = Vacuum(self._own("vacuum"), self._rotation, self._target, self._throttle.live)
+        for helper in (watch, vacuum):
+            helper.start()
         try:
             self._run()
         finally:
-            watch.end()
+            for helper in (watch, vacuum):
+                helper.end()
+
+    def _own(self, name: str) -> Session:
+        """A session for a thread of its own."""
+        return replace(self._session, worker=worker_name(name))
 
     def _run(self) -> None:
         self._protect()
@@ -121,13 +126,7 @@ class Phases:
         def sizer() -> WindowSizer:
             return WindowSizer(live.now.window, live.now.window_seconds)
 
-        own = replace(session, worker=worker_name("vacuum"))
-        vacuum = Vacuum(own, self._rotation, self._target, live)
-        vacuum.start()
-        try:
-            self._work(Windows, sizer)
-        finally:
-            vacuum.end()
+        self._work(Windows, sizer)
         try:
             self._work(Leftovers, sizer)
         except Unproven:
