@@ -1,6 +1,7 @@
 -- Purpose: claim one lane that has work left in a stage, and that no other transaction works on, until
 --          COMMIT. The lock on the checkpoint row is the only mutual exclusion there is.
---          A worker stays on its lane; else it takes the first that nobody moved a moment ago.
+--          A worker stays on the lane that it has begun; else it takes the first that nobody else
+--          moved a moment ago.
 -- Parameters: rotation, stage (snapshot, windows or leftovers), worker (who asks), later (ids of lanes
 --          to take only if there is no other).
 -- Columns: status of the rotation; tuned (its live options); unfinished, the number of lanes with work
@@ -39,8 +40,12 @@ LEFT JOIN LATERAL (
         AND free.id IN (SELECT lane.id FROM lane WHERE lane.unfinished)
     ORDER BY
         free.id = ANY (%(later)s::bigint[]),
-        free.worker = %(worker)s DESC,
-        free.worker <> '' AND free.updated_at > pg_catalog.clock_timestamp() - interval '2 seconds',
+        (
+            free.worker = %(worker)s
+            AND CASE %(stage)s WHEN 'snapshot' THEN free.snapshot_id ELSE free.last_id END IS NOT NULL
+        ) DESC,
+        free.worker NOT IN ('', %(worker)s)
+            AND free.updated_at > pg_catalog.clock_timestamp() - interval '2 seconds',
         free.lane
     LIMIT 1
     FOR UPDATE SKIP LOCKED

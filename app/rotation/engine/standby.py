@@ -5,6 +5,7 @@ from app.rotation.engine.events import StandingBy, TookOver
 from app.rotation.engine.naming import colleague
 
 LOOK_SECONDS = 0.5  # how often a process that stands by looks at the lanes
+LOOK_AT_OURS = 0.05  # the same where its own workers hold them: they end in a moment
 
 
 def unfinished_lanes(session: Session, rotation: int, stage: str) -> list[dict]:
@@ -12,26 +13,28 @@ def unfinished_lanes(session: Session, rotation: int, stage: str) -> list[dict]:
     return session.rows("look_at_lanes", rotation=rotation, stage=stage, worker=session.worker)
 
 
-def stand_by(session: Session, rotation: int, stage: str) -> None:
+def stand_by(session: Session, rotation: int, stage: str, crew: bool = False) -> None:
     """Wait until a lane is free and stays where it is: a lane between two windows moves on.
 
     Returns at once if a lane is at rest now, or none has work left; early when a stop is requested.
-    Waiting for other workers of the same process is not worth a word.
+    Lanes that this process moved a moment ago are at rest, unless its `crew` is at work. Waiting for
+    other workers of the same process is not worth a word.
     """
     told, before = "", None
     while lanes := unfinished_lanes(session, rotation, stage):
         positions = [(lane["lane"], lane["position"]) for lane in lanes]
         held = [lane for lane in lanes if lane["pid"]]
+        ours = [lane for lane in lanes if colleague(session.worker, lane["worker"])]
+        moving = [lane for lane in lanes if lane["busy"] and (crew or lane in held or lane not in ours)]
         at_rest = len(held) < len(lanes) and positions == before
-        if at_rest or not all(lane["busy"] for lane in lanes):
+        if at_rest or len(moving) < len(lanes):
             if told:
                 session.emit(TookOver())
             return
-        before = positions
         who = (held or lanes)[0]["worker"]
-        ours = any(colleague(session.worker, lane["worker"]) for lane in lanes)
         if not ours and who.partition(" (pid ")[0] != told.partition(" (pid ")[0]:
             told = who
             session.emit(StandingBy(told))
-        if session.stop.wait(LOOK_SECONDS):
+        before = None if ours else positions  # two looks at ours are too close to tell rest
+        if session.stop.wait(LOOK_AT_OURS if ours else LOOK_SECONDS):
             return

@@ -11,7 +11,7 @@ from app.rotation.engine.options import LiveOptions
 from app.rotation.engine.stop import StopSwitch
 from app.rotation.engine.target import Target
 
-LOOK_SECONDS = 0.5  # how often it looks whether a vacuum is due
+LOOK_SECONDS = 0.2  # how often it looks whether a vacuum is due
 TELL_SECONDS = 60.0  # how often the same obstacle is told
 
 
