@@ -157,7 +157,7 @@ def test_two_processes_with_two_workers_each_under_kill(db: Database) -> None:
     """Processes come and are killed; what they held goes on in other hands at once."""
     db.tickets(20_000)
     chance = random.Random(int(os.environ.get("ROTATION_SEED", time.time())))
-    flags = ("--workers", "2", "--lanes", "6", "--window", "10", "--progress", "json")
+    flags = ("--workers", "2", "--lanes", "6", "--window", "10", "--progress", "none")
     killed = 0
     children = [db.start("rotate_tokens_sql", *flags) for _ in range(2)]
     until(lambda: db.value("SELECT count(*) FROM rotation_window"))

@@ -20,7 +20,7 @@ def stand_by(session: Session, rotation: int, stage: str, crew: bool = False) ->
     Lanes that this process moved a moment ago are at rest, unless its `crew` is at work. Waiting for
     other workers of the same process is not worth a word.
     """
-    told, before = "", None
+    told, seen, before = "", "", None
     while lanes := unfinished_lanes(session, rotation, stage):
         positions = [(lane["lane"], lane["position"]) for lane in lanes]
         held = [lane for lane in lanes if lane["pid"]]
@@ -31,10 +31,13 @@ def stand_by(session: Session, rotation: int, stage: str, crew: bool = False) ->
             if told:
                 session.emit(TookOver())
             return
-        who = (held or lanes)[0]["worker"]
-        if not ours and who.partition(" (pid ")[0] != told.partition(" (pid ")[0]:
-            told = who
+        who = "" if ours else (held or lanes)[0]["worker"]
+        same = who.partition(" (pid ")[0]
+        # A session has no name yet at its transaction's first moment: it is told of at the second look.
+        if same and same == seen and same != told:
+            told = same
             session.emit(StandingBy(told))
+        seen = same
         before = None if ours else positions  # two looks at ours are too close to tell rest
         if session.stop.wait(LOOK_AT_OURS if ours else LOOK_SECONDS):
             return
