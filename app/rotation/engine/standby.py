@@ -33,10 +33,11 @@ def stand_by(session: Session, rotation: int, stage: str, crew: bool = False) ->
             return
         who = "" if ours else (held or lanes)[0]["worker"]
         same = who.partition(" (pid ")[0]
-        # A session has no name yet at its transaction's first moment: it is told of at the second look.
-        if same and same == seen and same != told:
+        # At its transaction's first moment a session has no name: it may be one of ours.
+        named = not same.startswith("pid ") or same == seen
+        if same and named and same != told:
             told = same
-            session.emit(StandingBy(told))
+            session.emit(StandingBy(who))
         seen = same
         before = None if ours else positions  # two looks at ours are too close to tell rest
         if session.stop.wait(LOOK_AT_OURS if ours else LOOK_SECONDS):
