@@ -3,17 +3,20 @@
 -- Parameters: rotation, stage (snapshot, windows or leftovers; any: every lane), worker (who asks, and
 --          does not count).
 -- Columns: lane, position (changes with each window), pid (NULL if nobody holds it), worker (who
---          holds it, or did its last window and has not left), busy (held, or moved by that worker a
---          moment ago: between two windows nobody holds it).
+--          holds it, or did its last window and has not left; NULL for a holder without a name in its
+--          first second: a worker's session gets its name in its transaction), busy (held, or moved by
+--          that worker a moment ago: between two windows nobody holds it).
 SELECT
     lane.lane,
     pg_catalog.concat_ws(' ', lane.snapshot_id, lane.last_id, lane.windows) AS position,
     activity.pid,
-    coalesce(
-        nullif(activity.application_name, '') || ' (pid ' || held.pid || ')',
-        'pid ' || held.pid,
-        lane.worker
-    ) AS worker,
+    CASE
+        WHEN held.pid IS NULL THEN lane.worker
+        WHEN activity.application_name <> ''
+            THEN activity.application_name || ' (pid ' || held.pid || ')'
+        WHEN activity.xact_start > pg_catalog.clock_timestamp() - interval '1 second' THEN NULL
+        ELSE 'pid ' || held.pid
+    END AS worker,
     held.pid IS NOT NULL OR (
         lane.worker NOT IN ('', %(worker)s)
         AND lane.updated_at > pg_catalog.clock_timestamp() - interval '2 seconds'

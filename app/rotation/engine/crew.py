@@ -52,13 +52,12 @@ class Crew:
         """
         hands = self._hands
         while True:
-            failed = any(hand.failure for hand in hands)
-            done = any(hand.done for hand in hands)
+            over = any(hand.done or hand.failure for hand in hands)
             at_work = [hand for hand in hands if hand.is_alive()]
-            wanted = 0 if failed else self._wanted()
+            wanted = 0 if over else self._wanted()
             for hand in at_work[wanted:]:
                 hand.worker.retire()
-            if not (failed or done or self._session.stop.requested):
+            if not (over or self._session.stop.requested):
                 for _ in range(wanted - len(at_work)):
                     at_work.append(self._start(make, {hand.number for hand in at_work}))
                     hands.append(at_work[-1])

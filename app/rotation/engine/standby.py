@@ -1,44 +1,60 @@
 """Standing by: every lane is in other hands, and this worker goes on as soon as one comes to rest."""
 
+from collections.abc import Callable
+from typing import Any
+
 from app.rotation.engine.database import Session
 from app.rotation.engine.events import StandingBy, TookOver
 from app.rotation.engine.naming import colleague
 
-LOOK_SECONDS = 0.5  # how often a process that stands by looks at the lanes
-LOOK_AT_OURS = 0.05  # the same where its own workers hold them: they end in a moment
+LOOK_SECONDS = 0.5  # how often a worker that stands by looks at the lanes
+NAP_SECONDS = 0.05  # how often it asks whether it is to leave
+
+Lane = dict[str, Any]
 
 
-def unfinished_lanes(session: Session, rotation: int, stage: str) -> list[dict]:
+def unfinished_lanes(session: Session, rotation: int, stage: str) -> list[Lane]:
     """The lanes with work left in a stage, as look_at_lanes.sql sees them."""
     return session.rows("look_at_lanes", rotation=rotation, stage=stage, worker=session.worker)
 
 
-def stand_by(session: Session, rotation: int, stage: str, crew: bool = False) -> None:
+def stand_by(
+    session: Session, rotation: int, stage: str, leaving: Callable[[], bool] | None = None
+) -> None:
     """Wait until a lane is free and stays where it is: a lane between two windows moves on.
 
     Returns at once if a lane is at rest now, or none has work left; early when a stop is requested.
-    Lanes that this process moved a moment ago are at rest, unless its `crew` is at work. Waiting for
-    other workers of the same process is not worth a word.
+    One of a crew at work says when it is `leaving`, and returns then, too. Without it, the workers of
+    this process have left, and what they moved a moment ago is at rest.
     """
-    told, seen, before = "", "", None
+    crew = leaving is not None
+    told = ""
+    before: dict[int, str] = {}
     while lanes := unfinished_lanes(session, rotation, stage):
-        positions = [(lane["lane"], lane["position"]) for lane in lanes]
-        held = [lane for lane in lanes if lane["pid"]]
-        ours = [lane for lane in lanes if colleague(session.worker, lane["worker"])]
-        moving = [lane for lane in lanes if lane["busy"] and (crew or lane in held or lane not in ours)]
-        at_rest = len(held) < len(lanes) and positions == before
-        if at_rest or len(moving) < len(lanes):
+        if any(_at_rest(lane, before, "" if crew else session.worker) for lane in lanes):
             if told:
                 session.emit(TookOver())
             return
-        who = "" if ours else (held or lanes)[0]["worker"]
-        same = who.partition(" (pid ")[0]
-        # At its transaction's first moment a session has no name: it may be one of ours.
-        named = not same.startswith("pid ") or same == seen
-        if same and named and same != told:
-            told = same
+        who = _whom(lanes, session.worker)
+        if who and who.partition(" (pid ")[0] != told:
+            told = who.partition(" (pid ")[0]
             session.emit(StandingBy(who))
-        seen = same
-        before = None if ours else positions  # two looks at ours are too close to tell rest
-        if session.stop.wait(LOOK_AT_OURS if ours else LOOK_SECONDS):
-            return
+        before = {lane["lane"]: lane["position"] for lane in lanes}
+        for _ in range(round(LOOK_SECONDS / NAP_SECONDS)):
+            if session.stop.wait(NAP_SECONDS) or (leaving and leaving()):
+                return
+
+
+def _at_rest(lane: Lane, before: dict[int, str], left: str) -> bool:
+    """Whether nobody works on a lane; the colleagues of the worker `left` don't."""
+    if lane["pid"]:
+        return False
+    stays = before.get(lane["lane"]) == lane["position"]
+    return not lane["busy"] or stays or bool(left and colleague(left, lane["worker"]))
+
+
+def _whom(lanes: list[Lane], worker: str) -> str:
+    """Who works on the lanes; "" if it is not known yet, or not worth a word: a colleague."""
+    held = [lane for lane in lanes if lane["pid"]] or lanes
+    names = [lane["worker"] or "" for lane in held]
+    return "" if any(colleague(worker, name) for name in names) else names[0]

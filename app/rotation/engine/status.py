@@ -45,10 +45,15 @@ def describe(session: Session, rotation: Rotation) -> dict[str, Any]:
         "revoked": progress.revoked,
         "survivors": progress.survivors,
         "holes": progress.holes,
-        "workers": len({row["worker"] for row in busy}) if working else 0,
+        "workers": _count_workers(busy) if working else 0,
         "started_at": _iso(progress.started_at),
         "finished_at": _iso(progress.finished_at),
     }
+
+
+def _count_workers(busy: list[dict[str, Any]]) -> int:
+    names = {(row["worker"] or "").partition(" (pid ")[0] for row in busy} - {""}
+    return max(len(names), 1 if busy else 0)  # one that began a moment ago may have no name yet
 
 
 def _describe_lane(lane: BatchProgress) -> dict[str, Any]:

@@ -60,7 +60,9 @@ class Worker:
             if step is Step.FINISHED:
                 return True
             if step is Step.NO_FREE_LANE:
-                session.through_outages(lambda: stand_by(session, stage.rotation, stage.name, crew=True))
+                session.through_outages(
+                    lambda: stand_by(session, stage.rotation, stage.name, lambda: self._leaving)
+                )
                 self._free_since = time.monotonic()
             if step is Step.PAUSED:
                 self._pause()
