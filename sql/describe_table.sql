@@ -2,7 +2,8 @@
 -- Parameters: oid, attnum (of the token's column).
 -- Columns: in_partition_key, update_rules (names; NULL for none), row_security, unlogged,
 --          replica_identity (pg_class.relreplident), identity_holds_token, may_install (this role may
---          create a trigger and ENABLE ALWAYS it), may_vacuum.
+--          create a trigger and ENABLE ALWAYS it), may_vacuum, may_rebuild (its
+--          indexes).
 SELECT
     EXISTS (
         SELECT FROM pg_catalog.pg_partitioned_table AS partitioned
@@ -37,13 +38,18 @@ SELECT
         ),
         'USAGE'
     )
-    -- Since PostgreSQL 17; an older one knows no such privilege.
-    OR CASE
-        WHEN pg_catalog.current_setting('server_version_num')::int >= 170000
-            THEN pg_catalog.has_table_privilege(relation.oid, 'MAINTAIN')
-        ELSE false
-    END AS may_vacuum
+    OR maintain.granted AS may_vacuum,
+    pg_catalog.pg_has_role(relation.relowner, 'USAGE') OR maintain.granted AS may_rebuild
 FROM pg_catalog.pg_class AS relation
 INNER JOIN pg_catalog.pg_attribute AS column_
     ON column_.attrelid = relation.oid AND column_.attnum = %(attnum)s
+CROSS JOIN LATERAL (
+    -- Since PostgreSQL 17; an older one knows no such privilege.
+    SELECT
+        CASE
+            WHEN pg_catalog.current_setting('server_version_num')::int >= 170000
+                THEN pg_catalog.has_table_privilege(relation.oid, 'MAINTAIN')
+            ELSE false
+        END AS granted
+) AS maintain
 WHERE relation.oid = %(oid)s::oid;

@@ -97,6 +97,7 @@ class Rotation(models.Model):
     tuned = models.JSONField(db_default={}, default=dict, help_text="options changed since")
     throttle = models.TextField(db_default="", blank=True, help_text="why windows wait now")
     vacuumed = models.BigIntegerField(db_default=0, help_text="rows done at the latest vacuum")
+    rebuilt = models.JSONField(db_default=[], default=list, help_text="oids of the indexes rebuilt")
     reason = models.TextField(blank=True)
     operator = models.TextField()
     host = models.TextField()

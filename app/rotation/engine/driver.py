@@ -19,8 +19,7 @@ from app.rotation.engine.errors import (
     Stopped,
     UsageError,
 )
-from app.rotation.engine.events import Began, Emit, Found, Stopping
-from app.rotation.engine.findings import NOTE, REFUSE
+from app.rotation.engine.events import NOTE, REFUSE, Began, Emit, Found, Stopping
 from app.rotation.engine.leaked import LeakedList
 from app.rotation.engine.naming import worker_name
 from app.rotation.engine.options import Options
@@ -54,7 +53,7 @@ class RotationDriver:
     def __init__(
         self, alias: str, name: TargetName, options: Options, stop: StopSwitch, emit: Emit
     ) -> None:
-        self._options = options
+        self.options = options
         self._stop = stop
         self._emit = emit
         self._new = self._tried = False
@@ -83,18 +82,18 @@ class RotationDriver:
         """Plan what `run` would do now for a rotation, or for a new one; see plan.make_plan."""
         lanes = control.lanes_of(self._session, rotation) if rotation else ()
         with self._at_the_start():
-            return make_plan(self._session, self.target, self._options, lanes or None, count)
+            return make_plan(self._session, self.target, self.options, lanes or None, count)
 
     def findings(self) -> list[Found]:
         """What the preflight finds; writes nothing."""
-        query = self._options.throttle_sql
+        query = self.options.throttle_sql
         with self._at_the_start():
             if query is not None:
                 try:
                     ask(self._session, query)
                 except RotationError as error:
                     raise UsageError(f"--throttle-sql: {error}") from error
-            return findings.find_all(self._session, self.target, self._options)
+            return findings.find_all(self._session, self.target, self.options)
 
     def walk(self, plan: Plan) -> Generator[Window, None, None]:
         """Yield the plan's windows from one unchanging view of the table; writes nothing."""
@@ -116,9 +115,11 @@ class RotationDriver:
         self._new = new
         rotation, resumed = self._session.through_outages(lambda: self._open(reason, leaked))
         progress = self._read(rotation.pk)
-        if rotation.status == Status.SUCCEEDED:
-            return Outcome(rotation.pk, rotation.target, progress, 0, 0.0, True)
-        self._emit(Began(rotation.pk, rotation.target, resumed, progress.rows_done))
+        already = rotation.status == Status.SUCCEEDED
+        if already and not self.options.reindex:
+            return Outcome(rotation.pk, rotation.target, progress, 0, 0.0, already)
+        if not already:
+            self._emit(Began(rotation.pk, rotation.target, resumed, progress.rows_done))
         conductor = self._start_conductor(rotation.pk, leaked is not None)
         self._watch(conductor, rotation.pk)
         if conductor.failure is not None:
@@ -126,7 +127,7 @@ class RotationDriver:
         progress = self._read(rotation.pk)
         self._emit(progress)
         seconds = time.monotonic() - began
-        return Outcome(rotation.pk, rotation.target, progress, conductor.phases.rows, seconds, False)
+        return Outcome(rotation.pk, rotation.target, progress, conductor.phases.rows, seconds, already)
 
     def _read(self, rotation: int) -> Progress:
         return self._session.through_outages(lambda: read_progress(self._closing, rotation))
@@ -166,7 +167,7 @@ class RotationDriver:
             # From here on an unfinished rotation is one that we began (if the answer to our COMMIT
             # was lost) or one that another process began between our look and our insert: join it.
             self._tried = True
-            options = dataclasses.asdict(self._options)
+            options = dataclasses.asdict(self.options)
             kept = [dataclasses.asdict(finding) for finding in told]
             size = plan.size
             rotation = control.begin(self._session, self.target, size, reason, options, kept, leaked)
@@ -174,7 +175,7 @@ class RotationDriver:
                 return rotation, False
 
     def _tell_lanes(self, rotation: Rotation, lanes: int) -> None:
-        asked = self._options.lanes
+        asked = self.options.lanes
         if asked is not None and asked != lanes and rotation.status != Status.PENDING:
             text = f"{rotation} has {lanes} lane{'s' * (lanes != 1)} already"
             self._emit(Found(NOTE, f"{text}; --lanes {asked} is for a new rotation"))
@@ -195,10 +196,10 @@ class RotationDriver:
             names=self._session.names,
             stop=self._stop,
             emit=self._events.put,
-            outage_seconds=self._options.outage_seconds,
+            outage_seconds=self.options.outage_seconds,
         )
         conductor = Conductor(
-            session, Phases(session, rotation, self.target, self._options, more_revoked)
+            session, Phases(session, rotation, self.target, self.options, more_revoked)
         )
         conductor.start()
         return conductor
@@ -240,7 +241,8 @@ class RotationDriver:
             others = progress.status == Status.RUNNING and any(lane["busy"] for lane in lanes)
         if isinstance(failure, DatabaseFailure) and progress:
             failure.rows_done = progress.rows_done
-        if not (isinstance(failure, Stopped) and self._stop.requested):
+        over = progress and progress.status == Status.SUCCEEDED
+        if over or not (isinstance(failure, Stopped) and self._stop.requested):
             return failure
         where = f"{progress.rows_done} rows" if progress else "the last committed window"
         if progress and progress.in_snapshot:

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from app.rotation.engine.units import name_keys, size
+
 
 @dataclass(frozen=True)
 class Event:
@@ -161,6 +163,10 @@ class Stopping(Event):
         return f"{self.reason}: finishing the window under way; once more to cancel it"
 
 
+#: How grave a finding is.
+REFUSE, WARN, NOTE = "refuse", "warn", "note"
+
+
 @dataclass(frozen=True)
 class Found(Event):
     """One finding of the preflight: refuse ends the run before it begins, warn and note are told."""
@@ -225,7 +231,26 @@ class Survived(Event):
         return f"{self.survivors} rows hold a revoked token: {named}; rotating them once more"
 
 
-def name_keys(pk: str, keys: list[str], count: int) -> str:
-    """Rows by primary key, for people: 'id 3, 5, 8 and 20 more'."""
-    more = f" and {count - len(keys)} more" if count > len(keys) else ""
-    return f"{pk} {', '.join(keys)}{more}"
+@dataclass(frozen=True)
+class Rebuilding(Event):
+    """What is done to an index that holds the token."""
+
+    index: str
+    doing: str
+
+    def __str__(self) -> str:
+        return f"index {self.index}: {self.doing}"
+
+
+@dataclass(frozen=True)
+class Rebuilt(Event):
+    """An index that holds the token was rebuilt."""
+
+    index: str
+    bytes_before: int
+    bytes_after: int
+    seconds: float
+
+    def __str__(self) -> str:
+        before, after = size(self.bytes_before), size(self.bytes_after)
+        return f"index {self.index}: rebuilt in {self.seconds:.1f} s, {before} before, {after} now"

@@ -4,12 +4,11 @@ from collections.abc import Iterator
 
 from app.rotation.engine import guard
 from app.rotation.engine.database import Row, Session
-from app.rotation.engine.events import Found
+from app.rotation.engine.events import NOTE, REFUSE, WARN, Found
 from app.rotation.engine.options import Options
 from app.rotation.engine.plan import find_window
 from app.rotation.engine.target import Target
 
-REFUSE, WARN, NOTE = "refuse", "warn", "note"
 SAMPLE = 1000  # rows whose text is looked at before the run begins
 
 #: What a foreign key's ON UPDATE does to the rows that refer to a token (pg_constraint.confupdtype).
@@ -198,6 +197,12 @@ def _of_vacuum(table: Row, target: Target, options: Options) -> Iterator[Found]:
             NOTE,
             f"this role may not vacuum {target.schema}.{target.table}: unless autovacuum keeps up it"
             " grows to twice its size; run as its owner, or with --vacuum off",
+        )
+    if options.reindex and not table["may_rebuild"]:
+        yield Found(
+            REFUSE,
+            f"this role may not rebuild the indexes of {target.schema}.{target.table}: run as its owner,"
+            " or without --reindex",
         )
 
 

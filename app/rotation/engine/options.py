@@ -40,6 +40,7 @@ class Options:
     max_rate: float | None = None  #: rows a second, of all workers together
     nice: float = 0.0  #: seconds of rest for each second of work
     vacuum: float | None = 10.0  #: percent of the rows after which the table is vacuumed; None: never
+    reindex: bool = False  #: the token's indexes are rebuilt at the end
     throttle_sql: str | None = None  #: a query: true, or a number but zero, throttles
 
     def __post_init__(self) -> None:

@@ -12,16 +12,18 @@ from app.rotation.engine.canary import try_one_window
 from app.rotation.engine.crew import Crew
 from app.rotation.engine.database import Row, Session
 from app.rotation.engine.errors import LockConflict, Stopped, Unproven
-from app.rotation.engine.events import Phase, Survived, name_keys
+from app.rotation.engine.events import Phase, Survived
 from app.rotation.engine.lanes import draw_lanes
 from app.rotation.engine.naming import worker_name
 from app.rotation.engine.options import LiveOptions, Options
 from app.rotation.engine.progress import read_progress
+from app.rotation.engine.rebuild import rebuild_indexes
 from app.rotation.engine.replicas import wait_for_standbys
 from app.rotation.engine.stages import Leftovers, Snapshot, Stage, Windows
 from app.rotation.engine.standby import stand_by, unfinished_lanes
 from app.rotation.engine.target import Target
 from app.rotation.engine.throttle import Throttle
+from app.rotation.engine.units import name_keys
 from app.rotation.engine.vacuum import Vacuum
 from app.rotation.engine.watch import Watch
 from app.rotation.engine.windows import WindowSizer
@@ -56,6 +58,12 @@ class Phases:
 
         Raises Stopped if the same command can go on later, Unproven if something remains, Refused.
         """
+        if self._read().status != Status.SUCCEEDED or self._more_revoked:
+            self._rotate_all()
+        if self._options.reindex:
+            rebuild_indexes(self._session, self._rotation, self._target)
+
+    def _rotate_all(self) -> None:
         watch = Watch(self._own("watch"), self._rotation, self._throttle)
         vacuum = Vacuum(self._own("vacuum"), self._rotation, self._target, self._throttle.live)
         for helper in (watch, vacuum):

@@ -1,4 +1,4 @@
-"""Sizes and durations as people write and read them."""
+"""Sizes, durations and keys as people write and read them."""
 
 import re
 
@@ -27,3 +27,9 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def name_keys(pk: str, keys: list[str], count: int) -> str:
+    """Rows by primary key, for people: 'id 3, 5, 8 and 20 more'."""
+    more = f" and {count - len(keys)} more" if count > len(keys) else ""
+    return f"{pk} {', '.join(keys)}{more}"

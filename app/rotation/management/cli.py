@@ -28,7 +28,7 @@ class Refused(CommandError):
 
 
 class Failed(CommandError):
-    """Exit code 1: PostgreSQL refused a statement; the message says what was done before it."""
+    """Exit code 1: something failed on the way; the message says what was done before it."""
 
 
 class Stopped(CommandError):
@@ -69,7 +69,8 @@ def one_line_errors() -> Iterator[None]:
     except (LockConflict, ConnectionLost) as error:
         raise Stopped(f"{error}; run the same command again", returncode=error.exit_code) from error
     except RotationError as error:
-        kind = Failed if isinstance(error, DatabaseFailure) else BY_EXIT_CODE[error.exit_code]
+        failed = type(error) in (DatabaseFailure, RotationError)
+        kind = Failed if failed else BY_EXIT_CODE[error.exit_code]
         raise kind(str(error), returncode=error.exit_code) from error
 
 

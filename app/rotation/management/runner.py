@@ -8,8 +8,7 @@ from app.rotation.engine import conclusion, control, revocation
 from app.rotation.engine.database import Session
 from app.rotation.engine.driver import Outcome, RotationDriver
 from app.rotation.engine.errors import LockConflict, Refused, RotationError, Stopped, Unproven
-from app.rotation.engine.events import name_keys
-from app.rotation.engine.findings import REFUSE
+from app.rotation.engine.events import REFUSE
 from app.rotation.engine.leaked import LeakedList, read_tokens
 from app.rotation.engine.options import Options
 from app.rotation.engine.phases import why_unproven
@@ -17,7 +16,7 @@ from app.rotation.engine.plan import Plan
 from app.rotation.engine.progress import Progress, read_progress
 from app.rotation.engine.stop import StopSwitch, stop_on_signals
 from app.rotation.engine.target import TargetName, resolve
-from app.rotation.engine.units import size
+from app.rotation.engine.units import name_keys, size
 from app.rotation.management.reporter import Reporter, peak_memory_mb
 from app.rotation.models import Rotation
 
@@ -151,7 +150,8 @@ def show_plan(driver: RotationDriver, write: Any, new: bool, everything: bool) -
     write(f"server     PostgreSQL {server['version_text']}{where}, database {server['database']}")
     write(f"target     {target.label}, primary key {target.pk} ({target.pk_type})")
     if finished:
-        write(f"would      do nothing: rotation {finished.pk} is finished; --new starts another")
+        what = "rebuild the token's indexes" if driver.options.reindex else "do nothing"
+        write(f"would      {what}: rotation {finished.pk} is finished; --new starts another")
         return
     findings = driver.findings()
     for finding in findings:

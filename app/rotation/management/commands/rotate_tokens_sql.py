@@ -150,6 +150,11 @@ class Command(cli.RotationCommand):
             help="a standby (its application_name) that must be connected; may be given again",
         )
         parser.add_argument(
+            "--reindex",
+            action="store_true",
+            help="rebuild the token's indexes at the end, while others read and write",
+        )
+        parser.add_argument(
             "--no-wait-replicas",
             action="store_true",
             help="end without waiting until the standbys have replayed it",
@@ -169,6 +174,7 @@ class Command(cli.RotationCommand):
                 ack_triggers=given["ack_triggers"],
                 allow_fk=given["allow_fk"],
                 standbys=tuple(given["standby"]),
+                reindex=given["reindex"],
                 wait_replicas=not given["no_wait_replicas"],
                 **{name: given[name] for name in THROTTLES},
             )

@@ -1,0 +1,149 @@
+"""The token's indexes rebuilt at the end: rotating bloats them, and vacuum can't shrink them."""
+
+import threading
+import time
+from dataclasses import replace
+
+from app.rotation.engine.blockers import describe_pids
+from app.rotation.engine.database import Row, Session
+from app.rotation.engine.errors import ConnectionLost, LockConflict, RotationError, Stopped
+from app.rotation.engine.events import NOTE, Found, Rebuilding, Rebuilt
+from app.rotation.engine.stop import StopSwitch
+from app.rotation.engine.target import Target
+from app.rotation.engine.units import size
+
+LOOK_SECONDS = 0.2  # how often it looks after a statement under way
+TELL_SECONDS = 10.0  # how often it tells how far that is
+TIDY_SECONDS = 10.0  # that dropping what a broken-off rebuild left may take
+DROP = "drop_leftover"
+DONE = "rebuilt already, since its tokens were rotated"
+EXCLUSION = "left as it is: that of an exclusion constraint can't be rebuilt while others write"
+
+
+def rebuild_indexes(session: Session, rotation: int, target: Target) -> None:
+    """Rebuild every index that holds the token, one after the other, unless this rotation has done so.
+
+    Reading and writing go on meanwhile. What an earlier rebuild left behind when it was broken off is
+    dropped first. Raises Stopped if the same call can go on later.
+    """
+    session.through_outages(lambda: _rebuild_all(session, rotation, target))
+
+
+def _rebuild_all(session: Session, rotation: int, target: Target) -> None:
+    _wait_for_others(session, target)
+    for index in _listed(session, rotation, target, leftover=True):
+        session.emit(Rebuilding(index["label"], "dropping it, an earlier rebuild left it INVALID"))
+        _run(session, target, DROP, index)
+    indexes = _listed(session, rotation, target)
+    for index in indexes:
+        if index["rebuilt"] or index["exclusion"]:
+            session.emit(Rebuilding(index["label"], DONE if index["rebuilt"] else EXCLUSION))
+        else:
+            _rebuild(session, rotation, target, index)
+    if not indexes:
+        session.emit(Found(NOTE, f"--reindex: no index of {target.label} holds the token"))
+
+
+def _rebuild(session: Session, rotation: int, target: Target, index: Row) -> None:
+    label, bytes_ = index["label"], index["bytes"]
+    session.emit(Rebuilding(label, f"rebuilding it ({size(bytes_)})"))
+    began = time.monotonic()
+    try:
+        _run(session, target, "rebuild_index", index)
+    except ConnectionLost:
+        raise  # the server may go on with it: the next try waits for that
+    except RotationError as error:
+        left = _tidy(session, rotation, target)
+        again = f"{left}; run rotate_tokens_sql --reindex to go on"
+        if isinstance(error, LockConflict):
+            why = session.stop.reason if session.stop.requested else "a timeout of the role"
+            text = f"every token is rotated; the rebuild of index {label} was cancelled by {why}"
+            raise Stopped(text + again) from error
+        text = f"every token is rotated, but index {label} could not be rebuilt: {error}"
+        raise RotationError(text + again) from error
+    now = session.row("note_rebuilt", rotation=rotation, schema=index["schema"], name=index["name"])
+    session.emit(Rebuilt(label, bytes_, now["bytes"], time.monotonic() - began))
+
+
+def _listed(session: Session, rotation: int, target: Target, leftover: bool = False) -> list[Row]:
+    rows = session.rows("list_rebuilds", oid=target.oid, column=target.column, rotation=rotation)
+    return [row for row in rows if row["leftover"] == leftover]
+
+
+def _wait_for_others(session: Session, target: Target) -> None:
+    """Wait until nobody builds an index of the table: it may be the work of our killed predecessor."""
+    told_at = float("-inf")
+    while at_work := session.rows("watch_rebuild", oid=target.oid):
+        told_at = _tell(session, "an index of the table", at_work, told_at)
+        if session.stop.wait(LOOK_SECONDS):
+            raise Stopped(f"by {session.stop.reason}")
+
+
+def _tidy(session: Session, rotation: int, target: Target) -> str:
+    """Drop what a rebuild left that has just failed, within a moment; what to say if that fails."""
+    patient = replace(session, stop=StopSwitch())
+    left = _listed(patient, rotation, target, leftover=True)
+    try:
+        for index in left:
+            _run(patient, target, DROP, index, TIDY_SECONDS)
+    except RotationError:
+        return f", and left the index {left[0]['label']} INVALID (the next --reindex drops it)"
+    return ""
+
+
+def _run(
+    session: Session, target: Target, statement: str, index: Row, at_most: float = float("inf")
+) -> None:
+    """Run a statement about an index; tell how far it is. Raises what ended it early.
+
+    It is cancelled when a stop is requested, or after `at_most` seconds.
+    """
+    own = replace(
+        session,
+        names=session.names | {"index": (index["schema"], index["name"])},
+        stop=StopSwitch(patient=False),
+    )
+    thread = _Statement(own, statement)
+    began = told_at = time.monotonic()
+    thread.start()
+    while thread.is_alive():
+        thread.join(LOOK_SECONDS)
+        if session.stop.requested or time.monotonic() - began > at_most:
+            own.stop.request(session.stop.reason)
+        elif time.monotonic() - told_at > TELL_SECONDS:
+            told_at = _tell(
+                session, index["label"], session.rows("watch_rebuild", oid=target.oid), told_at
+            )
+    if thread.failure:
+        raise thread.failure
+
+
+def _tell(session: Session, index: str, building: list[Row], told_at: float) -> float:
+    """Tell how far a build is, at most every ten seconds; when that was last told."""
+    now = time.monotonic()
+    if now - told_at < TELL_SECONDS:
+        return told_at
+    for one in building[:1]:
+        doing = one["phase"] if one["percent"] is None else f"{one['phase']}, {one['percent']:.0f} %"
+        if one["waits_for"]:
+            doing += f": {describe_pids(session, [one['waits_for']])}"
+        session.emit(Rebuilding(index, doing))
+    return now
+
+
+class _Statement(threading.Thread):
+    """Runs one statement outside of transactions, on a connection of its own."""
+
+    def __init__(self, session: Session, statement: str) -> None:
+        super().__init__(name="rebuild", daemon=True)
+        self.failure: Exception | None = None
+        self._session = session
+        self._statement = statement
+
+    def run(self) -> None:
+        try:
+            self._session.outside_transactions(self._statement)
+        except Exception as failure:
+            self.failure = failure
+        finally:
+            self._session.close()
