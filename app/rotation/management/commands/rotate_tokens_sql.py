@@ -39,6 +39,7 @@ class Command(cli.RotationCommand):
         self.add_work_flags(parser, Options())
         self.add_proof_flags(parser)
         self.add_throttle_flags(parser, Options())
+        self.add_ending_flags(parser)
 
     def add_work_flags(self, parser: CommandParser, default: Options) -> None:
         """Add the flags of windows, workers, and how long they wait for locks."""
@@ -149,6 +150,9 @@ class Command(cli.RotationCommand):
             metavar="NAME",
             help="a standby (its application_name) that must be connected; may be given again",
         )
+
+    def add_ending_flags(self, parser: CommandParser) -> None:
+        """Add the flags of what is done when every token is replaced."""
         parser.add_argument(
             "--reindex",
             action="store_true",
