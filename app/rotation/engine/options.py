@@ -11,6 +11,7 @@ from app.rotation.engine.windows import LARGEST_SIZE
 
 MOST_WORKERS = 64  # of one process
 MOST_LANES = 1024
+MOST_NAME = 63  # bytes (NAMEDATALEN - 1)
 DAY = 86_400  # seconds
 
 
@@ -41,6 +42,7 @@ class Options:
     nice: float = 0.0  #: seconds of rest for each second of work
     vacuum: float | None = 10.0  #: percent of the rows after which the table is vacuumed; None: never
     reindex: bool = False  #: the token's indexes are rebuilt at the end
+    notify: str | None = None  #: channel whose listeners are told of each window
     throttle_sql: str | None = None  #: a query: true, or a number but zero, throttles
 
     def __post_init__(self) -> None:
@@ -48,6 +50,8 @@ class Options:
             value = getattr(self, name)
             if value is not None and not least <= value <= most:
                 raise UsageError(f"{flag} {value}: give {unit} from {least} to {most}")
+        if self.notify is not None and not 0 < len(self.notify.encode()) <= MOST_NAME:
+            raise UsageError(f"--notify: give the name of a channel, of 1 to {MOST_NAME} bytes")
 
 
 #: Of each option that is a number: its flag, the least and the most, and of what.

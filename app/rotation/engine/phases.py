@@ -207,7 +207,9 @@ class Phases:
             raise Stopped(f"by {session.stop.reason}")
 
     def _stage(self, session: Session, kind: type[Stage]) -> Stage:
-        return kind(session, self._rotation, self._target, self._shape)
+        stage = kind(session, self._rotation, self._target, self._shape)
+        stage.channel = self._options.notify
+        return stage
 
     def _read(self) -> Rotation:
         return self._session.through_outages(lambda: control.read(self._session, self._rotation))

@@ -36,6 +36,7 @@ class Stage:
         self.session = session
         self.rotation = rotation
         self.target = target
+        self.channel: str | None = None  #: whose listeners are told of each window
         self.at = ("", "")  #: first and last key of the latest window
         self._shape = shape
         self._later: list[int] = []  #: lanes in which nothing could be locked a moment ago
@@ -171,7 +172,7 @@ class Windows(Stage):
         self.write_down(work, hi, lo, hi, rows)
 
     def write_down(self, work: Work, reached: str | None, lo: str, hi: str, rows: int) -> None:
-        """Move the checkpoint and write the journal."""
+        """Move the checkpoint, write the journal, and tell listeners."""
         if not self.session.rows(
             "advance_checkpoint",
             lane_id=work.lane["lane_id"],
@@ -186,6 +187,16 @@ class Windows(Stage):
             worker=self.session.worker,
         ):
             raise self.moved(work.lane)
+        if self.channel is not None:
+            self.session.rows(
+                "notify_window",
+                channel=self.channel,
+                rotation=self.rotation,
+                table=f"{self.target.schema}.{self.target.table}",
+                column=self.target.column,
+                lo=lo,
+                hi=hi,
+            )
 
 
 class Leftovers(Windows):

@@ -39,7 +39,7 @@ class Command(cli.RotationCommand):
         self.add_work_flags(parser, Options())
         self.add_proof_flags(parser)
         self.add_throttle_flags(parser, Options())
-        self.add_ending_flags(parser)
+        self.add_aftercare_flags(parser)
 
     def add_work_flags(self, parser: CommandParser, default: Options) -> None:
         """Add the flags of windows, workers, and how long they wait for locks."""
@@ -151,12 +151,17 @@ class Command(cli.RotationCommand):
             help="a standby (its application_name) that must be connected; may be given again",
         )
 
-    def add_ending_flags(self, parser: CommandParser) -> None:
-        """Add the flags of what is done when every token is replaced."""
+    def add_aftercare_flags(self, parser: CommandParser) -> None:
+        """Add the flags of what is done beyond replacing tokens: for caches, indexes, standbys."""
         parser.add_argument(
             "--reindex",
             action="store_true",
             help="rebuild the token's indexes at the end, while others read and write",
+        )
+        parser.add_argument(
+            "--notify",
+            metavar="CHANNEL",
+            help="NOTIFY this channel of each window (table, column, lo, hi), so that caches drop it",
         )
         parser.add_argument(
             "--no-wait-replicas",
@@ -166,6 +171,8 @@ class Command(cli.RotationCommand):
 
     def handle(self, *args: Any, **given: Any) -> None:
         with cli.one_line_errors():
+            cli.require_text("--throttle-sql", given["throttle_sql"])
+            cli.require_text("--notify", given["notify"])
             options = Options(
                 window=given["window"],
                 window_seconds=given["window_seconds"],
@@ -179,10 +186,10 @@ class Command(cli.RotationCommand):
                 allow_fk=given["allow_fk"],
                 standbys=tuple(given["standby"]),
                 reindex=given["reindex"],
+                notify=given["notify"],
                 wait_replicas=not given["no_wait_replicas"],
                 **{name: given[name] for name in THROTTLES},
             )
-            cli.require_text("--throttle-sql", given["throttle_sql"])
             alias = cli.checked_database(given)
             name = cli.target_from(given)
             cli.require_text("--reason", given["reason"])
