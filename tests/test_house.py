@@ -17,7 +17,7 @@ ENGINE = APP / "rotation" / "engine"
 #: Floors of the engine: a module imports from floors below its own only.
 FLOORS = [
     {"errors", "naming", "units"},
-    {"events", "leaked", "stop", "statements", "windows"},
+    {"disk", "events", "leaked", "stop", "statements", "windows"},
     {"database", "options"},
     {"blockers", "preflight", "probes", "progress", "replicas", "standby", "target", "throttle"},
     {"guard", "lanes", "rebuild", "revocation", "status", "vacuum", "watch"},

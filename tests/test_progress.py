@@ -88,6 +88,25 @@ def test_a_narrow_bar_keeps_what_matters() -> None:
     )
 
 
+def test_bar_of_a_terminal_that_has_shrunk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The terminal has broken the old bar into rows: all of them are cleared."""
+    stream = io.StringIO()
+    reporter = Reporter(OutputWrapper(stream), "bar", 1)
+    monkeypatch.setenv("COLUMNS", "100")
+    reporter(HALF)
+    wide = len(stream.getvalue().removeprefix("\r\x1b[K"))
+    assert wide > 70
+    for columns, rows in (("40", (wide - 1) // 40), ("30", 1), ("120", 0)):
+        monkeypatch.setenv("COLUMNS", columns)
+        stream.truncate(stream.seek(0))
+        reporter(HALF)
+        assert stream.getvalue().startswith(f"\x1b[{rows}A\r\x1b[J" if rows else "\r\x1b[K")
+    monkeypatch.setenv("COLUMNS", "50")
+    stream.truncate(stream.seek(0))
+    reporter.line("hello")
+    assert re.match(r"\x1b\[1A\r\x1b\[Jhello\n\S.{1,45}$", stream.getvalue())
+
+
 def test_messages_stand_above_the_bar() -> None:
     stream = io.StringIO()
     reporter = Reporter(OutputWrapper(stream), "bar", 1)

@@ -4,10 +4,12 @@ from collections.abc import Iterator
 
 from app.rotation.engine import guard
 from app.rotation.engine.database import Row, Session
+from app.rotation.engine.disk import find_free
 from app.rotation.engine.events import NOTE, REFUSE, WARN, Found
 from app.rotation.engine.options import Options
 from app.rotation.engine.plan import find_window
 from app.rotation.engine.target import Target
+from app.rotation.engine.units import size
 
 SAMPLE = 1000  # rows whose text is looked at before the run begins
 
@@ -35,6 +37,7 @@ def find_all(session: Session, target: Target, options: Options) -> list[Found]:
             *_of_copies(session, target),
             *_of_guard(session, table, target, options),
             *_of_vacuum(table, target, options),
+            *_of_disk(session, target, options),
             *_of_old_snapshots(session),
             *_of_standbys(session, options),
         ]
@@ -203,6 +206,28 @@ def _of_vacuum(table: Row, target: Target, options: Options) -> Iterator[Found]:
             REFUSE,
             f"this role may not rebuild the indexes of {target.schema}.{target.table}: run as its owner,"
             " or without --reindex",
+        )
+
+
+def _of_disk(session: Session, target: Target, options: Options) -> Iterator[Found]:
+    found = find_free(session.row("locate_files", oid=target.oid))
+    if found is None:
+        if options.min_free not in (None, Options.min_free):
+            yield Found(
+                REFUSE,
+                "--min-free: free disk can't be known from here: run on the server's host as its owner,"
+                " with a role of pg_monitor, or use --throttle-sql",
+            )
+        return
+    free, place = found
+    table = session.row("measure_table", oid=target.oid)
+    growth = table["heap_bytes"] + table["index_bytes"]
+    kept = options.min_free or 0
+    if free < growth + kept:
+        yield Found(
+            WARN,
+            f"{size(free)} of disk free in {place}: without vacuum the table grows by {size(growth)};"
+            f" windows wait when less than {size(kept)} is free (--min-free)",
         )
 
 

@@ -37,6 +37,7 @@ class Options:
     wait_replicas: bool = True  #: the end waits until the standbys have replayed it
     max_wal: int | None = None  #: bytes of WAL that slots retain, or that wait for the archiver
     critical_wal: int | None = None  #: bytes of such WAL at which the run ends
+    min_free: int | None = 10**9  #: bytes of disk that stay free, where that can be known
     max_waiting: int | None = 5  #: sessions that may wait for locks which windows hold
     max_rate: float | None = None  #: rows a second, of all workers together
     nice: float = 0.0  #: seconds of rest for each second of work
@@ -67,6 +68,7 @@ LIMITS: dict[str, tuple[str, float, float, str]] = {
     "critical_lag": ("--critical-lag", 0.1, DAY, "seconds"),
     "max_wal": ("--max-wal", 1, 10**15, "bytes"),
     "critical_wal": ("--critical-wal", 1, 10**15, "bytes"),
+    "min_free": ("--min-free", 1, 10**15, "bytes"),
     "max_waiting": ("--max-waiting", 0, 10_000, "sessions"),
     "max_rate": ("--max-rate", 1, 10**9, "rows a second"),
     "vacuum": ("--vacuum", 1, 100, "percent"),
@@ -91,6 +93,7 @@ TUNABLE: dict[str, Callable[[str], Any]] = {
     "max_lag": or_off(float),
     "max_lag_bytes": or_off(parse_size),
     "max_wal": or_off(parse_size),
+    "min_free": or_off(parse_size),
     "max_waiting": or_off(int),
     "max_rate": or_off(float),
     "nice": float,

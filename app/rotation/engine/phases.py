@@ -64,7 +64,7 @@ class Phases:
             rebuild_indexes(self._session, self._rotation, self._target)
 
     def _rotate_all(self) -> None:
-        watch = Watch(self._own("watch"), self._rotation, self._throttle)
+        watch = Watch(self._own("watch"), self._rotation, self._target.oid, self._throttle)
         vacuum = Vacuum(self._own("vacuum"), self._rotation, self._target, self._throttle.live)
         for helper in (watch, vacuum):
             helper.start()

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Iterator
 
 from app.rotation.engine.database import Row, Session
+from app.rotation.engine.disk import find_free
 from app.rotation.engine.errors import ConnectionLost, RotationError, Stopped
 from app.rotation.engine.options import Options
 from app.rotation.engine.units import size
@@ -16,9 +17,10 @@ SQL_TIMEOUT = "5s"  # for --throttle-sql
 class Probes:
     """Measures the server on the watch's connection."""
 
-    def __init__(self, session: Session, rotation: int) -> None:
+    def __init__(self, session: Session, rotation: int, oid: int) -> None:
         self._session = session
         self._rotation = rotation
+        self._oid = oid  #: of the target
         self._clock = LagClock()
 
     def reasons(self, options: Options) -> Iterator[str]:
@@ -29,6 +31,7 @@ class Probes:
         for what, probe in (
             ("replica lag", self._standbys),
             ("retained WAL", self._wal),
+            ("free disk", self._disk),
             ("waiting sessions", self._waiting),
             ("--throttle-sql", self._asked),
         ):
@@ -83,6 +86,14 @@ class Probes:
                 )
             if options.max_wal is not None and row["bytes"] > options.max_wal:
                 yield f"{kept} (limit {size(options.max_wal)})"
+
+    def _disk(self, options: Options) -> Iterator[str]:
+        if options.min_free is None:
+            return
+        with self._session.reading(SQL_TIMEOUT):
+            found = find_free(self._session.row("locate_files", oid=self._oid))
+        if found and found[0] < options.min_free:
+            yield f"{size(found[0])} of disk free in {found[1]} (limit {size(options.min_free)})"
 
     def _waiting(self, options: Options) -> Iterator[str]:
         if options.max_waiting is None:

@@ -17,12 +17,12 @@ LOOK_SECONDS = 1.0
 class Watch(threading.Thread):
     """Feeds the throttle and the live options of a process, on a connection of its own."""
 
-    def __init__(self, session: Session, rotation: int, throttle: Throttle) -> None:
+    def __init__(self, session: Session, rotation: int, oid: int, throttle: Throttle) -> None:
         super().__init__(name=session.worker, daemon=True)
         self._session = replace(session, emit=lambda event: None)
         self._rotation = rotation
         self._throttle = throttle
-        self._probes = Probes(self._session, rotation)
+        self._probes = Probes(self._session, rotation, oid)
         self._ended = threading.Event()
         self._told = ""
 

@@ -34,6 +34,7 @@ class Reporter:
         self._line_at = self._began + LINE_SECONDS / 2
         self._complete = False
         self._bar = ""
+        self._shown: Progress | None = None  #: what the bar shows
 
     def __call__(self, event: Any) -> None:
         """Print an event or a Progress as the mode asks."""
@@ -53,7 +54,8 @@ class Reporter:
         if self._mode == "json":
             self._write(json.dumps({"event": "message", "text": text}) + "\n")
         elif self._bar:
-            self._write(f"\r\x1b[K{text}\n{self._bar}")
+            wipe = self._wipe()
+            self._write(f"{wipe}{text}\n{self._draw()}")
         else:
             self._write(f"{text}\n")
 
@@ -71,10 +73,22 @@ class Reporter:
             self._write("\n")
             self._bar = ""
 
+    def _draw(self) -> str:
+        """The bar, as wide as the terminal is now."""
+        if self._shown:
+            self._bar = progress_bar(self._shown, shutil.get_terminal_size().columns)
+        return self._bar
+
+    def _wipe(self) -> str:
+        """What clears the bar; it takes several rows where the terminal has shrunk since."""
+        rows = max(0, len(self._bar) - 1) // max(1, shutil.get_terminal_size().columns)
+        return f"\x1b[{rows}A\r\x1b[J" if rows else "\r\x1b[K"
+
     def _progress(self, progress: Progress) -> None:
         if self._mode == "bar":
-            self._bar = progress_bar(progress, shutil.get_terminal_size().columns)
-            self._write(f"\r\x1b[K{self._bar}")
+            self._shown = progress
+            wipe = self._wipe()
+            self._write(f"{wipe}{self._draw()}")
             return
         now = time.monotonic()
         complete = progress.complete and not progress.verifying
@@ -106,10 +120,11 @@ class Reporter:
 
 def progress_line(progress: Progress) -> str:
     """The brief's line: `completed: 30.30 % (15150 of 50000) | remaining time:   21 second(s)`."""
-    percent, eta = progress.percent, progress.eta_seconds
+    percent, eta, held = progress.percent, progress.eta_seconds, _held(progress)
     if progress.in_snapshot:
         of = f" of {_total(progress)}" if progress.rows_total else ""
-        return f"phase 2 of 4: snapshot of tokens to revoke: {progress.tokens}{of}"
+        line = f"phase 2 of 4: snapshot of tokens to revoke: {progress.tokens}{of}"
+        return f"{line} | {held}" if held else line
     if progress.verifying:
         return f"phase 4 of 4: comparing every token with the {progress.revoked} revoked ones"
     share = "unknown" if percent is None else f"{percent:5.2f} %"
@@ -121,7 +136,6 @@ def progress_line(progress: Progress) -> str:
         line += f" | {progress.rows_per_second:.0f} rows/s"
     if progress.workers > 1:
         line += f" | {progress.workers} workers"
-    held = _held(progress)
     return f"{line} | {held}" if held else line
 
 

@@ -12,8 +12,8 @@ from app.rotation.management.runner import plan_rotation, run_rotation
 
 #: Options whose flags bear their names.
 THROTTLES = (
-    *("max_lag", "max_lag_bytes", "critical_lag", "max_wal", "critical_wal", "max_waiting"),
-    *("max_rate", "nice", "vacuum", "throttle_sql"),
+    *("max_lag", "max_lag_bytes", "critical_lag", "max_wal", "critical_wal", "min_free"),
+    *("max_waiting", "max_rate", "nice", "vacuum", "throttle_sql"),
 )
 
 
@@ -127,6 +127,12 @@ class Command(cli.RotationCommand):
             ),
             ("--max-wal", size, "SIZE", "wait while a slot or the archiver holds back more WAL"),
             ("--critical-wal", size, "SIZE", "end the run when one holds back this much"),
+            (
+                "--min-free",
+                size,
+                "SIZE",
+                "wait while less disk is free, where that can be known (default: 1GB)",
+            ),
             ("--max-rate", float, "ROWS_PER_S", "rows a second of all workers together"),
             ("--nice", float, "RATIO", "seconds of rest for each second of work"),
             ("--vacuum", percent, "PERCENT", "vacuum after so many percent of the rows (default: 10)"),
