@@ -6,6 +6,8 @@ import threading
 import time
 from contextlib import closing
 
+import pytest
+
 from tests.conftest import Database, read_until, until
 
 RUN = ("rotate_tokens_sql", "--window", "100", "--progress", "lines", "--lock-timeout", "50")
@@ -126,39 +128,65 @@ def test_connection_for_the_blockers_name_is_not_needed(db: Database) -> None:
         db.sql("DROP OWNED BY narrow; DROP ROLE narrow")
 
 
-def test_application_is_never_the_deadlock_victim(db: Database) -> None:
-    """Traffic that locks rows in the opposite order, waiting first: it always wins."""
+@pytest.mark.parametrize(("workers", "seconds"), [(1, 0), (4, 10)])
+def test_application_is_never_the_deadlock_victim(db: Database, workers: int, seconds: int) -> None:
+    """Traffic that locks rows of each lane in the opposite order, waiting first: it always wins."""
     db.tickets(400)
     errors: list[Exception] = []
-    commits = 0
+    commits = [0] * workers
     over = threading.Event()
 
-    def traffic() -> None:
-        nonlocal commits
+    def traffic(lane: int) -> None:
+        last = 400 * (lane + 1) // workers
+        first = last - 80
         with closing(db.connect(autocommit=False)) as connection, connection.cursor() as cursor:
             while not over.is_set():
                 try:
-                    cursor.execute("UPDATE ticket SET title = 'a' WHERE id = 390")
+                    cursor.execute("UPDATE ticket SET title = 'a' WHERE id = %s", [last])
                     time.sleep(0.01)
-                    cursor.execute("UPDATE ticket SET title = 'b' WHERE id = 10")
+                    cursor.execute("UPDATE ticket SET title = 'b' WHERE id = %s", [first])
                     connection.commit()
-                    commits += 1
+                    commits[lane] += 1
                 except Exception as error:
                     errors.append(error)
                     connection.rollback()
 
-    thread = threading.Thread(target=traffic)
-    thread.start()
+    threads = [threading.Thread(target=traffic, args=(lane,)) for lane in range(workers)]
+    for thread in threads:
+        thread.start()
+    began, runs = time.monotonic(), 0
+    flags = ("--workers", str(workers), "--lanes", str(workers), "--window", "400", "--progress", "json")
     try:
-        done = db.run("rotate_tokens_sql", "--window", "400", "--progress", "json")
+        while not runs or time.monotonic() - began < seconds:
+            runs += 1
+            done = db.run("rotate_tokens_sql", *flags, *(["--new"] if runs > 1 else []))
+            assert done.code == 0, done.err
+            assert db.unchanged() == 0
     finally:
         over.set()
-        thread.join()
-    assert done.code == 0, done.err
+        for thread in threads:
+            thread.join()
     assert errors == []
-    assert commits > 0
-    assert db.unchanged() == 0
+    assert min(commits) > 0
     assert json.loads(done.out.splitlines()[-1])["event"] == "ended"
+    deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+    assert db.value(deadlocks) == 0
+
+
+def test_window_that_outlives_deadlock_timeout(db: Database) -> None:
+    """It is told, once, and what to do: only windows that are sized by time stay below it."""
+    db.tickets(100)
+    db.sql(f"ALTER DATABASE {db.name} SET deadlock_timeout = '5ms'")
+    db.sql(
+        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS"
+        " 'BEGIN PERFORM pg_sleep(0.001); RETURN NEW; END';"
+        "CREATE TRIGGER slow BEFORE UPDATE ON ticket FOR EACH ROW EXECUTE FUNCTION slow()"
+    )
+    flags = ("--ack-triggers", "--workers", "2", "--lanes", "2", "--progress", "lines")
+    done = db.run("rotate_tokens_sql", "--window", "20", *flags)
+    assert (done.code, done.err) == (0, "")
+    assert done.out.count("warn: windows of 20 rows take longer than deadlock_timeout (0.005 s)") == 1
+    assert "windows of" not in db.run("rotate_tokens_sql", "--new", "--window", "1", *flags).out
 
 
 def test_cancelled_by_the_administrator_is_tried_again(db: Database) -> None:

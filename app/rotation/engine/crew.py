@@ -9,6 +9,7 @@ from app.rotation.engine.database import Session
 from app.rotation.engine.events import (
     Emit,
     Event,
+    Found,
     OutageBegan,
     OutageEnded,
     Paused,
@@ -105,6 +106,7 @@ class ToldOnce:
         self._standing: str | None = None  #: for whom this process stands by
         self._paused = False
         self._throttled_at = float("-inf")  #: when a reason to wait was told
+        self._found: set[Found] = set()  #: what was told already
         self._lock = threading.Lock()
 
     def __call__(self, event: Event) -> None:
@@ -126,6 +128,9 @@ class ToldOnce:
             elif isinstance(event, (Paused, Resumed)):
                 new = self._paused != isinstance(event, Paused)
                 self._paused = isinstance(event, Paused)
+            elif isinstance(event, Found):
+                new = event not in self._found
+                self._found.add(event)
             elif isinstance(event, Throttled):
                 now = time.monotonic()
                 new = now - self._throttled_at > TELL_SECONDS

@@ -6,7 +6,7 @@ import time
 from app.rotation.engine.contention import Contention
 from app.rotation.engine.database import Session
 from app.rotation.engine.errors import LockConflict, Stopped
-from app.rotation.engine.events import Throttled, WindowDone
+from app.rotation.engine.events import WARN, Found, Throttled, WindowDone
 from app.rotation.engine.stages import Stage, Work
 from app.rotation.engine.standby import stand_by
 from app.rotation.engine.steering import PAUSED, wait_while_paused
@@ -107,21 +107,29 @@ class Worker:
             with self._contention.watched(opened["pid"]):
                 done = stage.work(work)
         if done:
-            self._note(done, work)
+            self._note(done, work, opened["deadlock_timeout"])
         return Step.WINDOW
 
-    def _note(self, done: WindowDone, work: Work) -> None:
+    def _note(self, done: WindowDone, work: Work, deadlock_timeout: float) -> None:
         """Take note of a window that was committed."""
+        now = self._throttle.live.now
         self.rows += done.rows
         self._free_since = time.monotonic()
         self._held, self._held_by = 0.0, ""
         if self._stage.rotates:
             self._throttle.spend(done.rows)
             worked = self._free_since - work.since
-            self._rest_until = self._free_since + self._throttle.live.now.nice * worked
+            self._rest_until = self._free_since + now.nice * worked
         self._contention.over(work)
         self._sizer.learn(done.keys, done.seconds)
         self._session.emit(done)
+        if self._stage.rotates and now.window and done.seconds > deadlock_timeout:
+            text = (
+                f"windows of {now.window} rows take longer than deadlock_timeout ({deadlock_timeout:g}"
+                " s): who waits for one may become the victim of a deadlock with it; make them smaller"
+                " (rotation tune window=N, or window=off to size them by time)"
+            )
+            self._session.emit(Found(WARN, text))
 
     def _hold_back(self) -> bool:
         """Wait while the throttle has a reason; False if this worker is to leave."""
