@@ -1,37 +1,64 @@
-"""Figures for README and docs, measured side by side on the embedded server.
-
-compare  each contender on a fresh table of the same size, in turn, for several rounds
-memory   the client's peak memory with few rows and with many
-guard    what the guard costs the rotation's UPDATE, and an ordinary save()
-share    what part of a run snapshot, windows and verification take
-"""
+"""Figures for README and docs, measured side by side on the embedded server."""
 
 import argparse
 import os
 import subprocess
+import sys
+from collections.abc import Callable
 from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
 
 import psycopg2
 
 from app.localpg.server import project_server
-from benchmarks.compare import COMMANDS, FAST, compare, memory
-from benchmarks.measuring import MANAGE, describe_machine
+from benchmarks.compare import compare, memory, others
+from benchmarks.growth import growth, resume
+from benchmarks.latency import latency
+from benchmarks.measuring import MANAGE, describe_machine, say
 from benchmarks.proof import guard, share
+from benchmarks.report import Table, publish
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A function that measures, and how many rows and rounds it takes unless told otherwise."""
+
+    measure: Callable[[Any, int, int], Table]
+    size: int
+    rounds: int
+
+
+BENCHMARKS = {
+    "compare": Benchmark(compare, 1_000_000, 4),
+    "others": Benchmark(others, 200_000, 2),
+    "growth": Benchmark(growth, 1_000_000, 2),
+    "latency": Benchmark(latency, 1_000_000, 2),
+    "resume": Benchmark(resume, 1_000_000, 3),
+    "share": Benchmark(share, 1_000_000, 3),
+    "guard": Benchmark(guard, 1_000_000, 3),
+    "memory": Benchmark(memory, 2_000_000, 1),
+}
 
 
 def main() -> None:
     """Measure what was asked for."""
+    told = (f"{name:<9} {one.measure.__doc__}" for name, one in BENCHMARKS.items())
     parser = argparse.ArgumentParser(
         prog="run.py bench",
-        description=__doc__,
+        description=f"{__doc__}\n\n" + "\n".join(told),
         allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("what", choices=("compare", "memory", "guard", "share"))
-    parser.add_argument("--size", type=int, default=200_000, help="rows (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=3, help="default: %(default)s")
-    parser.add_argument("--fast", action="store_true", help="only what keeps up with a single UPDATE")
+    parser.add_argument("what", choices=BENCHMARKS)
+    parser.add_argument("--size", type=int, help="rows")
+    parser.add_argument("--rounds", type=int)
+    parser.add_argument(
+        "--write", action="store_true", help="put table and plot into docs/benchmarks.md"
+    )
     asked = parser.parse_args()
+    benchmark = BENCHMARKS[asked.what]
+    size, rounds = asked.size or benchmark.size, asked.rounds or benchmark.rounds
     server = project_server()
     server.ensure("bench")
     os.environ["DATABASE_URL"] = server.url("bench")
@@ -39,14 +66,11 @@ def main() -> None:
     with closing(psycopg2.connect(**server.address("bench"))) as connection:
         connection.autocommit = True
         cursor = connection.cursor()
-        describe_machine(cursor)
-        if asked.what == "memory":
-            memory(cursor)
-        elif asked.what == "compare":
-            names = list(COMMANDS)[: FAST if asked.fast else None]
-            compare(cursor, names, asked.size, asked.rounds)
-        else:
-            {"guard": guard, "share": share}[asked.what](cursor, asked.size, asked.rounds)
+        machine = describe_machine(cursor)
+        say(machine)
+        table = benchmark.measure(cursor, size, rounds)
+    flags = [word for word in sys.argv[1:] if word != "--write"]
+    publish(asked.what, f"python3 run.py bench {' '.join(flags)}", machine, table, asked.write)
 
 
 if __name__ == "__main__":

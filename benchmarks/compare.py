@@ -3,51 +3,74 @@
 import statistics
 from typing import Any
 
-from benchmarks.measuring import OURS, Measured, contender, fresh_table, measure, median, say
+from benchmarks.measuring import OURS, Measured, contender, fresh_table, measure, median, say, spread
+from benchmarks.report import Plot, Table
 
-COMMANDS = {
-    "single UPDATE": contender("single_update"),
-    "rotate_tokens_sql --window 10000": [*OURS, "--window", "10000"],
-    "rotate_tokens_sql": OURS,
-    "rotate_tokens_sql --workers 2": [*OURS, "--workers", "2"],
-    "django-pgbulk, 1000": contender("django_pgbulk"),
-    "bulk_update, 1000": contender("bulk_update"),
-    "the brief: 50, bulk_update, checkpoint": contender("brief"),
+SINGLE = {"single UPDATE": contender("single_update")}
+OF_OURS = {
+    "`--window 10000`": [*OURS, "--window", "10000"],
+    "no flags": OURS,
+    "`--workers 2`": [*OURS, "--workers", "2"],
+    "`--workers 2 --reindex`": [*OURS, "--workers", "2", "--reindex"],
+    "`--workers 4`": [*OURS, "--workers", "4"],
 }
-FAST = 4  # so many of them, from the first, finish in about the time of a single UPDATE
+OTHERS = {
+    "rotate_tokens_sql": OURS,
+    "django-pgbulk, 1000 at a time": contender("django_pgbulk"),
+    "`bulk_update`, 1000 at a time": contender("bulk_update"),
+    "the brief: 50 at a time, `bulk_update`, a checkpoint a chunk": contender("brief"),
+}
+COLUMNS = [
+    *("rows/s", "time, single UPDATE = 1", "its windows alone", "client CPU s", "client MB"),
+    *("WAL B/row", "size, x"),
+]
 
 
-def compare(cursor: Any, names: list[str], size: int, rounds: int) -> None:
-    """Run all commands in turn, each on a fresh table, and print a table of medians."""
-    runs: dict[str, list[Measured]] = {name: [] for name in names}
+def compare(cursor: Any, size: int, rounds: int) -> Table:
+    """The command with several sets of flags against one UPDATE of the whole table."""
+    return _in_turn(cursor, SINGLE | OF_OURS, size, rounds)
+
+
+def others(cursor: Any, size: int, rounds: int) -> Table:
+    """What one would otherwise write in Django against one UPDATE of the whole table."""
+    return _in_turn(cursor, SINGLE | OTHERS, size, rounds)
+
+
+def _in_turn(cursor: Any, commands: dict[str, list[str]], size: int, rounds: int) -> Table:
+    runs: dict[str, list[Measured]] = {name: [] for name in commands}
     for number in range(rounds):
-        for name in names:
+        for name, command in commands.items():
             say(f"round {number + 1} of {rounds}: {name}")
-            runs[name].append(measure(cursor, COMMANDS[name], size))
-    say(f"\n{size} rows, medians of {rounds} rounds, each command as a whole process:\n")
-    say("| | rows/s | time, single UPDATE = 1 | client CPU s | client MB | WAL B/row | size, x |")
-    say("|---|---|---|---|---|---|---|")
+            runs[name].append(measure(cursor, command, size))
     fresh = fresh_table(cursor, size)
+    rows, ratios = {}, []
     for name, measured in runs.items():
         # Pair by pair: the two runs of a round are neighbours in time on a machine that drifts.
-        ratios = [
-            one.seconds / base.seconds for one, base in zip(measured, runs["single UPDATE"], strict=True)
+        pairs = list(zip(measured, runs["single UPDATE"], strict=True))
+        whole = [one.seconds / base.seconds for one, base in pairs]
+        windows = [one.window_seconds / base.seconds for one, base in pairs if one.window_seconds]
+        ratios.append(statistics.median(whole))
+        rows[name] = [
+            f"{size / median(measured, lambda one: one.seconds):,.0f}",
+            spread(whole),
+            spread(windows) if windows else "",
+            f"{median(measured, lambda one: one.cpu_seconds):.1f}",
+            f"{median(measured, lambda one: one.peak_mb):.0f}",
+            f"{median(measured, lambda one: one.wal_bytes / size):.0f}",
+            f"{median(measured, lambda one: one.table_bytes / fresh):.2f}",
         ]
-        seconds = median(measured, lambda one: one.seconds)
-        say(
-            f"| {name} | {size / seconds:,.0f} | {statistics.median(ratios):.2f}"
-            f" ({min(ratios):.2f} to {max(ratios):.2f})"
-            f" | {median(measured, lambda one: one.cpu_seconds):.1f}"
-            f" | {median(measured, lambda one: one.peak_mb):.0f}"
-            f" | {median(measured, lambda one: one.wal_bytes / size):.0f}"
-            f" | {median(measured, lambda one: one.table_bytes / fresh):.2f} |"
-        )
+    plot = Plot("time of the whole process, single UPDATE = 1", list(rows), {"": ratios})
+    return Table(f"{size:,} rows, medians of {rounds} rounds", COLUMNS, rows, plot)
 
 
-def memory(cursor: Any) -> None:
-    """Print the client's peak memory for 10,000 and for 2,000,000 rows."""
+def memory(cursor: Any, size: int, rounds: int) -> Table:
+    """The client's peak memory for a hundredth of the rows, and for all of them."""
     peaks = {}
-    for size in (10_000, 2_000_000):
-        peaks[size] = measure(cursor, COMMANDS["rotate_tokens_sql"], size).peak_mb
-        say(f"{size:>9} rows: client peak memory {peaks[size]:.1f} MB")
-    say(f"difference: {abs(peaks[2_000_000] - peaks[10_000]):.1f} MB (promised: less than 5)")
+    for some in (size // 100, size):
+        say(f"{some} rows")
+        peaks[some] = median(
+            [measure(cursor, OURS, some) for _ in range(rounds)], lambda one: one.peak_mb
+        )
+    rows = {f"{some:,}": [f"{peak:.1f} MB"] for some, peak in peaks.items()}
+    plot = Plot("peak resident memory of the client, MB", list(rows), {"": list(peaks.values())})
+    return Table("rows", ["peak resident memory of the client"], rows, plot)

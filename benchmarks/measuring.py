@@ -35,13 +35,14 @@ class Measured:
     peak_mb: float
     wal_bytes: int
     table_bytes: int
+    window_seconds: float  #: from the first window's begin to the last one's end; 0 if it has none
 
 
-def describe_machine(cursor: Any) -> None:
-    """Print what the figures depend on."""
+def describe_machine(cursor: Any) -> str:
+    """What the figures depend on."""
     cursor.execute("SHOW server_version")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    say(
+    return (
         f"{date.today()}, PostgreSQL {cursor.fetchone()[0]}, Python {platform.python_version()},"
         f" Django {django.__version__}, {os.cpu_count()} cores {platform.machine()},"
         f" {memory:.0f} GiB, {platform.system()} {platform.release()}"
@@ -61,14 +62,26 @@ def measure(cursor: Any, command: list[str], size: int) -> Measured:
     child.returncode = os.waitstatus_to_exitcode(status)
     cursor.execute(
         "SELECT pg_current_wal_insert_lsn() - %s::pg_lsn, pg_total_relation_size('ticket'),"
-        " (SELECT count(*) FROM ticket WHERE token IN (SELECT token FROM bench_before))",
-        [start],
+        " (SELECT coalesce(extract(EPOCH FROM"
+        "     max(finished_at) - min(finished_at - milliseconds * interval '1 millisecond')), 0)"
+        " FROM rotation_window WHERE rotation_id = (SELECT max(id) FROM rotation)"
+        " AND %s)",
+        [start, "rotate_tokens_sql" in command],
     )
-    wal, table, left = cursor.fetchone()
-    if child.returncode or left:
-        sys.exit(f"{command} ended with {child.returncode} and left {left} old tokens")
+    wal, table, windows = cursor.fetchone()
+    if child.returncode:
+        sys.exit(f"{command} ended with {child.returncode}")
+    require_rotated(cursor, " ".join(command))
     cpu = usage.ru_utime + usage.ru_stime
-    return Measured(seconds, cpu, peak_memory_mb(usage), int(wal), table)
+    return Measured(seconds, cpu, peak_memory_mb(usage), int(wal), table, float(windows))
+
+
+def require_rotated(cursor: Any, what: str) -> None:
+    """Exit if a token of bench_before is left."""
+    cursor.execute("SELECT count(*) FROM ticket WHERE token IN (SELECT token FROM bench_before)")
+    left = cursor.fetchone()[0]
+    if left:
+        sys.exit(f"{what} left {left} old tokens")
 
 
 def fresh_table(cursor: Any, size: int) -> int:
@@ -84,6 +97,12 @@ def fresh_table(cursor: Any, size: int) -> int:
 def median(measured: list[Measured], figure: Callable[[Measured], float]) -> float:
     """The median of one figure over the rounds."""
     return statistics.median(map(figure, measured))
+
+
+def spread(figures: list[float], digits: int = 2) -> str:
+    """The median, and the range."""
+    middle, least, most = statistics.median(figures), min(figures), max(figures)
+    return f"{middle:.{digits}f} ({least:.{digits}f} to {most:.{digits}f})"
 
 
 def say(text: str) -> None:

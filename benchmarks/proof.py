@@ -6,11 +6,12 @@ import subprocess
 import time
 from typing import Any
 
-from benchmarks.measuring import MANAGE, OURS, PROJECT, contender, fresh_table, measure, say
+from benchmarks.measuring import MANAGE, OURS, PROJECT, contender, fresh_table, measure, say, spread
+from benchmarks.report import Plot, Table
 
 
-def guard(cursor: Any, size: int, rounds: int) -> None:
-    """Print the cost of the guard, each pair side by side; it knows as many tokens as there are rows."""
+def guard(cursor: Any, size: int, rounds: int) -> Table:
+    """The cost of the guard, each pair side by side; it knows as many tokens as there are rows."""
     fresh_table(cursor, size)
     subprocess.run(OURS, check=True)
     triggers = guards_of(cursor)
@@ -27,23 +28,22 @@ def guard(cursor: Any, size: int, rounds: int) -> None:
         saves.append(save_milliseconds)
     for trigger in triggers:
         cursor.execute(f"ALTER TABLE ticket ENABLE ALWAYS TRIGGER {trigger}")
-    say(f"\n{size} rows and revoked tokens, medians of {rounds} rounds:\n")
-    say("| | with guard | without | ratio |")
-    say("|---|---|---|---|")
+    rows, series = {}, []
     for name, pairs, unit in (
         ("the rotation's UPDATE of every row", updates, "s"),
         ("one `ticket.save()`", saves, "ms"),
     ):
         with_guard, without = (statistics.median(column) for column in zip(*pairs, strict=True))
         ratios = [one / other for one, other in pairs]
-        say(
-            f"| {name} | {with_guard:.3g} {unit} | {without:.3g} {unit}"
-            f" | {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}) |"
-        )
+        rows[name] = [f"{with_guard:.3g} {unit}", f"{without:.3g} {unit}", spread(ratios)]
+        series.append(statistics.median(ratios))
+    caption = f"{size:,} rows and revoked tokens, medians of {rounds} rounds"
+    plot = Plot("time with guard, without = 1", list(rows), {"": series})
+    return Table(caption, ["with guard", "without", "ratio"], rows, plot)
 
 
-def share(cursor: Any, size: int, rounds: int) -> None:
-    """Print what part of a whole run each phase takes."""
+def share(cursor: Any, size: int, rounds: int) -> Table:
+    """What part of a whole run each phase takes, the start of Python included."""
     parts: dict[str, list[float]] = {"snapshot": [], "windows": [], "verification": [], "the rest": []}
     for number in range(rounds):
         say(f"round {number + 1} of {rounds}")
@@ -51,13 +51,11 @@ def share(cursor: Any, size: int, rounds: int) -> None:
         cursor.execute("CHECKPOINT")
         for name, part in zip(parts, phases_of_a_run(), strict=True):
             parts[name].append(part)
-    say(f"\n{size} rows, parts of the whole process's time, {rounds} rounds:\n")
-    say("| phase | part |")
-    say("|---|---|")
-    for name, found in parts.items():
-        percents = [100 * part for part in found]
-        middle, least, most = statistics.median(percents), min(percents), max(percents)
-        say(f"| {name} | {middle:.0f} % ({least:.0f} to {most:.0f}) |")
+    percents = {name: [100 * part for part in found] for name, found in parts.items()}
+    rows = {name: [spread(found, 0)] for name, found in percents.items()}
+    middle = [statistics.median(found) for found in percents.values()]
+    plot = Plot("percent of the whole process's time", list(rows), {"": middle})
+    return Table(f"{size:,} rows, medians of {rounds} rounds", ["percent of the time"], rows, plot)
 
 
 def phases_of_a_run() -> tuple[float, float, float, float]:

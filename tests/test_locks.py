@@ -176,16 +176,16 @@ def test_application_is_never_the_deadlock_victim(db: Database, workers: int, se
 def test_window_that_outlives_deadlock_timeout(db: Database) -> None:
     """It is told, once, and what to do: only windows that are sized by time stay below it."""
     db.tickets(100)
-    db.sql(f"ALTER DATABASE {db.name} SET deadlock_timeout = '5ms'")
+    db.sql(f"ALTER DATABASE {db.name} SET deadlock_timeout = '200ms'")
     db.sql(
         "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS"
-        " 'BEGIN PERFORM pg_sleep(0.001); RETURN NEW; END';"
+        " 'BEGIN PERFORM pg_sleep(0.012); RETURN NEW; END';"
         "CREATE TRIGGER slow BEFORE UPDATE ON ticket FOR EACH ROW EXECUTE FUNCTION slow()"
     )
     flags = ("--ack-triggers", "--workers", "2", "--lanes", "2", "--progress", "lines")
     done = db.run("rotate_tokens_sql", "--window", "20", *flags)
     assert (done.code, done.err) == (0, "")
-    assert done.out.count("warn: windows of 20 rows take longer than deadlock_timeout (0.005 s)") == 1
+    assert done.out.count("warn: windows of 20 rows take longer than deadlock_timeout (0.2 s)") == 1
     assert "windows of" not in db.run("rotate_tokens_sql", "--new", "--window", "1", *flags).out
 
 
