@@ -2,6 +2,7 @@
 """Everything from one command: sets up what it needs in .venv/, then does what it is asked.
 
     python3 run.py demo [--size N]    rotate a million sample tickets, interrupted and resumed
+    python3 run.py demo --web         the site, with a slow rotation to watch
     python3 run.py test [ARGS]        run the tests (pytest's arguments)
     python3 run.py bench [ARGS]       measure, side by side (see benchmarks/)
     python3 run.py manage ARGS        manage.py, in that environment

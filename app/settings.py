@@ -5,6 +5,12 @@ DATABASE_URL   the database that holds the tokens; without it the embedded Postg
 SECRET_KEY     Django's signing key; without it a new random one for every process
 DEBUG          1 turns Django's debug pages on
 ALLOWED_HOSTS  host names of the site, separated by commas
+HTTPS          off: the site is reached without TLS, from this machine only
+PROXY          1: a proxy before the site says by X-Forwarded-Proto whether it was reached by TLS
+METRICS        1: /metrics tells Prometheus how far rotations are, to everybody who can reach it
+
+With DATABASE_URL, and without DEBUG=1 or HTTPS=off, the site is in production: app/wsgi.py asks for
+SECRET_KEY and ALLOWED_HOSTS, cookies and addresses are for TLS only. Commands need neither.
 """
 
 import os
@@ -19,6 +25,17 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 SECRET_KEY = os.environ.get("SECRET_KEY") or get_random_secret_key()
 DEBUG = os.environ.get("DEBUG", "") == "1"
 ALLOWED_HOSTS = os.environ.get("ALLOWED_HOSTS", "localhost,127.0.0.1").split(",")
+
+PRODUCTION = bool(os.environ.get("DATABASE_URL")) and not DEBUG and os.environ.get("HTTPS") != "off"
+if PRODUCTION:
+    SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
+    SECURE_REDIRECT_EXEMPT = ["^healthz$"]
+    SECURE_HSTS_SECONDS = 365 * 86_400
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+    # Whether browsers are shipped with the name is for the domain's owner to say.
+    SILENCED_SYSTEM_CHECKS = ["security.W021"]
+if os.environ.get("PROXY") == "1":
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
 if os.environ.get("DATABASE_URL"):
     try:
@@ -45,6 +62,8 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "app.middleware.content_security_policy",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -70,6 +89,7 @@ TEMPLATES = [
 ROOT_URLCONF = "app.urls"
 WSGI_APPLICATION = "app.wsgi.application"
 STATIC_URL = "static/"
+WHITENOISE_USE_FINDERS = True  # straight from the packages: nothing to collect
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
@@ -77,3 +97,6 @@ USE_TZ = True
 
 # What `rotate_tokens_sql` rotates when no --table is given: app label, model, field.
 ROTATION_TARGET = "tickets.Ticket.token"
+
+# Whether /metrics is there.
+ROTATION_METRICS = os.environ.get("METRICS") == "1"

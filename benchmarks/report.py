@@ -69,7 +69,12 @@ def draw(name: str, plot: Plot) -> None:
     for number, (series, values) in enumerate(plot.series.items()):
         places = [place + (number + 0.5) * thickness - 0.4 for place in range(len(values))]
         bars = axes.barh(places, values, height=thickness, label=series)
-        axes.bar_label(bars, [f"{value:,.0f}" if value >= 100 else f"{value:.3g}" for value in values], padding=3, fontsize=8)
+        axes.bar_label(
+            bars,
+            [f"{value:,.0f}" if value >= 100 else f"{value:.3g}" for value in values],
+            padding=3,
+            fontsize=8,
+        )
     axes.set_yticks(range(len(plot.labels)), [label.replace("`", "") for label in plot.labels])
     axes.invert_yaxis()
     axes.set_xlabel(plot.unit)

@@ -71,6 +71,7 @@ def pytest_configure(config: pytest.Config) -> None:
     SERVER.ensure(MIGRATED)
     os.environ["DATABASE_URL"] = SERVER.url(MIGRATED)
     os.environ["DJANGO_SETTINGS_MODULE"] = "app.settings"
+    os.environ["HTTPS"] = "off"  # the site is reached from this machine only
     import django
     from django.core.management import call_command
     from django.db import connection

@@ -68,7 +68,9 @@ def test_walk_through(db: Database, tmp_path: Path) -> None:
     assert command[0] == "gunicorn"
     port = str(20_000 + os.getpid() % 10_000)
     command = [part.replace("0.0.0.0:8000", f"127.0.0.1:{port}") for part in command]
-    environment = db.environment(SECRET_KEY="", ALLOWED_HOSTS="localhost,127.0.0.1", PYTHONPATH="")
+    environment = db.environment(
+        HTTPS="off", SECRET_KEY="", ALLOWED_HOSTS="localhost,127.0.0.1", PYTHONPATH=""
+    )
     site = subprocess.Popen(
         [sys.executable, "-m", *command], cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL
     )
@@ -85,7 +87,7 @@ def test_walk_through(db: Database, tmp_path: Path) -> None:
 
     try:
         until(answers)
-        assert "Django" in get("/")  # the admin's login page
+        assert "Log in | Tickets" in get("/")  # the admin's login page
         python = [sys.executable, "manage.py"]
         for step in (
             ["migrate"],

@@ -176,6 +176,7 @@ class BatchProgress(models.Model):
 
     class Meta:
         db_table = "batchprogress"
+        verbose_name = "lane"
         constraints = [
             models.UniqueConstraint(fields=["rotation", "lane"], name="one_checkpoint_per_lane")
         ]
@@ -214,6 +215,7 @@ class RotationWindow(models.Model):
 
     class Meta:
         db_table = "rotation_window"
+        verbose_name = "window"
         indexes = [models.Index(fields=["rotation", "id"], name="rotation_window_latest")]
         triggers = [
             pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete),

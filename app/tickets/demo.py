@@ -20,6 +20,7 @@ from django.core.management.base import CommandError
 from django.db import OperationalError, connection
 
 from app.rotation.management.reporter import peak_memory_mb
+from app.tickets.site import show
 
 PROJECT = Path(__file__).resolve().parents[2]
 INTERRUPT_AT = 33  # percent
@@ -36,8 +37,10 @@ class Run:
 def main() -> None:
     """Do the whole demo; exits with 1 and one line if a step fails."""
     parser = argparse.ArgumentParser(prog="run.py demo", allow_abbrev=False)
-    parser.add_argument("--size", type=int, default=1_000_000, help="tickets (default: 1000000)")
-    size = parser.parse_args().size
+    parser.add_argument("--size", type=int, help="tickets (default: 1000000)")
+    parser.add_argument("--web", action="store_true", help="show it in a browser (200000 tickets)")
+    asked = parser.parse_args()
+    size = asked.size if asked.size is not None else 200_000 if asked.web else 1_000_000
     if not 1 <= size <= 100_000_000:
         sys.exit(f"run.py demo: --size {size}: give a number of tickets from 1 to 100000000")
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "app.settings")
@@ -46,7 +49,10 @@ def main() -> None:
     try:
         django.setup()
         with alone():
-            demonstrate(size)
+            if asked.web:
+                show(size)
+            else:
+                demonstrate(size)
     except (CommandError, ImproperlyConfigured, OperationalError) as error:
         sys.exit(f"run.py demo: {str(error).strip().splitlines()[0]}")
     except KeyboardInterrupt:

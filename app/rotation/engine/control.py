@@ -2,6 +2,7 @@
 
 import secrets
 import socket
+from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Q, QuerySet
@@ -12,12 +13,21 @@ from app.rotation.engine.database import Session, translated
 from app.rotation.engine.errors import DatabaseFailure, Refused
 from app.rotation.engine.lanes import Lane
 from app.rotation.engine.leaked import LeakedList
-from app.rotation.engine.naming import operator
 from app.rotation.engine.plan import Size
 from app.rotation.engine.target import Target
 from app.rotation.models import UNFINISHED, BatchProgress, Rotation, Status
 
 UNIQUE_VIOLATION = "23505"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What was asked for when a rotation was begun, by whom, and what the preflight said."""
+
+    options: dict[str, Any]
+    findings: list[dict[str, str]]
+    reason: str
+    operator: str
 
 
 def rotations(session: Session) -> "QuerySet[Rotation]":
@@ -100,9 +110,7 @@ def begin(
     session: Session,
     target: Target,
     size: Size,
-    reason: str,
-    options: dict[str, Any],
-    findings: list[dict[str, str]],
+    asked: Asked,
     leaked: LeakedList | None,
 ) -> Rotation | None:
     """Record a new rotation and the list of leaked tokens; None if another process was faster.
@@ -121,10 +129,10 @@ def begin(
         status=Status.PENDING,
         rows_total=size.tokens,
         salt=new_salt(),
-        options=options,
-        findings=findings,
-        reason=reason,
-        operator=operator(),
+        options=asked.options,
+        findings=asked.findings,
+        reason=asked.reason,
+        operator=asked.operator,
         host=socket.gethostname(),
         touched_at=Now(),
     )

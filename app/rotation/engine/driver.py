@@ -5,7 +5,6 @@ import dataclasses
 import queue
 import time
 from collections.abc import Generator
-from dataclasses import dataclass
 from typing import Any
 
 from app.rotation.engine import control, findings, preflight
@@ -21,30 +20,18 @@ from app.rotation.engine.errors import (
 )
 from app.rotation.engine.events import NOTE, REFUSE, Began, Emit, Found, Stopping
 from app.rotation.engine.leaked import LeakedList
-from app.rotation.engine.naming import worker_name
+from app.rotation.engine.naming import operator, worker_name
 from app.rotation.engine.options import Options
 from app.rotation.engine.phases import Phases
 from app.rotation.engine.plan import Plan, make_plan
 from app.rotation.engine.probes import ask
-from app.rotation.engine.progress import Progress, read_progress
+from app.rotation.engine.progress import Outcome, Progress, read_progress
 from app.rotation.engine.stop import StopSwitch
 from app.rotation.engine.target import Target, TargetName, resolve
 from app.rotation.engine.windows import Window
 from app.rotation.models import Rotation, Status
 
 SAMPLE_SECONDS = 0.5  # how often progress is read and told
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a run ended well."""
-
-    rotation: int
-    target: str
-    progress: Progress
-    rows: int  #: rotated by this run
-    seconds: float  #: that this run took
-    already: bool  #: the rotation had been finished before this run began
 
 
 class RotationDriver:
@@ -129,6 +116,17 @@ class RotationDriver:
         seconds = time.monotonic() - began
         return Outcome(rotation.pk, rotation.target, progress, conductor.phases.rows, seconds, already)
 
+    def record(self, reason: str, by: str) -> Rotation:
+        """Record a new rotation, to be taken up by a process that serves; who asked for it is `by`.
+
+        Raises Refused if one is unfinished, or if the preflight forbids it.
+        """
+        self._new = True
+        rotation, resumed = self._open(reason, None, by)
+        if resumed:
+            raise Refused(f"{rotation} was begun a moment ago")
+        return rotation
+
     def _read(self, rotation: int) -> Progress:
         return self._session.through_outages(lambda: read_progress(self._closing, rotation))
 
@@ -145,7 +143,7 @@ class RotationDriver:
                 f" (a migration?; {conflict}): run the command again when that session is done"
             ) from conflict
 
-    def _open(self, reason: str, leaked: LeakedList | None) -> tuple[Rotation, bool]:
+    def _open(self, reason: str, leaked: LeakedList | None, by: str = "") -> tuple[Rotation, bool]:
         """Take up the unfinished rotation or begin one, or return the one that has done all already."""
         told: list[Found] = []
         while True:
@@ -167,10 +165,13 @@ class RotationDriver:
             # From here on an unfinished rotation is one that we began (if the answer to our COMMIT
             # was lost) or one that another process began between our look and our insert: join it.
             self._tried = True
-            options = dataclasses.asdict(self.options)
-            kept = [dataclasses.asdict(finding) for finding in told]
-            size = plan.size
-            rotation = control.begin(self._session, self.target, size, reason, options, kept, leaked)
+            asked = control.Asked(
+                options=dataclasses.asdict(self.options),
+                findings=[dataclasses.asdict(finding) for finding in told],
+                reason=reason,
+                operator=by or operator(),
+            )
+            rotation = control.begin(self._session, self.target, plan.size, asked, leaked)
             if rotation:
                 return rotation, False
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from app.rotation.engine.errors import UsageError
@@ -74,6 +74,16 @@ LIMITS: dict[str, tuple[str, float, float, str]] = {
     "vacuum": ("--vacuum", 1, 100, "percent"),
     "nice": ("--nice", 0, 1000, "seconds of rest for each second of work"),
 }
+
+
+def from_stored(stored: dict[str, Any]) -> Options:
+    """The options that a rotation keeps; what this version does not know is left out.
+
+    Raises UsageError for values that can't be used.
+    """
+    known = {field.name for field in fields(Options)}
+    given = {name: value for name, value in stored.items() if name in known}
+    return Options(**given | {"standbys": tuple(given.get("standbys", ()))})
 
 
 def or_off(parse: Callable[[str], Any]) -> Callable[[str], Any]:

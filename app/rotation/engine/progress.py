@@ -75,6 +75,18 @@ class Progress:
         return (self.rows_total - self.rows_done) / self.rows_per_second / (1 - self.throttled_share)
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended well."""
+
+    rotation: int
+    target: str
+    progress: Progress
+    rows: int  #: rotated by this run
+    seconds: float  #: that this run took
+    already: bool  #: the rotation had been finished before this run began
+
+
 def read_progress(session: Session, rotation: int) -> Progress:
     """Read the progress of a rotation, whoever works on it.
 

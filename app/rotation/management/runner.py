@@ -6,14 +6,14 @@ from typing import Any
 
 from app.rotation.engine import conclusion, control, revocation
 from app.rotation.engine.database import Session
-from app.rotation.engine.driver import Outcome, RotationDriver
+from app.rotation.engine.driver import RotationDriver
 from app.rotation.engine.errors import LockConflict, Refused, RotationError, Stopped, Unproven
 from app.rotation.engine.events import REFUSE
 from app.rotation.engine.leaked import LeakedList, read_tokens
 from app.rotation.engine.options import Options
 from app.rotation.engine.phases import why_unproven
 from app.rotation.engine.plan import Plan
-from app.rotation.engine.progress import Progress, read_progress
+from app.rotation.engine.progress import Outcome, Progress, read_progress
 from app.rotation.engine.stop import StopSwitch, stop_on_signals
 from app.rotation.engine.target import TargetName, resolve
 from app.rotation.engine.units import name_keys, size

@@ -4,11 +4,14 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
+from app.rotation.engine.database import Session
+from app.rotation.engine.errors import UsageError
 from app.rotation.engine.options import Options, or_off
 from app.rotation.engine.units import parse_size
 from app.rotation.management import cli
 from app.rotation.management.reporter import MODES, Reporter
 from app.rotation.management.runner import plan_rotation, run_rotation
+from app.rotation.management.service import serve
 
 #: Options whose flags bear their names.
 THROTTLES = (
@@ -28,6 +31,11 @@ class Command(cli.RotationCommand):
         parser.add_argument("--dry-run", action="store_true", help="show the plan, write nothing")
         parser.add_argument(
             "--new", action="store_true", help="start another rotation after a finished one"
+        )
+        parser.add_argument(
+            "--serve",
+            action="store_true",
+            help="stay, and take up rotations that were recorded, or that nobody works on",
         )
         parser.add_argument("--reason", default="", metavar="TEXT", help="kept with the rotation")
         parser.add_argument(
@@ -175,6 +183,14 @@ class Command(cli.RotationCommand):
             help="end without waiting until the standbys have replayed it",
         )
 
+    def serve(self, alias: str, given: dict[str, Any]) -> None:
+        """Take up what was recorded, until a signal."""
+        for flag in ("dry_run", "new", "leaked", "table", "column", "pk", "reason"):
+            if given[flag]:
+                text = f"--{flag.replace('_', '-')}: not with --serve, which takes up what was recorded"
+                raise UsageError(text)
+        serve(Session(alias), Reporter(self.stdout, given["progress"], given["verbosity"]))
+
     def handle(self, *args: Any, **given: Any) -> None:
         with cli.one_line_errors():
             cli.require_text("--throttle-sql", given["throttle_sql"])
@@ -197,6 +213,9 @@ class Command(cli.RotationCommand):
                 **{name: given[name] for name in THROTTLES},
             )
             alias = cli.checked_database(given)
+            if given["serve"]:
+                self.serve(alias, given)
+                return
             name = cli.target_from(given)
             cli.require_text("--reason", given["reason"])
             with cli.leaked_list(given["leaked"]) as leaked:

@@ -2,24 +2,27 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from django.core.management.base import CommandParser
-from django.db.models import Case, QuerySet, Value, When
+from django.db.models import QuerySet
 
-from app.rotation.engine import control, preflight, steering
+from app.rotation.engine import control, steering
 from app.rotation.engine.database import Session, translated
-from app.rotation.engine.errors import Refused
+from app.rotation.engine.errors import Refused, UsageError
 from app.rotation.engine.guard import drop_guard, find_guard, stands
 from app.rotation.engine.options import TUNABLE, Options, read_tuning
 from app.rotation.engine.progress import read_progress
 from app.rotation.engine.status import describe
 from app.rotation.engine.stop import StopSwitch, stop_on_signals
-from app.rotation.engine.target import parse_table, resolve
+from app.rotation.engine.target import resolve
 from app.rotation.management import cli
 from app.rotation.management.reporter import progress_line
 from app.rotation.management.runner import verify_rotation
+from app.rotation.management.selection import chosen, entry, none_found, open_session
 from app.rotation.models import UNFINISHED, Rotation, Status
+from app.rotation.web.report import as_json, collect, render
 
 
 class Command(cli.RotationCommand):
@@ -35,6 +38,7 @@ class Command(cli.RotationCommand):
             ("resume", "let a paused rotation go on"),
             ("tune", "change options of the unfinished rotation while it runs"),
             ("cancel", "end the unfinished rotation; what it did stays done"),
+            ("report", "the evidence: what was rotated, why, by whom, when, and how it was proven"),
         ):
             action = actions.add_parser(name, help=text, description=text, allow_abbrev=False)
             action.__class__ = cli.OneLineParser
@@ -45,6 +49,11 @@ class Command(cli.RotationCommand):
             action.add_argument("--column", help="only the rotations of this column")
             if name in ("status", "history"):
                 action.add_argument("--json", action="store_true", help="for machines")
+            if name == "report":
+                kind = action.add_mutually_exclusive_group(required=True)
+                kind.add_argument("--html", metavar="FILE", help="one page, to be read or printed")
+                kind.add_argument("--json", action="store_true", help="for machines")
+                action.add_argument("--id", type=int, metavar="N", help="of this rotation")
             if name == "tune":
                 action.add_argument(
                     "assignments",
@@ -74,6 +83,9 @@ class Command(cli.RotationCommand):
             session = open_session(cli.checked_database(options))
             found = chosen(session, options)
             self.none = none_found(options)
+            if options["action"] == "report":
+                self.report(session, found, options)
+                return
             if options["action"] == "tune":
                 self.tune(session, found, read_tuning(options["assignments"]))
                 return
@@ -167,6 +179,26 @@ class Command(cli.RotationCommand):
             " row keeps its old token, and replaced ones can be written back until another rotation runs"
         )
 
+    def report(self, session: Session, found: "QuerySet[Rotation]", options: dict[str, Any]) -> None:
+        """Write the evidence of a rotation into a file, or as JSON to the output."""
+        if options["id"] is not None:
+            found = found.filter(pk=options["id"])
+        with translated("reading the rotations"):
+            rotation = found.first()
+        if rotation is None:
+            raise Refused(
+                self.none if options["id"] is None else f"there is no rotation {options['id']}"
+            )
+        evidence = collect(session, rotation)
+        if options["json"]:
+            self.stdout.write(json.dumps(evidence, default=as_json))
+            return
+        try:
+            Path(options["html"]).write_text(render(evidence), encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"--html {options['html']}: {error.strerror}") from error
+        self.stdout.write(f"{options['html']}: the evidence of {rotation}")
+
     def verify(self, options: dict[str, Any]) -> None:
         """Prove the latest rotation again; exit code 4 if the proof fails."""
         stop = StopSwitch(patient=False)
@@ -200,46 +232,3 @@ class Command(cli.RotationCommand):
             )
         else:
             self.stdout.write(f"{target.label} has no guard; rotate_tokens_sql installs one")
-
-
-def open_session(alias: str) -> Session:
-    """A session that can read the state. Raises Refused if this database has none."""
-    session = Session(alias)
-    preflight.require_state(session, preflight.describe_server(session))
-    return session
-
-
-def chosen(session: Session, options: dict[str, Any]) -> "QuerySet[Rotation]":
-    """The rotations that the flags ask for: unfinished ones first, then the latest."""
-    unfinished = Case(When(status__in=UNFINISHED, then=Value(0)), default=Value(1))
-    found = control.rotations(session).order_by(unfinished, "-pk")
-    for flag in ("table", "column"):
-        cli.require_text(f"--{flag}", options[flag])
-    if options["column"] is not None:
-        found = found.filter(token_column=options["column"])
-    if options["table"] is None:
-        return found
-    schema, name = parse_table(options["table"])
-    found = found.filter(table_name=name)
-    return found.filter(table_schema=schema) if schema else found
-
-
-def none_found(options: dict[str, Any]) -> str:
-    """What to say when no rotation is what the flags ask for."""
-    asked = [f"{flag} {options[flag]!r}" for flag in ("table", "column") if options[flag] is not None]
-    if asked:
-        return f"no rotation of {' and '.join(asked)} in this database"
-    return "no rotation yet: python manage.py rotate_tokens_sql starts one"
-
-
-def entry(session: Session, rotation: Rotation) -> dict[str, Any]:
-    """One line of the history, as plain data."""
-    state = describe(session, rotation)
-    del state["lanes"]
-    return state | {
-        "operator": rotation.operator,
-        "host": rotation.host,
-        "reason": rotation.reason,
-        "options": rotation.options,
-        "retired_at": rotation.retired_at.isoformat() if rotation.retired_at else None,
-    }

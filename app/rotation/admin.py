@@ -1,0 +1,170 @@
+"""The admin's pages: watch rotations, steer them, start one. Nothing can be edited or deleted."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from app.rotation.engine.progress import Progress, read_progress
+from app.rotation.engine.units import duration
+from app.rotation.management.selection import open_session
+from app.rotation.models import BatchProgress, Rotation, RotationWindow
+from app.rotation.web.pages import RotationPages
+from app.rotation.web.words import show_pace, show_rows
+
+
+class ReadOnly(admin.ModelAdmin):
+    """May be looked at by who has the right to view it; that is all."""
+
+    title = ""
+
+    actions = None
+    list_per_page = 50
+    show_full_result_count = False
+    list_display_links: tuple[str, ...] | None = None
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """The list, under a title of its own."""
+        return super().changelist_view(request, {"title": self.title} | (extra_context or {}))
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Never: the engine writes these rows."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Never."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Never: what was done stays on record."""
+        return False
+
+
+@admin.register(Rotation)
+class RotationAdmin(RotationPages, ReadOnly):
+    """The list of rotations; the page of each is in app.rotation.web.pages."""
+
+    title = "Rotations"
+
+    list_display = (
+        *("name", "state", "progress", "rows", "pace", "remaining", "held_back", "begun_by", "proof"),
+    )
+    list_display_links = ("name",)
+    list_filter = ("status",)
+    search_fields = ("table_name", "table_schema", "reason", "operator")
+    ordering = ("-pk",)
+
+    class Media:
+        css = {"all": ("rotation/live.css",)}
+
+    @admin.display(description="rotation", ordering="pk")
+    def name(self, rotation: Rotation) -> str:
+        """Its number and column."""
+        return f"{rotation.pk}: {rotation.target}"
+
+    @admin.display(ordering="status")
+    def state(self, rotation: Rotation) -> SafeString:
+        """Its status, in words and colour."""
+        status = _progress(rotation).status
+        return format_html('<span class="state state-{}">{}</span>', status, status)
+
+    @admin.display
+    def progress(self, rotation: Rotation) -> SafeString | str:
+        """Percent, as a bar and as a number."""
+        percent = _progress(rotation).percent
+        if percent is None:
+            return "unknown"
+        return format_html(
+            '<progress max="100" value="{}"></progress> {}', f"{percent:.2f}", f"{percent:.2f} %"
+        )
+
+    @admin.display
+    def rows(self, rotation: Rotation) -> str:
+        """Rows done, of how many."""
+        return show_rows(_progress(rotation))
+
+    @admin.display
+    def pace(self, rotation: Rotation) -> str:
+        """Rows a second."""
+        return show_pace(_progress(rotation)) if rotation.finished_at is None else "–"
+
+    @admin.display
+    def remaining(self, rotation: Rotation) -> str:
+        """Time left."""
+        eta = _progress(rotation).eta_seconds
+        return duration(eta) if eta and rotation.finished_at is None else "–"
+
+    @admin.display
+    def held_back(self, rotation: Rotation) -> str:
+        """Why windows wait now."""
+        return _progress(rotation).throttle or "–"
+
+    @admin.display(ordering="operator")
+    def begun_by(self, rotation: Rotation) -> str:
+        """Who began it, and where."""
+        return f"{rotation.operator}@{rotation.host}"
+
+    @admin.display(description="verified")
+    def proof(self, rotation: Rotation) -> str:
+        """What the last verification found."""
+        if rotation.verified_at is None:
+            return "no"
+        return f"{rotation.survivors:,} survive, {rotation.verified_at:%Y-%m-%d %H:%M}"
+
+
+@admin.register(BatchProgress)
+class LaneAdmin(ReadOnly):
+    """Lanes with their checkpoints."""
+
+    title = "Lanes"
+
+    list_display = ("rotation", "lane", "lower", "upper", "last_id", "rows", "windows", "worker")
+    list_select_related = ("rotation",)
+    ordering = ("-rotation_id", "lane")
+
+
+@admin.register(RotationWindow)
+class WindowAdmin(ReadOnly):
+    """The journal: one row for each committed window."""
+
+    title = "Journal of windows"
+
+    list_display = (
+        *("ended", "rotation_id", "lane_number", "lo", "hi", "rows", "took", "waited", "throttle"),
+        "worker",
+    )
+    list_select_related = ("lane",)
+    search_fields = ("=lo", "=hi", "worker", "throttle")
+    search_help_text = "a window's first or last key, a worker, or a reason to wait"
+    ordering = ("-pk",)
+
+    @admin.display(ordering="finished_at")
+    def ended(self, window: RotationWindow) -> str:
+        """When it was committed."""
+        return f"{window.finished_at:%Y-%m-%d %H:%M:%S}"
+
+    @admin.display(description="ms", ordering="milliseconds")
+    def took(self, window: RotationWindow) -> str:
+        """How long it took."""
+        return f"{window.milliseconds:,.0f}"
+
+    @admin.display(description="waited, ms", ordering="throttled")
+    def waited(self, window: RotationWindow) -> str:
+        """How long it was held back before."""
+        return f"{window.throttled:,.0f}"
+
+    @admin.display(description="lane", ordering="lane")
+    def lane_number(self, window: RotationWindow) -> int:
+        """The lane's number within its rotation."""
+        return window.lane.lane
+
+
+def _progress(rotation: Rotation) -> Progress:
+    """How far it is; read once for each row of the list."""
+    found: Progress | None = getattr(rotation, "progress_now", None)
+    if found is None:
+        found = read_progress(open_session("default"), rotation.pk)
+        rotation.progress_now = found  # type: ignore[attr-defined]
+    return found

@@ -1,0 +1,98 @@
+"""Charts as SVG without styles or scripts of their own: for the live page and for the report."""
+
+import math
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from itertools import pairwise
+
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from app.rotation.engine.journal import Point
+
+WIDTH, HEIGHT = 640, 170
+LEFT, RIGHT, TOP, BOTTOM = 58, 10, 10, 24
+HELD = "shaded: windows were held back"
+SHADED = 0.2  # a stretch in which windows waited for more than this part of the time is shaded
+
+
+def rate_chart(points: list[Point]) -> SafeString:
+    """Rows a second over time."""
+    return _chart("Rows a second", points, lambda point: point.rows_per_second)
+
+
+def window_chart(points: list[Point]) -> SafeString:
+    """How long windows took over time."""
+    return _chart("Milliseconds for a window", points, lambda point: point.milliseconds)
+
+
+def _chart(title: str, points: list[Point], value: Callable[[Point], float]) -> SafeString:
+    """One line over time; stretches in which windows were held back are shaded."""
+    if len(points) < 2:
+        return format_html('<p class="no-chart">{}: not enough windows yet.</p>', title)
+    points = sorted(points, key=lambda point: point.at)
+    began, ended = points[0].at, points[-1].at
+    values = [value(point) for point in points]
+    seconds = max((ended - began).total_seconds(), 0.001)
+    step = _step(max(*values, 1e-9) / 3)
+    top = step * math.ceil(max(*values, 1e-9) / step)
+
+    def across(at: datetime) -> float:
+        return round(LEFT + (WIDTH - LEFT - RIGHT) * (at - began).total_seconds() / seconds, 1)
+
+    def up(one: float) -> float:
+        return round(HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * one / top, 1)
+
+    shaded = list(_stretches(points))
+    line = " ".join(f"{across(point.at)},{up(one)}" for point, one in zip(points, values, strict=True))
+    marks = [(up(step * number), f"{step * number:,.10g}") for number in range(round(top / step) + 1)]
+    return format_html(
+        '<figure class="chart"><figcaption>{title}{legend}</figcaption>'
+        '<svg viewBox="0 0 {width} {height}" role="img" aria-label="{told}">{shaded}{grid}'
+        '<polyline class="line" fill="none" points="{line}"/>'
+        '<text class="tick" x="{left}" y="{foot}">{began}</text>'
+        '<text class="tick" x="{right}" y="{foot}" text-anchor="end">{ended}</text></svg></figure>',
+        title=title,
+        legend=format_html(' <span class="legend held-legend">{}</span>', HELD) if shaded else "",
+        width=WIDTH,
+        height=HEIGHT,
+        told=f"{title}: {min(values):,.0f} to {max(values):,.0f}, at the end {values[-1]:,.0f}",
+        shaded=format_html_join(
+            "",
+            f'<rect class="held" x="{{}}" y="{TOP}" width="{{}}" height="{HEIGHT - TOP - BOTTOM}">'
+            "<title>{}</title></rect>",
+            ((across(start), max(1, across(end) - across(start)), why) for start, end, why in shaded),
+        ),
+        grid=format_html_join(
+            "",
+            '<line class="grid" x1="{}" x2="{}" y1="{}" y2="{}"/>'
+            '<text class="tick" x="{}" y="{}" text-anchor="end">{}</text>',
+            ((LEFT, WIDTH - RIGHT, y, y, LEFT - 6, y + 3, text) for y, text in marks),
+        ),
+        line=line,
+        left=LEFT,
+        right=WIDTH - RIGHT,
+        foot=HEIGHT - 8,
+        began=f"{began:%H:%M:%S}",
+        ended=f"{ended:%H:%M:%S}",
+    )
+
+
+def _stretches(points: list[Point]) -> Iterator[tuple[datetime, datetime, str]]:
+    """From when to when windows were held back, and why."""
+    start: datetime | None = None
+    why = ""
+    for before, point in pairwise(points):
+        if point.throttled > SHADED:
+            start, why = start or before.at, why or f"throttled: {point.throttle}"
+        elif start:
+            yield start, before.at, why
+            start, why = None, ""
+    if start:
+        yield start, points[-1].at, why
+
+
+def _step(least: float) -> float:
+    """The least of 1, 2, 5, 10, 20, 50, ... that is not below."""
+    power = 10.0 ** math.floor(math.log10(least))
+    return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= least * 0.999999)

@@ -1,0 +1,79 @@
+"""What the live page of a rotation shows, as text."""
+
+from typing import Any
+
+from app.rotation.engine.database import Session
+from app.rotation.engine.journal import read_points, read_stages
+from app.rotation.engine.options import TUNABLE
+from app.rotation.engine.progress import Progress, read_progress
+from app.rotation.engine.status import describe
+from app.rotation.engine.units import duration
+from app.rotation.models import UNFINISHED, Rotation, RotationWindow, Status
+from app.rotation.web.charts import rate_chart, window_chart
+from app.rotation.web.words import conclude, show_option, show_pace, show_rows
+
+LATEST = 12  # windows of the journal that the page shows
+
+#: What may be asked of a rotation in each state.
+ACTIONS = {
+    Status.PENDING: ("cancel",),
+    Status.RUNNING: ("pause", "cancel", "tune"),
+    Status.PAUSING: ("resume", "cancel", "tune"),
+    Status.PAUSED: ("resume", "cancel", "tune"),
+    Status.FAILED: ("cancel",),
+}
+
+
+def look(session: Session, rotation: Rotation) -> dict[str, Any]:
+    """All that the live part of the page shows; its cost does not depend on the journal's length."""
+    state = describe(session, rotation)
+    progress = read_progress(session, rotation.pk)
+    points = read_points(session, rotation.pk)
+    going_on = state["status"] in UNFINISHED
+    latest = RotationWindow.objects.using(session.alias).filter(rotation_id=rotation.pk)
+    return {
+        "rotation": rotation,
+        "state": state,
+        "going_on": going_on,
+        "sentence": conclude(rotation, state["rows_done"]),
+        "actions": ACTIONS.get(Status(state["status"]), ()),
+        "figures": show_figures(state, progress, going_on),
+        "charts": [rate_chart(points), window_chart(points)],
+        "lanes": [show_lane(lane) for lane in state["lanes"]],
+        "stages": read_stages(session, rotation),
+        "findings": rotation.findings or [],
+        "options": {
+            name: show_option(name, rotation.tuned.get(name, value))
+            for name, value in sorted(rotation.options.items())
+            if name in TUNABLE
+        },
+        "latest": latest.select_related("lane").order_by("-pk")[:LATEST],
+    }
+
+
+def show_figures(state: dict[str, Any], progress: Progress, going_on: bool) -> dict[str, str]:
+    """The figures under the bar."""
+    eta, held = state["eta_seconds"], progress.throttled_share
+    figures = {
+        "done": "unknown" if state["percent"] is None else f"{state['percent']:.2f} %",
+        "rows": show_rows(progress),
+        "pace": show_pace(progress) if going_on else "–",
+        "remaining": duration(eta) if eta is not None and going_on else "–",
+        "workers": str(state["workers"]),
+        "windows": f"{state['windows']:,}",
+    }
+    if held >= 0.01 and going_on:
+        figures["held back"] = f"{held:.0%} of the time"
+    return figures
+
+
+def show_lane(lane: dict[str, Any]) -> dict[str, Any]:
+    """A lane, with keys as text and how far it is between its bounds, where keys are numbers."""
+    lower, upper, last = lane["lower"], lane["upper"], lane["last_id"]
+    percent: int | None = None
+    if lane["done"] or last is None:
+        percent = 100 if lane["done"] else 0
+    elif isinstance(upper, int) and upper > lower:
+        percent = 100 * (last - lower) // (upper - lower)
+    shown = {"lower": str(lower), "upper": str(upper), "last_id": "–" if last is None else str(last)}
+    return lane | shown | {"rows": f"{lane['rows']:,}", "percent": percent}

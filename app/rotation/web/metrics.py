@@ -1,0 +1,67 @@
+"""How far rotations are, for Prometheus; on if settings.ROTATION_METRICS is."""
+
+from django.db.models import Max
+from django.http import HttpRequest, HttpResponse
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
+
+from app.rotation.engine import control
+from app.rotation.engine.progress import read_progress
+from app.rotation.management.selection import open_session
+from app.rotation.models import Status
+
+LABELS = ("rotation", "table", "column")
+
+#: Each figure of a rotation: name, help.
+FIGURES = {
+    "rows_done": "rows rotated",
+    "rows_total": "rows at the start, where that is known",
+    "rows_remaining": "rows that still hold their old token, where that is known",
+    "rows_per_second": "pace of the latest windows, waits left out",
+    "eta_seconds": "seconds until all rows are rotated, waits counted in",
+    "throttled": "1 while windows wait for one of their limits",
+    "throttled_share": "part of the time around the latest windows that they waited",
+    "survivors": "rows with a revoked token when last verified",
+    "holes": "rows that were skipped because somebody holds their locks",
+}
+
+
+def metrics(request: HttpRequest) -> HttpResponse:
+    """The latest rotation of every column, and how far standbys are behind."""
+    registry = CollectorRegistry()
+    figures = {
+        name: Gauge(f"rotation_{name}", text, LABELS, registry=registry)
+        for name, text in FIGURES.items()
+    }
+    states = Gauge("rotation_status", "1 for the state it is in", (*LABELS, "status"), registry=registry)
+    lag = Gauge("rotation_standby_lag_bytes", "WAL not replayed", ("standby",), registry=registry)
+    session = open_session("default")
+    latest = control.rotations(session).values("table_oid", "token_attnum").annotate(pk=Max("pk"))
+    for rotation in control.rotations(session).filter(pk__in=latest.values("pk")):
+        progress = read_progress(session, rotation.pk)
+        labels = (
+            str(rotation.pk),
+            f"{rotation.table_schema}.{rotation.table_name}",
+            rotation.token_column,
+        )
+        total = progress.rows_total
+        known = {
+            "rows_done": progress.rows_done,
+            "rows_total": total,
+            "rows_remaining": None if total is None else max(0, total - progress.rows_done),
+            "rows_per_second": progress.rows_per_second,
+            "eta_seconds": progress.eta_seconds,
+            "throttled": float(bool(progress.throttle)),
+            "throttled_share": progress.throttled_share,
+            "survivors": progress.survivors,
+            "holes": progress.holes,
+        }
+        for name, value in known.items():
+            if value is not None:
+                figures[name].labels(*labels).set(value)
+        for status in Status.values:
+            states.labels(*labels, status).set(status == progress.status)
+    with session.reading():
+        for row in session.rows("read_standbys"):
+            if row["replayed"] is not None:
+                lag.labels(row["name"]).set(row["written"] - row["replayed"])
+    return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)

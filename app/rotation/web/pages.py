@@ -1,0 +1,177 @@
+"""The pages of one rotation in the admin: live, steered, its report; and the page that records one."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.views.decorators.http import require_POST
+
+from app.rotation.engine import control, steering
+from app.rotation.engine.database import Session
+from app.rotation.engine.errors import RotationError
+from app.rotation.engine.options import read_tuning
+from app.rotation.engine.progress import read_progress
+from app.rotation.engine.status import describe
+from app.rotation.management.runner import show_plan
+from app.rotation.management.selection import open_session
+from app.rotation.models import UNFINISHED, Rotation, Status
+from app.rotation.web.look import look
+from app.rotation.web.new import NewRotation, default_target, make_driver
+from app.rotation.web.report import collect, render
+from app.rotation.web.words import show_option
+
+TUNED_HERE = ("window", "max_rate", "max_lag", "workers")  # the page's fields; tune knows more
+
+
+class RotationPages(admin.ModelAdmin):
+    """The pages of a rotation, for the ModelAdmin that lists them."""
+
+    def get_urls(self) -> list[URLPattern]:
+        """The admin's addresses, and those of these pages."""
+        view = self.admin_site.admin_view
+        return [
+            path("<int:number>/live/", view(self.live), name="rotation_live"),
+            path("<int:number>/status.json", view(self.status), name="rotation_status"),
+            path("<int:number>/steer/", view(require_POST(self.steer)), name="rotation_steer"),
+            path("<int:number>/cancel/", view(self.confirm_cancel), name="rotation_cancel"),
+            path("<int:number>/report/", view(self.report), name="rotation_report"),
+            *super().get_urls(),
+        ]
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Whether a user may record a rotation."""
+        return request.user.has_perm("rotation.add_rotation")
+
+    def may_steer(self, request: HttpRequest) -> bool:
+        """Whether a user may pause, resume, cancel and tune."""
+        return request.user.has_perm("rotation.change_rotation")
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """The live page."""
+        rotation, session = self._found(request, object_id)
+        context = self._context(request, rotation, str(rotation)) | {
+            "may_steer": self.may_steer(request) and rotation.status in UNFINISHED,
+            "tunable": [
+                {"name": name, "now": show_option(name, now)}
+                for name in TUNED_HERE
+                for now in [rotation.tuned.get(name, rotation.options.get(name))]
+            ],
+            "journal": reverse("admin:rotation_rotationwindow_changelist"),
+            **look(session, rotation),
+        }
+        return TemplateResponse(request, "rotation/live.html", context)
+
+    def live(self, request: HttpRequest, number: int) -> HttpResponse:
+        """The part of the page that changes; the last answer says that it is over."""
+        rotation, session = self._found(request, number)
+        context = look(session, rotation)
+        response = TemplateResponse(request, "rotation/_live.html", context)
+        response["X-Rotation-Actions"] = " ".join(context["actions"])
+        if not context["going_on"]:
+            response["X-Rotation-Over"] = "yes"
+        return response
+
+    def status(self, request: HttpRequest, number: int) -> HttpResponse:
+        """What `rotation status --json` says."""
+        rotation, session = self._found(request, number)
+        return JsonResponse(describe(session, rotation))
+
+    def report(self, request: HttpRequest, number: int) -> HttpResponse:
+        """The evidence, as one page."""
+        rotation, session = self._found(request, number)
+        response = HttpResponse(render(collect(session, rotation)))
+        # The page carries its own styles, so that it can be kept as one file.
+        response["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'"
+        return response
+
+    def steer(self, request: HttpRequest, number: int) -> HttpResponse:
+        """Pause, resume, cancel or tune, as the button says."""
+        rotation, session = self._found(request, number, steers=True)
+        try:
+            done = _steer(session, rotation, request.POST)
+        except RotationError as error:
+            self.message_user(request, str(error), messages.ERROR)
+        else:
+            self.log_change(request, rotation, done)
+            self.message_user(request, f"{rotation}: {done}")
+        return HttpResponseRedirect(reverse("admin:rotation_rotation_change", args=[number]))
+
+    def confirm_cancel(self, request: HttpRequest, number: int) -> HttpResponse:
+        """Say what stays leaked, and ask."""
+        rotation, session = self._found(request, number, steers=True)
+        progress = read_progress(session, rotation.pk)
+        left = None
+        if progress.rows_total is not None:
+            left = max(0, progress.rows_total - progress.rows_done)
+        context = self._context(request, rotation, f"Cancel {rotation}?")
+        return TemplateResponse(
+            request, "rotation/cancel.html", context | {"progress": progress, "left": left}
+        )
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """Ask what to rotate, show the plan, and record it; a process that serves takes it up."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        form = NewRotation(request.POST or None, initial=default_target())
+        context = self._context(request, None, "New rotation") | {"form": form}
+        if form.is_valid():
+            lines: list[str] = []
+            try:
+                driver = make_driver(form.cleaned_data)
+                show_plan(driver, lines.append, True, False)
+                if "record" in request.POST:
+                    rotation = driver.record(form.cleaned_data["reason"], request.user.get_username())
+                    self.log_addition(request, rotation, "recorded")
+                    return HttpResponseRedirect(
+                        reverse("admin:rotation_rotation_change", args=[rotation.pk])
+                    )
+            except RotationError as error:
+                form.add_error(None, str(error))
+            context |= {"plan": "\n".join(lines)}
+        return TemplateResponse(request, "rotation/new.html", context)
+
+    def _found(
+        self, request: HttpRequest, number: int | str, steers: bool = False
+    ) -> tuple[Rotation, Session]:
+        """The rotation and a session. Raises PermissionDenied and Http404."""
+        if not (self.may_steer(request) if steers else self.has_view_permission(request)):
+            raise PermissionDenied
+        session = open_session("default")
+        rotation = control.rotations(session).filter(pk=int(number)).first()
+        if rotation is None:
+            raise Http404(f"there is no rotation {number}")
+        return rotation, session
+
+    def _context(self, request: HttpRequest, rotation: Rotation | None, title: str) -> dict[str, Any]:
+        return self.admin_site.each_context(request) | {
+            "title": title,
+            "rotation": rotation,
+            "opts": self.opts,
+            "original": rotation,
+        }
+
+
+def _steer(session: Session, rotation: Rotation, asked: Any) -> str:
+    """Do what was asked; what was done, in words. Raises RotationError if it can't be."""
+    action = asked.get("action", "")
+    if action == "pause" and steering.pause(session, rotation.pk):
+        return "asked to pause after the windows under way"
+    if action == "resume" and steering.resume(session, rotation.pk):
+        return "goes on"
+    if action == "cancel":
+        control.cancel(session, rotation.pk)
+        if control.read(session, rotation.pk).status == Status.CANCELLED:
+            return "cancelled; rows that were not reached keep their old tokens"
+    if action == "tune":
+        given = [f"{name}={asked.get(name, '').strip() or 'default'}" for name in TUNED_HERE]
+        now = steering.tune(session, rotation.pk, read_tuning(given))
+        said = ", ".join(f"{name} {'off' if one is None else one}" for name, one in now.items())
+        return f"from the next window on: {said or 'as its runs were given'}"
+    raise RotationError(f"{rotation} is {rotation.status}: {action or 'nothing'} can't be done now")

@@ -1,0 +1,126 @@
+"""The evidence of a rotation: everything that an auditor asks, as plain data and as one page."""
+
+import platform
+from datetime import datetime
+from importlib.metadata import version
+from typing import Any
+
+from django.template.loader import render_to_string
+
+from app.rotation.engine.database import Session, translated
+from app.rotation.engine.journal import (
+    Point,
+    read_points,
+    read_stages,
+    read_throttles,
+    read_workers,
+)
+from app.rotation.engine.preflight import describe_server
+from app.rotation.engine.progress import read_progress
+from app.rotation.engine.status import describe
+from app.rotation.models import Leftover, Rotation
+from app.rotation.web.charts import rate_chart, window_chart
+from app.rotation.web.words import conclude, show_option
+
+LIBRARIES = ("Django", "psycopg2-binary", "django-pgtrigger")
+
+METHOD = (
+    "Before the first window a guard (a trigger) was installed, every transaction that could still write"
+    " past it had ended, and a salted 64-bit hash of every token was kept: those tokens are revoked."
+    " Then every row got a new random token (gen_random_uuid) in windows, each one transaction that also"
+    " moved a checkpoint. At the end the token of every row was hashed again and compared with the"
+    " revoked ones, by value; neither checkpoint nor row count was trusted. A row that still held a"
+    " revoked token would have been named by its key and rotated again."
+)
+LIMITS = (
+    "Copies outside of the column: caches, search indexes, other tables, materialized views, logical"
+    " subscribers (the preflight's findings name those that the database knows of).",
+    "Old versions in backups, in archived WAL, and in pages that were not vacuumed yet.",
+    "Tokens that were deleted before the rotation began, unless they were given by --leaked.",
+    "A hash of 64 bits: an innocent new token equals a revoked one's by chance once in 2^64 comparisons"
+    " of two; it would be rotated once more.",
+)
+
+
+def collect(session: Session, rotation: Rotation) -> dict[str, Any]:
+    """Everything about a rotation that is kept, as plain data; reads its whole journal."""
+    state = describe(session, rotation)
+    progress = read_progress(session, rotation.pk)
+    server = describe_server(session)
+    return {
+        "rotation": {
+            "id": rotation.pk,
+            "table": state["table"],
+            "column": rotation.token_column,
+            "primary_key": f"{rotation.pk_column} {rotation.pk_type}",
+            "status": state["status"],
+            "reason": rotation.reason,
+            "operator": rotation.operator,
+            "host": rotation.host,
+            "created_at": rotation.created_at,
+            "started_at": rotation.started_at,
+            "finished_at": rotation.finished_at,
+            "retired_at": rotation.retired_at,
+        },
+        "result": conclude(rotation, progress.rows_done),
+        "rows": {
+            "replaced": progress.rows_done,
+            "at_the_start": progress.rows_total,
+            "counted": progress.rows_total_exact,
+            "windows": progress.windows,
+        },
+        "proof": _proof(session, rotation),
+        "stages": [
+            {"name": stage.name, "began": stage.began, "ended": stage.ended, "seconds": stage.seconds}
+            for stage in read_stages(session, rotation)
+        ],
+        "workers": read_workers(session, rotation.pk),
+        "held_back": read_throttles(session, rotation.pk),
+        "options": rotation.options,
+        "tuned": rotation.tuned,
+        "findings": rotation.findings or [],
+        "lanes": state["lanes"],
+        "journal": [vars(point) for point in read_points(session, rotation.pk)],
+        "versions": {
+            "PostgreSQL": server["version_text"],
+            "Python": platform.python_version(),
+            **{name: version(name) for name in LIBRARIES},
+        },
+    }
+
+
+def _proof(session: Session, rotation: Rotation) -> dict[str, Any]:
+    with translated("reading what was left over"):
+        leftovers = Leftover.objects.using(session.alias).filter(lane__rotation=rotation)
+        left = {
+            "skipped": leftovers.filter(survivor=False).count(),
+            "survivors": leftovers.filter(survivor=True).count(),
+            "open": leftovers.filter(rotated_at=None).count(),
+        }
+    return {
+        "revoked": rotation.revoked,
+        "of_them_from_lists_and_moved_rows": rotation.leaked,
+        "survivors": rotation.survivors,
+        "verified_at": rotation.verified_at,
+        "left_for_later": left,
+        "method": METHOD,
+        "not_reached": list(LIMITS),
+    }
+
+
+def as_json(value: Any) -> str:
+    """What json.dumps does not know: moments."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} is not plain data")
+
+
+def render(evidence: dict[str, Any]) -> str:
+    """One page that holds everything it needs, fit to be printed."""
+    points = [Point(**point) for point in evidence["journal"]]
+    charts = [rate_chart(points), window_chart(points)]
+    shown = {
+        part: {name: show_option(name, value) for name, value in evidence[part].items()}
+        for part in ("options", "tuned")
+    }
+    return render_to_string("rotation/report.html", {**evidence, **shown, "charts": charts})

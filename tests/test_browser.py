@@ -1,0 +1,203 @@
+"""The site in a real browser: headless Chromium, driven by Playwright."""
+
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import pytest
+from django.contrib.auth.models import Permission, User
+
+from tests.conftest import PROJECT, Database, until
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+if CHROMIUM is None:
+    pytest.skip("Chromium is not installed", allow_module_level=True)
+playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+
+VIEW = ("view_rotation", "view_rotationwindow")
+PASSWORD = "of this test only"
+
+
+class Site:
+    """The site on a port of its own, as the demo and the image run it."""
+
+    def __init__(self, db: Database) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._db = db
+        self.start()
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "gunicorn", "app.wsgi", "--bind", f"127.0.0.1:{self.port}",
+             "--log-level", "critical", "--workers", "1"],
+            cwd=PROJECT, env=self._db.environment(SECRET_KEY="k" * 50),
+        )  # fmt: skip
+        until(self._answers)
+
+    def stop(self) -> None:
+        self._process.terminate()
+        self._process.wait()
+
+    def _answers(self) -> bool:
+        with suppress(URLError, OSError), urlopen(f"{self.url}/healthz", timeout=2):
+            return True
+        return False
+
+
+@pytest.fixture
+def site(db: Database) -> Iterator[Site]:
+    running = Site(db)
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def users(db: Database) -> None:
+    """Somebody who may watch, and somebody who may steer; made before Playwright's loop runs here."""
+    for name, rights in (("viewer", VIEW), ("steerer", (*VIEW, "change_rotation", "add_rotation"))):
+        user = User.objects.create_user(name, password=PASSWORD, is_staff=True)
+        user.user_permissions.set(Permission.objects.filter(codename__in=rights))
+
+
+@pytest.fixture
+def browser(users: None) -> Iterator[Any]:
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(site: Site, browser: Any) -> Iterator[Any]:
+    """A page whose every request goes to this machine, and which writes no error to its console."""
+    page = browser.new_page(base_url=site.url, viewport={"width": 1200, "height": 1000})
+    wrong: list[str] = []
+    page.on("console", lambda one: wrong.append(one.text) if one.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on(
+        "request", lambda one: None if one.url.startswith((site.url, "data:")) else wrong.append(one.url)
+    )
+    page.wrong = wrong
+    page.set_default_timeout(15_000)
+    yield page
+    assert wrong == []
+
+
+def sign_in(page: Any, name: str) -> None:
+    page.goto("/")
+    page.fill("#id_username", name)
+    page.fill("#id_password", PASSWORD)
+    page.click("[type=submit]")
+    page.wait_for_selector("#changelist")
+
+
+def begin(db: Database, *flags: str) -> None:
+    db.start("rotate_tokens_sql", "--progress", "none", *flags)
+    until(lambda: db.value("SELECT count(*) FROM rotation_window"))
+
+
+def percent(page: Any) -> float:
+    return float(page.inner_text(".figures dd >> nth=0").rstrip(" %"))
+
+
+def test_watch_until_it_has_succeeded(db: Database, page: Any) -> None:
+    db.tickets(1500)
+    begin(db, "--window", "25", "--max-rate", "250")
+    sign_in(page, "viewer")
+    page.click("text=1: public.ticket.token")
+    page.wait_for_selector(".state-running")
+    assert page.locator("#steering").count() == 0
+    first = percent(page)
+    until(lambda: page.wait_for_timeout(300) or percent(page) > first)
+    page.wait_for_selector("text=Held back: rate (limit 250 rows/s)")
+    page.wait_for_selector("text=0 of 1,500 revoked tokens survive")
+    page.wait_for_selector(".state-succeeded")
+    assert percent(page) == 100
+    assert page.locator("svg .line").count() == 2
+    asked: list[str] = []
+    page.on("request", lambda one: asked.append(one.url))
+    page.wait_for_timeout(2500)
+    assert asked == []  # it has stopped asking
+
+
+def test_pause_resume_and_tune(db: Database, page: Any) -> None:
+    db.tickets(3000)
+    begin(db, "--window", "25", "--max-rate", "50")
+    sign_in(page, "steerer")
+    page.goto("/admin/rotation/rotation/1/change/")
+    assert page.locator("button:visible", has_text="Resume").count() == 0
+    page.click("button:has-text('Pause')")
+    page.wait_for_selector(".state-paused")
+    page.wait_for_selector("button:visible:has-text('Resume')")
+    page.click("button:has-text('Resume')")
+    page.wait_for_selector(".state-running")
+    page.fill("[name=max_rate]", "off")
+    page.fill("[name=window]", "500")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("text=from the next window on: window 500, max_rate off")
+    page.wait_for_selector(".state-succeeded")
+    assert page.locator("#steering button:visible").count() == 0
+    db.each_once(3000)
+
+
+def test_cancel_asks_first(db: Database, page: Any) -> None:
+    db.tickets(3000)
+    begin(db, "--window", "25", "--max-rate", "50")
+    sign_in(page, "steerer")
+    page.goto("/admin/rotation/rotation/1/change/")
+    page.click("text=Cancel …")
+    page.wait_for_selector("text=rows keep their leaked token")
+    assert db.value("SELECT status FROM rotation") == "running"
+    page.click("text=Cancel the rotation for good")
+    page.wait_for_selector(".state-cancelled")
+
+
+def test_start_one(db: Database, page: Any) -> None:
+    db.tickets(100)
+    db.start("rotate_tokens_sql", "--serve", "--progress", "none")
+    sign_in(page, "steerer")
+    page.goto("/admin/rotation/rotation/add/")
+    page.fill("[name=reason]", "started from the page")
+    page.check("[name=ack_triggers]")
+    page.click("text=Show the plan")
+    page.wait_for_selector(".plan >> text=begin a new rotation")
+    page.click("text=Record this rotation")
+    page.wait_for_selector(".state-succeeded")
+    assert "0 of 100 revoked tokens survive" in page.inner_text("#headline")
+    db.each_once(100)
+
+
+def test_lost_connection_comes_back(db: Database, site: Site, page: Any) -> None:
+    db.tickets(3000)
+    begin(db, "--window", "25", "--max-rate", "50")
+    sign_in(page, "viewer")
+    page.goto("/admin/rotation/rotation/1/change/")
+    assert not page.is_visible("#lost")
+    site.stop()
+    page.wait_for_selector("#lost:visible")
+    site.start()
+    page.wait_for_selector("#lost", state="hidden")
+    seen = percent(page)
+    until(lambda: page.wait_for_timeout(300) or percent(page) > seen)
+    assert all("ERR_CONNECTION_REFUSED" in one for one in page.wrong)
+    page.wrong.clear()
+
+
+def test_fits_a_phone_and_a_dark_theme(db: Database, page: Any) -> None:
+    db.tickets(100)
+    assert db.run("rotate_tokens_sql").code == 0
+    sign_in(page, "viewer")
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.emulate_media(color_scheme="dark")
+    page.goto("/admin/rotation/rotation/1/change/")
+    page.wait_for_selector(".state-succeeded")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390

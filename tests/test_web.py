@@ -1,0 +1,368 @@
+"""The site: who may look, who may steer, what is shown, and that no page shows a token."""
+
+import html
+import json
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Permission, User
+from django.test import Client
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.conftest import PROJECT, Database, Done, kill, read_until, until
+
+LIST = "/admin/rotation/rotation/"
+PAGE = f"{LIST}1/change/"
+RUN = ("rotate_tokens_sql", "--progress", "lines")
+
+
+def client_of(*permissions: str) -> Client:
+    """A browser in which somebody with these rights is signed in."""
+    user = User.objects.create(username=f"u{User.objects.count()}", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    client = Client(SERVER_NAME="localhost")
+    client.force_login(user)
+    return client
+
+
+VIEW = ("view_rotation", "view_batchprogress", "view_rotationwindow")
+
+
+@pytest.fixture
+def viewer(db: Database) -> Client:
+    return client_of(*VIEW)
+
+
+@pytest.fixture
+def steerer(db: Database) -> Client:
+    return client_of(*VIEW, "change_rotation", "add_rotation")
+
+
+@pytest.fixture
+def slow(db: Database) -> Iterator[Database]:
+    """A rotation that is under way for as long as the test lasts."""
+    db.tickets(3000)
+    db.start("rotate_tokens_sql", "--window", "50", "--max-rate", "100", "--progress", "none")
+    until(lambda: db.value("SELECT count(*) FROM rotation_window"))
+    yield db
+
+
+def status(db: Database) -> str:
+    return db.value("SELECT status FROM rotation ORDER BY id DESC LIMIT 1")
+
+
+def text(client: Client, address: str) -> str:
+    answer = client.get(address)
+    assert answer.status_code == 200, (address, answer.status_code)
+    return answer.content.decode()
+
+
+def test_nobody_looks_without_the_right(db: Database) -> None:
+    db.tickets(10)
+    assert db.run(*RUN).code == 0
+    for client, code in ((Client(SERVER_NAME="localhost"), 302), (client_of(), 403)):
+        for address in (LIST, PAGE, f"{LIST}1/live/", f"{LIST}1/status.json", f"{LIST}1/report/"):
+            assert client.get(address).status_code == code, address
+
+
+def test_viewer_watches_and_steers_nothing(slow: Database, viewer: Client) -> None:
+    page = text(viewer, PAGE)
+    assert "running" in page
+    assert "Pause" not in page
+    assert "<form" not in page.split('id="rotation"')[1]
+    for action in ("pause", "resume", "cancel", "tune"):
+        assert viewer.post(f"{LIST}1/steer/", {"action": action}).status_code == 403
+    assert viewer.get(f"{LIST}1/cancel/").status_code == 403
+    assert viewer.get(f"{LIST}add/").status_code == 403
+    assert status(slow) == "running"
+
+
+def test_pause_resume_tune_and_cancel(slow: Database, steerer: Client) -> None:
+    def steer(action: str, **more: str) -> str:
+        answer = steerer.post(f"{LIST}1/steer/", {"action": action, **more}, follow=True)
+        found = re.findall(r'<ul class="messagelist">(.*?)</ul>', answer.content.decode(), re.DOTALL)
+        return html.unescape(" ".join(found))
+
+    assert "asked to pause" in steer("pause")
+    until(lambda: status(slow) == "paused")
+    assert "can't be done now" in steer("pause")
+    assert "goes on" in steer("resume")
+    assert status(slow) == "running"
+    assert "window 30, max_rate off" in steer(
+        "tune", window="30", max_rate="off", max_lag="", workers=""
+    )
+    assert slow.value("SELECT tuned FROM rotation") == {"window": 30, "max_rate": None}
+    steer("tune", max_rate="100")
+    assert "give rows from 1" in steer("tune", window="0")
+    assert "'x' is no value of workers" in steer("tune", workers="x")
+    assert slow.value("SELECT tuned FROM rotation") == {"max_rate": 100.0}
+    asked = text(steerer, f"{LIST}1/cancel/")
+    assert re.search(r"<strong>\d+ rows keep their leaked token", asked)
+    assert status(slow) == "running"
+    assert "cancelled; rows that were not reached keep their old tokens" in steer("cancel")
+    assert status(slow) == "cancelled"
+    done = list(LogEntry.objects.order_by("pk").values_list("change_message", flat=True))
+    assert [one.split(";")[0].split(":")[0] for one in done] == [
+        "asked to pause after the windows under way", "goes on", "from the next window on",
+        "from the next window on", "cancelled",
+    ]  # fmt: skip
+    assert LogEntry.objects.values_list("user__username", flat=True).distinct().count() == 1
+
+
+def test_steering_needs_post_and_a_csrf_token(slow: Database) -> None:
+    user = User.objects.create_superuser("root")
+    client = Client(SERVER_NAME="localhost", enforce_csrf_checks=True)
+    client.force_login(user)
+    assert client.get(f"{LIST}1/steer/").status_code == 405
+    assert client.post(f"{LIST}1/steer/", {"action": "cancel"}).status_code == 403
+    assert status(slow) == "running"
+
+
+def test_nothing_is_edited_or_deleted(db: Database) -> None:
+    db.tickets(10)
+    assert db.run(*RUN).code == 0
+    client = Client(SERVER_NAME="localhost")
+    client.force_login(User.objects.create_superuser("root"))
+    lane, window = (db.value(f"SELECT id FROM {name}") for name in ("batchprogress", "rotation_window"))
+    for address in (LIST + "1", f"/admin/rotation/batchprogress/{lane}",
+                    f"/admin/rotation/rotationwindow/{window}"):  # fmt: skip
+        assert client.post(f"{address}/delete/", {"post": "yes"}).status_code == 403
+    for name in ("batchprogress", "rotationwindow"):
+        assert client.get(f"/admin/rotation/{name}/add/").status_code == 403
+    assert client.post(f"/admin/rotation/batchprogress/{lane}/change/", {"rows": 5}).status_code == 403
+    before = db.sql("SELECT * FROM rotation")
+    assert client.post(PAGE, {"status": "running"}).status_code in (200, 405)
+    assert client.post(LIST, {"action": "delete_selected", "_selected_action": "1"}).status_code < 500
+    assert db.sql("SELECT * FROM rotation") == before
+    assert db.value("SELECT count(*) FROM rotation_window") > 0
+
+
+def test_no_page_shows_a_token(db: Database, steerer: Client) -> None:
+    db.tickets(60)
+    tokens = {str(token) for (token,) in db.sql("SELECT token FROM ticket")}
+    assert db.run(*RUN, "--window", "20", "--reason", "<b>leak</b>").code == 0
+    tokens |= {str(token) for (token,) in db.sql("SELECT token FROM ticket")}
+    for address in (LIST, PAGE, f"{LIST}1/live/", f"{LIST}1/status.json", f"{LIST}1/report/",
+                    f"{LIST}1/history/", "/admin/rotation/batchprogress/",
+                    "/admin/rotation/rotationwindow/?q=20"):  # fmt: skip
+        page = text(steerer, address)
+        assert not tokens & set(re.findall(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", page))
+        assert "<b>leak</b>" not in page
+    report = db.run("rotation", "report", "--json").out
+    assert not any(token in report for token in tokens)
+
+
+def test_pages_of_a_finished_rotation(db: Database, viewer: Client) -> None:
+    db.tickets(60)
+    assert db.run(*RUN, "--window", "20").code == 0
+    listed = text(viewer, LIST)
+    for shown in ("succeeded", "public.ticket.token", "100.00 %", "60 of 60", "0 survive"):
+        assert shown in listed
+    answer = viewer.get(f"{LIST}1/live/")
+    assert answer["X-Rotation-Over"] == "yes"
+    assert answer["X-Rotation-Actions"] == ""
+    assert "default-src 'self'" in answer["Content-Security-Policy"]
+    page = answer.content.decode()
+    assert "0 of 60 revoked tokens survive in public.ticket.token, checked" in page
+    assert page.count("<svg") == 2
+    assert "style=" not in page
+    known = db.run("rotation", "status", "--json").out
+    assert json.loads(text(viewer, f"{LIST}1/status.json")) == json.loads(known)
+    assert viewer.get(f"{LIST}7/live/").status_code == 404
+    assert "no windows" not in text(viewer, "/admin/rotation/rotationwindow/?rotation_id=1")
+
+
+def test_live_part_of_every_state(slow: Database, viewer: Client) -> None:
+    until(lambda: "Held back: rate (limit 100 rows/s)" in text(viewer, f"{LIST}1/live/"))
+    assert viewer.get(f"{LIST}1/live/")["X-Rotation-Actions"] == "pause cancel tune"
+    kill(slow.children[0])
+    until(lambda: "Nobody works on it" in text(viewer, f"{LIST}1/live/"))
+    assert slow.run("rotation", "pause").code == 0
+    until(lambda: viewer.get(f"{LIST}1/live/")["X-Rotation-Actions"] == "resume cancel tune")
+
+
+def test_recorded_and_taken_up(db: Database, steerer: Client) -> None:
+    db.tickets(200)
+    asked = {"table": "ticket", "column": "token", "pk": "", "reason": "seen in a log", "workers": "2",
+             "max_rate": "", "max_lag": "10", "ack_triggers": "on"}  # fmt: skip
+    assert "public.ticket" not in text(steerer, f"{LIST}add/")
+    shown = steerer.post(f"{LIST}add/", {**asked, "show": ""}).content.decode()
+    assert "begin a new rotation" in shown
+    assert "Record this rotation" in shown
+    assert db.value("SELECT count(*) FROM rotation") == 0
+    wrong = steerer.post(f"{LIST}add/", {**asked, "table": "nosuch", "record": "yes"}).content.decode()
+    assert "nosuch" in wrong
+    refused = steerer.post(f"{LIST}add/", {**asked, "workers": "1000", "record": "yes"})
+    assert "--workers 1000: give threads from 1 to 64" in refused.content.decode()
+    assert db.value("SELECT count(*) FROM rotation") == 0
+    answer = steerer.post(f"{LIST}add/", {**asked, "record": "yes"})
+    assert answer.status_code == 302
+    assert answer["Location"] == PAGE
+    assert db.sql("SELECT status, reason, operator FROM rotation")[0][:2] == ("pending", "seen in a log")
+    assert db.value("SELECT operator FROM rotation") == User.objects.get().username
+    assert db.unchanged() == 200
+    assert "pending" in text(steerer, PAGE)
+    again = steerer.post(f"{LIST}add/", {**asked, "record": "yes"}).content.decode()
+    assert "is unfinished" in again
+    server = db.start("rotate_tokens_sql", "--serve", "--progress", "lines")
+    until(lambda: status(db) == "succeeded")
+    db.each_once(200)
+    assert db.value("SELECT options ->> 'workers' FROM rotation") == "2"
+    assert "rotation 1 of public.ticket.token succeeded: 200 rows" in read_until(server, "this run")
+    server.send_signal(signal.SIGTERM)
+    assert server.wait(30) == 0
+
+
+def test_server_takes_up_what_was_left_but_not_what_is_paused(slow: Database) -> None:
+    assert slow.run("rotation", "pause").code == 0
+    until(lambda: status(slow) == "paused")
+    kill(slow.children[0])
+    server = slow.start("rotate_tokens_sql", "--serve", "--progress", "lines")
+    read_until(server, "serving")
+    with pytest.raises(AssertionError):
+        until(lambda: status(slow) != "paused", 6)
+    assert slow.run("rotation", "tune", "max_rate=off").code == 0
+    assert slow.run("rotation", "resume").code == 0
+    until(lambda: status(slow) == "succeeded")
+    slow.each_once(3000)
+    server.send_signal(signal.SIGINT)
+    assert server.wait(30) == 0
+
+
+def test_server_tells_what_it_can_not_do(db: Database) -> None:
+    """And goes on serving."""
+    db.sql(
+        "CREATE TABLE other (id int PRIMARY KEY, token uuid DEFAULT gen_random_uuid());"
+        "INSERT INTO other SELECT generate_series(1, 1000)"
+    )
+    child = db.start("rotate_tokens_sql", "--table", "other", "--window", "10", "--max-rate", "100")
+    until(lambda: db.value("SELECT count(*) FROM rotation_window"))
+    kill(child)
+    db.sql("DROP TABLE other")
+    server = db.start("rotate_tokens_sql", "--serve", "--progress", "lines")
+    read_until(server, "is tried again in 60 s")
+    assert server.poll() is None
+    server.terminate()
+    assert server.wait(30) == 0
+
+
+@pytest.mark.parametrize("flag", [("--dry-run",), ("--new",), ("--table", "x"), ("--reason", "x")])
+def test_serve_takes_no_target(db: Database, flag: tuple[str, ...]) -> None:
+    done = db.call("rotate_tokens_sql", "--serve", *flag)
+    assert done.code == 2
+    assert f"{flag[0]}: not with --serve" in done.err
+
+
+def test_report(db: Database, viewer: Client, tmp_path: Path) -> None:
+    db.tickets(600)
+    assert db.run(*RUN, "--window", "50", "--max-rate", "400", "--reason", "leak of 12 May").code == 0
+    file = tmp_path / "report.html"
+    done = db.run("rotation", "report", "--html", str(file))
+    assert (done.code, done.err) == (0, "")
+    page = file.read_text()
+    assert page == text(viewer, f"{LIST}1/report/")
+    assert db.run("rotation", "report", "--html", str(file), "--id", "1").code == 0
+    assert page == file.read_text()
+    assert not re.search(r"(?:src|href)=|https?://|<script", page)
+    for shown in ("leak of 12 May", "0 of 600 revoked tokens survive", "600, in 12 transactions",
+                  "rate (limit 400 rows/s)", "max_rate", "PostgreSQL", "by value"):  # fmt: skip
+        assert shown in page
+    evidence = json.loads(db.run("rotation", "report", "--json").out)
+    assert evidence["proof"]["survivors"] == 0
+    assert sum(one["rows"] for one in evidence["workers"]) == 600
+    assert [one["reason"] for one in evidence["held_back"]] == ["rate (limit 400 rows/s)"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("--json",), 1, "no rotation yet"),
+        (("--json", "--id", "7"), 1, "there is no rotation 7"),
+        ((), 2, "--html --json is required"),
+        (("--html", "/nosuch/report.html"), 1, "no rotation yet"),
+    ],
+)
+def test_report_of_nothing(db: Database, arguments: tuple[str, ...], code: int, said: str) -> None:
+    done = db.run("rotation", "report", *arguments)
+    assert (done.code, said in done.err) == (code, True), done.err
+
+
+def test_report_that_can_not_be_written(db: Database) -> None:
+    db.tickets(5)
+    assert db.run(*RUN).code == 0
+    done = db.run("rotation", "report", "--html", "/nosuch/report.html")
+    assert done.code == 2
+    assert "--html /nosuch/report.html: No such file or directory" in done.err
+
+
+def test_report_before_the_end(slow: Database) -> None:
+    done = slow.run("rotation", "report", "--json")
+    assert done.code == 0
+    assert "it has not been verified by value" in json.loads(done.out)["result"]
+
+
+def in_new_process(db: Database, code: str, **environment: str) -> Done:
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=PROJECT, env=db.environment(**environment),
+        capture_output=True, text=True,
+    )  # fmt: skip
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
+def test_metrics(db: Database, viewer: Client) -> None:
+    assert viewer.get("/metrics").status_code == 404
+    db.tickets(60)
+    assert db.run(*RUN).code == 0
+    code = (
+        "from django.core.wsgi import get_wsgi_application; get_wsgi_application();"
+        "from django.test import Client;"
+        "print(Client(SERVER_NAME='localhost').get('/metrics').content.decode())"
+    )
+    done = in_new_process(db, code, METRICS="1", DJANGO_SETTINGS_MODULE="app.settings")
+    found = {
+        sample.name: sample.value
+        for family in text_string_to_metric_families(done.out)
+        for sample in family.samples
+        if sample.labels.get("status", "succeeded") == "succeeded"
+    }
+    assert found["rotation_rows_done"] == found["rotation_rows_total"] == 60
+    assert found["rotation_rows_remaining"] == found["rotation_survivors"] == 0
+    assert found["rotation_status"] == 1
+
+
+PRODUCTION = {
+    "HTTPS": "",
+    "SECRET_KEY": "k" * 25 + "abcdefghijklmnopqrstuvwxyz",
+    "ALLOWED_HOSTS": "x.org",
+}
+
+
+def test_production(db: Database) -> None:
+    for name in ("SECRET_KEY", "ALLOWED_HOSTS"):
+        done = in_new_process(db, "import app.wsgi", **(PRODUCTION | {name: ""}))
+        assert done.code == 1
+        assert f"{name} is not set" in done.err
+    assert (
+        in_new_process(db, "import app.wsgi", **(PRODUCTION | {"SECRET_KEY": ""}), DEBUG="1").code == 0
+    )
+    assert in_new_process(db, "import app.wsgi", **PRODUCTION).code == 0
+    done = db.run("check", "--deploy", "--fail-level", "WARNING", env=db.environment(**PRODUCTION))
+    assert done.code == 0, done.err
+    # A command works without them.
+    assert db.run("rotation", "status", env=db.environment(HTTPS="", SECRET_KEY="")).code == 0
+
+
+def test_static_files_and_policy(db: Database, viewer: Client) -> None:
+    for name in ("rotation/live.js", "rotation/live.css", "admin/css/base.css"):
+        answer = viewer.get(f"/static/{name}")
+        assert answer.status_code == 200, name
+        answer.close()
+    with closing(viewer.get(LIST)) as answer:
+        assert answer["Content-Security-Policy"].startswith("default-src 'self'")
