@@ -16,6 +16,7 @@ from benchmarks.compare import compare, memory, others
 from benchmarks.growth import growth, resume
 from benchmarks.latency import latency
 from benchmarks.measuring import MANAGE, describe_machine, say
+from benchmarks.page import page
 from benchmarks.proof import guard, share
 from benchmarks.report import Table, publish
 
@@ -38,6 +39,7 @@ BENCHMARKS = {
     "share": Benchmark(share, 1_000_000, 3),
     "guard": Benchmark(guard, 1_000_000, 3),
     "memory": Benchmark(memory, 2_000_000, 1),
+    "page": Benchmark(page, 100_000, 3),
 }
 
 
@@ -67,6 +69,7 @@ def main() -> None:
         connection.cursor().execute("DROP DATABASE IF EXISTS bench WITH (FORCE)")
     server.ensure("bench")
     os.environ["DATABASE_URL"] = server.url("bench")
+    os.environ["DJANGO_SETTINGS_MODULE"] = "app.settings"
     subprocess.run([*MANAGE, "migrate", "-v", "0"], check=True)
     with closing(psycopg2.connect(**server.address("bench"))) as connection:
         connection.autocommit = True

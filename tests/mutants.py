@@ -426,7 +426,7 @@ MUTANTS = [
         "each process takes the whole rate for itself",
         f"{ENGINE}/watch.py",
         "share = len(ours) / len(everybody) if ours else 1.0",
-        "share = 1.0 if ours else len(everybody) / 1.0",
+        "share = 1.0",
         "tests/test_throttle.py",
     ),
     Mutant(
@@ -437,11 +437,11 @@ MUTANTS = [
         "tests/test_throttle.py",
     ),
     Mutant(
-        "a paused rotation is claimed all the same",
-        "sql/claim_lane.sql",
-        "    WHERE rotation.status = 'running'\n        AND free.id",
-        "    WHERE rotation.status <> 'never'\n        AND free.id",
-        "tests/test_steering.py tests/test_state.py",
+        "workers do not notice a pause",
+        f"{ENGINE}/worker.py",
+        '            if lane["status"] in PAUSED:\n',
+        '            if lane["status"] in ():\n',
+        "tests/test_steering.py",
     ),
     Mutant(
         "nobody learns what was tuned",

@@ -284,6 +284,22 @@ def test_rate_of_all_workers_together(db: Database, workers: str) -> None:
     assert any(share and share > 0.5 for share in shares)
 
 
+def test_rate_of_two_processes_together(db: Database) -> None:
+    """Each takes its share, once it has seen the other's windows."""
+    db.tickets(9000)
+    flags = ("--max-rate", "1500", "--lanes", "4", "--workers", "1", "--progress", "none")
+    children = [db.start("rotate_tokens_sql", *flags) for _ in range(2)]
+    until(lambda: db.value("SELECT count(DISTINCT worker) FROM rotation_window") == 2)
+    began = db.value("SELECT clock_timestamp() + interval '2 seconds'")
+    assert [child.wait(60) for child in children] == [0, 0]
+    rows, seconds = db.sql(
+        "SELECT sum(rows), extract(EPOCH FROM max(finished_at) - min(finished_at))::float8"
+        " FROM rotation_window WHERE finished_at > %s", began
+    )[0]  # fmt: skip
+    assert seconds > 1
+    assert float(rows) / seconds < 1500 * 1.4
+
+
 def test_nice_rests_as_long_as_it_works(db: Database) -> None:
     db.tickets(2000)
     assert db.run("rotate_tokens_sql", "--window", "100", "--nice", "1").code == 0

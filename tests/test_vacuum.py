@@ -37,6 +37,18 @@ def test_table_does_not_double(db: Database) -> None:
     assert size(db) > kept
 
 
+def test_vacuums_as_often_as_asked(db: Database) -> None:
+    """However many processes look whether it is due."""
+    make(db)
+    count = "SELECT vacuum_count FROM pg_stat_user_tables WHERE relname = 'ticket'"
+    until(lambda: db.value(count))
+    before = db.value(count)
+    children = [db.start(*RUN, "--vacuum", "25") for _ in range(2)]
+    assert [child.wait(60) for child in children] == [0, 0]
+    until(lambda: db.value(count) >= before + 2)
+    assert db.value(count) <= before + 4
+
+
 def test_old_snapshot_is_named(db: Database) -> None:
     make(db)
     with closing(db.connect(autocommit=False)) as holder, holder.cursor() as cursor:

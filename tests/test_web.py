@@ -95,14 +95,14 @@ def test_pause_resume_tune_and_cancel(slow: Database, steerer: Client) -> None:
     assert "can't be done now" in steer("pause")
     assert "goes on" in steer("resume")
     assert status(slow) == "running"
-    assert "window 30, max_rate off" in steer(
-        "tune", window="30", max_rate="off", max_lag="", workers=""
-    )
+    # What is as it was is not tuned; what is empty is given back.
+    said = steer("tune", window="30", max_rate="off", max_lag="10", workers="1")
+    assert "from the next window on: window 30, max_rate off" in said
     assert slow.value("SELECT tuned FROM rotation") == {"window": 30, "max_rate": None}
-    steer("tune", max_rate="100")
+    steer("tune", window="", max_rate="200")
     assert "give rows from 1" in steer("tune", window="0")
     assert "'x' is no value of workers" in steer("tune", workers="x")
-    assert slow.value("SELECT tuned FROM rotation") == {"max_rate": 100.0}
+    assert slow.value("SELECT tuned FROM rotation") == {"max_rate": 200.0}
     asked = text(steerer, f"{LIST}1/cancel/")
     assert re.search(r"<strong>\d+ rows keep their leaked token", asked)
     assert status(slow) == "running"
@@ -176,7 +176,17 @@ def test_pages_of_a_finished_rotation(db: Database, viewer: Client) -> None:
     known = db.run("rotation", "status", "--json").out
     assert json.loads(text(viewer, f"{LIST}1/status.json")) == json.loads(known)
     assert viewer.get(f"{LIST}7/live/").status_code == 404
-    assert "no windows" not in text(viewer, "/admin/rotation/rotationwindow/?rotation_id=1")
+
+
+def test_journal_of_one_rotation_and_its_search(db: Database, viewer: Client) -> None:
+    db.tickets(60)
+    assert db.run(*RUN, "--window", "20").code == 0
+    assert db.run(*RUN, "--window", "10", "--new").code == 0
+    journal = re.search(r'href="([^"]*rotationwindow[^"]*)">The whole journal', text(viewer, PAGE))
+    assert journal
+    assert "3 windows" in text(viewer, journal[1])
+    assert "9 windows" in text(viewer, "/admin/rotation/rotationwindow/")
+    assert "2 results" in text(viewer, "/admin/rotation/rotationwindow/?q=60")
 
 
 def test_live_part_of_every_state(slow: Database, viewer: Client) -> None:
@@ -210,7 +220,7 @@ def test_recorded_and_taken_up(db: Database, steerer: Client) -> None:
     assert db.unchanged() == 200
     assert "pending" in text(steerer, PAGE)
     again = steerer.post(f"{LIST}add/", {**asked, "record": "yes"}).content.decode()
-    assert "is unfinished" in again
+    assert "is unfinished: let it finish, or cancel it on its page" in again
     server = db.start("rotate_tokens_sql", "--serve", "--progress", "lines")
     until(lambda: status(db) == "succeeded")
     db.each_once(200)

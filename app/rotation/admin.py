@@ -49,10 +49,9 @@ class RotationAdmin(RotationPages, ReadOnly):
     title = "Rotations"
 
     list_display = (
-        *("name", "state", "progress", "rows", "pace", "remaining", "held_back", "begun_by", "proof"),
+        *("name", "state", "progress", "pace", "remaining", "held_back", "begun_by", "proof"),
     )
     list_display_links = ("name",)
-    list_filter = ("status",)
     search_fields = ("table_name", "table_schema", "reason", "operator")
     ordering = ("-pk",)
 
@@ -71,19 +70,16 @@ class RotationAdmin(RotationPages, ReadOnly):
         return format_html('<span class="state state-{}">{}</span>', status, status)
 
     @admin.display
-    def progress(self, rotation: Rotation) -> SafeString | str:
-        """Percent, as a bar and as a number."""
-        percent = _progress(rotation).percent
-        if percent is None:
-            return "unknown"
+    def progress(self, rotation: Rotation) -> SafeString:
+        """Percent, as a bar and as a number, and rows."""
+        progress = _progress(rotation)
+        percent = "" if progress.percent is None else f"{progress.percent:.2f}"
         return format_html(
-            '<progress max="100" value="{}"></progress> {}', f"{percent:.2f}", f"{percent:.2f} %"
+            '<progress max="100" {} aria-label="Rows rotated"></progress> {}<br>{}',
+            format_html('value="{}"', percent) if percent else "",
+            f"{percent} %" if percent else "unknown",
+            show_rows(progress),
         )
-
-    @admin.display
-    def rows(self, rotation: Rotation) -> str:
-        """Rows done, of how many."""
-        return show_rows(_progress(rotation))
 
     @admin.display
     def pace(self, rotation: Rotation) -> str:
@@ -107,11 +103,13 @@ class RotationAdmin(RotationPages, ReadOnly):
         return f"{rotation.operator}@{rotation.host}"
 
     @admin.display(description="verified")
-    def proof(self, rotation: Rotation) -> str:
+    def proof(self, rotation: Rotation) -> SafeString | str:
         """What the last verification found."""
         if rotation.verified_at is None:
             return "no"
-        return f"{rotation.survivors:,} survive, {rotation.verified_at:%Y-%m-%d %H:%M}"
+        return format_html(
+            "{} survive<br>{}", f"{rotation.survivors:,}", f"{rotation.verified_at:%Y-%m-%d %H:%M}"
+        )
 
 
 @admin.register(BatchProgress)

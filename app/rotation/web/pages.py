@@ -11,7 +11,7 @@ from django.views.decorators.http import require_POST
 
 from app.rotation.engine import control, steering
 from app.rotation.engine.database import Session
-from app.rotation.engine.errors import RotationError
+from app.rotation.engine.errors import Refused, RotationError
 from app.rotation.engine.options import read_tuning
 from app.rotation.engine.progress import read_progress
 from app.rotation.engine.status import describe
@@ -56,11 +56,7 @@ class RotationPages(admin.ModelAdmin):
         rotation, session = self._found(request, object_id)
         context = self._context(request, rotation, str(rotation)) | {
             "may_steer": self.may_steer(request) and rotation.status in UNFINISHED,
-            "tunable": [
-                {"name": name, "now": show_option(name, now)}
-                for name in TUNED_HERE
-                for now in [rotation.tuned.get(name, rotation.options.get(name))]
-            ],
+            "tunable": tunable(rotation),
             "journal": reverse("admin:rotation_rotationwindow_changelist"),
             **look(session, rotation),
         }
@@ -125,6 +121,8 @@ class RotationPages(admin.ModelAdmin):
             lines: list[str] = []
             try:
                 driver = make_driver(form.cleaned_data)
+                if unfinished := driver.unfinished():
+                    raise Refused(f"{unfinished} is unfinished: let it finish, or cancel it on its page")
                 show_plan(driver, lines.append, True, False)
                 if "record" in request.POST:
                     rotation = driver.record(form.cleaned_data["reason"], request.user.get_username())
@@ -158,6 +156,12 @@ class RotationPages(admin.ModelAdmin):
         }
 
 
+def tunable(rotation: Rotation) -> list[dict[str, str]]:
+    """The options that can be changed on the page, as they are now."""
+    now = rotation.options | rotation.tuned
+    return [{"name": name, "now": show_option(name, now.get(name))} for name in TUNED_HERE]
+
+
 def _steer(session: Session, rotation: Rotation, asked: Any) -> str:
     """Do what was asked; what was done, in words. Raises RotationError if it can't be."""
     action = asked.get("action", "")
@@ -170,8 +174,12 @@ def _steer(session: Session, rotation: Rotation, asked: Any) -> str:
         if control.read(session, rotation.pk).status == Status.CANCELLED:
             return "cancelled; rows that were not reached keep their old tokens"
     if action == "tune":
-        given = [f"{name}={asked.get(name, '').strip() or 'default'}" for name in TUNED_HERE]
+        given = [
+            f"{one['name']}={text or 'default'}"
+            for one in tunable(rotation)
+            if (text := asked.get(one["name"], one["now"]).strip()) != one["now"]
+        ]
         now = steering.tune(session, rotation.pk, read_tuning(given))
-        said = ", ".join(f"{name} {'off' if one is None else one}" for name, one in now.items())
+        said = ", ".join(f"{name} {show_option(name, one)}" for name, one in now.items())
         return f"from the next window on: {said or 'as its runs were given'}"
     raise RotationError(f"{rotation} is {rotation.status}: {action or 'nothing'} can't be done now")

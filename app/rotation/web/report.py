@@ -24,14 +24,24 @@ from app.rotation.web.words import conclude, show_option
 
 LIBRARIES = ("Django", "psycopg2-binary", "django-pgtrigger")
 
-METHOD = (
-    "Before the first window a guard (a trigger) was installed, every transaction that could still write"
-    " past it had ended, and a salted 64-bit hash of every token was kept: those tokens are revoked."
-    " Then every row got a new random token (gen_random_uuid) in windows, each one transaction that also"
-    " moved a checkpoint. At the end the token of every row was hashed again and compared with the"
-    " revoked ones, by value; neither checkpoint nor row count was trusted. A row that still held a"
-    " revoked token would have been named by its key and rotated again."
+GUARDED = (
+    "Before the first window a guard (a trigger) was installed, and every transaction that could still"
+    " write past it had ended."
 )
+UNGUARDED = (
+    "No guard was installed (--no-guard): a process that had loaded an old token may have written it"
+    " back after the verification."
+)
+REPLACED = (
+    "A salted 64-bit hash of every token was kept: those tokens are revoked. Then every row got a new"
+    " random token (gen_random_uuid) in windows, each one transaction that also moved a checkpoint."
+)
+VERIFIED = (
+    "At the end the token of every row was hashed again and compared with the revoked ones, by value;"
+    " neither checkpoint nor row count was trusted. A row that still held a revoked token would have"
+    " been named by its key and rotated again."
+)
+UNVERIFIED = "The end has not been verified by value."
 LIMITS = (
     "Copies outside of the column: caches, search indexes, other tables, materialized views, logical"
     " subscribers (the preflight's findings name those that the database knows of).",
@@ -103,7 +113,13 @@ def _proof(session: Session, rotation: Rotation) -> dict[str, Any]:
         "survivors": rotation.survivors,
         "verified_at": rotation.verified_at,
         "left_for_later": left,
-        "method": METHOD,
+        "method": " ".join(
+            (
+                GUARDED if rotation.options.get("guard", True) else UNGUARDED,
+                REPLACED,
+                UNVERIFIED if rotation.verified_at is None else VERIFIED,
+            )
+        ),
         "not_reached": list(LIMITS),
     }
 

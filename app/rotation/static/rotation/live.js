@@ -13,6 +13,8 @@ function offer(actions) {
   for (const element of page.querySelectorAll("[data-action]")) {
     element.hidden = !actions.split(" ").includes(element.dataset.action);
   }
+  const steering = document.getElementById("steering");
+  if (steering) steering.hidden = !actions;
 }
 
 /** Ask once; whether it is to be asked again. */
