@@ -54,6 +54,10 @@ def test_services(compose: dict[str, Any]) -> None:
     assert app["depends_on"]["db"]["condition"] == "service_healthy"
     assert app["environment"]["DATABASE_URL"].endswith("@db:5432/tickets")
     assert "ports" not in db
+    worker = compose["services"]["worker"]
+    assert worker["command"][-2:] == ["rotate_tokens_sql", "--serve"]
+    assert worker["environment"] == app["environment"]
+    assert "ports" not in worker
 
 
 def test_walk_through(db: Database, tmp_path: Path) -> None:
