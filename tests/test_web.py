@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -175,6 +176,8 @@ def test_pages_of_a_finished_rotation(db: Database, viewer: Client) -> None:
     assert "style=" not in page
     known = db.run("rotation", "status", "--json").out
     assert json.loads(text(viewer, f"{LIST}1/status.json")) == json.loads(known)
+    for number in ("7", "x", "9" * 30):
+        assert viewer.get(f"{LIST}{number}/change/").status_code == 404
     assert viewer.get(f"{LIST}7/live/").status_code == 404
 
 
@@ -258,6 +261,11 @@ def test_server_tells_what_it_can_not_do(db: Database) -> None:
     db.sql("DROP TABLE other")
     server = db.start("rotate_tokens_sql", "--serve", "--progress", "lines")
     read_until(server, "is tried again in 60 s")
+    time.sleep(6)  # longer than a sign of life lasts: whoever looks still sees why
+    assert (
+        "there is no table 'public.other'"
+        in json.loads(db.run("rotation", "status", "--json").out)["throttle"]
+    )
     assert server.poll() is None
     server.terminate()
     assert server.wait(30) == 0

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from dataclasses import dataclass
 
 from app.rotation.engine import control, preflight
 from app.rotation.engine.database import Session, translated
@@ -10,7 +10,7 @@ from app.rotation.engine.driver import RotationDriver
 from app.rotation.engine.errors import RotationError, Stopped
 from app.rotation.engine.options import from_stored
 from app.rotation.engine.progress import read_progress
-from app.rotation.engine.status import STALLED_SECONDS, describe
+from app.rotation.engine.status import STALLED_SECONDS, WORKING, describe
 from app.rotation.engine.stop import StopSwitch, stop_on_signals
 from app.rotation.engine.target import TargetName
 from app.rotation.management.reporter import Reporter
@@ -21,23 +21,28 @@ LOOK_SECONDS = 1.0
 AGAIN_SECONDS = 60.0  # after a rotation that could not be done
 
 
+@dataclass(frozen=True)
+class Failure:
+    """What kept a rotation from being done, and when it is tried again."""
+
+    again_at: float
+    why: str
+
+
 def serve(session: Session, reporter: Reporter) -> None:
     """Take up whatever waits, with the options that are kept with it, until a signal ends this.
 
     Raises Stopped if the signal came while a rotation was under way.
     """
     session.stop = StopSwitch()
-    not_before: dict[int, float] = {}
+    failed: dict[int, Failure] = {}
     told = ""
     with stop_on_signals(session.stop):
         reporter.line("serving: rotations are taken up as they are recorded; Ctrl-C ends it")
         while not session.stop.wait(LOOK_SECONDS):
             try:
                 preflight.require_state(session, preflight.describe_server(session))
-                for rotation in list(waiting(session)):
-                    if time.monotonic() >= not_before.get(rotation.pk, 0):
-                        not_before[rotation.pk] = time.monotonic() + AGAIN_SECONDS
-                        take_up(session, rotation, reporter)
+                look_round(session, reporter, failed)
                 told = ""
             except Stopped:
                 if session.stop.requested:
@@ -49,20 +54,38 @@ def serve(session: Session, reporter: Reporter) -> None:
                 session.close()
 
 
-def waiting(session: Session) -> Iterator[Rotation]:
-    """Rotations that are recorded and not begun, or begun and left; not those that are paused."""
+def look_round(session: Session, reporter: Reporter, failed: dict[int, Failure]) -> None:
+    """Take up every rotation that waits; keep showing what ails those that could not be done."""
+    for rotation in list(waiting(session, set(failed))):
+        before = failed.get(rotation.pk)
+        if before and time.monotonic() < before.again_at:
+            session.change("note_throttle", rotation=rotation.pk, reason=before.why)
+            continue
+        failed.pop(rotation.pk, None)
+        why = take_up(session, rotation, reporter)
+        if why:
+            reporter.line(f"{why}; {rotation} is tried again in {AGAIN_SECONDS:.0f} s")
+            failed[rotation.pk] = Failure(time.monotonic() + AGAIN_SECONDS, why)
+
+
+def waiting(session: Session, failed: set[int]) -> Iterator[Rotation]:
+    """Rotations that are recorded and not begun, or begun and left; not those that are paused.
+
+    One of `failed` shows a sign of life, which is ours: it waits unless somebody works on it.
+    """
     with translated("reading the rotations"):
         unfinished = list(control.rotations(session).filter(status__in=UNFINISHED).order_by("pk"))
     for rotation in unfinished:
+        state = describe(session, rotation)
+        idle = read_progress(session, rotation.pk).idle_seconds > STALLED_SECONDS
         recorded = rotation.status == Status.PENDING
-        if (recorded and read_progress(session, rotation.pk).idle_seconds > STALLED_SECONDS) or (
-            not recorded and describe(session, rotation)["stalled"]
-        ):
+        stays = rotation.pk in failed and (recorded or state["status"] in WORKING)
+        if state["stalled"] or (recorded and idle) or (stays and not state["workers"]):
             yield rotation
 
 
-def take_up(session: Session, rotation: Rotation, reporter: Reporter) -> None:
-    """Do a rotation. What keeps it from being done is told, and noted with it; Stopped is raised."""
+def take_up(session: Session, rotation: Rotation, reporter: Reporter) -> str:
+    """Do a rotation; what kept it from being done, or nothing. Raises Stopped."""
     name = TargetName(
         rotation.table_name, rotation.token_column, rotation.pk_column, rotation.table_schema
     )
@@ -73,7 +96,5 @@ def take_up(session: Session, rotation: Rotation, reporter: Reporter) -> None:
     except Stopped:
         raise
     except RotationError as error:
-        again = f"{rotation} is tried again in {AGAIN_SECONDS:.0f} s"
-        reporter.line(f"{error}; {again}")
-        with suppress(RotationError):
-            session.change("note_throttle", rotation=rotation.pk, reason=str(error))
+        return str(error)
+    return ""

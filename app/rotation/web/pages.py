@@ -142,7 +142,8 @@ class RotationPages(admin.ModelAdmin):
         if not (self.may_steer(request) if steers else self.has_view_permission(request)):
             raise PermissionDenied
         session = open_session("default")
-        rotation = control.rotations(session).filter(pk=int(number)).first()
+        known = str(number).isdecimal() and int(number) < 2**63
+        rotation = control.rotations(session).filter(pk=int(number)).first() if known else None
         if rotation is None:
             raise Http404(f"there is no rotation {number}")
         return rotation, session
