@@ -66,8 +66,12 @@ SERVER = make_server(embedded_binaries())
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if config.getoption("numprocesses", 0) and "PYTEST_XDIST_WORKER" not in os.environ:
+    spread = config.getoption("numprocesses", 0) and not config.getoption("collectonly")
+    if spread and "PYTEST_XDIST_WORKER" not in os.environ:
         return  # each of the processes that run the tests has a server of its own
+    # Under nohup SIGHUP is ignored, and stays so in children: theirs shall do what it does by default.
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda *_: None)
     SERVER.ensure(MIGRATED)
     os.environ["DATABASE_URL"] = SERVER.url(MIGRATED)
     os.environ["DJANGO_SETTINGS_MODULE"] = "app.settings"

@@ -481,7 +481,7 @@ MUTANTS = [
     Mutant(
         "what a broken-off rebuild left stays INVALID",
         f"{ENGINE}/rebuild.py",
-        "        _run(session, target, DROP, index)\n",
+        "        _run(session, target, index, _drop)\n",
         "        pass\n",
         "tests/test_rebuild.py",
     ),

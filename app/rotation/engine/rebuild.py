@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 from app.rotation.engine.blockers import describe_pids
@@ -15,7 +16,6 @@ from app.rotation.engine.units import size
 LOOK_SECONDS = 0.2  # how often it looks after a statement under way
 TELL_SECONDS = 10.0  # how often it tells how far that is
 TIDY_SECONDS = 10.0  # that dropping what a broken-off rebuild left may take
-DROP = "drop_leftover"
 DONE = "rebuilt already, since its tokens were rotated"
 EXCLUSION = "left as it is: that of an exclusion constraint can't be rebuilt while others write"
 
@@ -26,14 +26,47 @@ def rebuild_indexes(session: Session, rotation: int, target: Target) -> None:
     Reading and writing go on meanwhile. What an earlier rebuild left behind when it was broken off is
     dropped first. Raises Stopped if the same call can go on later.
     """
-    session.through_outages(lambda: _rebuild_all(session, rotation, target))
+    told_at = float("-inf")
+    while not session.through_outages(lambda: _rebuild_if_alone(session, rotation, target)):
+        if time.monotonic() - told_at > TELL_SECONDS:
+            told_at = time.monotonic()
+            session.emit(Rebuilding("of the token", "another process rebuilds it"))
+        if session.stop.wait(LOOK_SECONDS):
+            raise Stopped(f"by {session.stop.reason}")
+
+
+def _rebuild_if_alone(session: Session, rotation: int, target: Target) -> bool:
+    """Rebuild all, unless another process does so now; whether this one did."""
+    decided, over, answers = threading.Event(), threading.Event(), list[bool]()
+
+    def hold(own: Session) -> None:
+        with own.transaction():
+            answers.append(own.row("claim_rebuild", rotation=rotation, worker=own.worker)["alone"])
+            decided.set()
+            if answers[0]:
+                over.wait()
+
+    # On a connection of its own: a transaction that reads more than that would make the rebuild wait.
+    claim = _Own(replace(session, stop=StopSwitch()), hold)
+    claim.start()
+    try:
+        while claim.is_alive() and not decided.wait(LOOK_SECONDS):
+            pass
+        if not answers:
+            raise claim.failure or ConnectionLost("the connection was lost")
+        if answers[0]:
+            _rebuild_all(session, rotation, target)
+        return answers[0]
+    finally:
+        over.set()
+        claim.join()
 
 
 def _rebuild_all(session: Session, rotation: int, target: Target) -> None:
     _wait_for_others(session, target)
     for index in _listed(session, rotation, target, leftover=True):
         session.emit(Rebuilding(index["label"], "dropping it, an earlier rebuild left it INVALID"))
-        _run(session, target, DROP, index)
+        _run(session, target, index, _drop)
     indexes = _listed(session, rotation, target)
     for index in indexes:
         if index["rebuilt"] or index["exclusion"]:
@@ -48,21 +81,30 @@ def _rebuild(session: Session, rotation: int, target: Target, index: Row) -> Non
     label, bytes_ = index["label"], index["bytes"]
     session.emit(Rebuilding(label, f"rebuilding it ({size(bytes_)})"))
     began = time.monotonic()
+
+    def work(own: Session) -> None:
+        own.outside_transactions("rebuild_index")
+        # Noted at once, by the same connection: whatever becomes of this process, it is not done again.
+        note = replace(own, stop=StopSwitch())
+        noted.append(
+            note.row("note_rebuilt", rotation=rotation, schema=index["schema"], name=index["name"])
+        )
+
+    noted: list[Row] = []
     try:
-        _run(session, target, "rebuild_index", index)
+        _run(session, target, index, work)
     except ConnectionLost:
         raise  # the server may go on with it: the next try waits for that
     except RotationError as error:
         left = _tidy(session, rotation, target)
         again = f"{left}; run rotate_tokens_sql --reindex to go on"
         if isinstance(error, LockConflict):
-            why = session.stop.reason if session.stop.requested else "a timeout of the role"
+            why = session.stop.reason if session.stop.requested else f"the server ({error})"
             text = f"every token is rotated; the rebuild of index {label} was cancelled by {why}"
             raise Stopped(text + again) from error
         text = f"every token is rotated, but index {label} could not be rebuilt: {error}"
         raise RotationError(text + again) from error
-    now = session.row("note_rebuilt", rotation=rotation, schema=index["schema"], name=index["name"])
-    session.emit(Rebuilt(label, bytes_, now["bytes"], time.monotonic() - began))
+    session.emit(Rebuilt(label, bytes_, noted[0]["bytes"], time.monotonic() - began))
 
 
 def _listed(session: Session, rotation: int, target: Target, leftover: bool = False) -> list[Row]:
@@ -85,16 +127,24 @@ def _tidy(session: Session, rotation: int, target: Target) -> str:
     left = _listed(patient, rotation, target, leftover=True)
     try:
         for index in left:
-            _run(patient, target, DROP, index, TIDY_SECONDS)
+            _run(patient, target, index, _drop, TIDY_SECONDS)
     except RotationError:
         return f", and left the index {left[0]['label']} INVALID (the next --reindex drops it)"
     return ""
 
 
+def _drop(own: Session) -> None:
+    own.outside_transactions("drop_leftover")
+
+
 def _run(
-    session: Session, target: Target, statement: str, index: Row, at_most: float = float("inf")
+    session: Session,
+    target: Target,
+    index: Row,
+    work: Callable[[Session], None],
+    at_most: float = float("inf"),
 ) -> None:
-    """Run a statement about an index; tell how far it is. Raises what ended it early.
+    """Do something long to an index; tell how far it is. Raises what ended it early.
 
     It is cancelled when a stop is requested, or after `at_most` seconds.
     """
@@ -103,7 +153,7 @@ def _run(
         names=session.names | {"index": (index["schema"], index["name"])},
         stop=StopSwitch(patient=False),
     )
-    thread = _Statement(own, statement)
+    thread = _Own(own, work)
     began = told_at = time.monotonic()
     thread.start()
     while thread.is_alive():
@@ -131,18 +181,18 @@ def _tell(session: Session, index: str, building: list[Row], told_at: float) -> 
     return now
 
 
-class _Statement(threading.Thread):
-    """Runs one statement outside of transactions, on a connection of its own."""
+class _Own(threading.Thread):
+    """Works outside of transactions, on a connection of its own."""
 
-    def __init__(self, session: Session, statement: str) -> None:
+    def __init__(self, session: Session, work: Callable[[Session], None]) -> None:
         super().__init__(name="rebuild", daemon=True)
         self.failure: Exception | None = None
         self._session = session
-        self._statement = statement
+        self._work = work
 
     def run(self) -> None:
         try:
-            self._session.outside_transactions(self._statement)
+            self._work(self._session)
         except Exception as failure:
             self.failure = failure
         finally:
