@@ -1,9 +1,9 @@
 -- Purpose: what a table is beyond its columns, as far as it matters for rewriting one of them.
 -- Parameters: oid, attnum (of the token's column).
 -- Columns: in_partition_key, update_rules (names; NULL for none), row_security, unlogged,
---          replica_identity (pg_class.relreplident), identity_holds_token, may_install (this role may
---          create a trigger and ENABLE ALWAYS it), may_vacuum, may_rebuild (its
---          indexes).
+--          identity_nothing, identity_holds_token (of the table's or any partition's replica
+--          identity), may_install (this role may create a trigger and ENABLE ALWAYS it), may_vacuum,
+--          may_rebuild (its indexes).
 SELECT
     EXISTS (
         SELECT FROM pg_catalog.pg_partitioned_table AS partitioned
@@ -21,13 +21,8 @@ SELECT
     ) AS update_rules,
     relation.relrowsecurity AS row_security,
     relation.relpersistence = 'u' AS unlogged,
-    relation.relreplident AS replica_identity,
-    EXISTS (
-        SELECT FROM pg_catalog.pg_index AS identity
-        WHERE identity.indrelid = relation.oid
-            AND identity.indisreplident
-            AND column_.attnum = ANY (identity.indkey::int2[])
-    ) AS identity_holds_token,
+    published.identity_nothing,
+    published.identity_holds_token,
     pg_catalog.pg_has_role(relation.relowner, 'USAGE') AS may_install,
     pg_catalog.pg_has_role(relation.relowner, 'USAGE')
     OR pg_catalog.pg_has_role(
@@ -52,4 +47,30 @@ CROSS JOIN LATERAL (
             ELSE false
         END AS granted
 ) AS maintain
+CROSS JOIN LATERAL (
+    -- What is published is the rows of the partitions, each by its own identity.
+    SELECT
+        pg_catalog.bool_or(leaf.relreplident = 'n') AS identity_nothing,
+        pg_catalog.bool_or(
+            leaf.relreplident = 'f'
+            OR EXISTS (
+                SELECT FROM pg_catalog.pg_index AS identity
+                INNER JOIN pg_catalog.pg_attribute AS held
+                    ON held.attrelid = identity.indrelid
+                    AND held.attnum = ANY (identity.indkey::int2[])
+                WHERE identity.indrelid = leaf.oid
+                    AND identity.indisreplident
+                    AND held.attname = column_.attname
+            )
+        ) AS identity_holds_token
+    FROM pg_catalog.pg_class AS leaf
+    WHERE leaf.relkind = 'r'
+        AND leaf.oid IN (
+            SELECT relation.oid
+
+            UNION ALL
+
+            SELECT relid FROM pg_catalog.pg_partition_tree(relation.oid::regclass)
+        )
+) AS published
 WHERE relation.oid = %(oid)s::oid;

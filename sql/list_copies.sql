@@ -8,7 +8,11 @@ WITH RECURSIVE reader AS (
     WHERE used.classid = 'pg_catalog.pg_rewrite'::regclass
         AND used.refclassid = 'pg_catalog.pg_class'::regclass
         AND used.refobjid = %(oid)s::oid
-        AND used.refobjsubid = %(attnum)s
+        -- A view of whole rows depends on no column; PostgreSQL writes it as `table.*`.
+        AND (
+            used.refobjsubid = %(attnum)s
+            OR pg_catalog.pg_get_viewdef(rule.ev_class) ~ '\.\*'
+        )
         AND rule.ev_class <> used.refobjid
 
     UNION

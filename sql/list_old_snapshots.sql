@@ -1,6 +1,6 @@
 -- Purpose: who has kept vacuum from its work: sessions, standbys (by feedback), prepared transactions,
 --          replication slots; of each kind the oldest.
--- Parameters: mark (a transaction's id, as text: who goes back to it or further counts; NULL: who has
+-- Parameters: mark (a transaction's 64-bit id, as text: who goes back to it or further counts; NULL: who has
 --          done so for more than a minute).
 -- Columns: holder (in words; never a query), seconds (since it began; for a slot NULL).
 (
@@ -14,7 +14,7 @@
         AND pid <> pg_catalog.pg_backend_pid()
         AND CASE
             WHEN %(mark)s::text IS NOT NULL
-                THEN pg_catalog.age(backend_xmin) >= pg_catalog.age(%(mark)s::text::xid)
+                THEN pg_catalog.age(backend_xmin) >= pg_catalog.age(%(mark)s::text::xid8::xid)
             WHEN backend_type = 'walsender' THEN pg_catalog.age(backend_xmin) > 10000
             ELSE coalesce(xact_start, backend_start)
                 < pg_catalog.clock_timestamp() - interval '1 minute'
@@ -32,7 +32,7 @@ UNION ALL
     FROM pg_catalog.pg_prepared_xacts
     WHERE CASE
         WHEN %(mark)s::text IS NOT NULL
-            THEN pg_catalog.age(transaction) >= pg_catalog.age(%(mark)s::text::xid)
+            THEN pg_catalog.age(transaction) >= pg_catalog.age(%(mark)s::text::xid8::xid)
         ELSE prepared < pg_catalog.clock_timestamp() - interval '1 minute'
     END
     ORDER BY prepared
@@ -42,13 +42,17 @@ UNION ALL
 UNION ALL
 
 (
-    SELECT 'the replication slot ' || slot_name, NULL::float8
+    -- With a slot, a standby's feedback is kept there, while it is connected and afterwards.
+    SELECT
+        'the replication slot ' || slot_name
+        || CASE WHEN active THEN coalesce(' of the standby ' || application_name, '') ELSE '' END,
+        NULL::float8
     FROM pg_catalog.pg_replication_slots
+    LEFT JOIN pg_catalog.pg_stat_replication ON pid = active_pid
     WHERE xmin IS NOT NULL
-        AND NOT active
         AND pg_catalog.age(xmin)
         >= CASE
-            WHEN %(mark)s::text IS NOT NULL THEN pg_catalog.age(%(mark)s::text::xid)
+            WHEN %(mark)s::text IS NOT NULL THEN pg_catalog.age(%(mark)s::text::xid8::xid)
             ELSE 10000
         END
     ORDER BY pg_catalog.age(xmin) DESC

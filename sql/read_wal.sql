@@ -14,11 +14,17 @@ SELECT
     'the archiver',
     (
         (pg_catalog.pg_current_wal_lsn() - '0/0'::pg_lsn)
-        - ('x' || pg_catalog.substr(last_archived_wal, 9, 8))::bit(32)::bigint * 4294967296
-        - (('x' || pg_catalog.substr(last_archived_wal, 17, 8))::bit(32)::bigint + 1)
+        - ('x' || pg_catalog.substr(wal, 9, 8))::bit(32)::bigint * 4294967296
+        - (('x' || pg_catalog.substr(wal, 17, 8))::bit(32)::bigint + archived)
         * pg_catalog.pg_size_bytes(pg_catalog.current_setting('wal_segment_size'))
     )::bigint
-FROM pg_catalog.pg_stat_archiver
+FROM (
+    SELECT
+        -- Of one that has never succeeded, what it fails at is the oldest.
+        coalesce(last_archived_wal, last_failed_wal) AS wal,
+        (last_archived_wal IS NOT NULL)::int AS archived
+    FROM pg_catalog.pg_stat_archiver
+) AS latest
 WHERE pg_catalog.current_setting('archive_mode') <> 'off'
-    AND last_archived_wal ~ '^[0-9A-F]{{24}}'
+    AND wal ~ '^[0-9A-F]{{24}}'
 ORDER BY bytes DESC;

@@ -1,8 +1,8 @@
 -- Purpose: replace the tokens of the next rows left over in a lane, of those whose locks are to be had,
 --          and close the list's entries for them and for rows that are gone.
 -- Parameters: lane_id, after (the last entry looked at before, by id), size (how many at the most).
--- Columns: last (entry looked at; NULL if there was none), rows (tokens replaced), lo, hi (first and
---          last key of the entries closed, as text; NULL if none was).
+-- Columns: last (entry looked at; NULL if there was none), rows (tokens replaced), lo, hi (least and
+--          greatest key of the entries closed, as text; NULL if none was).
 WITH due AS MATERIALIZED (
     SELECT leftover.id, leftover.key
     FROM {rotation_leftover} AS leftover
@@ -43,5 +43,5 @@ closed AS (
 SELECT
     (SELECT pg_catalog.max(due.id) FROM due) AS last,
     (SELECT pg_catalog.count(*) FROM rotated) AS rows,
-    (SELECT closed.key FROM closed ORDER BY closed.id LIMIT 1) AS lo,
-    (SELECT closed.key FROM closed ORDER BY closed.id DESC LIMIT 1) AS hi;
+    (SELECT closed.key FROM closed ORDER BY closed.key::{pk_type} LIMIT 1) AS lo,
+    (SELECT closed.key FROM closed ORDER BY closed.key::{pk_type} DESC LIMIT 1) AS hi;

@@ -15,6 +15,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 ENGINE = "app/rotation/engine"
 STATE_SQL = "app/rotation/migrations/0002_revocation.py"
 MOVED_SQL = "app/rotation/migrations/0003_moved_rows.py"
+APART_SQL = "app/rotation/migrations/0007_kept_apart.py"
 
 
 @dataclass(frozen=True)
@@ -263,7 +264,7 @@ MUTANTS = [
     ),
     Mutant(
         "a row that moves passes the snapshot by",
-        MOVED_SQL,
+        APART_SQL,
         "    WHERE known.revoked IS NULL\n        AND known.status",
         "    WHERE false\n        AND known.status",
         "tests/test_proof.py",

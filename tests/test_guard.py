@@ -219,7 +219,7 @@ def test_row_not_yet_rotated_moves_to_another_partition(db: Database) -> None:
         db.sql("INSERT INTO parted SELECT 151, token FROM parted_high")
     done = db.call("rotate_tokens_sql", "--table", "parted")
     assert done.code == 0
-    assert "1 rows hold a revoked token: id 150" in done.out
+    assert "1 row holds a revoked token: id 150" in done.out
     assert db.unchanged("parted") == 0
 
 
@@ -325,7 +325,7 @@ def test_verification_answers_for_a_cancelled_rotation(db: Database) -> None:
         db.sql("SET rotation.active = 'on'; UPDATE ticket SET token = %s WHERE id = 4", old_token(db, 4))
     out = child.communicate(timeout=60)[0]
     assert child.returncode == 0, out
-    assert "1 rows hold a revoked token: id 4; rotating them once more" in out
+    assert "1 row holds a revoked token: id 4; rotating again" in out
     assert db.unchanged() == 0
 
 
@@ -533,3 +533,56 @@ def test_columns_of_any_name(db: Database, column: str) -> None:
     db.sql(f"UPDATE target SET {escaped} = %s", old[0][0])
     new: list[Any] = db.sql(f"SELECT {quoted} FROM target")
     assert len({*old, *new}) == 20
+
+
+def test_set_is_for_its_owner_only(db: Database) -> None:
+    """Whatever default privileges say: others reach it by what they are granted on rotation_revoked."""
+    name = db.name
+    db.sql(f"CREATE ROLE {name} LOGIN; ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO {name};"
+           "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC")  # fmt: skip
+    try:
+        db.tickets(10)
+        assert db.call("rotate_tokens_sql").code == 0
+        with closing(db.connect(user=name)) as other, other.cursor() as cursor:
+            for table in ("rotation_revoked_1", "rotation_revoked", "rotation_moved"):
+                with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+                    cursor.execute(f"SELECT FROM {table}")
+    finally:
+        db.sql(f"DROP OWNED BY {name}; DROP ROLE {name}")
+        db.sql("ALTER DEFAULT PRIVILEGES REVOKE SELECT ON TABLES FROM PUBLIC")
+
+
+def test_default_privileges_of_before_are_taken_back(db: Database) -> None:
+    name = db.name
+    assert db.call("migrate", "rotation", "zero", verbosity=0).code == 0
+    db.sql(f"CREATE ROLE {name} LOGIN; ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO {name}")
+    try:
+        assert db.call("migrate", verbosity=0).code == 0
+        assert db.value("SELECT has_table_privilege(%s, 'rotation_window', 'SELECT')", name)
+        for table in ("rotation_revoked", "rotation_moved"):
+            assert not db.value("SELECT has_table_privilege(%s, %s, 'SELECT')", name, table)
+    finally:
+        db.sql(f"DROP OWNED BY {name}; DROP ROLE {name}")
+
+
+@pytest.mark.parametrize("order", ["ab", "ba"])
+def test_row_with_two_guarded_columns_moves(db: Database, order: str) -> None:
+    """One column is rotated, the other half-way: the row that moves brings its own tokens."""
+    db.sql(
+        "CREATE TABLE parted (id bigint PRIMARY KEY, a uuid, b uuid) PARTITION BY RANGE (id);"
+        "CREATE TABLE parted_low PARTITION OF parted FOR VALUES FROM (0) TO (100);"
+        "CREATE TABLE parted_high PARTITION OF parted FOR VALUES FROM (100) TO (200);"
+        "INSERT INTO parted SELECT g, gen_random_uuid(), gen_random_uuid()"
+        " FROM generate_series(1, 20) AS g"
+    )
+    run = ("rotate_tokens_sql", "--table", "parted", "--window", "10", "--column")
+    assert db.call(*run, order[0]).code == 0
+    db.sql("ALTER TABLE parted ADD CONSTRAINT stop CHECK (id <> 15) NOT VALID")
+    assert db.call(*run, order[1]).code == 1
+    db.sql("ALTER TABLE parted DROP CONSTRAINT stop; UPDATE parted SET id = 150 WHERE id = 17")
+    stale = "INSERT INTO parted (id, {0}) SELECT 151, {0} FROM parted WHERE id = 150"
+    with pytest.raises(psycopg2.IntegrityError, match="was revoked"):
+        db.sql(stale.format(order[1]))
+    done = db.call(*run, order[1])
+    assert (done.code, done.err) == (0, "")
+    assert "1 row holds a revoked token: id 150" in done.out

@@ -6,6 +6,7 @@ from contextlib import closing
 import pytest
 
 from tests.conftest import Database, until
+from tests.test_proof import GUARDED, UNGUARDED
 
 RUN = ("rotate_tokens_sql", "--window", "40", "--notify", "tokens")
 
@@ -51,3 +52,21 @@ def test_bad_channel(db: Database, channel: str) -> None:
     assert refused.code == 2
     assert "--notify" in refused.err
     assert db.value("SELECT count(*) FROM rotation") == 0
+
+
+def test_bounds_of_survivors_are_in_order(db: Database) -> None:
+    """Who drops `BETWEEN lo AND hi` drops them all, however the list of them is ordered."""
+    db.tickets(100)
+    assert db.call(*RUN).code == 0
+    # They come back last first: a table is read in the order in which its rows lie.
+    for number in (90, 40, 7):
+        db.sql(f"{UNGUARDED} UPDATE ticket SET token = before.token::uuid FROM before"
+               f" WHERE before.id = ticket.id::text AND ticket.id = {number}{GUARDED}")  # fmt: skip
+    assert db.call("rotation", "verify").code == 4
+    with closing(db.connect()) as listener, listener.cursor() as cursor:
+        cursor.execute("LISTEN tokens")
+        assert db.run(*RUN).code == 0
+        until(lambda: listener.poll() or listener.notifies)
+        heard = json.loads(listener.notifies[-1].payload)
+    assert (heard["lo"], heard["hi"]) == ("7", "90")
+    assert db.sql("SELECT lo, hi FROM rotation_window ORDER BY id DESC LIMIT 1") == [("7", "90")]

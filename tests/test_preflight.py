@@ -197,11 +197,21 @@ TRIGGER = (
          "BEGIN INSERT INTO audit SELECT token FROM gone; RETURN NULL; END"),
         ("AFTER UPDATE ON ticket FOR EACH ROW",
          "BEGIN EXECUTE 'SELECT 1'; RETURN NULL; END"),
+        # A call in an expression, of a function that may do anything; the same with a name in quotes.
+        ("AFTER UPDATE ON ticket FOR EACH ROW",
+         "DECLARE v int; BEGIN v := keep(to_jsonb(OLD)); RETURN NULL; END"),
+        ("BEFORE UPDATE ON ticket FOR EACH ROW",
+         'BEGIN NEW.title := "Keep It" (OLD.id); RETURN NEW; END'),
+        # Into another column of the same row.
+        ("BEFORE UPDATE ON ticket FOR EACH ROW",
+         "BEGIN NEW.title := OLD.token; RETURN NEW; END"),
     ],
 )  # fmt: skip
 def test_trigger_that_may_copy(db: Database, when: str, body: str) -> None:
     db.insert("SELECT generate_series(1, %s)", 20)
     db.sql("CREATE TABLE audit (token uuid);"
+           "CREATE FUNCTION keep(jsonb) RETURNS int LANGUAGE sql AS 'SELECT 1';"
+           "CREATE FUNCTION \"Keep It\"(bigint) RETURNS text LANGUAGE sql AS 'SELECT $1::text';"
            + TRIGGER.format(language="plpgsql", body=body, when=when))  # fmt: skip
     each = "window" if "STATEMENT" in when else "row"
     finds(
@@ -214,7 +224,8 @@ def test_trigger_that_may_copy(db: Database, when: str, body: str) -> None:
 
 def test_triggers_that_can_not_copy(db: Database) -> None:
     db.insert("SELECT generate_series(1, %s)", 20)
-    body = "BEGIN NEW.updated_at := now(); RETURN NEW; END"
+    body = "BEGIN IF (NEW.title IS NULL) THEN NEW.title := lower(trim(OLD.title)); END IF;"
+    body += " NEW.updated_at := pg_catalog.now(); RETURN NEW; END"
     when = "BEFORE UPDATE ON ticket FOR EACH ROW"
     db.sql(TRIGGER.format(language="plpgsql", body=body, when=when))
     finds(db, "warn trigger react .* runs for every row, and makes the rotation slower")
@@ -311,12 +322,41 @@ def test_logical_replication(db: Database, identity: str, finding: str) -> None:
     finds(db, finding)
 
 
+def test_replica_identity_of_a_partition(db: Database) -> None:
+    """What is published is the rows of partitions, each with its own identity."""
+    db.sql(
+        "CREATE TABLE parted (id bigint PRIMARY KEY, token uuid) PARTITION BY RANGE (id);"
+        "CREATE TABLE low PARTITION OF parted FOR VALUES FROM (0) TO (100);"
+        "CREATE TABLE high PARTITION OF parted FOR VALUES FROM (100) TO (200);"
+        "ALTER TABLE high REPLICA IDENTITY FULL; CREATE PUBLICATION everything FOR ALL TABLES"
+    )
+    finds(db, "warn publication everything sends every old token", "--table", "parted")
+
+
+def test_publication_of_a_table_that_the_role_may_not_see(db: Database) -> None:
+    db.insert("SELECT generate_series(1, %s)", 20)
+    db.sql(f"CREATE SCHEMA hidden; CREATE TABLE hidden.one (id int PRIMARY KEY);"
+           f"CREATE PUBLICATION everything FOR ALL TABLES; CREATE ROLE {db.name} LOGIN;"
+           f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {db.name};"
+           f"GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO {db.name}")  # fmt: skip
+    environment = db.environment(DATABASE_URL=db.url.replace("postgres@", f"{db.name}@"))
+    try:
+        done = db.run("rotate_tokens_sql", "--dry-run", env=environment)
+        assert (done.code, done.err) == (0, "")
+        assert "publication everything sends every new token" in done.out
+        assert "this role can't see what other roles' sessions hold up: GRANT pg_monitor" in done.out
+    finally:
+        db.sql(f"DROP OWNED BY {db.name}; DROP ROLE {db.name}")
+
+
 def test_materialized_views(db: Database) -> None:
     db.insert("SELECT generate_series(1, %s)", 20)
     db.sql("CREATE VIEW seen AS SELECT id, token FROM ticket;"
            "CREATE MATERIALIZED VIEW copied AS SELECT * FROM seen;"
+           "CREATE MATERIALIZED VIEW whole AS SELECT id, to_jsonb(ticket) FROM ticket;"
            "CREATE MATERIALIZED VIEW harmless AS SELECT id FROM ticket")  # fmt: skip
     finds(db, "warn materialized view copied keeps copies of old tokens: REFRESH MATERIALIZED VIEW")
+    assert "view whole keeps copies" in db.call("rotate_tokens_sql", "--dry-run", "--new").out
     assert "harmless" not in db.call("rotate_tokens_sql", "--dry-run", "--new").out
 
 

@@ -3,13 +3,15 @@
 import io
 import json
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
 
 import pytest
 
-from tests.conftest import Database, kill, read_until, until
+from tests.conftest import PROJECT, Database, kill, read_until, until
 from tests.test_interruption import gate, waiting_at_gate
 
 RUN = ("rotate_tokens_sql", "--window", "100", "--progress", "lines", "--lock-timeout", "600000")
@@ -127,7 +129,7 @@ def test_writer_that_passed_the_guard_before_the_set_was_complete(db: Database) 
         late.commit()
     out = child.communicate(timeout=30)[0]
     assert child.returncode == 0, out
-    assert "1 rows hold a revoked token: id 999; rotating them once more" in out
+    assert "1 row holds a revoked token: id 999; rotating again" in out
     assert db.unchanged("account") == 0
     assert db.value("SELECT status FROM rotation") == "succeeded"
 
@@ -233,6 +235,22 @@ def test_canary_goes_round_a_locked_row(db: Database) -> None:
     succeeded(db)
 
 
+def test_canary_sees_tokens_that_are_not_distinct(db: Database) -> None:
+    """A trigger that writes one and the same token into every row: new, and worthless."""
+    db.sql("CREATE TABLE plain (id int PRIMARY KEY, token uuid);"
+           "INSERT INTO plain SELECT n, gen_random_uuid() FROM generate_series(1, 50) AS n;"
+           "CREATE FUNCTION same() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.token :="
+           " ''11111111-2222-4333-8444-555555555555''; RETURN NEW; END';"
+           "CREATE TRIGGER same BEFORE UPDATE ON plain FOR EACH ROW EXECUTE FUNCTION same()"
+    )  # fmt: skip
+    before = db.sql("SELECT * FROM plain ORDER BY id")
+    done = db.call("rotate_tokens_sql", "--table", "plain", "--window", "20")
+    assert done.code == 1
+    assert "canary window 1..20 of public.plain.token" in done.err
+    assert "only 1 different" in done.err
+    assert db.sql("SELECT * FROM plain ORDER BY id") == before
+
+
 def test_trigger_that_undoes_some_updates(db: Database) -> None:
     """The canary can't see it; the verification does, tries again, and gives up with names."""
     db.tickets(50)
@@ -241,7 +259,7 @@ def test_trigger_that_undoes_some_updates(db: Database) -> None:
     db.sql(f"{RESTORE_OLD.format(body=body)} CREATE TRIGGER undo {trigger} EXECUTE FUNCTION undo()")
     done = db.call("rotate_tokens_sql", "--window", "10")
     assert done.code == 4
-    assert done.out.count("2 rows hold a revoked token: id 33, 44; rotating them once more") == 3
+    assert done.out.count("2 rows hold a revoked token: id 33, 44; rotating again") == 3
     assert re.search(
         r"^Unproven: 2 of 50 revoked tokens survive in public\.ticket\.token, checked .*: id 33, 44;"
         r" find out what writes old tokens, then run rotate_tokens_sql to rotate those rows$",
@@ -349,7 +367,7 @@ def test_key_moved_behind_the_cursor(db: Database) -> None:
     db.sql("UPDATE ticket SET id = -2999 WHERE id = 2999; DELETE FROM changes WHERE id = '2999'")
     out = child.communicate(timeout=60)[0]
     assert child.returncode == 0, out
-    assert "1 rows hold a revoked token: id -2999; rotating them once more" in out
+    assert "1 row holds a revoked token: id -2999; rotating again" in out
     succeeded(db)
 
 
@@ -371,7 +389,7 @@ def test_key_moved_while_the_snapshot_is_read(db: Database, move: str) -> None:
     assert db.value("SELECT count(*) FROM rotation_revoked") == 0
     done = db.call("rotate_tokens_sql")
     assert (done.code, done.err) == (0, "")
-    assert "1 rows hold a revoked token: id" in done.out
+    assert "1 row holds a revoked token: id" in done.out
     assert db.sql("SELECT revoked, leaked FROM rotation") == [(20, 1)]
     succeeded(db)
 
@@ -715,3 +733,58 @@ def test_leaked_list_given_to_a_resumed_rotation(db: Database, tmp_path) -> None
     new = db.value("SELECT token FROM ticket WHERE id = 3")
     db.sql("UPDATE ticket SET token = '11111111-2222-4333-8444-555555555555' WHERE id = 3")
     assert db.value("SELECT token FROM ticket WHERE id = 3") == new
+
+
+COPYING = "SELECT pid FROM pg_stat_activity WHERE query ~ '^COPY pg_temp' AND state <> 'idle'"
+COPYING += " AND datname = current_database()"
+
+
+def uuids(first: int, last: int) -> str:
+    return "".join(f"00000000-0000-4000-8000-{number:012d}\n" for number in range(first, last + 1))
+
+
+def test_connection_lost_while_a_list_is_read(db: Database, tmp_path) -> None:
+    """A file is read again from its first line: nothing of it is missing."""
+    db.tickets(10)
+    leaked = tmp_path / "leaked"
+    leaked.write_text(uuids(1, 200_000))
+    child = db.start("rotate_tokens_sql", "--leaked", str(leaked))
+    db.sql("SELECT pg_terminate_backend(%s)", until(lambda: db.sql(COPYING))[0][0])
+    out = child.communicate(timeout=60)[0]
+    assert child.returncode == 0, out
+    assert "connected again" in out
+    assert "SystemError" not in out
+    assert db.sql("SELECT leaked, revoked, status FROM rotation") == [(200_000, 200_010, "succeeded")]
+
+
+def test_connection_lost_while_a_pipe_is_read(db: Database) -> None:
+    """What a pipe has given is gone: the run ends, and records nothing."""
+    db.tickets(10)
+    child = db.start("rotate_tokens_sql", "--leaked", "-", stdin=-1)
+    assert child.stdin is not None
+    child.stdin.write(uuids(1, 5000))
+    child.stdin.flush()
+    db.sql("SELECT pg_terminate_backend(%s)", until(lambda: db.sql(COPYING))[0][0])
+    out = child.communicate(uuids(5001, 50_000), timeout=60)[0]
+    assert child.returncode == 3, out
+    assert "a pipe can't be read twice; run the same command again with the whole list" in out
+    assert "SystemError" not in out
+    assert db.sql("SELECT count(*) FROM rotation") == [(0,)]
+
+
+def test_memory_does_not_grow_with_the_list(db: Database, tmp_path) -> None:
+    """A list of a thousand tokens, and one of half a million: the peak stays within a few MB."""
+    db.tickets(10)
+    peaks = []
+    # From a shell, because a process inherits the peak of the one that it is forked from.
+    shell = ["sh", "-c", '"$@"; exit $?', "sh", sys.executable, str(PROJECT / "manage.py")]
+    for number in (1000, 500_000):
+        leaked = tmp_path / "leaked"
+        leaked.write_text(uuids(1, number))
+        done = subprocess.run(
+            [*shell, "rotate_tokens_sql", "--new", "--ack-triggers", "--leaked", str(leaked)],
+            env=db.environment(), capture_output=True, text=True,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        peaks.append(int(re.findall(r"client memory (\d+) MB", done.stdout)[0]))
+    assert peaks[1] - peaks[0] <= 5, peaks

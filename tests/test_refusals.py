@@ -120,7 +120,11 @@ def test_table_names_that_are_some(text: str, parsed: tuple[str | None, str]) ->
 
 
 @pytest.mark.parametrize(
-    "name", ["percent%s", "per%%cent", 'quo"te', "semi;colon", "br{a}ces", "Ünïcode", "sp ace", "it's"]
+    "name",
+    [
+        *("percent%s", "per%%cent", 'quo"te', "semi;colon", "br{a}ces", "Ünïcode", "sp ace", "it's"),
+        *("Mixed Case", "do.t", "back\\slash", "select", "l" * 58, "dollar$1", "new\nline"),
+    ],
 )
 def test_odd_names_are_rotated(db: Database, name: str) -> None:
     quoted = '"' + name.replace('"', '""') + '"'

@@ -2,6 +2,7 @@
 
 import json
 import signal
+from contextlib import closing
 
 import pytest
 
@@ -56,7 +57,7 @@ def test_signal_while_paused(db: Database) -> None:
     rotation(db, "pause")
     read_until(child, "paused: ")
     child.send_signal(signal.SIGTERM)
-    assert child.wait(10) == 3
+    assert child.wait(30) == 3
     # A rerun waits too; who resumes it lets that run go on.
     again = db.start(*RUN)
     read_until(again, "paused: ")
@@ -177,3 +178,21 @@ def test_tuning_is_taken_back(db: Database) -> None:
     done = rotation(db, "tune", "window=default", "max_rate=default")
     assert "from the next window on: as its runs were given" in done.out
     assert db.value("SELECT tuned FROM rotation") == {}
+
+
+def test_cancel_while_the_barrier_waits(db: Database) -> None:
+    """Noticed at once; nothing is said to be done."""
+    db.tickets(50)
+    with closing(db.connect(autocommit=False)) as writer, writer.cursor() as cursor:
+        cursor.execute("UPDATE ticket SET title = 'y' WHERE id = 1")
+        child = db.start(*RUN)
+        read_until(child, "the barrier waits for")
+        assert rotation(db, "cancel").code == 0
+        out = child.communicate(timeout=20)[0]
+    assert child.returncode == 3
+    assert "rotation 1 is cancelled" in out.splitlines()[-1]
+    assert "100.00 %" not in out
+    assert "phase 1" not in out
+    state = json.loads(rotation(db, "status", "--json").out)
+    assert (state["status"], state["rows_done"], state["percent"]) == ("cancelled", 0, None)
+    assert state["eta_seconds"] is None

@@ -3,6 +3,7 @@
 import json
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
@@ -11,15 +12,25 @@ import psycopg2
 import pytest
 
 from app.localpg.server import Server
+from app.rotation.engine.database import Session
 from app.rotation.engine.driver import RotationDriver
 from app.rotation.engine.errors import Stopped
 from app.rotation.engine.options import LiveOptions, Options
 from app.rotation.engine.probes import LagClock
+from app.rotation.engine.replicas import wait_for_standbys
 from app.rotation.engine.stop import StopSwitch
 from app.rotation.engine.target import TargetName
 from app.rotation.engine.throttle import Throttle, TokenBucket
 from app.rotation.management.reporter import progress_line
-from tests.conftest import Database, read_until, standby_of, until
+from tests.conftest import (
+    MIGRATED,
+    Database,
+    make_server,
+    read_until,
+    running,
+    standby_of,
+    until,
+)
 from tests.test_interruption import gate, waiting_at_gate
 from tests.test_progress import HALF
 
@@ -370,3 +381,101 @@ def test_remaining_time_counts_what_is_waited() -> None:
     assert progress_line(held).endswith(
         "throttled 50% of the time, now by replica lag 12 s on standby1 (limit 10 s)"
     )
+
+
+def test_two_standbys_of_one_name(db: Database) -> None:
+    """Each of them counts: the end waits for the one that does not replay."""
+    db.tickets(500)
+    with standby_of(db.server, "walreceiver") as one, standby_of(db.server, "walreceiver") as other:
+        until(lambda: db.value("SELECT count(*) FROM pg_stat_replication") == 2)
+        for paused in (one, other):
+            with replay_paused(paused) as resume:
+                child = db.start(*RUN, "--new", "--max-lag", "off")
+                read_until(child, "the end waits for walreceiver to replay")
+                resume()
+            out = child.communicate(timeout=60)[0]
+            assert child.returncode == 0, out
+            assert "; replayed by walreceiver (2)" in out
+
+
+def test_required_standby_that_is_lost_under_way(db: Database) -> None:
+    """Windows wait as soon as it is gone, and go on when it is back; the end waits for its replay."""
+    db.tickets(3000)
+    with standby_of(db.server) as standby:
+        until(lambda: db.value("SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'"))
+        child = db.start(*RUN, "--standby", "standby1", "--max-rate", "500")
+        until(lambda: windows(db) > 2)
+        standby.stop("fast")
+        read_until(child, "throttled: standby standby1 is not connected")
+        held = windows(db)
+        assert db.value("SELECT status FROM rotation") == "running"
+        standby.ensure()
+        out = child.communicate(timeout=60)[0]
+    assert child.returncode == 0, out
+    assert "; replayed by standby1" in out
+    assert windows(db) > held
+    db.each_once(3000)
+
+
+def test_end_waits_for_a_required_standby_that_comes_late(db: Database) -> None:
+    """It was not there when the end began to wait: that it connects is not enough."""
+    db.tickets(200)
+    with standby_of(db.server) as standby:
+        standby.stop("fast")
+        until(lambda: not db.value("SELECT count(*) FROM pg_stat_replication"))
+        driver = Session("default")
+        options = Options(standbys=("standby1",))
+        found: list[str] = []
+        end = threading.Thread(
+            target=lambda: found.extend(wait_for_standbys(driver, options, lambda: None))
+        )
+        end.start()
+        db.sql("CREATE TABLE written_meanwhile AS SELECT generate_series(1, 1000)")
+        standby.ensure()
+        with replay_paused(standby):
+            until(lambda: db.value("SELECT count(*) FROM pg_stat_replication WHERE replay_lsn > '0/0'"))
+            db.sql("INSERT INTO written_meanwhile SELECT generate_series(1, 1000)")
+        end.join(60)
+    assert found == ["standby1"]
+
+
+def test_archiver_that_never_succeeds(db: Database) -> None:
+    """What it fails at first is the oldest WAL that waits for it."""
+    server = make_server(db.server.binaries, archive_mode="on", archive_command="false")
+    with running(server):
+        server.ensure(MIGRATED)
+        mine = Database(server, MIGRATED)
+        assert mine.run("migrate", "-v", "0").code == 0
+        mine.tickets(1000)
+        mine.sql("SELECT pg_switch_wal()")
+        until(lambda: mine.value("SELECT failed_count FROM pg_stat_archiver"))
+        child = mine.start(*RUN, "--max-wal", "1kB")
+        assert "the archiver holds back" in read_until(child, "throttled: the archiver")
+        assert mine.run("rotation", "tune", "max_wal=off").code == 0
+        child.communicate(timeout=60)
+        assert child.returncode == 0
+
+
+def test_watch_without_a_connection_lets_nobody_go(db: Database) -> None:
+    """Its backend is killed, and it can't come back: windows wait, and say why."""
+    db.tickets(3000)
+    name = db.name
+    db.sql(f"CREATE ROLE {name} LOGIN; GRANT ALL ON ALL TABLES IN SCHEMA public TO {name};"
+           f"GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO {name}")  # fmt: skip
+    environment = db.environment(DATABASE_URL=db.url.replace("postgres@", f"{name}@"))
+    try:
+        child = db.start(*RUN, "--max-rate", "200", env=environment)
+        until(lambda: windows(db) > 1)
+        watch = "SELECT pid FROM pg_stat_activity WHERE query ~ 'SET throttle' AND usename = %s"
+        pid = until(lambda: db.sql(watch, name))[0][0]
+        db.sql(f"ALTER ROLE {name} CONNECTION LIMIT 1")
+        db.sql("SELECT pg_terminate_backend(%s)", pid)
+        read_until(child, "throttled: the server could not be looked at")
+        held = windows(db)
+        time.sleep(1.5)
+        assert windows(db) == held
+        db.sql(f"ALTER ROLE {name} CONNECTION LIMIT -1")
+        assert child.wait(60) == 0
+    finally:
+        db.sql(f"DROP OWNED BY {name}; DROP ROLE {name}")
+    db.each_once(3000)

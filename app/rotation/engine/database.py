@@ -1,6 +1,7 @@
 """A thread's connection: transactions, statements from `sql/`, typed errors, and outages survived."""
 
 import contextlib
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -94,6 +95,7 @@ class Session:
         """
         text = self._compose(statement)
         connection = connections[self.alias].connection
+        self.rows("free_session", pid=connection.info.backend_pid)
         del connection.notices[:]
         with self.stop.cancellable(connection):
             self.script(text, statement.replace("_", " "))
@@ -101,7 +103,7 @@ class Session:
 
     def copy(self, statement: str, source: Any) -> None:
         """Stream a file-like object of bytes into a COPY ... FROM STDIN."""
-        with self._prepared(statement) as (text, cursor):
+        with self._prepared(statement) as (text, cursor), _unprinted():
             cursor.copy_expert(text, source)
 
     def ask(self, query: str) -> Any:
@@ -210,6 +212,16 @@ class Session:
 
 
 @contextlib.contextmanager
+def _unprinted() -> Iterator[None]:
+    """Keep psycopg2 from printing what it raises as well when a connection breaks within a COPY."""
+    hook, sys.excepthook = sys.excepthook, lambda *_: None
+    try:
+        yield
+    finally:
+        sys.excepthook = hook
+
+
+@contextlib.contextmanager
 def translated(doing: str) -> Iterator[None]:
     """Turn what Django and psycopg2 raise in the block into the engine's errors.
 
@@ -217,9 +229,10 @@ def translated(doing: str) -> Iterator[None]:
     """
     try:
         yield
-    except NotSupportedError as error:  # Django's own check of the server's version
-        raise Refused(f"{error}; upgrade the server") from error
     except (DatabaseError, InterfaceError, psycopg2.Error) as error:
+        if isinstance(error, NotSupportedError) and error.__cause__ is None:
+            # Django's own check of the server's version; the server's words have a cause.
+            raise Refused(f"{error}; upgrade the server") from error
         cause = error.__cause__ if isinstance(error.__cause__, psycopg2.Error) else error
         sqlstate = getattr(cause, "pgcode", None)
         # `from None`: with --traceback Django would print the cause, and a token in its DETAIL.

@@ -228,7 +228,8 @@ class Survived(Event):
 
     def __str__(self) -> str:
         named = name_keys(self.pk, self.keys, self.survivors)
-        return f"{self.survivors} rows hold a revoked token: {named}; rotating them once more"
+        hold = "1 row holds" if self.survivors == 1 else f"{self.survivors} rows hold"
+        return f"{hold} a revoked token: {named}; rotating again"
 
 
 @dataclass(frozen=True)

@@ -149,14 +149,14 @@ def _of_replication(session: Session, table: Row, target: Target) -> Iterator[Fo
     if not publications:
         return
     names = ", ".join(publications)
-    if table["replica_identity"] == "n":
+    if table["identity_nothing"]:
         yield Found(
             REFUSE,
             f"publication {names} publishes updates of {target.schema}.{target.table}, which has"
             " REPLICA IDENTITY NOTHING: every UPDATE would fail;"
             " ALTER TABLE ... REPLICA IDENTITY DEFAULT first",
         )
-    elif table["replica_identity"] == "f" or table["identity_holds_token"]:
+    elif table["identity_holds_token"]:
         yield Found(
             WARN,
             f"publication {names} sends every old token to its subscribers, because the replica"
@@ -232,6 +232,12 @@ def _of_disk(session: Session, target: Target, options: Options) -> Iterator[Fou
 
 
 def _of_old_snapshots(session: Session) -> Iterator[Found]:
+    if not session.row("may_see_sessions")["all"]:
+        yield Found(
+            NOTE,
+            "this role can't see what other roles' sessions hold up: GRANT pg_monitor to it, so that who"
+            " keeps vacuum from helping is named",
+        )
     for holder in session.rows("list_old_snapshots", mark=None):
         since = f" for {holder['seconds']:.0f} s" if holder["seconds"] else ""
         yield Found(

@@ -66,11 +66,14 @@ def drop_guard(session: Session, target: Target, options: Options) -> str:
     return str(guard["name"])
 
 
-def wait_for_writers(session: Session, rotation: int, target: Target, options: Options) -> None:
+def wait_for_writers(
+    session: Session, rotation: int, target: Target, options: Options, check: Callable[[], None]
+) -> None:
     """The barrier: return when every transaction that writes to the target now has ended.
 
     Those that begin later see what was committed before this call. It takes no lock, so it makes
-    nobody wait. Raises Stopped if one of them does not end within the patience.
+    nobody wait. `check` is called now and then, and may raise. Raises Stopped if one of them does not
+    end within the patience.
     """
 
     def look() -> dict[str, int | None]:
@@ -82,6 +85,7 @@ def wait_for_writers(session: Session, rotation: int, target: Target, options: O
     while waited_for:
         if session.stop.wait(LOOK_SECONDS):
             raise Stopped(f"by {session.stop.reason}; run the same command again to go on")
+        check()
         now = look()
         waited_for = {key: pid for key, pid in waited_for.items() if key in now}
         waiting = time.monotonic()

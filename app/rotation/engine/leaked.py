@@ -5,10 +5,10 @@ import itertools
 import re
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from app.rotation.engine.errors import UsageError
+from app.rotation.engine.errors import Stopped, UsageError
 
 #: The binary format of COPY (PostgreSQL's documentation, COPY, 'Binary Format'): signature, flags,
 #: length of the extension; for each row the number of fields and the length of the one; the end.
@@ -23,12 +23,29 @@ UUID = re.compile(
 )
 
 
-@dataclass(frozen=True)
+@dataclass
 class LeakedList:
     """A list as a person gave it: one token a line, or CSV with the token in one column."""
 
     name: str  #: for messages
     stream: BinaryIO
+    _begun: bool = field(default=False, init=False)
+
+    def from_the_start(self) -> BinaryIO:
+        """The stream at its first byte, however far it was read before the connection broke.
+
+        Raises Stopped if it was read, and can't be read twice.
+        """
+        if self._begun:
+            try:
+                self.stream.seek(0)
+            except OSError:
+                raise Stopped(
+                    f"--leaked {self.name}: the connection was lost while the list was read, and a pipe"
+                    " can't be read twice; run the same command again with the whole list"
+                ) from None
+        self._begun = True
+        return self.stream
 
 
 class CopySource:
@@ -39,7 +56,7 @@ class CopySource:
 
     def __init__(self, leaked: LeakedList, column: str) -> None:
         self.error: UsageError | None = None
-        self._parts = self._encode(read_tokens(leaked.name, leaked.stream, column))
+        self._parts = self._encode(read_tokens(leaked.name, leaked.from_the_start(), column))
         self._rest = b""
 
     def read(self, size: int) -> bytes:

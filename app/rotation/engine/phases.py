@@ -70,6 +70,9 @@ class Phases:
             helper.start()
         try:
             self._run()
+        except BaseException:
+            vacuum.cancel("the end of the run")
+            raise
         finally:
             for helper in (watch, vacuum):
                 helper.end()
@@ -105,6 +108,7 @@ class Phases:
                     session, rotation, draw_lanes(session, self._target, options.lanes)
                 )
             )
+            self._session.through_outages(self._require_wanted)
             how = "installed" if installed else "in place"
             how = f"guard {how}" if options.guard else "no guard (--no-guard)"
             session.emit(Phase(1, f"{how}; every transaction that wrote before has ended"))
@@ -124,8 +128,16 @@ class Phases:
 
     def _barrier(self) -> None:
         self._session.through_outages(
-            lambda: guard.wait_for_writers(self._session, self._rotation, self._target, self._options)
+            lambda: guard.wait_for_writers(
+                self._session, self._rotation, self._target, self._options, self._require_wanted
+            )
         )
+
+    def _require_wanted(self) -> None:
+        """Raise Stopped if the rotation was cancelled meanwhile."""
+        status = control.read(self._session, self._rotation).status
+        if status in (Status.CANCELLING, Status.CANCELLED):
+            raise Stopped(f"rotation {self._rotation} is {status}")
 
     def _rotate(self) -> None:
         """Every window, after a canary that is rolled back; then the holes and survivors."""
@@ -159,7 +171,11 @@ class Phases:
             sets = [rotation, *control.given_up_before(session, rotation)]
             verdict = revocation.verify(session, sets, options)
         if verdict is None or (verdict.conclusive and not verdict.survivors):
-            replayed = wait_for_standbys(session, options) if options.wait_replicas else []
+            replayed = (
+                wait_for_standbys(session, options, self._require_wanted)
+                if options.wait_replicas
+                else []
+            )
             if not session.through_outages(lambda: conclusion.finish(session, rotation, verdict)):
                 return self._overtaken()
             text = how_proven(verdict, label)
@@ -178,9 +194,8 @@ class Phases:
 
         What this process verified a moment ago holds for a rotation that is.
         """
+        self._session.through_outages(self._require_wanted)
         status = self._read().status
-        if status == Status.CANCELLED:
-            raise Stopped(f"rotation {self._rotation} is {status}")
         self._session.stop.wait(0.2)
         return status == Status.SUCCEEDED
 

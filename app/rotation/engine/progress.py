@@ -39,7 +39,9 @@ class Progress:
     @property
     def complete(self) -> bool:
         """Whether every lane is at its end, and nothing was left over."""
-        return self.status != "pending" and self.lanes_done == self.lanes and not self.left_over
+        if self.status == "pending" or (self.status == "cancelled" and not self.lanes):
+            return False
+        return self.lanes_done == self.lanes and not self.left_over
 
     @property
     def verifying(self) -> bool:

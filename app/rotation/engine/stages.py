@@ -56,6 +56,7 @@ class Stage:
             self.session.change(
                 "close_lane", lane_id=lane["lane_id"], stage=self.name, last_id=lane["last_id"]
             )
+            self.session.rows("await_disk")
             return None
         self.at = (window.lo, window.hi)
         began = time.monotonic()

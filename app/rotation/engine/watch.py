@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from app.rotation.engine.database import Session
 from app.rotation.engine.errors import RotationError, Stopped
+from app.rotation.engine.events import Event, OutageBegan
 from app.rotation.engine.naming import colleague
 from app.rotation.engine.probes import Probes
 from app.rotation.engine.progress import RECENT_WINDOWS
@@ -19,7 +20,7 @@ class Watch(threading.Thread):
 
     def __init__(self, session: Session, rotation: int, oid: int, throttle: Throttle) -> None:
         super().__init__(name=session.worker, daemon=True)
-        self._session = replace(session, emit=lambda event: None)
+        self._session = replace(session, emit=self._fail_closed)
         self._rotation = rotation
         self._throttle = throttle
         self._probes = Probes(self._session, rotation, oid)
@@ -30,7 +31,6 @@ class Watch(threading.Thread):
         """Look, until `end` is called."""
         while not self._ended.is_set():
             try:
-                # Without a database windows wait by themselves, and tell of it.
                 self._session.through_outages(self._look)
             except Stopped as critical:
                 self._throttle.learn("", 1.0, critical)
@@ -50,6 +50,11 @@ class Watch(threading.Thread):
         """Ask it to end, and wait for that."""
         self._ended.set()
         self.join()
+
+    def _fail_closed(self, event: Event) -> None:
+        """Hold windows back as soon as the watch has no database: who can't look lets nobody go."""
+        if isinstance(event, OutageBegan):
+            self._throttle.learn(f"the server could not be looked at ({event.why})", 1.0)
 
     def _look(self) -> None:
         session, live = self._session, self._throttle.live
