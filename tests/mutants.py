@@ -377,8 +377,8 @@ MUTANTS = [
     Mutant(
         "a lane's end does not wait for the disk",
         f"{ENGINE}/stages.py",
-        '            self.session.rows("await_disk")\n',
-        "            pass\n",
+        '        if window.hi == lane["upper"]:\n',
+        "        if False:\n",
         "tests/test_lanes.py",
     ),
     Mutant(
@@ -433,8 +433,8 @@ MUTANTS = [
     Mutant(
         "the end does not wait for the standbys",
         f"{ENGINE}/replicas.py",
-        "< goal}\n",
-        "< 0}\n",
+        "< goal]\n",
+        "< 0]\n",
         "tests/test_throttle.py",
     ),
     Mutant(
@@ -513,6 +513,69 @@ MUTANTS = [
         "if found and found[0] < options.min_free:",
         "if found and found[0] < 0:",
         "tests/test_disk.py",
+    ),
+    Mutant(
+        "a list is read on after an outage, not anew",
+        f"{ENGINE}/leaked.py",
+        "                self.stream.seek(0)\n",
+        "                pass\n",
+        "tests/test_proof.py",
+    ),
+    Mutant(
+        "the server's words are taken for Django's",
+        f"{ENGINE}/database.py",
+        "isinstance(error, NotSupportedError) and error.__cause__ is None:",
+        "isinstance(error, NotSupportedError):",
+        "tests/test_secrets.py",
+    ),
+    Mutant(
+        "a watch without a connection lets windows go",
+        f"{ENGINE}/watch.py",
+        "        if isinstance(event, OutageBegan):\n",
+        "        if False:\n",
+        "tests/test_throttle.py",
+    ),
+    Mutant(
+        "a standby that comes late counts as soon as it is there",
+        f"{ENGINE}/replicas.py",
+        "        goal = goal or max(",
+        "        goal = max(",
+        "tests/test_throttle.py",
+    ),
+    Mutant(
+        "the end of a run waits for its vacuum",
+        f"{ENGINE}/phases.py",
+        '            vacuum.cancel("the end of the run")\n',
+        "",
+        "tests/test_vacuum.py",
+    ),
+    Mutant(
+        "a trigger that calls a function is harmless",
+        "sql/list_triggers.sql",
+        "            'to_tsvector', 'setweight'\n",
+        "            'to_tsvector', 'setweight', 'keep', 'to_jsonb', '\"keep it\"'\n",
+        "tests/test_preflight.py",
+    ),
+    Mutant(
+        "default privileges give the set away",
+        APART_SQL,
+        "        PERFORM {state}.rotation_keep_to_owner(part::regclass);\n",
+        "",
+        "tests/test_guard.py",
+    ),
+    Mutant(
+        "a row's second guarded column is refused when it moves",
+        APART_SQL,
+        "            coalesce(current_setting('rotation.moving', true), '')\n            || ",
+        "            ",
+        "tests/test_guard.py",
+    ),
+    Mutant(
+        "two processes rebuild the same index",
+        f"{ENGINE}/rebuild.py",
+        "                over.wait()\n",
+        "                pass\n",
+        "tests/test_rebuild.py",
     ),
 ]
 
