@@ -1,6 +1,7 @@
 -- Purpose: cut the table's primary keys into lanes. A lane begins and ends with a key that exists now;
 --          a stretch between two cuts that has no key makes no lane.
--- Parameters: cuts (keys as text, ascending; a lane ends with each, and another one follows the last).
+-- Parameters: cuts (keys as text, in any order; a lane ends with each, and another one follows the
+--          last).
 -- Columns: lower, upper (first and last key of each lane, in order; none if the table is empty).
 WITH ends AS (
     SELECT
@@ -8,12 +9,24 @@ WITH ends AS (
         (SELECT {pk} FROM {target} ORDER BY {pk} DESC LIMIT 1) AS ceiling
 ),
 
+-- The empty part gives the keys the column's own collation, by which they are put in order.
+cut AS (
+    SELECT {pk} AS key
+    FROM {target}
+    WHERE false
+
+    UNION
+
+    SELECT cut.key::{pk_type}
+    FROM pg_catalog.unnest(%(cuts)s::text[] || NULL::text) AS cut (key)
+),
+
 stretch AS (
     SELECT
-        number,
-        pg_catalog.lag(cut.key) OVER (ORDER BY number) AS after,
+        pg_catalog.row_number() OVER (ORDER BY cut.key NULLS LAST) AS number,
+        pg_catalog.lag(cut.key) OVER (ORDER BY cut.key NULLS LAST) AS after,
         cut.key AS until
-    FROM pg_catalog.unnest(%(cuts)s::text[] || NULL::text) WITH ORDINALITY AS cut (key, number)
+    FROM cut
 ),
 
 lane AS (
@@ -24,7 +37,7 @@ lane AS (
             ELSE (
                 SELECT {pk}
                 FROM {target}
-                WHERE {pk} > stretch.after::{pk_type}
+                WHERE {pk} > stretch.after
                 ORDER BY {pk}
                 LIMIT 1
             )
@@ -34,7 +47,7 @@ lane AS (
             ELSE (
                 SELECT {pk}
                 FROM {target}
-                WHERE {pk} <= stretch.until::{pk_type}
+                WHERE {pk} <= stretch.until
                 ORDER BY {pk} DESC
                 LIMIT 1
             )

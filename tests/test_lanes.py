@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import signal
 import time
 from contextlib import closing
@@ -233,3 +234,57 @@ def agrees_in_every_lane(db: Database) -> None:
         " AND (SELECT count(*) FROM changes) = (SELECT count(*) FROM ticket, batchprogress"
         " WHERE ticket.id BETWEEN lower::bigint AND last_id::bigint)"
     ) in (True, None)
+
+
+def test_lanes_follow_partitions(db: Database) -> None:
+    """Two hundred ranges and a default: each lane in one of them, and each window's statement, too."""
+    db.sql(
+        "CREATE TABLE target (id bigint PRIMARY KEY, token uuid) PARTITION BY RANGE (id);"
+        "CREATE TABLE target_rest PARTITION OF target DEFAULT;"
+        "CREATE TABLE target_low PARTITION OF target FOR VALUES FROM (MINVALUE) TO (-500);"
+    )
+    with closing(db.connect()) as connection, connection.cursor() as cursor:
+        for number in range(200):
+            cursor.execute(f"CREATE TABLE target_{number} PARTITION OF target"
+                           f" FOR VALUES FROM ({100 * number}) TO ({100 * number + 100})")  # fmt: skip
+    db.sql("INSERT INTO target SELECT g, gen_random_uuid() FROM generate_series(-600, 20100, 3) AS g")
+    db.watch("target", "id")
+    shown = db.call("rotate_tokens_sql", "--dry-run", "--table", "target", "--window", "20")
+    assert re.search(
+        r"found by +(Bitmap )?Index Scan using target_low_pkey, in 1 of 202 partitions", shown.out
+    )
+    drawn = lanes(db, "--window", "20", "--workers", "2")
+    assert len(drawn) == 203  # the default partition holds what is below and above the others
+    assert db.sql(
+        "SELECT DISTINCT count(DISTINCT target.tableoid) FROM batchprogress AS lane"
+        " JOIN target ON target.id BETWEEN lane.lower::bigint AND lane.upper::bigint GROUP BY lane.id"
+    ) == [(1,)]
+    assert db.changes() == {1: 6901}
+    assert db.unchanged("target") == 0
+
+
+def test_lanes_over_partitions_of_text_and_of_hashes(db: Database) -> None:
+    """Bounds of any spelling; where partitions are no ranges of the key, lanes are as ever."""
+    db.sql(
+        'CREATE TABLE target (id text COLLATE "C" PRIMARY KEY, token uuid) PARTITION BY RANGE (id);'
+        "CREATE TABLE low PARTITION OF target FOR VALUES FROM ('a') TO ('it''s (1)');"
+        "CREATE TABLE high PARTITION OF target FOR VALUES FROM ('it''s (1)') TO (MAXVALUE)"
+        " PARTITION BY HASH (id);"
+        "CREATE TABLE h0 PARTITION OF high FOR VALUES WITH (MODULUS 2, REMAINDER 0);"
+        "CREATE TABLE h1 PARTITION OF high FOR VALUES WITH (MODULUS 2, REMAINDER 1);"
+        "INSERT INTO target SELECT chr(97 + g % 26) || g, gen_random_uuid()"
+        " FROM generate_series(1, 100) AS g"
+    )
+    db.watch("target", "id")
+    drawn = lanes(db)
+    assert [len({upper < "it's (1)", lower < "it's (1)"}) for lower, upper, _ in drawn] == [1, 1]
+    shown = db.call("rotate_tokens_sql", "--dry-run", "--new", "--table", "target")
+    assert "in 1 of 3 partitions" in shown.out
+    assert db.changes() == {1: 100}
+    db.sql("CREATE TABLE hashed (id bigint PRIMARY KEY, token uuid) PARTITION BY HASH (id);"
+           "CREATE TABLE p0 PARTITION OF hashed FOR VALUES WITH (MODULUS 2, REMAINDER 0);"
+           "CREATE TABLE p1 PARTITION OF hashed FOR VALUES WITH (MODULUS 2, REMAINDER 1);"
+           "INSERT INTO hashed SELECT g, gen_random_uuid() FROM generate_series(1, 100) AS g"
+    )  # fmt: skip
+    shown = db.call("rotate_tokens_sql", "--dry-run", "--table", "hashed")
+    assert re.search(r"Index Scan using p\d_pkey and others, in 2 of 2 partitions", shown.out)

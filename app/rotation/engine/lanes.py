@@ -4,6 +4,7 @@ import uuid
 from dataclasses import dataclass
 
 from app.rotation.engine.database import Session
+from app.rotation.engine.options import MOST_LANES
 from app.rotation.engine.target import NUMBER_TYPES, Target
 
 USUAL = 16  # lanes of a table that is not small
@@ -23,13 +24,20 @@ class Lane:
 def draw_lanes(session: Session, target: Target, wanted: int | None) -> tuple[Lane, ...]:
     """Cut all keys that the table has now into at most `wanted` lanes of about as many rows each.
 
-    None: 16, or one for a small table. By the planner's histogram where there is one, else in equal
-    stretches of numbers or UUIDs; text without statistics makes one lane. Empty table: no lane.
+    None: 16, or one for a small table; and where partitions are ranges of the key, every lane lies in
+    one partition (if there are not too many), so that its windows need no other. By the planner's
+    histogram where there is one, else in equal stretches of numbers or UUIDs; text without statistics
+    makes one lane. Empty table: no lane.
     """
+    by_partition: list[str] = []
     if wanted is None:
         small = session.row("measure_table", oid=target.oid)["heap_bytes"] < SMALL_BYTES
         wanted = 1 if small else USUAL
-    cuts = find_cuts(session, target, wanted) if wanted > 1 else []
+        rows = session.rows("cut_by_partitions", oid=target.oid, pk=target.pk)
+        by_partition = [row["cut"] for row in rows] if len(rows) < MOST_LANES else []
+    cuts = by_partition
+    if len(cuts) < wanted - 1:
+        cuts = cuts + find_cuts(session, target, wanted)
     drawn = session.rows("draw_lanes", cuts=cuts)
     return tuple(Lane(number, lane["lower"], lane["upper"]) for number, lane in enumerate(drawn))
 

@@ -23,6 +23,7 @@ class Size:
     heap_bytes: int
     index_bytes: int
     indexes: int
+    parts: int  #: tables that hold its rows: 1, or its partitions
 
     @property
     def wal_bytes(self) -> tuple[int, int] | None:
@@ -97,7 +98,17 @@ def make_plan(
         statement, explained = session.explain("rotate_window", lo=first.lo, hi=first.hi)
         indexes = session.rows("list_key_indexes", oid=target.oid, pk=target.pk)
     scans = _require_index(explained, {row["name"] for row in indexes}, target)
-    return Plan(target, options, size, lanes, statement, ", ".join(scans))
+    return Plan(target, options, size, lanes, statement, _describe_scans(scans, size.parts))
+
+
+def _describe_scans(scans: list[str], parts: int) -> str:
+    """How a window's rows are found, and in how many partitions."""
+    if parts == 1:
+        return ", ".join(scans)
+    partitions = f"{len(scans)} of {parts} partitions"
+    return (
+        f"{scans[0]}, in {partitions}" if len(scans) == 1 else f"{scans[0]} and others, in {partitions}"
+    )
 
 
 def find_window(
@@ -130,6 +141,7 @@ def measure(session: Session, target: Target, count: bool) -> Size:
         heap_bytes=table["heap_bytes"],
         index_bytes=table["index_bytes"],
         indexes=table["indexes"],
+        parts=table["parts"],
     )
 
 
