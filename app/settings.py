@@ -2,6 +2,7 @@
 
 DATABASE_URL   the database that holds the tokens; without it the embedded PostgreSQL of
                `app.localpg` is used, and started at the first connection
+DATABASE_URL_NAME  one more database, `--database name`, for as many names as there are
 SECRET_KEY     Django's signing key; without it a new random one for every process
 DEBUG          1 turns Django's debug pages on
 ALLOWED_HOSTS  host names of the site, separated by commas
@@ -39,7 +40,11 @@ if os.environ.get("PROXY") == "1":
 
 if os.environ.get("DATABASE_URL"):
     try:
-        DATABASES = {"default": dj_database_url.parse(os.environ["DATABASE_URL"])}
+        DATABASES = {"default": dj_database_url.parse(os.environ["DATABASE_URL"])} | {
+            name.removeprefix("DATABASE_URL_").lower(): dj_database_url.parse(url)
+            for name, url in os.environ.items()
+            if name.startswith("DATABASE_URL_")
+        }
     except ValueError:  # its message would show the password
         raise ImproperlyConfigured(
             "DATABASE_URL can't be read: write postgres://user:password@host:5432/dbname,"

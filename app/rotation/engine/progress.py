@@ -6,6 +6,8 @@ from datetime import datetime
 from app.rotation.engine.database import Session
 
 RECENT_WINDOWS = 50
+#: Statuses, from the one that has most to do to the one that has least.
+AHEAD = ["pending", "running", "pausing", "paused", "verifying", "succeeded"]
 STUCK_SECONDS = 30.0  # without a window: how long it will still wait can't be told
 
 
@@ -75,6 +77,52 @@ class Progress:
         if self.status in ("pausing", "paused") or (self.throttle and self.idle_seconds > STUCK_SECONDS):
             return None
         return (self.rows_total - self.rows_done) / self.rows_per_second / (1 - self.throttled_share)
+
+
+@dataclass(frozen=True)
+class AddedUp(Progress):
+    """The progress of rotations in several databases, side by side."""
+
+    slowest: float | None = None  #: seconds that the last of them needs
+
+    @property
+    def eta_seconds(self) -> float | None:
+        """They are done when the last of them is."""
+        return self.slowest
+
+
+def add_up(parts: dict[str, Progress]) -> AddedUp:
+    """Rows, windows and workers of rotations in several databases, by the databases' names."""
+    every = list(parts.values())
+    least = min(every, key=lambda one: AHEAD.index(one.status) if one.status in AHEAD else -1)
+    totals = [one.rows_total for one in every]
+    etas = [one.eta_seconds for one in every]
+    reasons = [f"{one.throttle} ({name})" for name, one in parts.items() if one.throttle]
+    return AddedUp(
+        rotation=least.rotation,
+        status=least.status,
+        rows_done=sum(one.rows_done for one in every),
+        rows_total=None if None in totals else sum(total or 0 for total in totals),
+        rows_total_exact=all(one.rows_total_exact for one in every),
+        windows=sum(one.windows for one in every),
+        lanes=sum(one.lanes for one in every),
+        lanes_done=sum(one.lanes_done for one in every),
+        rows_per_second=sum(one.rows_per_second or 0 for one in every if not one.complete) or None,
+        workers=sum(one.workers for one in every if not one.complete),
+        started_at=least.started_at,
+        finished_at=least.finished_at,
+        revoked=None if least.revoked is None else sum(one.revoked or 0 for one in every),
+        survivors=None if least.survivors is None else sum(one.survivors or 0 for one in every),
+        verified_at=least.verified_at,
+        tokens=sum(one.tokens for one in every),
+        holes=sum(one.holes for one in every),
+        left_over=sum(one.left_over for one in every),
+        left_by_all=all(one.left_by_all for one in every),
+        throttle="; ".join(reasons),
+        throttled_share=max(one.throttled_share for one in every),
+        idle_seconds=min(one.idle_seconds for one in every),
+        slowest=None if None in etas else max(eta or 0 for eta in etas),
+    )
 
 
 @dataclass(frozen=True)

@@ -86,19 +86,22 @@ def value(what: str, read: Callable[[str], Any]) -> Callable[[str], Any]:
     return read_or_say
 
 
-def add_database_flag(parser: ArgumentParser) -> None:
-    """Add --database."""
-    parser.add_argument(
-        "--database", default="default", metavar="ALIAS", help="which of settings.DATABASES to use"
-    )
+def add_database_flag(parser: ArgumentParser, several: bool = False) -> None:
+    """Add --database; `several`: it may be given again, and its value is a list or None."""
+    text = "which of settings.DATABASES to use"
+    if several:
+        text += "; given again, another one, side by side"
+        parser.add_argument("--database", action="append", metavar="ALIAS", help=text)
+    else:
+        parser.add_argument("--database", default="default", metavar="ALIAS", help=text)
 
 
-def add_target_flags(parser: ArgumentParser) -> None:
-    """Add --table, --pk, --column and --database."""
+def add_target_flags(parser: ArgumentParser, several: bool = False) -> None:
+    """Add --table, --pk, --column and --database; `several`: see add_database_flag."""
     parser.add_argument("--table", metavar="[SCHEMA.]TABLE", help="default: settings.ROTATION_TARGET")
     parser.add_argument("--pk", metavar="COLUMN", help="its primary key (default: the catalog's)")
     parser.add_argument("--column", metavar="COLUMN", help="the token's column (default: token)")
-    add_database_flag(parser)
+    add_database_flag(parser, several)
 
 
 def require_text(flag: str, text: str | None) -> None:
@@ -166,11 +169,25 @@ PATIENCE = {
 
 
 def checked_database(options: dict[str, Any]) -> str:
-    """The alias that --database names, with timeouts for a network that swallows packets.
+    """The alias that --database names; see fit_for_outages."""
+    return fit_for_outages(options["database"])
+
+
+def checked_databases(options: dict[str, Any]) -> list[str]:
+    """The aliases that --database names where it may be given again; see fit_for_outages."""
+    given = options["database"] or ["default"]
+    aliases = [given] if isinstance(given, str) else given
+    for alias in aliases:
+        if aliases.count(alias) > 1:
+            raise UsageError(f"--database {alias}: it is given twice")
+    return list(map(fit_for_outages, aliases))
+
+
+def fit_for_outages(alias: str) -> str:
+    """Give a database timeouts for a network that swallows packets; return its alias.
 
     Raises UsageError if settings have no database of that name, or it is not PostgreSQL.
     """
-    alias = options["database"]
     if alias not in connections.databases:
         known = ", ".join(connections.databases)
         raise UsageError(f"--database {alias}: settings.DATABASES has {known}; name one of those")

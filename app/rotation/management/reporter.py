@@ -38,14 +38,18 @@ class Reporter:
 
     def __call__(self, event: Any) -> None:
         """Print an event or a Progress as the mode asks."""
+        self.tell(event)
+
+    def tell(self, event: Any, database: str = "") -> None:
+        """Print an event or a Progress as the mode asks; of which database, if there are several."""
         if self._mode == "none":
             return
         if self._mode == "json":
-            self._json(event)
+            self._json(event, {"database": database} if database else {})
         elif isinstance(event, Progress):
             self._progress(event)
         elif not isinstance(event, WindowDone) or self._verbosity > 1:
-            self.line(str(event))
+            self.line(f"{database}: {event}" if database else str(event))
 
     def line(self, text: str) -> None:
         """Print one line, above the bar if there is one; in JSON mode it is an object."""
@@ -99,9 +103,10 @@ class Reporter:
         self._line_at = now + (LINE_SECONDS if quick else LATER_LINE_SECONDS)
         self._write(progress_line(progress) + "\n")
 
-    def _json(self, event: Event | Progress) -> None:
-        kind = re.sub(r"(?<!^)(?=[A-Z])", "_", type(event).__name__).lower()
-        data = {"event": kind, **dataclasses.asdict(event)}
+    def _json(self, event: Event | Progress, more: dict[str, str]) -> None:
+        kind = "progress" if isinstance(event, Progress) else type(event).__name__
+        kind = re.sub(r"(?<!^)(?=[A-Z])", "_", kind).lower()
+        data = {"event": kind, **more, **dataclasses.asdict(event)}
         if isinstance(event, Progress):
             data |= {"percent": event.percent, "eta_seconds": event.eta_seconds}
         self._write(json.dumps(data, default=lambda moment: moment.isoformat()) + "\n")

@@ -12,6 +12,7 @@ from app.rotation.management import cli
 from app.rotation.management.reporter import MODES, Reporter
 from app.rotation.management.runner import plan_rotation, run_rotation
 from app.rotation.management.service import serve
+from app.rotation.management.side_by_side import Asked, run_side_by_side
 
 #: Options whose flags bear their names.
 THROTTLES = (
@@ -27,7 +28,7 @@ class Command(cli.RotationCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        cli.add_target_flags(parser)
+        cli.add_target_flags(parser, several=True)
         parser.add_argument("--dry-run", action="store_true", help="show the plan, write nothing")
         parser.add_argument(
             "--new", action="store_true", help="start another rotation after a finished one"
@@ -212,12 +213,20 @@ class Command(cli.RotationCommand):
                 wait_replicas=not given["no_wait_replicas"],
                 **{name: given[name] for name in THROTTLES},
             )
-            alias = cli.checked_database(given)
+            aliases = cli.checked_databases(given)
+            alias = aliases[0]
+            if len(aliases) > 1 and (given["serve"] or given["dry_run"]):
+                raise UsageError("--database: with --serve and --dry-run give one at a time")
             if given["serve"]:
                 self.serve(alias, given)
                 return
             name = cli.target_from(given)
             cli.require_text("--reason", given["reason"])
+            if len(aliases) > 1:
+                asked = Asked(name, options, given["new"], given["reason"], given["leaked"])
+                reporter = Reporter(self.stdout, given["progress"], given["verbosity"])
+                run_side_by_side(aliases, asked, reporter)
+                return
             with cli.leaked_list(given["leaked"]) as leaked:
                 if given["dry_run"]:
                     reporter = Reporter(self.stdout, "lines", given["verbosity"])
