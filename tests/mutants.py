@@ -538,8 +538,8 @@ MUTANTS = [
     Mutant(
         "a standby that comes late counts as soon as it is there",
         f"{ENGINE}/replicas.py",
-        "        goal = goal or max(",
-        "        goal = max(",
+        '        goal = goal or max((row["written"] for row in now), default=0)\n',
+        "",
         "tests/test_throttle.py",
     ),
     Mutant(

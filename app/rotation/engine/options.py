@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from app.rotation.engine.errors import UsageError
+from app.rotation.engine.errors import Refused, UsageError
 from app.rotation.engine.units import parse_size
 from app.rotation.engine.windows import LARGEST_SIZE
 
@@ -138,8 +138,19 @@ class LiveOptions:
         self.now = given
 
     def learn(self, tuned: str) -> None:
-        """Take over what somebody tuned, in JSON as rotation.tuned holds it, if it changed."""
-        if tuned != self._tuned:
+        """Take over what somebody tuned, in JSON as rotation.tuned holds it, if it changed.
+
+        Raises Refused for what `rotation tune` would not have written.
+        """
+        if tuned == self._tuned:
+            return
+        try:
             known = json.loads(tuned).items()
             self.now = replace(self._given, **{name: one for name, one in known if name in TUNABLE})
-            self._tuned = tuned
+        except (UsageError, TypeError, ValueError, AttributeError) as error:
+            why = error if isinstance(error, UsageError) else "it is of no use"
+            raise Refused(
+                f"what rotation.tuned holds was written by hand ({why}):"
+                " take it back by rotation tune NAME=default"
+            ) from error
+        self._tuned = tuned

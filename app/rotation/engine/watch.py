@@ -5,7 +5,7 @@ import threading
 from dataclasses import replace
 
 from app.rotation.engine.database import Session
-from app.rotation.engine.errors import RotationError, Stopped
+from app.rotation.engine.errors import Refused, RotationError, Stopped
 from app.rotation.engine.events import Event, OutageBegan
 from app.rotation.engine.naming import colleague
 from app.rotation.engine.probes import Probes
@@ -32,7 +32,7 @@ class Watch(threading.Thread):
         while not self._ended.is_set():
             try:
                 self._session.through_outages(self._look)
-            except Stopped as critical:
+            except (Stopped, Refused) as critical:
                 self._throttle.learn("", 1.0, critical)
             except RotationError as error:
                 # Fail closed: who can't look lets nobody go on.

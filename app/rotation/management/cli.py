@@ -120,7 +120,7 @@ def target_from(options: dict[str, Any]) -> TargetName:
         require_text(f"--{flag}", options[flag])
     if options["table"] is not None:
         schema, table = parse_table(options["table"])
-        return TargetName(table, options["column"] or "token", options["pk"], schema)
+        return TargetName(table, _or(options["column"], "token"), options["pk"], schema)
     setting = getattr(settings, "ROTATION_TARGET", None)
     if not setting:
         raise UsageError("--table: name the table to rotate, or set ROTATION_TARGET in the settings")
@@ -130,7 +130,12 @@ def target_from(options: dict[str, Any]) -> TargetName:
         column = model._meta.get_field(field_name).column
     except Exception as error:
         raise UsageError(f"settings.ROTATION_TARGET {setting!r}: {error}") from error
-    return TargetName(model._meta.db_table, options["column"] or column, options["pk"])
+    return TargetName(model._meta.db_table, _or(options["column"], column), options["pk"])
+
+
+def _or(given: str | None, otherwise: str) -> str:
+    """What was given, even if it is empty: that is refused, and not taken for the default."""
+    return otherwise if given is None else given
 
 
 @contextlib.contextmanager
