@@ -497,13 +497,21 @@ def test_role_that_may_not_install(db: Database) -> None:
         db.sql(f"DROP OWNED BY {db.name}; DROP ROLE {db.name}")
 
 
-def test_removing_the_state_removes_the_guards(db: Database) -> None:
+def test_removing_the_state_leaves_nothing_behind(db: Database) -> None:
+    """Guards, tables, functions, sequences; and it can be made again, and used."""
     db.sql(WITHOUT_MODEL, 10)
     assert db.call(*ACCOUNT).code == 0
     assert db.run("migrate", "rotation", "zero", "-v", "0").code == 0
     db.sql("UPDATE account SET key = gen_random_uuid(); UPDATE ticket SET title = 'x'")
-    left = "SELECT count(*) FROM pg_proc WHERE prosrc ~ 'rotation_revokes'"
-    assert db.value(left + " AND proname LIKE 'rotation%%'") == 0
+    ours = "'(rotation|batchprogress|pgtrigger_)'"
+    for catalog, name in (("pg_class", "rel"), ("pg_proc", "pro")):
+        left = f"SELECT {name}name FROM {catalog} WHERE {name}namespace = 'public'::regnamespace"
+        assert db.sql(f"{left} AND {name}name ~ {ours} AND {name}name !~ '^_'") == []
+    assert db.sql("SELECT tgname FROM pg_trigger WHERE NOT tgisinternal") == []
+    assert db.run("migrate", "-v", "0").code == 0
+    done = db.run("rotate_tokens_sql", *ACCOUNT[1:])
+    assert (done.code, done.err) == (0, "")
+    assert db.value("SELECT count(*) FROM pg_trigger WHERE tgname ~ 'guard'") == 2
 
 
 def test_guard_is_dropped_in_mid_run(db: Database) -> None:

@@ -7,6 +7,38 @@ import pgtrigger.migrations
 from django.db import migrations, models
 
 
+# django-pgtrigger drops triggers and leaves their functions: at the very end of `migrate rotation zero`
+# those of the state's triggers and of guards go too, unless a trigger uses them still.
+FUNCTIONS_LEFT_BEHIND = """
+DO $$
+DECLARE
+    unused regprocedure;
+BEGIN
+    FOR unused IN
+        SELECT proc.oid
+        FROM pg_proc AS proc
+        WHERE proc.prorettype = 'trigger'::regtype
+            AND pg_function_is_visible(proc.oid)
+            AND (
+                proc.prosrc ~ 'rotation_revokes\\('
+                OR proc.proname IN (
+                    'pgtrigger_append_only_6e09c', 'pgtrigger_checkpoint_moves_forward_a7c5d',
+                    'pgtrigger_kept_for_ever_343e6', 'pgtrigger_kept_for_ever_856d0',
+                    'pgtrigger_kept_for_ever_d2e77', 'pgtrigger_kept_from_truncate_02b80',
+                    'pgtrigger_kept_from_truncate_0ffb9', 'pgtrigger_kept_from_truncate_98c88',
+                    'pgtrigger_kept_from_truncate_d8f65', 'pgtrigger_legal_arrows_758e8',
+                    'pgtrigger_same_bounds_00464', 'pgtrigger_same_target_c349b'
+                )
+            )
+            AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgfoid = proc.oid)
+    LOOP
+        EXECUTE 'DROP FUNCTION ' || unused;
+    END LOOP;
+END;
+$$;
+"""
+
+
 class Migration(migrations.Migration):
 
     initial = True
@@ -15,6 +47,7 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.RunSQL(migrations.RunSQL.noop, FUNCTIONS_LEFT_BEHIND),
         migrations.CreateModel(
             name='RotationWindow',
             fields=[
