@@ -4,6 +4,7 @@
     python3 run.py demo [--size N]    rotate a million sample tickets, interrupted and resumed
     python3 run.py demo --web         the site, with a slow rotation to watch
     python3 run.py test [ARGS]        run the tests (pytest's arguments)
+    python3 run.py matrix             the main tests on every Python, Django and PostgreSQL at hand
     python3 run.py bench [ARGS]       measure, side by side (see benchmarks/)
     python3 run.py manage ARGS        manage.py, in that environment
     python3 run.py stop               stop the embedded PostgreSQL
@@ -39,6 +40,7 @@ TEST = RUN + ["tests/requirements.txt"]
 VERBS = {
     "demo": (RUN, ["-m", "app.tickets.demo"]),
     "test": (TEST, ["-m", "pytest"]),
+    "matrix": (TEST, ["-m", "tests.matrix"]),
     "bench": (BENCH, ["-m", "benchmarks"]),
     "manage": (RUN, [os.path.join(PROJECT, "manage.py")]),
     "stop": (RUN, ["-m", "app.localpg", "stop"]),

