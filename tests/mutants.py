@@ -447,8 +447,8 @@ MUTANTS = [
     Mutant(
         "nobody learns what was tuned",
         f"{ENGINE}/options.py",
-        "        if tuned != self._tuned:\n",
-        "        if tuned != tuned:\n",
+        "        if tuned == self._tuned:\n",
+        "        if True:\n",
         "tests/test_steering.py",
     ),
     Mutant(
