@@ -19,6 +19,7 @@ from benchmarks.measuring import MANAGE, describe_machine, say
 from benchmarks.page import page
 from benchmarks.proof import guard, share
 from benchmarks.report import Table, publish
+from benchmarks.scale import scale
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ BENCHMARKS = {
     "guard": Benchmark(guard, 1_000_000, 3),
     "memory": Benchmark(memory, 2_000_000, 1),
     "page": Benchmark(page, 100_000, 3),
+    "scale": Benchmark(scale, 20_000_000, 1),
 }
 
 
