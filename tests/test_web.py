@@ -181,6 +181,24 @@ def test_pages_of_a_finished_rotation(db: Database, viewer: Client) -> None:
     assert viewer.get(f"{LIST}7/live/").status_code == 404
 
 
+def test_tampered_set_of_revoked_tokens(db: Database, viewer: Client) -> None:
+    """Nothing can be concluded from it: every page says so, and none breaks."""
+    db.tickets(60)
+    assert db.run(*RUN).code == 0
+    db.sql(
+        "SET session_replication_role = replica;"
+        "DELETE FROM rotation_revoked WHERE hash = (SELECT min(hash) FROM rotation_revoked)"
+    )
+    assert db.run("rotation", "verify").code == 4
+    assert "nothing could be concluded" in text(viewer, LIST)
+    for address in (PAGE, f"{LIST}1/live/"):
+        assert "Nothing could be concluded, because the set" in text(viewer, address)
+    report = text(viewer, f"{LIST}1/report/")
+    assert '<p class="result unproven">Nothing could be concluded' in report
+    assert "not known: the set of revoked tokens was not whole, checked" in report
+    assert "the comparison by value proves nothing" in report
+
+
 def test_journal_of_one_rotation_and_its_search(db: Database, viewer: Client) -> None:
     db.tickets(60)
     assert db.run(*RUN, "--window", "20").code == 0

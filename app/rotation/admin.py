@@ -12,7 +12,7 @@ from app.rotation.engine.units import duration
 from app.rotation.management.selection import open_session
 from app.rotation.models import BatchProgress, Rotation, RotationWindow
 from app.rotation.web.pages import RotationPages
-from app.rotation.web.words import show_pace, show_rows
+from app.rotation.web.words import in_utc, show_pace, show_rows, show_survivors
 
 
 class ReadOnly(admin.ModelAdmin):
@@ -107,9 +107,7 @@ class RotationAdmin(RotationPages, ReadOnly):
         """What the last verification found."""
         if rotation.verified_at is None:
             return "no"
-        return format_html(
-            "{} survive<br>{}", f"{rotation.survivors:,}", f"{rotation.verified_at:%Y-%m-%d %H:%M}"
-        )
+        return format_html("{}<br>{}", show_survivors(rotation.survivors), in_utc(rotation.verified_at))
 
 
 @admin.register(BatchProgress)

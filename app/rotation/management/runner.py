@@ -68,7 +68,8 @@ def summary(outcome: Outcome) -> str:
 def _proof(progress: Progress) -> str:
     if progress.verified_at is None:
         return "not verified"
-    return f"{progress.survivors} revoked tokens survived at {progress.verified_at:%Y-%m-%d %H:%M:%S %Z}"
+    found = "an unknown number of" if progress.survivors is None else progress.survivors
+    return f"{found} revoked tokens survived at {progress.verified_at:%Y-%m-%d %H:%M:%S %Z}"
 
 
 def verify_rotation(session: Session, rotation: Rotation, leaked: LeakedList | None, write: Any) -> None:

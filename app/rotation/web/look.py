@@ -35,7 +35,7 @@ def look(session: Session, rotation: Rotation) -> dict[str, Any]:
         "rotation": rotation,
         "state": state,
         "going_on": going_on,
-        "sentence": conclude(rotation, state["rows_done"]),
+        "sentence": conclude(rotation, progress),
         "actions": ACTIONS.get(Status(state["status"]), ()),
         "figures": show_figures(state, progress, going_on),
         "charts": [rate_chart(points), window_chart(points)],

@@ -41,6 +41,10 @@ VERIFIED = (
     " neither checkpoint nor row count was trusted. A row that still held a revoked token would have"
     " been named by its key and rotated again."
 )
+INCONCLUSIVE = (
+    "The set of revoked tokens was not whole at the end, so the comparison by value proves nothing: end"
+    " the rotation with rotation cancel, start another, and keep rotation_revoked as evidence."
+)
 UNVERIFIED = "The end has not been verified by value."
 LIMITS = (
     "Copies outside of the column: caches, search indexes, other tables, materialized views, logical"
@@ -72,7 +76,7 @@ def collect(session: Session, rotation: Rotation) -> dict[str, Any]:
             "finished_at": rotation.finished_at,
             "retired_at": rotation.retired_at,
         },
-        "result": conclude(rotation, progress.rows_done),
+        "result": conclude(rotation, progress),
         "rows": {
             "replaced": progress.rows_done,
             "at_the_start": progress.rows_total,
@@ -107,6 +111,10 @@ def _proof(session: Session, rotation: Rotation) -> dict[str, Any]:
             "survivors": leftovers.filter(survivor=True).count(),
             "open": leftovers.filter(rotated_at=None).count(),
         }
+    if rotation.verified_at is None:
+        verified = UNVERIFIED
+    else:
+        verified = INCONCLUSIVE if rotation.survivors is None else VERIFIED
     return {
         "revoked": rotation.revoked,
         "of_them_from_lists_and_moved_rows": rotation.leaked,
@@ -117,7 +125,7 @@ def _proof(session: Session, rotation: Rotation) -> dict[str, Any]:
             (
                 GUARDED if rotation.options.get("guard", True) else UNGUARDED,
                 REPLACED,
-                UNVERIFIED if rotation.verified_at is None else VERIFIED,
+                verified,
             )
         ),
         "not_reached": list(LIMITS),

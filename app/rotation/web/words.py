@@ -1,27 +1,42 @@
 """Facts about a rotation in words, as pages and the report show them."""
 
+from datetime import datetime, timezone
 from typing import Any
 
 from app.rotation.engine.progress import Progress
 from app.rotation.engine.units import size
 from app.rotation.models import Rotation, Status
 
+INCONCLUSIVE = (
+    "Nothing could be concluded, because the set of revoked tokens is not whole any more (it was"
+    " tampered with)"
+)
 BYTES = {"max_wal", "critical_wal", "max_lag_bytes", "min_free"}  # options that are sizes
 
 
-def conclude(rotation: Rotation, done: int) -> str:
-    """What the rotation came to, in one sentence."""
-    if rotation.verified_at is None:
-        how = f"{rotation.status}, {done:,} tokens replaced" if done else str(rotation.status)
+def conclude(rotation: Rotation, progress: Progress) -> str:
+    """What the rotation came to, in one sentence; of what may change it trusts `progress` alone."""
+    status, done = progress.status, progress.rows_done
+    if progress.verified_at is None:
+        how = f"{status}, {done:,} tokens replaced" if done else status
         return f"{rotation} is {how}; it has not been verified by value."
-    count, revoked = rotation.survivors, rotation.revoked or 0
-    sentence = (
-        f"{count:,} of {revoked:,} revoked tokens survive in {rotation.target},"
-        f" checked {rotation.verified_at:%Y-%m-%d %H:%M:%S} UTC."
-    )
-    if rotation.status != Status.SUCCEEDED:
-        sentence += f" The rotation is {rotation.status}."
-    return sentence
+    checked = f"checked {in_utc(progress.verified_at)}."
+    if progress.survivors is None:
+        sentence = f"{INCONCLUSIVE}: whether any survive in {rotation.target} is not known, {checked}"
+    else:
+        of = f"{progress.survivors:,} of {progress.revoked or 0:,} revoked tokens"
+        sentence = f"{of} survive in {rotation.target}, {checked}"
+    return sentence if status == Status.SUCCEEDED else f"{sentence} The rotation is {status}."
+
+
+def show_survivors(survivors: int | None) -> str:
+    """How many revoked tokens a verification found."""
+    return "nothing could be concluded" if survivors is None else f"{survivors:,} survive"
+
+
+def in_utc(moment: datetime) -> str:
+    """A moment for people, the same wherever the site stands."""
+    return f"{moment.astimezone(timezone.utc):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def show_rows(progress: Progress) -> str:
