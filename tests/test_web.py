@@ -395,6 +395,16 @@ def test_production(db: Database) -> None:
     assert db.run("rotation", "status", env=db.environment(HTTPS="", SECRET_KEY="")).code == 0
 
 
+def test_health_is_told_whatever_the_host(db: Database) -> None:
+    """The container asks at localhost, without TLS; the site is x.org, and TLS only."""
+    code = (
+        "from app.wsgi import application; from django.test import Client;"
+        "client = Client(SERVER_NAME='localhost');"
+        "print(client.get('/healthz').content, client.get('/').status_code)"
+    )
+    assert in_new_process(db, code, **PRODUCTION).out == "b'ok\\n' 400\n"
+
+
 def test_static_files_and_policy(db: Database, viewer: Client) -> None:
     for name in ("rotation/live.js", "rotation/live.css", "admin/css/base.css"):
         answer = viewer.get(f"/static/{name}")
