@@ -1,9 +1,11 @@
 """The site: who may look, who may steer, what is shown, and that no page shows a token."""
 
+import getpass
 import html
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -11,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import django
+import psycopg2
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
@@ -53,6 +57,15 @@ def slow(db: Database) -> Iterator[Database]:
     db.start("rotate_tokens_sql", "--window", "50", "--max-rate", "100", "--progress", "none")
     until(lambda: db.value("SELECT count(*) FROM rotation_window"))
     yield db
+
+
+ASKED = {"table": "ticket", "column": "token", "pk": "", "reason": "seen in a log", "workers": "2",
+         "max_rate": "", "max_lag": "10", "ack_triggers": "on"}  # fmt: skip
+
+
+def record(client: Client) -> None:
+    """Record a rotation on its page."""
+    assert client.post(f"{LIST}add/", {**ASKED, "record": "yes"}).status_code == 302
 
 
 def status(db: Database) -> str:
@@ -314,6 +327,112 @@ def test_report(db: Database, viewer: Client, tmp_path: Path) -> None:
     assert evidence["proof"]["survivors"] == 0
     assert sum(one["rows"] for one in evidence["workers"]) == 600
     assert [one["reason"] for one in evidence["held_back"]] == ["rate (limit 400 rows/s)"]
+
+
+def report_of(db: Database) -> dict:
+    done = db.call("rotation", "report", "--json")
+    assert done.code == 0, done.err
+    return json.loads(done.out)
+
+
+def stages(db: Database) -> dict[str, dict]:
+    return {re.split("[ ,]", one["name"])[0]: one for one in report_of(db)["stages"]}
+
+
+def test_phases_of_a_rotation_that_waited_for_a_process(db: Database, steerer: Client) -> None:
+    db.tickets(60)
+    record(steerer)
+    db.sql("UPDATE rotation SET created_at = created_at - interval '6 hours'")
+    assert stages(db)["recorded"]["ended"] is None
+    assert db.run(*RUN).code == 0
+    found = stages(db)
+    assert list(found) == ["recorded", "guard", "snapshot", "windows", "verification"]
+    assert 21_600 < found["recorded"]["seconds"] < 21_700
+    for name in ("guard", "snapshot", "windows", "verification"):
+        assert 0 <= found[name]["seconds"] < 60, name
+
+
+def test_phases_of_one_that_was_cancelled_hours_after_its_last_window(slow: Database) -> None:
+    kill(slow.children[0])
+    slow.sql(
+        "SET session_replication_role = replica;"
+        "UPDATE rotation_window SET finished_at = finished_at - interval '2 hours'"
+    )
+    assert slow.run("rotation", "cancel").code == 0
+    found = stages(slow)
+    assert found["windows"]["ended"] is not None
+    assert (found["verification"]["began"], found["verification"]["ended"]) == (None, None)
+
+
+def test_phases_while_verifying_and_without(slow: Database, viewer: Client) -> None:
+    until(lambda: "<td>under way</td>" in text(viewer, f"{LIST}1/live/"))
+    kill(slow.children[0])
+    slow.sql("UPDATE rotation SET status = 'verifying', verifying_at = now(), touched_at = now()")
+    found = stages(slow)
+    assert found["windows"]["ended"] is not None
+    assert (found["verification"]["began"] is None, found["verification"]["ended"]) == (False, None)
+    assert slow.run("rotation", "tune", "max_rate=off").code == 0
+    assert slow.run(*RUN, "--window", "500").code == 0
+    assert slow.run(*RUN, "--no-verify", "--new").code == 0
+    assert "verification" not in stages(slow)
+
+
+def test_who_steered_is_kept_with_the_rotation(slow: Database, steerer: Client) -> None:
+    """Even when the user is gone; and nobody is said to have done what was done before."""
+    name = User.objects.get().username
+    assert slow.run("rotation", "pause").code == 0
+    steerer.post(f"{LIST}1/steer/", {"action": "resume"})
+    steerer.post(f"{LIST}1/steer/", {"action": "tune", "window": "30", "max_rate": "off"})
+    assert slow.run("rotation", "tune", "max_rate=100").code == 0
+    steerer.post(f"{LIST}1/steer/", {"action": "cancel"})
+    other = client_of(*VIEW, "change_rotation")
+    again = other.post(f"{LIST}1/steer/", {"action": "cancel"}, follow=True).content.decode()
+    assert "is cancelled: cancel can&#x27;t be done now" in again
+    assert "and was not cancelled" not in slow.run("rotation", "cancel").out
+    User.objects.filter(username=name).delete()
+    assert LogEntry.objects.count() == 0
+    steering = report_of(slow)["steering"]
+    by_page, by_shell = f"{name}, on the site", f"{getpass.getuser()}@{socket.gethostname()}"
+    assert [(one["who"], one["what"]) for one in steering] == [
+        (by_shell, "pause"), (by_page, "resume"), (by_page, "tune window=30 max_rate=off"),
+        (by_shell, "tune max_rate=100.0"), (by_page, "cancel"),
+    ]  # fmt: skip
+    for page in (text(other, PAGE), text(other, f"{LIST}1/report/")):
+        assert "tune window=30 max_rate=off" in page
+        assert by_shell in page
+
+
+@pytest.mark.parametrize(
+    "steered", ["'[]'", "steered || '[1, 2]'", "'[1, 2]'", "jsonb_set(steered, '{0,who}', '\"me\"')"]
+)
+def test_steering_is_appended_only(slow: Database, steered: str) -> None:
+    assert slow.run("rotation", "tune", "window=10").code == 0
+    with pytest.raises(psycopg2.Error, match="Cannot update"):
+        slow.sql(f"UPDATE rotation SET steered = {steered}")
+
+
+def test_report_after_an_upgrade_is_the_same(
+    db: Database, viewer: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    db.tickets(60)
+    assert db.run(*RUN).code == 0
+    before = text(viewer, f"{LIST}1/report/")
+    assert f"Django {django.get_version()}" in before
+    monkeypatch.setattr("app.rotation.engine.naming.version", lambda name: "99.9")
+    monkeypatch.setattr("platform.python_version", lambda: "99.9")
+    assert text(viewer, f"{LIST}1/report/") == before
+
+
+def test_rotation_of_an_earlier_version_is_shown(db: Database, viewer: Client) -> None:
+    db.tickets(60)
+    assert db.run(*RUN).code == 0
+    assert db.call("migrate", "rotation", "0007", verbosity=0).code == 0
+    assert db.call("migrate", verbosity=0).code == 0
+    assert "Not kept: no process of this version" in text(viewer, f"{LIST}1/report/")
+    assert "0 of 60 revoked tokens survive" in text(viewer, PAGE)
+    found = stages(db)
+    assert list(found) == ["guard", "snapshot", "windows", "verification"]
+    assert (found["guard"]["began"], found["verification"]["began"]) == (None, None)
 
 
 @pytest.mark.parametrize(

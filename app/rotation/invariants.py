@@ -55,6 +55,33 @@ CHECKPOINT_MOVES_FORWARD = pgtrigger.Trigger(
                 """,
 )
 
+SAME_TARGET = pgtrigger.Protect(
+    name="same_target",
+    operation=pgtrigger.Update,
+    condition=pgtrigger.AnyChange(
+        *("table_schema", "table_name", "table_oid", "pk_column", "pk_type"),
+        *("token_column", "token_attnum"),
+    ),
+)
+
+SAME_BOUNDS = pgtrigger.Protect(
+    name="same_bounds",
+    operation=pgtrigger.Update,
+    condition=pgtrigger.Condition(
+        "OLD.status <> 'pending' AND (OLD.floor IS DISTINCT FROM NEW.floor"
+        " OR OLD.ceiling IS DISTINCT FROM NEW.ceiling)"
+    ),
+)
+
+#: An update adds one entry at the end, or none.
+STEERING_IS_APPENDED = pgtrigger.Protect(
+    name="steering_is_appended",
+    operation=pgtrigger.Update,
+    condition=pgtrigger.Condition(
+        "OLD.steered IS DISTINCT FROM NEW.steered AND OLD.steered IS DISTINCT FROM NEW.steered - (-1)"
+    ),
+)
+
 
 def kept_from_truncate() -> pgtrigger.Trigger:
     """A trigger that refuses TRUNCATE, which triggers for rows don't see."""

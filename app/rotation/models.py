@@ -12,7 +12,13 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from app.rotation.invariants import CHECKPOINT_MOVES_FORWARD, kept_from_truncate
+from app.rotation.invariants import (
+    CHECKPOINT_MOVES_FORWARD,
+    SAME_BOUNDS,
+    SAME_TARGET,
+    STEERING_IS_APPENDED,
+    kept_from_truncate,
+)
 
 
 class Status(models.TextChoices):
@@ -102,9 +108,15 @@ class Rotation(models.Model):
     operator = models.TextField()
     host = models.TextField()
     created_at = models.DateTimeField(db_default=Now())
-    started_at = models.DateTimeField(null=True)
+    begun_at = models.DateTimeField(null=True, help_text="when a process first took it up")
+    started_at = models.DateTimeField(null=True, help_text="when its lanes were drawn")
     touched_at = models.DateTimeField(null=True, help_text="last sign of life; NULL: left by all")
+    verifying_at = models.DateTimeField(null=True, help_text="when its latest verification began")
     finished_at = models.DateTimeField(null=True)
+    steered = models.JSONField(db_default=[], default=list, help_text="who steered it, when, and how")
+    versions = models.JSONField(
+        db_default={}, default=dict, help_text="of server and tools, when a process last took it up"
+    )
     retired_at = models.DateTimeField(
         null=True, help_text="when its rows were replaced by others: it says nothing of today's"
     )
@@ -123,22 +135,7 @@ class Rotation(models.Model):
         ]
         triggers = [
             pgtrigger.FSM(name="legal_arrows", field="status", transitions=list(ARROWS)),
-            pgtrigger.Protect(
-                name="same_target",
-                operation=pgtrigger.Update,
-                condition=pgtrigger.AnyChange(
-                    *("table_schema", "table_name", "table_oid", "pk_column", "pk_type"),
-                    *("token_column", "token_attnum"),
-                ),
-            ),
-            pgtrigger.Protect(
-                name="same_bounds",
-                operation=pgtrigger.Update,
-                condition=pgtrigger.Condition(
-                    "OLD.status <> 'pending' AND (OLD.floor IS DISTINCT FROM NEW.floor"
-                    " OR OLD.ceiling IS DISTINCT FROM NEW.ceiling)"
-                ),
-            ),
+            *(SAME_TARGET, SAME_BOUNDS, STEERING_IS_APPENDED),
             pgtrigger.Protect(name="kept_for_ever", operation=pgtrigger.Delete),
             kept_from_truncate(),
         ]

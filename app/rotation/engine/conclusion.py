@@ -19,7 +19,8 @@ def begin_verifying(session: Session, rotation: int) -> bool:
     With this COMMIT all windows before it are on disk. Raises Stopped if the rotation was ended.
     """
     with session.durable(), translated("beginning the verification"):
-        move(session, rotation, Status.RUNNING, Status.VERIFYING, touched_at=Now())
+        now = {"touched_at": Now(), "verifying_at": Now()}
+        move(session, rotation, Status.RUNNING, Status.VERIFYING, **now)
         complete = read_progress(session, rotation).complete
         if not complete:
             move(session, rotation, Status.VERIFYING, Status.RUNNING)

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Q, QuerySet
-from django.db.models.functions import Now
+from django.db.models.functions import Coalesce, Now
 
 from app.rotation.engine import revocation
 from app.rotation.engine.database import Session, translated
 from app.rotation.engine.errors import DatabaseFailure, Refused
 from app.rotation.engine.lanes import Lane
 from app.rotation.engine.leaked import LeakedList
+from app.rotation.engine.naming import here
 from app.rotation.engine.plan import Size
 from app.rotation.engine.target import Target
 from app.rotation.models import UNFINISHED, BatchProgress, Rotation, Status
@@ -190,6 +191,13 @@ def take_up(session: Session, rotation: Rotation, target: Target, leaked: Leaked
             revocation.revoke_listed(session, rotation, target, leaked)
 
 
+def note_process(session: Session, rotation: int, versions: dict[str, str]) -> None:
+    """Note that a process begins to work on a rotation, and with what; the first one begins it."""
+    with session.durable(), translated("taking the rotation up"):
+        this = rotations(session).filter(pk=rotation)
+        this.update(begun_at=Coalesce("begun_at", Now()), versions=versions)
+
+
 def read(session: Session, rotation: int) -> Rotation:
     """The rotation as it is now."""
     with translated("reading the rotation"):
@@ -210,12 +218,15 @@ def new_salt() -> int:
     return secrets.randbits(64) - 2**63
 
 
-def cancel(session: Session, rotation: int) -> None:
-    """End a rotation for good: waits for the windows under way, then no worker begins another."""
+def cancel(session: Session, rotation: int, who: str) -> bool:
+    """End a rotation for good: waits for the windows under way, then no worker begins another.
+
+    False if it was at its end before.
+    """
     with session.durable(), translated("cancelling the rotation"):
         lanes = BatchProgress.objects.using(session.alias).filter(rotation=rotation)
         list(lanes.select_for_update().order_by("pk").values_list("pk"))
-        _end(session, rotation)
+        return _end(session, rotation, who, "cancel")
 
 
 def replace_rows(session: Session, target: Target) -> None:
@@ -226,17 +237,20 @@ def replace_rows(session: Session, target: Target) -> None:
     with translated("retiring rotations"):
         of_table = rotations(session).filter(table_oid=target.oid)
         for rotation in of_table.filter(status__in=UNFINISHED):
-            _end(session, rotation.pk)
+            _end(session, rotation.pk, here(), "cancel: its rows were replaced by others")
         of_table.filter(status=Status.SUCCEEDED, retired_at=None).update(retired_at=Now())
 
 
-def _end(session: Session, rotation: int) -> None:
-    """Take an unfinished rotation to `cancelled`, from wherever it is."""
+def _end(session: Session, rotation: int, who: str, what: str) -> bool:
+    """Take an unfinished rotation to `cancelled`, from wherever it is; False if it is not unfinished."""
     move(session, rotation, Status.VERIFYING, Status.RUNNING)
     for status in (Status.RUNNING, Status.PAUSING, Status.PAUSED):
         move(session, rotation, status, Status.CANCELLING)
     for status in (Status.CANCELLING, Status.PENDING, Status.FAILED):
-        move(session, rotation, status, Status.CANCELLED, finished_at=Now())
+        if move(session, rotation, status, Status.CANCELLED, finished_at=Now()):
+            session.change("note_steering", rotation=rotation, who=who, what=what)
+            return True
+    return False
 
 
 def move(session: Session, rotation: int, old: str, new: str, **also: Any) -> bool:

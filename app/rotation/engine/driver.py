@@ -20,7 +20,7 @@ from app.rotation.engine.errors import (
 )
 from app.rotation.engine.events import NOTE, REFUSE, Began, Emit, Found, Stopping
 from app.rotation.engine.leaked import LeakedList
-from app.rotation.engine.naming import operator, worker_name
+from app.rotation.engine.naming import operator, tools, worker_name
 from app.rotation.engine.options import Options
 from app.rotation.engine.phases import Phases
 from app.rotation.engine.plan import Plan, make_plan
@@ -106,6 +106,10 @@ class RotationDriver:
         if already and not self.options.reindex:
             return Outcome(rotation.pk, rotation.target, progress, 0, 0.0, already)
         if not already:
+            versions = {"PostgreSQL": self.server["version_text"], **tools()}
+            self._session.through_outages(
+                lambda: control.note_process(self._session, rotation.pk, versions)
+            )
             self._emit(Began(rotation.pk, rotation.target, resumed, progress.rows_done))
         conductor = self._start_conductor(rotation.pk, leaked is not None)
         self._watch(conductor, rotation.pk)

@@ -5,9 +5,11 @@ from datetime import datetime
 from typing import Any
 
 from app.rotation.engine.database import Row, Session
-from app.rotation.models import Rotation
+from app.rotation.models import Rotation, Status
 
 POINTS = 240  # of a chart, at the most
+ROTATED = {Status.VERIFYING, Status.SUCCEEDED, Status.FAILED, Status.CANCELLED}  # no window follows
+PROVEN = {Status.SUCCEEDED, Status.FAILED}
 AROUND = 9  # windows that one point looks at
 
 
@@ -43,15 +45,25 @@ def read_points(session: Session, rotation: int) -> list[Point]:
 
 
 def read_stages(session: Session, rotation: Rotation) -> list[Stage]:
-    """The parts of a rotation with their times."""
+    """The parts of a rotation with their times; what is not over, or was not kept, is None."""
     windows = session.row("bounds_of_journal", rotation=rotation.pk)
-    over = rotation.finished_at
-    return [
-        Stage("guard, and the wait for older writers", rotation.created_at, rotation.started_at),
-        Stage("snapshot of revoked tokens", rotation.started_at, windows["began"]),
-        Stage("windows", windows["began"], windows["ended"] if over else None),
-        Stage("verification by value", windows["ended"] if over else None, over),
+    rotated = rotation.status in ROTATED
+    began, ended = rotation.verifying_at if rotated else None, rotation.finished_at
+    proven = rotation.status in PROVEN and ended and (began is None or ended >= began)
+    stages = [
+        Stage("guard, and the wait for older writers", rotation.begun_at, rotation.started_at),
+        Stage(
+            "snapshot, and the wait for older writers", rotation.started_at, windows["began"] or began
+        ),
+        Stage("windows", windows["began"], windows["ended"] if rotated else None),
     ]
+    if rotation.begun_at or not rotation.started_at:  # else: an earlier version began it
+        until = rotation.begun_at or ended
+        stages.insert(0, Stage("recorded, until a process took it up", rotation.created_at, until))
+    if rotation.options.get("verify", True):
+        name = "verification by value, and the wait for standbys"
+        stages.append(Stage(name, began, ended if proven else None))
+    return stages
 
 
 def read_throttles(session: Session, rotation: int) -> list[Row]:

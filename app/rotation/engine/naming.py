@@ -1,8 +1,13 @@
-"""Who works: the names of operators and workers, as sessions, lanes and the journal show them."""
+"""Who works, and with what: as sessions, lanes, the journal and the report show it."""
 
+import contextlib
 import getpass
 import os
+import platform
 import socket
+from importlib.metadata import PackageNotFoundError, version
+
+LIBRARIES = ("Django", "psycopg2", "psycopg2-binary", "django-pgtrigger")
 
 
 def operator() -> str:
@@ -11,6 +16,20 @@ def operator() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # a container may run as a number without a name
         return str(os.getuid())
+
+
+def here() -> str:
+    """Who steers from this process."""
+    return f"{operator()}@{socket.gethostname()}"
+
+
+def tools() -> dict[str, str]:
+    """The versions of what this process works with."""
+    found = {"Python": platform.python_version()}
+    for name in LIBRARIES:
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 def worker_name(number: int | str = 1) -> str:

@@ -16,13 +16,15 @@ LOOK_SECONDS = 0.3  # how often a paused process looks whether it may go on
 PAUSED = (Status.PAUSING, Status.PAUSED)
 
 
-def pause(session: Session, rotation: int) -> bool:
+def pause(session: Session, rotation: int, who: str) -> bool:
     """Ask the workers to wait after their windows; False if it does not run.
 
     Nobody may be at work: then nobody else will acknowledge it.
     """
     with session.durable(), translated("pausing the rotation"):
         asked = move(session, rotation, Status.RUNNING, Status.PAUSING)
+        if asked:
+            session.change("note_steering", rotation=rotation, who=who, what="pause")
     lanes = session.rows("look_at_lanes", rotation=rotation, stage="any", worker="")
     if asked and not any(lane["busy"] for lane in lanes):
         acknowledge_pause(session, rotation)
@@ -50,14 +52,17 @@ def acknowledge_pause(session: Session, rotation: int) -> bool:
     return bool(paused)
 
 
-def resume(session: Session, rotation: int) -> bool:
+def resume(session: Session, rotation: int, who: str) -> bool:
     """Let a paused rotation go on; False if it is not paused."""
     with session.durable(), translated("resuming the rotation"):
         pausing = move(session, rotation, Status.PAUSING, Status.RUNNING)
-        return move(session, rotation, Status.PAUSED, Status.RUNNING) or pausing
+        resumed = move(session, rotation, Status.PAUSED, Status.RUNNING) or pausing
+        if resumed:
+            session.change("note_steering", rotation=rotation, who=who, what="resume")
+    return resumed
 
 
-def tune(session: Session, rotation: int, tuned: dict[str, Any]) -> dict[str, Any]:
+def tune(session: Session, rotation: int, tuned: dict[str, Any], who: str) -> dict[str, Any]:
     """Change live options of an unfinished rotation, and return all that are tuned now.
 
     The value 'default' gives an option back to what each run was given. Raises Refused if it is over.
@@ -68,4 +73,6 @@ def tune(session: Session, rotation: int, tuned: dict[str, Any]) -> dict[str, An
             raise Refused(f"{this} is {this.status}: there is nothing to tune")
         now = {name: value for name, value in (this.tuned | tuned).items() if value != "default"}
         rotations(session).filter(pk=rotation).update(tuned=now)
+        asked = " ".join(f"{name}={'off' if one is None else one}" for name, one in tuned.items())
+        session.change("note_steering", rotation=rotation, who=who, what=f"tune {asked}")
     return now

@@ -10,9 +10,12 @@ from app.rotation.engine.status import describe
 from app.rotation.engine.units import duration
 from app.rotation.models import UNFINISHED, Rotation, RotationWindow, Status
 from app.rotation.web.charts import rate_chart, window_chart
-from app.rotation.web.words import conclude, show_option, show_pace, show_rows
+from app.rotation.web.words import conclude, show_option, show_pace, show_rows, show_steering
 
 LATEST = 12  # windows of the journal that the page shows
+
+#: A rotation in one of these states gets on, if somebody works on it.
+MOVING = {Status.PENDING, Status.RUNNING, Status.PAUSING, Status.VERIFYING}
 
 #: What may be asked of a rotation in each state.
 ACTIONS = {
@@ -35,12 +38,14 @@ def look(session: Session, rotation: Rotation) -> dict[str, Any]:
         "rotation": rotation,
         "state": state,
         "going_on": going_on,
+        "moving": state["status"] in MOVING and not state["stalled"],
         "sentence": conclude(rotation, progress),
         "actions": ACTIONS.get(Status(state["status"]), ()),
         "figures": show_figures(state, progress, going_on),
         "charts": [rate_chart(points), window_chart(points)],
         "lanes": [show_lane(lane) for lane in state["lanes"]],
         "stages": read_stages(session, rotation),
+        "steering": show_steering(rotation),
         "findings": rotation.findings or [],
         "options": {
             name: show_option(name, rotation.tuned.get(name, value))

@@ -17,7 +17,7 @@ from app.rotation.engine.progress import read_progress
 from app.rotation.engine.status import describe
 from app.rotation.management.runner import show_plan
 from app.rotation.management.selection import open_session
-from app.rotation.models import UNFINISHED, Rotation, Status
+from app.rotation.models import UNFINISHED, Rotation
 from app.rotation.web.look import look
 from app.rotation.web.new import NewRotation, default_target, make_driver
 from app.rotation.web.report import collect, render
@@ -89,7 +89,7 @@ class RotationPages(admin.ModelAdmin):
         """Pause, resume, cancel or tune, as the button says."""
         rotation, session = self._found(request, number, steers=True)
         try:
-            done = _steer(session, rotation, request.POST)
+            done = _steer(session, rotation, request.POST, who(request))
         except RotationError as error:
             self.message_user(request, str(error), messages.ERROR)
         else:
@@ -157,30 +157,34 @@ class RotationPages(admin.ModelAdmin):
         }
 
 
+def who(request: HttpRequest) -> str:
+    """Who steers, as the rotation keeps it."""
+    return f"{request.user.get_username()}, on the site"
+
+
 def tunable(rotation: Rotation) -> list[dict[str, str]]:
     """The options that can be changed on the page, as they are now."""
     now = rotation.options | rotation.tuned
     return [{"name": name, "now": show_option(name, now.get(name))} for name in TUNED_HERE]
 
 
-def _steer(session: Session, rotation: Rotation, asked: Any) -> str:
+def _steer(session: Session, rotation: Rotation, asked: Any, by: str) -> str:
     """Do what was asked; what was done, in words. Raises RotationError if it can't be."""
     action = asked.get("action", "")
-    if action == "pause" and steering.pause(session, rotation.pk):
+    if action == "pause" and steering.pause(session, rotation.pk, by):
         return "asked to pause after the windows under way"
-    if action == "resume" and steering.resume(session, rotation.pk):
+    if action == "resume" and steering.resume(session, rotation.pk, by):
         return "goes on"
-    if action == "cancel":
-        control.cancel(session, rotation.pk)
-        if control.read(session, rotation.pk).status == Status.CANCELLED:
-            return "cancelled; rows that were not reached keep their old tokens"
+    if action == "cancel" and control.cancel(session, rotation.pk, by):
+        return "cancelled; rows that were not reached keep their old tokens"
     if action == "tune":
         given = [
             f"{one['name']}={text or 'default'}"
             for one in tunable(rotation)
             if (text := asked.get(one["name"], one["now"]).strip()) != one["now"]
         ]
-        now = steering.tune(session, rotation.pk, read_tuning(given))
+        now = steering.tune(session, rotation.pk, read_tuning(given), by)
         said = ", ".join(f"{name} {show_option(name, one)}" for name, one in now.items())
         return f"from the next window on: {said or 'as its runs were given'}"
-    raise RotationError(f"{rotation} is {rotation.status}: {action or 'nothing'} can't be done now")
+    status = control.read(session, rotation.pk).status  # it may have changed since the page was made
+    raise RotationError(f"{rotation} is {status}: {action or 'nothing'} can't be done now")

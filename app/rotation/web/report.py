@@ -1,8 +1,6 @@
 """The evidence of a rotation: everything that an auditor asks, as plain data and as one page."""
 
-import platform
 from datetime import datetime
-from importlib.metadata import version
 from typing import Any
 
 from django.template.loader import render_to_string
@@ -15,14 +13,11 @@ from app.rotation.engine.journal import (
     read_throttles,
     read_workers,
 )
-from app.rotation.engine.preflight import describe_server
 from app.rotation.engine.progress import read_progress
 from app.rotation.engine.status import describe
 from app.rotation.models import Leftover, Rotation
 from app.rotation.web.charts import rate_chart, window_chart
-from app.rotation.web.words import conclude, show_option
-
-LIBRARIES = ("Django", "psycopg2-binary", "django-pgtrigger")
+from app.rotation.web.words import conclude, show_option, show_steering
 
 GUARDED = (
     "Before the first window a guard (a trigger) was installed, and every transaction that could still"
@@ -60,7 +55,6 @@ def collect(session: Session, rotation: Rotation) -> dict[str, Any]:
     """Everything about a rotation that is kept, as plain data; reads its whole journal."""
     state = describe(session, rotation)
     progress = read_progress(session, rotation.pk)
-    server = describe_server(session)
     return {
         "rotation": {
             "id": rotation.pk,
@@ -90,16 +84,13 @@ def collect(session: Session, rotation: Rotation) -> dict[str, Any]:
         ],
         "workers": read_workers(session, rotation.pk),
         "held_back": read_throttles(session, rotation.pk),
+        "steering": show_steering(rotation),
         "options": rotation.options,
         "tuned": rotation.tuned,
         "findings": rotation.findings or [],
         "lanes": state["lanes"],
         "journal": [vars(point) for point in read_points(session, rotation.pk)],
-        "versions": {
-            "PostgreSQL": server["version_text"],
-            "Python": platform.python_version(),
-            **{name: version(name) for name in LIBRARIES},
-        },
+        "versions": rotation.versions,
     }
 
 

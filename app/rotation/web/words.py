@@ -3,6 +3,8 @@
 from datetime import datetime, timezone
 from typing import Any
 
+from django.utils.dateparse import parse_datetime
+
 from app.rotation.engine.progress import Progress
 from app.rotation.engine.units import size
 from app.rotation.models import Rotation, Status
@@ -37,6 +39,11 @@ def show_survivors(survivors: int | None) -> str:
 def in_utc(moment: datetime) -> str:
     """A moment for people, the same wherever the site stands."""
     return f"{moment.astimezone(timezone.utc):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def show_steering(rotation: Rotation) -> list[dict[str, Any]]:
+    """Who paused, resumed, tuned or cancelled it, and when."""
+    return [one | {"at": parse_datetime(one["at"])} for one in rotation.steered]
 
 
 def show_rows(progress: Progress) -> str:

@@ -12,6 +12,7 @@ from app.rotation.engine import control, steering
 from app.rotation.engine.database import Session, translated
 from app.rotation.engine.errors import Refused, UsageError
 from app.rotation.engine.guard import drop_guard, find_guard, stands
+from app.rotation.engine.naming import here
 from app.rotation.engine.options import TUNABLE, Options, read_tuning
 from app.rotation.engine.progress import read_progress
 from app.rotation.engine.status import describe
@@ -21,7 +22,7 @@ from app.rotation.management import cli
 from app.rotation.management.reporter import progress_line
 from app.rotation.management.runner import verify_rotation
 from app.rotation.management.selection import chosen, entry, none_found, open_session
-from app.rotation.models import UNFINISHED, Rotation, Status
+from app.rotation.models import UNFINISHED, Rotation
 from app.rotation.web.report import as_json, collect, render
 
 
@@ -144,7 +145,7 @@ class Command(cli.RotationCommand):
     def pause(self, session: Session, found: "QuerySet[Rotation]", as_json: bool) -> None:
         rotation = self.the_unfinished(found, "pause")
         go_on = "rotation resume lets it go on"
-        if steering.pause(session, rotation.pk):
+        if steering.pause(session, rotation.pk, here()):
             self.stdout.write(
                 f"{rotation} pauses after the windows under way; rotation resume lets it go on"
             )
@@ -155,7 +156,7 @@ class Command(cli.RotationCommand):
 
     def resume(self, session: Session, found: "QuerySet[Rotation]", as_json: bool) -> None:
         rotation = self.the_unfinished(found, "resume")
-        if not steering.resume(session, rotation.pk):
+        if not steering.resume(session, rotation.pk, here()):
             raise Refused(f"{rotation} is {rotation.status}, not paused")
         state = describe(session, rotation)
         run = "; nobody works on it: run rotate_tokens_sql again" * (state["workers"] == 0)
@@ -163,16 +164,18 @@ class Command(cli.RotationCommand):
 
     def tune(self, session: Session, found: "QuerySet[Rotation]", tuned: dict[str, Any]) -> None:
         rotation = self.the_unfinished(found, "tune")
-        now = steering.tune(session, rotation.pk, tuned)
+        now = steering.tune(session, rotation.pk, tuned, here())
         said = ", ".join(f"{name}={'off' if one is None else one}" for name, one in now.items())
         self.stdout.write(f"{rotation}, from the next window on: {said or 'as its runs were given'}")
 
     def cancel(self, session: Session, found: "QuerySet[Rotation]", as_json: bool) -> None:
         rotation = self.the_unfinished(found, "cancel")
-        control.cancel(session, rotation.pk)
+        cancelled = control.cancel(session, rotation.pk, here())
         progress = read_progress(session, rotation.pk)
-        if progress.status != Status.CANCELLED:
-            raise Refused(f"{rotation} is {progress.status} now, and was not cancelled: look again")
+        if not cancelled:
+            raise Refused(
+                f"{rotation} is {progress.status} now, and was not cancelled by this: look again"
+            )
         total = "an unknown number of" if progress.rows_total is None else progress.rows_total
         self.stdout.write(
             f"{rotation} is cancelled: {progress.rows_done} of {total} tokens were replaced; every other"
