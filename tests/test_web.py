@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import django
 import psycopg2
@@ -21,6 +22,11 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 
+from app.rotation.engine.driver import RotationDriver
+from app.rotation.engine.options import Options
+from app.rotation.engine.stop import StopSwitch
+from app.rotation.engine.target import TargetName
+from app.rotation.management.service import after
 from tests.conftest import PROJECT, Database, Done, kill, read_until, until
 
 LIST = "/admin/rotation/rotation/"
@@ -291,7 +297,7 @@ def test_server_tells_what_it_can_not_do(db: Database) -> None:
     kill(child)
     db.sql("DROP TABLE other")
     server = db.start("rotate_tokens_sql", "--serve", "--progress", "lines")
-    read_until(server, "is tried again in 60 s")
+    read_until(server, "is tried again in 5 s")
     time.sleep(6)  # longer than a sign of life lasts: whoever looks still sees why
     assert (
         "there is no table 'public.other'"
@@ -300,6 +306,45 @@ def test_server_tells_what_it_can_not_do(db: Database) -> None:
     assert server.poll() is None
     server.terminate()
     assert server.wait(30) == 0
+
+
+def recorded(table: str, **options: Any) -> None:
+    """Record a rotation as the site does."""
+    name = TargetName(table, "token", None, "public")
+    asked = Options(ack_triggers=True, **options)
+    RotationDriver("default", name, asked, StopSwitch(), lambda event: None).record("", "me")
+
+
+def test_server_goes_on_to_others_while_one_is_blocked(db: Database) -> None:
+    """It tells why, and tries again after longer and longer; of each it tells the progress."""
+    db.tickets(60)
+    db.sql(
+        "CREATE TABLE other (id int PRIMARY KEY, token uuid DEFAULT gen_random_uuid());"
+        "INSERT INTO other SELECT generate_series(1, 50)"
+    )
+    recorded("ticket", lock_patience=0.5)
+    with db.connect(autocommit=False) as writer:
+        writer.cursor().execute("UPDATE ticket SET title = 'y' WHERE id = 1")
+        recorded("other")
+        server = db.start("rotate_tokens_sql", "--serve", "--progress", "lines")
+        told = read_until(server, "rotation 1 of public.ticket.token is tried again in 5 s")
+        assert "transactions that began to write before the guard are still open" in told
+        told = read_until(server, "rotation 2 of public.other.token succeeded")
+        assert "completed: 100.00 % (50 of 50)" in told
+        read_until(server, "rotation 1 of public.ticket.token is tried again in 10 s")
+        until(lambda: "still open" in db.value("SELECT throttle FROM rotation WHERE id = 1"))
+    told = read_until(server, "rotation 1 of public.ticket.token succeeded")
+    assert "completed: 100.00 % (60 of 60)" in told
+    server.send_signal(signal.SIGINT)
+    assert server.wait(30) == 0
+
+
+def test_server_waits_longer_each_time_but_not_for_one_that_got_on() -> None:
+    waits, one = [], None
+    for rows in (0, 0, 0, 7, 7, 7, 7, 7, 7, 7, 7):
+        one = after(one, "why", rows)
+        waits.append(one.wait)
+    assert waits == [5, 10, 20, 5, 10, 20, 40, 80, 160, 300, 300]
 
 
 @pytest.mark.parametrize("flag", [("--dry-run",), ("--new",), ("--table", "x"), ("--reason", "x")])

@@ -11,7 +11,7 @@ import sys
 import time
 from typing import Any
 
-from app.rotation.engine.events import Event, WindowDone
+from app.rotation.engine.events import Began, Event, WindowDone
 from app.rotation.engine.progress import Progress
 from app.rotation.engine.units import duration
 
@@ -30,11 +30,9 @@ class Reporter:
         self._mode = mode if mode != "auto" else ("bar" if _is_terminal(stream) else "lines")
         if verbosity == 0:
             self._mode = "none"
-        self._began = time.monotonic()
-        self._line_at = self._began + LINE_SECONDS / 2
-        self._complete = False
         self._bar = ""
         self._shown: Progress | None = None  #: what the bar shows
+        self._begin()
 
     def __call__(self, event: Any) -> None:
         """Print an event or a Progress as the mode asks."""
@@ -42,6 +40,8 @@ class Reporter:
 
     def tell(self, event: Any, database: str = "") -> None:
         """Print an event or a Progress as the mode asks; of which database, if there are several."""
+        if isinstance(event, Began) and not database:
+            self._begin()
         if self._mode == "none":
             return
         if self._mode == "json":
@@ -50,6 +50,12 @@ class Reporter:
             self._progress(event)
         elif not isinstance(event, WindowDone) or self._verbosity > 1:
             self.line(f"{database}: {event}" if database else str(event))
+
+    def _begin(self) -> None:
+        """Forget the rotation before: a process that serves does one after the other."""
+        self._began = time.monotonic()
+        self._line_at = self._began + LINE_SECONDS / 2
+        self._complete = False
 
     def line(self, text: str) -> None:
         """Print one line, above the bar if there is one; in JSON mode it is an object."""

@@ -18,15 +18,24 @@ from app.rotation.management.runner import summary
 from app.rotation.models import UNFINISHED, Rotation, Status
 
 LOOK_SECONDS = 1.0
-AGAIN_SECONDS = 60.0  # after a rotation that could not be done
+FIRST_WAIT, LONGEST_WAIT = 5.0, 300.0  # seconds until a rotation that could not be done is tried again
 
 
 @dataclass(frozen=True)
 class Failure:
     """What kept a rotation from being done, and when it is tried again."""
 
-    again_at: float
     why: str
+    rows_done: int
+    wait: float
+    again_at: float
+
+
+def after(before: Failure | None, why: str, rows_done: int) -> Failure:
+    """One more failure of a rotation: the wait doubles, unless it got on meanwhile."""
+    stuck = before is not None and rows_done == before.rows_done
+    wait = min(2 * before.wait, LONGEST_WAIT) if before and stuck else FIRST_WAIT
+    return Failure(why, rows_done, wait, time.monotonic() + wait)
 
 
 def serve(session: Session, reporter: Reporter) -> None:
@@ -44,10 +53,9 @@ def serve(session: Session, reporter: Reporter) -> None:
                 preflight.require_state(session, preflight.describe_server(session))
                 look_round(session, reporter, failed)
                 told = ""
-            except Stopped:
-                if session.stop.requested:
-                    raise
             except RotationError as error:
+                if session.stop.requested and isinstance(error, Stopped):
+                    raise
                 if str(error) != told:  # once: an outage, or tables that are not there yet
                     reporter.line(str(error))
                 told = str(error)
@@ -61,11 +69,14 @@ def look_round(session: Session, reporter: Reporter, failed: dict[int, Failure])
         if before and time.monotonic() < before.again_at:
             session.change("note_throttle", rotation=rotation.pk, reason=before.why)
             continue
-        failed.pop(rotation.pk, None)
         why = take_up(session, rotation, reporter)
+        now = read_progress(session, rotation.pk)
+        failed.pop(rotation.pk, None)
+        if why and now.status in {Status.PENDING, *WORKING}:
+            failed[rotation.pk] = after(before, why, now.rows_done)
+            why += f"; {rotation} is tried again in {failed[rotation.pk].wait:.0f} s"
         if why:
-            reporter.line(f"{why}; {rotation} is tried again in {AGAIN_SECONDS:.0f} s")
-            failed[rotation.pk] = Failure(time.monotonic() + AGAIN_SECONDS, why)
+            reporter.line(why)
 
 
 def waiting(session: Session, failed: set[int]) -> Iterator[Rotation]:
@@ -85,16 +96,19 @@ def waiting(session: Session, failed: set[int]) -> Iterator[Rotation]:
 
 
 def take_up(session: Session, rotation: Rotation, reporter: Reporter) -> str:
-    """Do a rotation; what kept it from being done, or nothing. Raises Stopped."""
+    """Do a rotation; what kept it from being done, or nothing. Raises Stopped if a signal ended it."""
     name = TargetName(
         rotation.table_name, rotation.token_column, rotation.pk_column, rotation.table_schema
     )
     try:
         options = from_stored(rotation.options)
         driver = RotationDriver(session.alias, name, options, session.stop, reporter)
-        reporter.line(summary(driver.run()))
-    except Stopped:
-        raise
+        done = summary(driver.run())
     except RotationError as error:
+        if session.stop.requested and isinstance(error, Stopped):
+            raise
         return str(error)
+    finally:
+        reporter.close()
+    reporter.line(done)
     return ""
