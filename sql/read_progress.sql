@@ -6,7 +6,8 @@
 --          windows, lanes, lanes_done, holes, left_over (holes and survivors still to be rotated),
 --          recent_rows, recent_milliseconds, recent_throttled (milliseconds before those windows),
 --          recent_workers, throttle (why windows wait now, or empty), left_by_all (no sign of life
---          since the last process left it), idle_seconds (since the last sign of life).
+--          since the last process left it), idle_seconds (since the last sign of life), quiet_seconds
+--          (since the last window).
 SELECT
     rotation.status,
     rotation.rows_total,
@@ -37,7 +38,10 @@ SELECT
     extract(
         epoch FROM pg_catalog.clock_timestamp()
         - coalesce(greatest(rotation.touched_at, lane.updated_at), rotation.created_at)
-    )::float8 AS idle_seconds
+    )::float8 AS idle_seconds,
+    extract(
+        epoch FROM pg_catalog.clock_timestamp() - coalesce(lane.updated_at, rotation.created_at)
+    )::float8 AS quiet_seconds
 FROM {rotation} AS rotation
 CROSS JOIN LATERAL (
     SELECT

@@ -19,7 +19,9 @@ import psycopg2
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
-from django.test import Client
+from django.db import connection
+from django.test import Client, RequestFactory
+from django.test.utils import CaptureQueriesContext
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.rotation.engine.driver import RotationDriver
@@ -27,6 +29,7 @@ from app.rotation.engine.options import Options
 from app.rotation.engine.stop import StopSwitch
 from app.rotation.engine.target import TargetName
 from app.rotation.management.service import after
+from app.rotation.web.metrics import metrics
 from tests.conftest import PROJECT, Database, Done, kill, read_until, until
 
 LIST = "/admin/rotation/rotation/"
@@ -236,6 +239,66 @@ def test_live_part_of_every_state(slow: Database, viewer: Client) -> None:
     until(lambda: "Nobody works on it" in text(viewer, f"{LIST}1/live/"))
     assert slow.run("rotation", "pause").code == 0
     until(lambda: viewer.get(f"{LIST}1/live/")["X-Rotation-Actions"] == "resume cancel tune")
+
+
+def test_stalled_one_is_shown_as_such_and_without_a_pace(slow: Database, viewer: Client) -> None:
+    until(lambda: "rows/s" in text(viewer, LIST))
+    kill(slow.children[0])
+    until(lambda: "running, stalled" in text(viewer, LIST))
+    listed, page = text(viewer, LIST), text(viewer, PAGE)
+    assert "Nobody works on it" in listed
+    assert "running, stalled" in page
+    for shown in (listed, page):
+        assert " rows/s" not in shown.replace("(limit 100 rows/s)", "")
+    known = json.loads(text(viewer, f"{LIST}1/status.json"))
+    assert (known["rows_per_second"], known["eta_seconds"]) == (None, None)
+    assert "rotation_rows_per_second{" not in scrape(slow)
+
+
+def test_paused_and_finished_have_no_pace(slow: Database, viewer: Client) -> None:
+    assert slow.run("rotation", "pause").code == 0
+    until(lambda: status(slow) == "paused")
+    for _ in range(2):
+        known = json.loads(text(viewer, f"{LIST}1/status.json"))
+        assert known["rows_per_second"] is None
+        assert "rotation_rows_per_second{" not in scrape(slow)
+        slow.run("rotation", "tune", "max_rate=off", "window=off")
+        slow.run("rotation", "resume")
+        until(lambda: status(slow) == "succeeded")
+
+
+def test_pace_is_not_shown_while_windows_wait_for_long(slow: Database) -> None:
+    """A process that serves and can't do it shows a sign of life, and no row is rotated."""
+    kill(slow.children[0])
+    slow.sql("UPDATE batchprogress SET updated_at = now() - interval '31 seconds'")
+    slow.sql("UPDATE rotation SET throttle = 'why', touched_at = now()")
+    known = json.loads(slow.call("rotation", "status", "--json").out)
+    assert (known["throttle"], known["rows_per_second"], known["eta_seconds"]) == ("why", None, None)
+
+
+def test_recorded_one_says_why_nothing_happens(db: Database, steerer: Client) -> None:
+    db.tickets(60)
+    record(steerer)
+    unserved = "Recorded; no process serves it: run rotate_tokens_sql --serve."
+    until(lambda: unserved in text(steerer, PAGE))
+    assert unserved in text(steerer, LIST)
+    with db.connect(autocommit=False) as writer:
+        writer.cursor().execute("UPDATE ticket SET title = 'y' WHERE id = 1")
+        db.start(*RUN)
+        until(lambda: "Held back: the barrier waits for pid" in text(steerer, PAGE))
+    until(lambda: "Held back" not in text(steerer, PAGE))
+    until(lambda: status(db) == "succeeded")
+
+
+def test_list_looks_once_at_each_rotation(db: Database, viewer: Client) -> None:
+    db.tickets(10)
+    asked = []
+    for _ in range(2):
+        assert db.run("rotate_tokens_sql", "--new").code == 0
+        with CaptureQueriesContext(connection) as queries:
+            text(viewer, LIST)
+        asked.append(len(queries))
+    assert asked[1] - asked[0] == 1
 
 
 def test_recorded_and_taken_up(db: Database, steerer: Client) -> None:
@@ -516,19 +579,29 @@ def in_new_process(db: Database, code: str, **environment: str) -> Done:
     return Done(done.returncode, done.stdout, done.stderr)
 
 
-def test_metrics(db: Database, viewer: Client) -> None:
+def scrape(db: Database) -> str:
+    """What Prometheus gets."""
+    answer = metrics(RequestFactory().get("/metrics"))
+    return answer.content.decode()
+
+
+def test_metrics_are_off_unless_asked_for(db: Database, viewer: Client) -> None:
     assert viewer.get("/metrics").status_code == 404
-    db.tickets(60)
-    assert db.run(*RUN).code == 0
     code = (
         "from django.core.wsgi import get_wsgi_application; get_wsgi_application();"
         "from django.test import Client;"
         "print(Client(SERVER_NAME='localhost').get('/metrics').content.decode())"
     )
     done = in_new_process(db, code, METRICS="1", DJANGO_SETTINGS_MODULE="app.settings")
+    assert "rotation_rows_done" in done.out
+
+
+def test_metrics(db: Database) -> None:
+    db.tickets(60)
+    assert db.run(*RUN).code == 0
     found = {
         sample.name: sample.value
-        for family in text_string_to_metric_families(done.out)
+        for family in text_string_to_metric_families(scrape(db))
         for sample in family.samples
         if sample.labels.get("status", "succeeded") == "succeeded"
     }

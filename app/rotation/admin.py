@@ -4,15 +4,16 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from app.rotation.engine.progress import Progress, read_progress
+from app.rotation.engine.status import State, read_state
 from app.rotation.engine.units import duration
 from app.rotation.management.selection import open_session
 from app.rotation.models import BatchProgress, Rotation, RotationWindow
 from app.rotation.web.pages import RotationPages
-from app.rotation.web.words import in_utc, show_pace, show_rows, show_survivors
+from app.rotation.web.words import in_utc, show_pace, show_rows, show_survivors, why_nothing_happens
 
 
 class ReadOnly(admin.ModelAdmin):
@@ -58,6 +59,15 @@ class RotationAdmin(RotationPages, ReadOnly):
     class Media:
         css = {"all": ("rotation/live.css",)}
 
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """The list; each rotation in it is looked at once."""
+        response = super().changelist_view(request, extra_context)
+        if isinstance(response, TemplateResponse) and response.context_data:
+            session = open_session("default")
+            for rotation in response.context_data["cl"].result_list:
+                rotation.seen = read_state(session, rotation.pk)
+        return response
+
     @admin.display(description="rotation", ordering="pk")
     def name(self, rotation: Rotation) -> str:
         """Its number and column."""
@@ -66,13 +76,15 @@ class RotationAdmin(RotationPages, ReadOnly):
     @admin.display(ordering="status")
     def state(self, rotation: Rotation) -> SafeString:
         """Its status, in words and colour."""
-        status = _progress(rotation).status
-        return format_html('<span class="state state-{}">{}</span>', status, status)
+        seen = _seen(rotation)
+        stalled = ", stalled" if seen.stalled else ""
+        status = seen.progress.status
+        return format_html('<span class="state state-{}">{}{}</span>', status, status, stalled)
 
     @admin.display
     def progress(self, rotation: Rotation) -> SafeString:
         """Percent, as a bar and as a number, and rows."""
-        progress = _progress(rotation)
+        progress = _seen(rotation).progress
         percent = "" if progress.percent is None else f"{progress.percent:.2f}"
         return format_html(
             '<progress max="100" {} aria-label="Rows rotated"></progress> {}<br>{}',
@@ -84,18 +96,18 @@ class RotationAdmin(RotationPages, ReadOnly):
     @admin.display
     def pace(self, rotation: Rotation) -> str:
         """Rows a second."""
-        return show_pace(_progress(rotation)) if rotation.finished_at is None else "–"
+        return show_pace(_seen(rotation).progress)
 
     @admin.display
     def remaining(self, rotation: Rotation) -> str:
         """Time left."""
-        eta = _progress(rotation).eta_seconds
-        return duration(eta) if eta and rotation.finished_at is None else "–"
+        eta = _seen(rotation).progress.eta_seconds
+        return duration(eta) if eta and not _seen(rotation).stalled else "–"
 
     @admin.display
     def held_back(self, rotation: Rotation) -> str:
         """Why windows wait now."""
-        return _progress(rotation).throttle or "–"
+        return why_nothing_happens(_seen(rotation)) or "–"
 
     @admin.display(ordering="operator")
     def begun_by(self, rotation: Rotation) -> str:
@@ -157,10 +169,7 @@ class WindowAdmin(ReadOnly):
         return window.lane.lane
 
 
-def _progress(rotation: Rotation) -> Progress:
-    """How far it is; read once for each row of the list."""
-    found: Progress | None = getattr(rotation, "progress_now", None)
-    if found is None:
-        found = read_progress(open_session("default"), rotation.pk)
-        rotation.progress_now = found  # type: ignore[attr-defined]
-    return found
+def _seen(rotation: Rotation) -> State:
+    """What the list's one look at it has found."""
+    seen: State = rotation.seen  # type: ignore[attr-defined]
+    return seen

@@ -18,7 +18,7 @@ from app.rotation.engine.errors import (
     Stopped,
     UsageError,
 )
-from app.rotation.engine.events import NOTE, REFUSE, Began, Emit, Found, Stopping
+from app.rotation.engine.events import NOTE, REFUSE, Began, Emit, Found, Stopping, Waiting
 from app.rotation.engine.leaked import LeakedList
 from app.rotation.engine.naming import operator, tools, worker_name
 from app.rotation.engine.options import Options
@@ -43,7 +43,7 @@ class RotationDriver:
         self.options = options
         self._stop = stop
         self._emit = emit
-        self._new = self._tried = False
+        self._new = self._tried = self._waited = False
         self._events: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._session = Session(alias, stop=stop, emit=emit, outage_seconds=options.outage_seconds)
         # The same connection for what no signal should cancel: the last words of a run.
@@ -215,13 +215,23 @@ class RotationDriver:
         told_stop = False
         while conductor.is_alive() or not self._events.empty():
             with contextlib.suppress(queue.Empty):
-                self._emit(self._events.get(timeout=0.1 if conductor.is_alive() else 0))
+                self._tell(rotation, self._events.get(timeout=0.1 if conductor.is_alive() else 0))
             if self._stop.requested and not told_stop:
                 told_stop = True
                 self._emit(Stopping(self._stop.reason))
             if time.monotonic() >= sample_at:
                 self._sample(rotation)
                 sample_at = time.monotonic() + SAMPLE_SECONDS
+
+    def _tell(self, rotation: int, event: Any) -> None:
+        """Pass an event on; whom the run waits for is shown to those outside too, until it goes on."""
+        waits = isinstance(event, Waiting)
+        if waits or self._waited:
+            self._waited = waits
+            with contextlib.suppress(RotationError):  # an outage is told of by others
+                reason = str(event) if waits else ""
+                self._session.change("note_throttle", rotation=rotation, reason=reason)
+        self._emit(event)
 
     def _sample(self, rotation: int) -> None:
         try:

@@ -37,6 +37,7 @@ class Progress:
     throttle: str  #: why windows wait now; empty: they don't
     throttled_share: float  #: of the time around the latest windows, what part they waited
     idle_seconds: float  #: since the last sign of life
+    quiet_seconds: float = 0.0  #: since the last window
 
     @property
     def complete(self) -> bool:
@@ -65,6 +66,11 @@ class Progress:
         return min(99.99, int(10_000 * self.rows_done / self.rows_total) / 100)
 
     @property
+    def stuck(self) -> bool:
+        """Whether windows have waited for so long that the pace before says nothing."""
+        return bool(self.throttle) and max(self.idle_seconds, self.quiet_seconds) > STUCK_SECONDS
+
+    @property
     def eta_seconds(self) -> float | None:
         """Seconds still needed at the recent pace, waits included; None if that is not known.
 
@@ -74,7 +80,7 @@ class Progress:
             return 0.0
         if not self.rows_total or not self.rows_per_second or self.rows_done >= self.rows_total:
             return None
-        if self.status in ("pausing", "paused") or (self.throttle and self.idle_seconds > STUCK_SECONDS):
+        if self.status in ("pausing", "paused") or self.stuck:
             return None
         return (self.rows_total - self.rows_done) / self.rows_per_second / (1 - self.throttled_share)
 
@@ -170,4 +176,5 @@ def read_progress(session: Session, rotation: int) -> Progress:
         throttle=row["throttle"],
         throttled_share=throttled / (throttled + busy) if throttled else 0.0,
         idle_seconds=row["idle_seconds"],
+        quiet_seconds=row["quiet_seconds"],
     )

@@ -1,28 +1,55 @@
 """What a rotation looks like from outside: one function for `rotation status` and for the web."""
 
+from dataclasses import dataclass, replace
 from typing import Any
 
 from app.rotation.engine.database import Session, translated
-from app.rotation.engine.progress import read_progress
+from app.rotation.engine.progress import Progress, read_progress
 from app.rotation.engine.target import NUMBER_TYPES
 from app.rotation.models import BatchProgress, Rotation, Status
 
 STALLED_SECONDS = 3.0  # without a window and without anybody who holds a lane
 
 WORKING = {Status.RUNNING, Status.PAUSING, Status.VERIFYING, Status.CANCELLING}
+ROTATING = {Status.RUNNING, Status.PAUSING}
 
 
-def describe(session: Session, rotation: Rotation) -> dict[str, Any]:
+@dataclass(frozen=True)
+class State:
+    """How far a rotation is, and whether anybody works on it now."""
+
+    progress: Progress  #: without a pace, unless rows are being rotated
+    left: bool  #: nobody gave a sign of life for a while
+    workers: int
+
+    @property
+    def stalled(self) -> bool:
+        """Whether it was begun, and left by all."""
+        return self.left and self.progress.status in WORKING
+
+    @property
+    def unserved(self) -> bool:
+        """Whether it was recorded, and no process has taken it up."""
+        return self.left and self.progress.status == Status.PENDING
+
+
+def read_state(session: Session, rotation: int) -> State:
+    """Look at a rotation from outside."""
+    progress = read_progress(session, rotation)
+    busy = []
+    if progress.status in WORKING:
+        lanes = session.rows("look_at_lanes", rotation=rotation, stage="any", worker="")
+        busy = [lane for lane in lanes if lane["busy"]]
+    left = not busy and (progress.left_by_all or progress.idle_seconds > STALLED_SECONDS)
+    if left or progress.stuck or progress.status not in ROTATING:
+        progress = replace(progress, rows_per_second=None)
+    return State(progress, left, _count_workers(busy))
+
+
+def describe(session: Session, rotation: Rotation, state: State | None = None) -> dict[str, Any]:
     """Return the rotation as plain data, with the keys that the command-line contract promises."""
-    progress = read_progress(session, rotation.pk)
-    busy = [
-        row
-        for row in session.rows("look_at_lanes", rotation=rotation.pk, stage="any", worker="")
-        if row["busy"]
-    ]
-    working = progress.status in WORKING
-    idle = progress.left_by_all or progress.idle_seconds > STALLED_SECONDS
-    stalled = working and not busy and idle
+    state = state or read_state(session, rotation.pk)
+    progress = state.progress
     with translated("reading the lanes"):
         lanes = list(
             BatchProgress.objects.using(session.alias).filter(rotation=rotation).order_by("lane")
@@ -32,20 +59,20 @@ def describe(session: Session, rotation: Rotation) -> dict[str, Any]:
         "table": f"{rotation.table_schema}.{rotation.table_name}",
         "column": rotation.token_column,
         "status": progress.status,
-        "stalled": stalled,
+        "stalled": state.stalled,
         "rows_done": progress.rows_done,
         "rows_total": progress.rows_total,
         "rows_total_exact": progress.rows_total_exact,
         "percent": progress.percent,
         "rows_per_second": progress.rows_per_second,
-        "eta_seconds": None if stalled else progress.eta_seconds,
+        "eta_seconds": None if state.stalled else progress.eta_seconds,
         "throttle": progress.throttle or None,
         "windows": progress.windows,
         "lanes": [_describe_lane(lane) for lane in lanes],
         "revoked": progress.revoked,
         "survivors": progress.survivors,
         "holes": progress.holes,
-        "workers": _count_workers(busy) if working else 0,
+        "workers": state.workers,
         "started_at": _iso(progress.started_at),
         "finished_at": _iso(progress.finished_at),
     }

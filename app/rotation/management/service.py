@@ -10,7 +10,7 @@ from app.rotation.engine.driver import RotationDriver
 from app.rotation.engine.errors import RotationError, Stopped
 from app.rotation.engine.options import from_stored
 from app.rotation.engine.progress import read_progress
-from app.rotation.engine.status import STALLED_SECONDS, WORKING, describe
+from app.rotation.engine.status import WORKING, read_state
 from app.rotation.engine.stop import StopSwitch, stop_on_signals
 from app.rotation.engine.target import TargetName
 from app.rotation.management.reporter import Reporter
@@ -19,6 +19,7 @@ from app.rotation.models import UNFINISHED, Rotation, Status
 
 LOOK_SECONDS = 1.0
 FIRST_WAIT, LONGEST_WAIT = 5.0, 300.0  # seconds until a rotation that could not be done is tried again
+TAKEN_UP = {Status.PENDING, *WORKING}
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def look_round(session: Session, reporter: Reporter, failed: dict[int, Failure])
         why = take_up(session, rotation, reporter)
         now = read_progress(session, rotation.pk)
         failed.pop(rotation.pk, None)
-        if why and now.status in {Status.PENDING, *WORKING}:
+        if why and now.status in TAKEN_UP:
             failed[rotation.pk] = after(before, why, now.rows_done)
             why += f"; {rotation} is tried again in {failed[rotation.pk].wait:.0f} s"
         if why:
@@ -87,11 +88,9 @@ def waiting(session: Session, failed: set[int]) -> Iterator[Rotation]:
     with translated("reading the rotations"):
         unfinished = list(control.rotations(session).filter(status__in=UNFINISHED).order_by("pk"))
     for rotation in unfinished:
-        state = describe(session, rotation)
-        idle = read_progress(session, rotation.pk).idle_seconds > STALLED_SECONDS
-        recorded = rotation.status == Status.PENDING
-        stays = rotation.pk in failed and (recorded or state["status"] in WORKING)
-        if state["stalled"] or (recorded and idle) or (stays and not state["workers"]):
+        state = read_state(session, rotation.pk)
+        stays = rotation.pk in failed and state.progress.status in TAKEN_UP
+        if state.stalled or state.unserved or (stays and not state.workers):
             yield rotation
 
 

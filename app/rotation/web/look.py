@@ -5,12 +5,19 @@ from typing import Any
 from app.rotation.engine.database import Session
 from app.rotation.engine.journal import read_points, read_stages
 from app.rotation.engine.options import TUNABLE
-from app.rotation.engine.progress import Progress, read_progress
-from app.rotation.engine.status import describe
+from app.rotation.engine.progress import Progress
+from app.rotation.engine.status import describe, read_state
 from app.rotation.engine.units import duration
 from app.rotation.models import UNFINISHED, Rotation, RotationWindow, Status
 from app.rotation.web.charts import rate_chart, window_chart
-from app.rotation.web.words import conclude, show_option, show_pace, show_rows, show_steering
+from app.rotation.web.words import (
+    conclude,
+    show_option,
+    show_pace,
+    show_rows,
+    show_steering,
+    why_nothing_happens,
+)
 
 LATEST = 12  # windows of the journal that the page shows
 
@@ -29,14 +36,15 @@ ACTIONS = {
 
 def look(session: Session, rotation: Rotation) -> dict[str, Any]:
     """All that the live part of the page shows; its cost does not depend on the journal's length."""
-    state = describe(session, rotation)
-    progress = read_progress(session, rotation.pk)
+    seen = read_state(session, rotation.pk)
+    state, progress = describe(session, rotation, seen), seen.progress
     points = read_points(session, rotation.pk)
     going_on = state["status"] in UNFINISHED
     latest = RotationWindow.objects.using(session.alias).filter(rotation_id=rotation.pk)
     return {
         "rotation": rotation,
         "state": state,
+        "waits": why_nothing_happens(seen),
         "going_on": going_on,
         "moving": state["status"] in MOVING and not state["stalled"],
         "sentence": conclude(rotation, progress),
@@ -62,12 +70,12 @@ def show_figures(state: dict[str, Any], progress: Progress, going_on: bool) -> d
     figures = {
         "done": "unknown" if state["percent"] is None else f"{state['percent']:.2f} %",
         "rows": show_rows(progress),
-        "pace": show_pace(progress) if going_on else "–",
+        "pace": show_pace(progress),
         "remaining": duration(eta) if eta is not None and going_on else "–",
         "workers": str(state["workers"]),
         "windows": f"{state['windows']:,}",
     }
-    if held >= 0.01 and going_on:
+    if held >= 0.01 and progress.rows_per_second:
         figures["held back"] = f"{held:.0%} of the time"
     return figures
 

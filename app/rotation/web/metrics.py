@@ -5,7 +5,7 @@ from django.http import HttpRequest, HttpResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 
 from app.rotation.engine import control
-from app.rotation.engine.progress import read_progress
+from app.rotation.engine.status import read_state
 from app.rotation.management.selection import open_session
 from app.rotation.models import Status
 
@@ -37,7 +37,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
     session = open_session("default")
     latest = control.rotations(session).values("table_oid", "token_attnum").annotate(pk=Max("pk"))
     for rotation in control.rotations(session).filter(pk__in=latest.values("pk")):
-        progress = read_progress(session, rotation.pk)
+        progress = read_state(session, rotation.pk).progress
         labels = (
             str(rotation.pk),
             f"{rotation.table_schema}.{rotation.table_name}",
@@ -51,7 +51,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
             "rows_per_second": progress.rows_per_second,
             "eta_seconds": progress.eta_seconds,
             "throttled": float(bool(progress.throttle)),
-            "throttled_share": progress.throttled_share,
+            "throttled_share": progress.throttled_share if progress.rows_per_second else None,
             "survivors": progress.survivors,
             "holes": progress.holes,
         }

@@ -13,8 +13,7 @@ from app.rotation.engine.journal import (
     read_throttles,
     read_workers,
 )
-from app.rotation.engine.progress import read_progress
-from app.rotation.engine.status import describe
+from app.rotation.engine.status import describe, read_state
 from app.rotation.models import Leftover, Rotation
 from app.rotation.web.charts import rate_chart, window_chart
 from app.rotation.web.words import conclude, show_option, show_steering
@@ -53,8 +52,8 @@ LIMITS = (
 
 def collect(session: Session, rotation: Rotation) -> dict[str, Any]:
     """Everything about a rotation that is kept, as plain data; reads its whole journal."""
-    state = describe(session, rotation)
-    progress = read_progress(session, rotation.pk)
+    seen = read_state(session, rotation.pk)
+    state, progress = describe(session, rotation, seen), seen.progress
     return {
         "rotation": {
             "id": rotation.pk,

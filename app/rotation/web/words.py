@@ -6,6 +6,7 @@ from typing import Any
 from django.utils.dateparse import parse_datetime
 
 from app.rotation.engine.progress import Progress
+from app.rotation.engine.status import State
 from app.rotation.engine.units import size
 from app.rotation.models import Rotation, Status
 
@@ -44,6 +45,15 @@ def in_utc(moment: datetime) -> str:
 def show_steering(rotation: Rotation) -> list[dict[str, Any]]:
     """Who paused, resumed, tuned or cancelled it, and when."""
     return [one | {"at": parse_datetime(one["at"])} for one in rotation.steered]
+
+
+def why_nothing_happens(state: State) -> str:
+    """Why a rotation does not get on, or nothing."""
+    if state.unserved:
+        return "Recorded; no process serves it: run rotate_tokens_sql --serve."
+    if state.stalled:
+        return "Nobody works on it: run rotate_tokens_sql to go on."
+    return f"Held back: {state.progress.throttle}" if state.progress.throttle else ""
 
 
 def show_rows(progress: Progress) -> str:

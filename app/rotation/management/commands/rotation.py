@@ -1,7 +1,6 @@
 """Look at rotations from another shell, prove one again, end one for good, and see to the guard."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from app.rotation.engine.guard import drop_guard, find_guard, stands
 from app.rotation.engine.naming import here
 from app.rotation.engine.options import TUNABLE, Options, read_tuning
 from app.rotation.engine.progress import read_progress
-from app.rotation.engine.status import describe
+from app.rotation.engine.status import describe, read_state
 from app.rotation.engine.stop import StopSwitch, stop_on_signals
 from app.rotation.engine.target import resolve
 from app.rotation.management import cli
@@ -95,18 +94,16 @@ class Command(cli.RotationCommand):
     def status(self, session: Session, found: "QuerySet[Rotation]", as_json: bool) -> None:
         with translated("reading the rotations"):
             rotation = found.first()
-        state = describe(session, rotation) if rotation else None
         if as_json:
-            self.stdout.write(json.dumps(state))
-        elif rotation is None or state is None:
+            self.stdout.write(json.dumps(describe(session, rotation) if rotation else None))
+        elif rotation is None:
             self.stdout.write(self.none)
         else:
+            state = read_state(session, rotation.pk)
             stalled = ", but nobody works on it: run rotate_tokens_sql again to go on"
-            self.stdout.write(f"{rotation}: {state['status']}{stalled if state['stalled'] else ''}")
-            progress = read_progress(session, rotation.pk)
-            if state["stalled"]:
-                progress = replace(progress, rows_per_second=None)
-            self.stdout.write(progress_line(progress))
+            stalled = stalled if state.stalled else ""
+            self.stdout.write(f"{rotation}: {state.progress.status}{stalled}")
+            self.stdout.write(progress_line(state.progress))
             if found.filter(status__in=UNFINISHED).count() > 1:
                 self.stdout.write("other rotations are unfinished too: rotation history lists them")
 
