@@ -127,7 +127,7 @@ def test_pause_resume_tune_and_cancel(slow: Database, steerer: Client) -> None:
     assert "'x' is no value of workers" in steer("tune", workers="x")
     assert slow.value("SELECT tuned FROM rotation") == {"max_rate": 200.0}
     asked = text(steerer, f"{LIST}1/cancel/")
-    assert re.search(r"<strong>\d+ rows keep their leaked token", asked)
+    assert re.search(r"<strong>[\d,]+ rows keep their leaked token</strong>", asked)
     assert status(slow) == "running"
     assert "cancelled; rows that were not reached keep their old tokens" in steer("cancel")
     assert status(slow) == "cancelled"
@@ -137,6 +137,35 @@ def test_pause_resume_tune_and_cancel(slow: Database, steerer: Client) -> None:
         "from the next window on", "cancelled",
     ]  # fmt: skip
     assert LogEntry.objects.values_list("user__username", flat=True).distinct().count() == 1
+
+
+def test_tuning_leaves_alone_what_the_user_did_not_edit(slow: Database, steerer: Client) -> None:
+    """The page was loaded before a colleague tuned: its other fields do not take that back."""
+    shown = dict(re.findall(r'type="hidden" name="(shown_\w+)" value="([^"]*)"', text(steerer, PAGE)))
+    assert shown["shown_max_rate"] == "100"
+    fields = shown | {name.removeprefix("shown_"): value for name, value in shown.items()}
+    assert slow.run("rotation", "tune", "max_rate=200", "max_lag=off").code == 0
+    steerer.post(f"{LIST}1/steer/", fields | {"action": "tune", "window": "30"})
+    assert slow.value("SELECT tuned FROM rotation") == {"max_rate": 200, "max_lag": None, "window": 30}
+    again = steerer.post(f"{LIST}1/steer/", fields | {"action": "tune"}, follow=True)
+    assert "no field was changed, so nothing was tuned" in again.content.decode()
+    steerer.post(f"{LIST}1/steer/", fields | {"action": "tune", "max_rate": "1234567"})
+    assert 'name="max_rate" value="1234567"' in text(steerer, PAGE)
+
+
+def test_cancelling_asks_with_an_estimate_as_such(db: Database, steerer: Client) -> None:
+    db.tickets(60)
+    db.sql("ANALYZE ticket")
+    record(steerer)
+    assert "about 60 rows keep their leaked token (an estimate" in text(steerer, f"{LIST}1/cancel/")
+
+
+def test_link_to_the_journal_is_for_those_who_may_read_it(db: Database, viewer: Client) -> None:
+    db.tickets(10)
+    assert db.run(*RUN).code == 0
+    for address in (PAGE, f"{LIST}1/live/"):
+        assert "The whole journal" in text(viewer, address)
+        assert "The whole journal" not in text(client_of("view_rotation"), address)
 
 
 def test_steering_needs_post_and_a_csrf_token(slow: Database) -> None:

@@ -21,7 +21,7 @@ from app.rotation.models import UNFINISHED, Rotation
 from app.rotation.web.look import look
 from app.rotation.web.new import NewRotation, default_target, make_driver
 from app.rotation.web.report import collect, render
-from app.rotation.web.words import show_option
+from app.rotation.web.words import give_option, show_left
 
 TUNED_HERE = ("window", "max_rate", "max_lag", "workers")  # the page's fields; tune knows more
 
@@ -57,15 +57,15 @@ class RotationPages(admin.ModelAdmin):
         context = self._context(request, rotation, str(rotation)) | {
             "may_steer": self.may_steer(request) and rotation.status in UNFINISHED,
             "tunable": tunable(rotation),
-            "journal": reverse("admin:rotation_rotationwindow_changelist"),
             **look(session, rotation),
+            **rights(request),
         }
         return TemplateResponse(request, "rotation/live.html", context)
 
     def live(self, request: HttpRequest, number: int) -> HttpResponse:
         """The part of the page that changes; the last answer says that it is over."""
         rotation, session = self._found(request, number)
-        context = look(session, rotation)
+        context = look(session, rotation) | rights(request)
         response = TemplateResponse(request, "rotation/_live.html", context)
         response["X-Rotation-Actions"] = " ".join(context["actions"])
         if not context["going_on"]:
@@ -101,13 +101,11 @@ class RotationPages(admin.ModelAdmin):
         """Say what stays leaked, and ask."""
         rotation, session = self._found(request, number, steers=True)
         progress = read_progress(session, rotation.pk)
-        left = None
-        if progress.rows_total is not None:
-            left = max(0, progress.rows_total - progress.rows_done)
-        context = self._context(request, rotation, f"Cancel {rotation}?")
-        return TemplateResponse(
-            request, "rotation/cancel.html", context | {"progress": progress, "left": left}
-        )
+        context = self._context(request, rotation, f"Cancel {rotation}?") | {
+            "done": f"{progress.rows_done:,}",
+            "left": show_left(progress),
+        }
+        return TemplateResponse(request, "rotation/cancel.html", context)
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: Any = None
@@ -157,6 +155,11 @@ class RotationPages(admin.ModelAdmin):
         }
 
 
+def rights(request: HttpRequest) -> dict[str, bool]:
+    """What else the user may look at."""
+    return {"may_read_journal": request.user.has_perm("rotation.view_rotationwindow")}
+
+
 def who(request: HttpRequest) -> str:
     """Who steers, as the rotation keeps it."""
     return f"{request.user.get_username()}, on the site"
@@ -165,7 +168,21 @@ def who(request: HttpRequest) -> str:
 def tunable(rotation: Rotation) -> list[dict[str, str]]:
     """The options that can be changed on the page, as they are now."""
     now = rotation.options | rotation.tuned
-    return [{"name": name, "now": show_option(name, now.get(name))} for name in TUNED_HERE]
+    return [{"name": name, "now": give_option(now.get(name))} for name in TUNED_HERE]
+
+
+def read_edits(rotation: Rotation, asked: Any) -> list[str]:
+    """What the user changed, as assignments: what differs from the value that was shown to him.
+
+    A colleague may have tuned meanwhile: a field that was left alone does not take that back.
+    """
+    edits = []
+    for one in tunable(rotation):
+        shown = asked.get(f"shown_{one['name']}", one["now"])
+        text = asked.get(one["name"], shown).strip()
+        if text != shown:
+            edits.append(f"{one['name']}={text or 'default'}")
+    return edits
 
 
 def _steer(session: Session, rotation: Rotation, asked: Any, by: str) -> str:
@@ -178,13 +195,11 @@ def _steer(session: Session, rotation: Rotation, asked: Any, by: str) -> str:
     if action == "cancel" and control.cancel(session, rotation.pk, by):
         return "cancelled; rows that were not reached keep their old tokens"
     if action == "tune":
-        given = [
-            f"{one['name']}={text or 'default'}"
-            for one in tunable(rotation)
-            if (text := asked.get(one["name"], one["now"]).strip()) != one["now"]
-        ]
-        now = steering.tune(session, rotation.pk, read_tuning(given), by)
-        said = ", ".join(f"{name} {show_option(name, one)}" for name, one in now.items())
+        edited = read_edits(rotation, asked)
+        if not edited:
+            raise RotationError(f"{rotation}: no field was changed, so nothing was tuned")
+        now = steering.tune(session, rotation.pk, read_tuning(edited), by)
+        said = ", ".join(f"{name} {give_option(one)}" for name, one in now.items())
         return f"from the next window on: {said or 'as its runs were given'}"
     status = control.read(session, rotation.pk).status  # it may have changed since the page was made
     raise RotationError(f"{rotation} is {status}: {action or 'nothing'} can't be done now")

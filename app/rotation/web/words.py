@@ -14,6 +14,8 @@ INCONCLUSIVE = (
     "Nothing could be concluded, because the set of revoked tokens is not whole any more (it was"
     " tampered with)"
 )
+#: What an option without a value means, where that is not 'off'.
+UNSET = {"window": "sized while running", "lanes": "16, or 1 for a small table", "notify": "nobody"}
 BYTES = {"max_wal", "critical_wal", "max_lag_bytes", "min_free"}  # options that are sizes
 
 
@@ -63,16 +65,33 @@ def show_rows(progress: Progress) -> str:
     return f"{progress.rows_done:,} of {about}{total}"
 
 
+def show_left(progress: Progress) -> str:
+    """How many rows hold their old token, in words."""
+    if progress.rows_total is None:
+        return "every other row keeps its leaked token"
+    left = f"{max(0, progress.rows_total - progress.rows_done):,} rows keep their leaked token"
+    return left if progress.rows_total_exact else f"about {left} (an estimate: none was counted)"
+
+
 def show_pace(progress: Progress) -> str:
     """Rows a second, the time counted in that windows were held back."""
     pace = progress.rows_per_second
     return f"{pace * (1 - progress.throttled_share):,.0f} rows/s" if pace else "–"
 
 
-def show_option(name: str, value: Any) -> str:
-    """An option as a person would give it."""
+def give_option(value: Any) -> str:
+    """An option's value as a person would give it."""
     if value is None:
         return "off"
-    if name in BYTES:
-        return size(value)
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:.10g}" if isinstance(value, float) else str(value)
+
+
+def show_option(name: str, value: Any) -> str:
+    """An option's value as a person understands it."""
+    if value is None:
+        return UNSET.get(name, "off")
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(value) or "none"
+    return size(value) if name in BYTES else give_option(value)
