@@ -93,7 +93,7 @@ def test_more_windows_than_are_walked(db: Database, monkeypatch) -> None:
     db.tickets(500)
     monkeypatch.setattr("app.rotation.management.runner.MOST_WALKED", 10)
     done = db.call("rotate_tokens_sql", "--dry-run", "--window", "10")
-    assert "up to 500; about 50 in all; -v 2 lists them" in done.out
+    assert "up to 500; about 50 in all; --dry-run -v 2 lists them" in done.out
 
 
 def test_window_that_would_not_use_the_key_is_refused(db: Database) -> None:

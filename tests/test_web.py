@@ -20,7 +20,7 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
 from django.db import connection
-from django.test import Client, RequestFactory
+from django.test import Client, RequestFactory, override_settings
 from django.test.utils import CaptureQueriesContext
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -69,12 +69,21 @@ def slow(db: Database) -> Iterator[Database]:
 
 
 ASKED = {"table": "ticket", "column": "token", "pk": "", "reason": "seen in a log", "workers": "2",
-         "max_rate": "", "max_lag": "10", "ack_triggers": "on"}  # fmt: skip
+         "max_rate": "", "max_lag": "10", "window": "50", "nice": "0.5", "vacuum": "",
+         "ack_triggers": "on"}  # fmt: skip
 
 
 def record(client: Client) -> None:
-    """Record a rotation on its page."""
-    assert client.post(f"{LIST}add/", {**ASKED, "record": "yes"}).status_code == 302
+    """Show the plan of a rotation, and record it."""
+    assert client.post(f"{LIST}add/", {**ASKED, **shown_plan(client, ASKED)}).status_code == 302
+
+
+def shown_plan(client: Client, asked: dict[str, str]) -> dict[str, str]:
+    """What the button that records sends, after the plan was shown."""
+    page = client.post(f"{LIST}add/", {**asked, "show": ""}).content.decode()
+    found = re.search(r'name="shown" value="([^"]+)"', page)
+    assert found, page
+    return {"shown": found[1], "record": "yes"}
 
 
 def status(db: Database) -> str:
@@ -332,8 +341,7 @@ def test_list_looks_once_at_each_rotation(db: Database, viewer: Client) -> None:
 
 def test_recorded_and_taken_up(db: Database, steerer: Client) -> None:
     db.tickets(200)
-    asked = {"table": "ticket", "column": "token", "pk": "", "reason": "seen in a log", "workers": "2",
-             "max_rate": "", "max_lag": "10", "ack_triggers": "on"}  # fmt: skip
+    asked = ASKED
     assert "public.ticket" not in text(steerer, f"{LIST}add/")
     shown = steerer.post(f"{LIST}add/", {**asked, "show": ""}).content.decode()
     assert "begin a new rotation" in shown
@@ -344,7 +352,12 @@ def test_recorded_and_taken_up(db: Database, steerer: Client) -> None:
     refused = steerer.post(f"{LIST}add/", {**asked, "workers": "1000", "record": "yes"})
     assert "--workers 1000: give threads from 1 to 64" in refused.content.decode()
     assert db.value("SELECT count(*) FROM rotation") == 0
-    answer = steerer.post(f"{LIST}add/", {**asked, "record": "yes"})
+    button = shown_plan(steerer, asked)
+    for other in ({**button, "max_rate": "5"}, {**button, "shown": "x" + button["shown"]}):
+        answer = steerer.post(f"{LIST}add/", {**asked, **other}).content.decode()
+        assert "This is the plan of what the form says now" in answer
+    assert db.value("SELECT count(*) FROM rotation") == 0
+    answer = steerer.post(f"{LIST}add/", {**asked, **button})
     assert answer.status_code == 302
     assert answer["Location"] == PAGE
     assert db.sql("SELECT status, reason, operator FROM rotation")[0][:2] == ("pending", "seen in a log")
@@ -356,10 +369,60 @@ def test_recorded_and_taken_up(db: Database, steerer: Client) -> None:
     server = db.start("rotate_tokens_sql", "--serve", "--progress", "lines")
     until(lambda: status(db) == "succeeded")
     db.each_once(200)
-    assert db.value("SELECT options ->> 'workers' FROM rotation") == "2"
+    assert db.sql(
+        "SELECT options ->> 'workers', options ->> 'window', options ->> 'nice', options ->> 'vacuum'"
+        " FROM rotation"
+    ) == [("2", "50", "0.5", None)]
     assert "rotation 1 of public.ticket.token succeeded: 200 rows" in read_until(server, "this run")
     server.send_signal(signal.SIGTERM)
     assert server.wait(30) == 0
+
+
+def test_plan_of_a_large_table_looks_at_its_first_windows_only(db: Database, steerer: Client) -> None:
+    db.tickets(5000)
+    with CaptureQueriesContext(connection) as queries:
+        page = steerer.post(f"{LIST}add/", {**ASKED, "show": ""}).content.decode()
+    assert "in all; --dry-run -v 2 lists them" in page
+    looked_up = [one for one in queries.captured_queries if "OFFSET" in one["sql"]]
+    assert 0 < len(looked_up) < 8
+
+
+def test_plan_that_takes_too_long_is_given_up(
+    db: Database, steerer: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    db.tickets(50)
+    monkeypatch.setattr("app.rotation.web.new.PLAN_SECONDS", 0.5)
+    began = time.monotonic()
+    with db.connect(autocommit=False) as other:
+        other.cursor().execute("LOCK TABLE ticket")
+        page = steerer.post(f"{LIST}add/", {**ASKED, "show": ""}).content.decode()
+    assert "the plan took longer than" in page
+    assert time.monotonic() - began < 5
+    assert "Record this rotation" not in page
+
+
+@override_settings(TIME_ZONE="Asia/Tokyo")
+def test_times_are_of_utc_wherever_the_site_is(db: Database, viewer: Client) -> None:
+    db.tickets(60)
+    assert db.run(*RUN).code == 0
+    day_hour = db.value(
+        "SELECT to_char(finished_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI') FROM rotation"
+    )
+    assert text(viewer, f"{LIST}1/report/").count(day_hour) > 3
+    assert f"<td>{day_hour[-5:]}" in text(viewer, PAGE)
+    assert day_hour in text(viewer, "/admin/rotation/rotationwindow/")
+
+
+def test_pages_within_a_project_whose_requests_are_atomic(
+    slow: Database, steerer: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
+    for address in (LIST, PAGE, f"{LIST}1/live/", f"{LIST}1/status.json", f"{LIST}1/report/",
+                    f"{LIST}1/cancel/"):  # fmt: skip
+        text(steerer, address)
+    assert steerer.post(f"{LIST}1/steer/", {"action": "cancel"}).status_code == 302
+    assert status(slow) == "cancelled"
+    record(steerer)
 
 
 def test_server_takes_up_what_was_left_but_not_what_is_paused(slow: Database) -> None:

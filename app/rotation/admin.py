@@ -1,5 +1,6 @@
 """The admin's pages: watch rotations, steer them, start one. Nothing can be edited or deleted."""
 
+from datetime import timezone
 from typing import Any
 
 from django.contrib import admin
@@ -148,10 +149,10 @@ class WindowAdmin(ReadOnly):
     search_help_text = "a window's first or last key, a worker, or a reason to wait"
     ordering = ("-pk",)
 
-    @admin.display(ordering="finished_at")
+    @admin.display(description="ended (UTC)", ordering="finished_at")
     def ended(self, window: RotationWindow) -> str:
         """When it was committed."""
-        return f"{window.finished_at:%Y-%m-%d %H:%M:%S}"
+        return f"{window.finished_at.astimezone(timezone.utc):%Y-%m-%d %H:%M:%S}"
 
     @admin.display(description="ms", ordering="milliseconds")
     def took(self, window: RotationWindow) -> str:

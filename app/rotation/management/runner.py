@@ -138,8 +138,10 @@ def plan_rotation(
             raise Stopped(f"dry run ended ({stop.reason or conflict})") from conflict
 
 
-def show_plan(driver: RotationDriver, write: Any, new: bool, everything: bool) -> None:
-    """Print the plan, with all its windows or the first and last.
+def show_plan(
+    driver: RotationDriver, write: Any, new: bool, everything: bool, walked: int | None = None
+) -> None:
+    """Print the plan, with all its windows or the first and last; at most `walked` are looked up.
 
     Raises Refused, after the findings, if one of them forbids the run.
     """
@@ -169,7 +171,7 @@ def show_plan(driver: RotationDriver, write: Any, new: bool, everything: bool) -
         begun = f", done up to {lane.last_id}" if lane.last_id else ""
         write(f"lane {lane.lane}     {lane.lower}..{lane.upper}{begun}")
     if plan.statement:
-        _show_windows(driver, plan, write, everything)
+        _show_windows(driver, plan, write, None if everything else walked or MOST_WALKED)
         _show_statement(plan, write)
 
 
@@ -179,23 +181,23 @@ def _intent(plan: Plan, rotation: Rotation | None) -> str:
     return "begin a new rotation" if plan.lanes else "begin a new rotation; the table has no rows"
 
 
-def _show_windows(driver: RotationDriver, plan: Plan, write: Any, everything: bool) -> None:
+def _show_windows(driver: RotationDriver, plan: Plan, write: Any, most: int | None) -> None:
     sized = "at most" if plan.options.window else "sized while running; shown here as if each held"
     write(f"windows    one transaction each, {sized} {plan.window_size} rows:")
     total = 0
     last: list[str] = []
     walk = driver.walk(plan)
-    for window in walk if everything else islice(walk, MOST_WALKED):
+    for window in islice(walk, most):
         total += 1
         text = f"{total:>9}  {window.lo}..{window.hi}  ({window.keys} rows)"
-        if everything or total <= SHOWN:
+        if most is None or total <= SHOWN:
             write(text)
         else:
             last = [*last, text][-SHOWN:]
-    complete = everything or next(walk, None) is None
+    complete = most is None or next(walk, None) is None
     walk.close()
     if complete:
-        if total > 2 * SHOWN and not everything:
+        if total > 2 * SHOWN and most is not None:
             write("      ...")
         for text in last:
             write(text)
@@ -203,7 +205,7 @@ def _show_windows(driver: RotationDriver, plan: Plan, write: Any, everything: bo
     else:
         estimate = f"about {-(-plan.size.keys // plan.window_size)}" if plan.size.keys else "more"
         write("      ...")
-        write(f"           up to {plan.lanes[-1].upper}; {estimate} in all; -v 2 lists them")
+        write(f"           up to {plan.lanes[-1].upper}; {estimate} in all; --dry-run -v 2 lists them")
 
 
 def _show_statement(plan: Plan, write: Any) -> None:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import datetime, timezone
 from itertools import pairwise
 
 from django.utils.html import format_html, format_html_join
@@ -73,8 +73,8 @@ def _chart(title: str, points: list[Point], value: Callable[[Point], float]) -> 
         left=LEFT,
         right=WIDTH - RIGHT,
         foot=HEIGHT - 8,
-        began=f"{began:%H:%M:%S}",
-        ended=f"{ended:%H:%M:%S}",
+        began=f"{began.astimezone(timezone.utc):%H:%M:%S}",
+        ended=f"{ended.astimezone(timezone.utc):%H:%M:%S} UTC",
     )
 
 

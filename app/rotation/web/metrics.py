@@ -1,6 +1,7 @@
 """How far rotations are, for Prometheus; on if settings.ROTATION_METRICS is."""
 
 from django.db.models import Max
+from django.db.transaction import non_atomic_requests
 from django.http import HttpRequest, HttpResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 
@@ -25,6 +26,7 @@ FIGURES = {
 }
 
 
+@non_atomic_requests  # the engine has transactions of its own
 def metrics(request: HttpRequest) -> HttpResponse:
     """The latest rotation of every column, and how far standbys are behind."""
     registry = CollectorRegistry()

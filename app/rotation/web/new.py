@@ -1,14 +1,27 @@
 """What is asked of a new rotation that is recorded in the browser."""
 
+import contextlib
+import threading
+from collections.abc import Iterator
 from typing import Any
 
 from django import forms
+from django.core import signing
 
 from app.rotation.engine.driver import RotationDriver
 from app.rotation.engine.errors import RotationError
 from app.rotation.engine.options import Options
 from app.rotation.engine.stop import StopSwitch
 from app.rotation.management.cli import target_from
+from app.rotation.management.runner import SHOWN, show_plan
+
+PLAN_SECONDS = 15.0  # that a plan may take; gunicorn ends a worker after 30
+SHOWN_SECONDS = 3600  # for which a plan that was shown may be recorded
+SALT = "rotation.plan"
+TOO_LONG = (
+    f"the plan took longer than {PLAN_SECONDS:.0f} s, more than a page can wait for: see it by"
+    " rotate_tokens_sql --dry-run in a shell, and begin the rotation there"
+)
 
 
 class NewRotation(forms.Form):
@@ -19,9 +32,16 @@ class NewRotation(forms.Form):
     column = forms.CharField(help_text="the column that holds the tokens")
     reason = forms.CharField(required=False, help_text="kept with the rotation, and in its report")
     workers = forms.IntegerField(initial=Options.workers, help_text="connections side by side")
+    window = forms.IntegerField(required=False, help_text="rows; empty: sized while running")
     max_rate = forms.FloatField(required=False, help_text="rows a second; empty: as fast as it goes")
     max_lag = forms.FloatField(
         required=False, initial=Options.max_lag, help_text="seconds that a standby may be behind"
+    )
+    nice = forms.FloatField(
+        required=False, help_text="seconds of rest for each second of work; empty: none"
+    )
+    vacuum = forms.FloatField(
+        required=False, initial=Options.vacuum, help_text="after so many percent; empty: never"
     )
     ack_triggers = forms.BooleanField(
         required=False, label="Its triggers keep no copies of tokens, or those are dealt with"
@@ -40,14 +60,49 @@ def default_target() -> dict[str, Any]:
     return {"table": name.table, "pk": name.pk, "column": name.column}
 
 
-def make_driver(given: dict[str, Any]) -> RotationDriver:
+@contextlib.contextmanager
+def limited_stop() -> Iterator[StopSwitch]:
+    """A switch that cancels what runs in the block before the web server loses its patience."""
+    stop = StopSwitch(patient=False)
+    timer = threading.Timer(PLAN_SECONDS, stop.request, ["the page's limit"])
+    timer.start()
+    try:
+        yield stop
+    finally:
+        timer.cancel()
+
+
+def plan_of(driver: RotationDriver) -> str:
+    """The plan with its first windows, as the dry run prints it."""
+    lines: list[str] = []
+    show_plan(driver, lines.append, new=True, everything=False, walked=SHOWN)
+    return "\n".join(lines)
+
+
+def sign(asked: dict[str, Any]) -> str:
+    """What the plan was shown of, for `was_shown`."""
+    return signing.dumps(asked, salt=SALT)
+
+
+def was_shown(posted: Any, asked: dict[str, Any]) -> bool:
+    """Whether the plan of exactly this was shown, not too long ago."""
+    try:
+        return bool(signing.loads(posted.get("shown", ""), salt=SALT, max_age=SHOWN_SECONDS) == asked)
+    except signing.BadSignature:
+        return False
+
+
+def make_driver(given: dict[str, Any], stop: StopSwitch) -> RotationDriver:
     """A driver for what the form says. Raises RotationError for what can't be used."""
     options = Options(
         workers=given["workers"],
         max_rate=given["max_rate"],
         max_lag=given["max_lag"],
+        window=given["window"],
+        nice=given["nice"] or 0.0,
+        vacuum=given["vacuum"],
         ack_triggers=given["ack_triggers"],
         allow_fk=given["allow_fk"],
     )
     name = target_from({**given, "pk": given["pk"] or None})
-    return RotationDriver("default", name, options, StopSwitch(patient=False), lambda event: None)
+    return RotationDriver("default", name, options, stop, lambda event: None)

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db.transaction import non_atomic_requests
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -11,15 +12,24 @@ from django.views.decorators.http import require_POST
 
 from app.rotation.engine import control, steering
 from app.rotation.engine.database import Session
+from app.rotation.engine.driver import RotationDriver
 from app.rotation.engine.errors import Refused, RotationError
 from app.rotation.engine.options import read_tuning
 from app.rotation.engine.progress import read_progress
 from app.rotation.engine.status import describe
-from app.rotation.management.runner import show_plan
 from app.rotation.management.selection import open_session
 from app.rotation.models import UNFINISHED, Rotation
 from app.rotation.web.look import look
-from app.rotation.web.new import NewRotation, default_target, make_driver
+from app.rotation.web.new import (
+    TOO_LONG,
+    NewRotation,
+    default_target,
+    limited_stop,
+    make_driver,
+    plan_of,
+    sign,
+    was_shown,
+)
 from app.rotation.web.report import collect, render
 from app.rotation.web.words import give_option, show_left
 
@@ -27,7 +37,10 @@ TUNED_HERE = ("window", "max_rate", "max_lag", "workers")  # the page's fields; 
 
 
 class RotationPages(admin.ModelAdmin):
-    """The pages of a rotation, for the ModelAdmin that lists them."""
+    """The pages of a rotation, for the ModelAdmin that lists them.
+
+    The engine has transactions of its own: none may be open around them (ATOMIC_REQUESTS).
+    """
 
     def get_urls(self) -> list[URLPattern]:
         """The admin's addresses, and those of these pages."""
@@ -49,6 +62,7 @@ class RotationPages(admin.ModelAdmin):
         """Whether a user may pause, resume, cancel and tune."""
         return request.user.has_perm("rotation.change_rotation")
 
+    @non_atomic_requests
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
@@ -62,6 +76,7 @@ class RotationPages(admin.ModelAdmin):
         }
         return TemplateResponse(request, "rotation/live.html", context)
 
+    @non_atomic_requests
     def live(self, request: HttpRequest, number: int) -> HttpResponse:
         """The part of the page that changes; the last answer says that it is over."""
         rotation, session = self._found(request, number)
@@ -72,11 +87,13 @@ class RotationPages(admin.ModelAdmin):
             response["X-Rotation-Over"] = "yes"
         return response
 
+    @non_atomic_requests
     def status(self, request: HttpRequest, number: int) -> HttpResponse:
         """What `rotation status --json` says."""
         rotation, session = self._found(request, number)
         return JsonResponse(describe(session, rotation))
 
+    @non_atomic_requests
     def report(self, request: HttpRequest, number: int) -> HttpResponse:
         """The evidence, as one page."""
         rotation, session = self._found(request, number)
@@ -85,6 +102,7 @@ class RotationPages(admin.ModelAdmin):
         response["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'"
         return response
 
+    @non_atomic_requests
     def steer(self, request: HttpRequest, number: int) -> HttpResponse:
         """Pause, resume, cancel or tune, as the button says."""
         rotation, session = self._found(request, number, steers=True)
@@ -97,6 +115,7 @@ class RotationPages(admin.ModelAdmin):
             self.message_user(request, f"{rotation}: {done}")
         return HttpResponseRedirect(reverse("admin:rotation_rotation_change", args=[number]))
 
+    @non_atomic_requests
     def confirm_cancel(self, request: HttpRequest, number: int) -> HttpResponse:
         """Say what stays leaked, and ask."""
         rotation, session = self._found(request, number, steers=True)
@@ -107,6 +126,7 @@ class RotationPages(admin.ModelAdmin):
         }
         return TemplateResponse(request, "rotation/cancel.html", context)
 
+    @non_atomic_requests
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
@@ -116,22 +136,28 @@ class RotationPages(admin.ModelAdmin):
         form = NewRotation(request.POST or None, initial=default_target())
         context = self._context(request, None, "New rotation") | {"form": form}
         if form.is_valid():
-            lines: list[str] = []
-            try:
-                driver = make_driver(form.cleaned_data)
-                if unfinished := driver.unfinished():
-                    raise Refused(f"{unfinished} is unfinished: let it finish, or cancel it on its page")
-                show_plan(driver, lines.append, True, False)
-                if "record" in request.POST:
-                    rotation = driver.record(form.cleaned_data["reason"], request.user.get_username())
-                    self.log_addition(request, rotation, "recorded")
-                    return HttpResponseRedirect(
-                        reverse("admin:rotation_rotation_change", args=[rotation.pk])
-                    )
-            except RotationError as error:
-                form.add_error(None, str(error))
-            context |= {"plan": "\n".join(lines)}
+            with limited_stop() as stop:
+                try:
+                    driver = make_driver(form.cleaned_data, stop)
+                    if unfinished := driver.unfinished():
+                        raise Refused(
+                            f"{unfinished} is unfinished: let it finish, or cancel it on its page"
+                        )
+                    if "record" in request.POST and was_shown(request.POST, form.cleaned_data):
+                        return self._record(request, driver, form.cleaned_data["reason"])
+                    context |= {
+                        "plan": plan_of(driver),
+                        "shown": sign(form.cleaned_data),
+                        "changed": "record" in request.POST,
+                    }
+                except RotationError as error:
+                    form.add_error(None, TOO_LONG if stop.requested else str(error))
         return TemplateResponse(request, "rotation/new.html", context)
+
+    def _record(self, request: HttpRequest, driver: RotationDriver, reason: str) -> HttpResponseRedirect:
+        rotation = driver.record(reason, request.user.get_username())
+        self.log_addition(request, rotation, "recorded")
+        return HttpResponseRedirect(reverse("admin:rotation_rotation_change", args=[rotation.pk]))
 
     def _found(
         self, request: HttpRequest, number: int | str, steers: bool = False

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from django.template.loader import render_to_string
+from django.utils import timezone
 
 from app.rotation.engine.database import Session, translated
 from app.rotation.engine.journal import (
@@ -137,4 +138,5 @@ def render(evidence: dict[str, Any]) -> str:
         part: {name: show_option(name, value) for name, value in evidence[part].items()}
         for part in ("options", "tuned")
     }
-    return render_to_string("rotation/report.html", {**evidence, **shown, "charts": charts})
+    with timezone.override(timezone.get_fixed_timezone(0)):  # the page says UTC, wherever the site is
+        return render_to_string("rotation/report.html", {**evidence, **shown, "charts": charts})
