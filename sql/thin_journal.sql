@@ -1,15 +1,45 @@
--- Purpose: the journal of a rotation at so many points at the most, each of them an average over the
---          windows from there on: what a chart needs, however long the journal is.
--- Parameters: rotation, points, around (windows that a point looks at).
+-- Purpose: the journal of a rotation as points of a chart. Its ids are halved again and again, each half
+--          beginning and ending at a window of this rotation, so that windows of others in between cost
+--          neither time nor points: about 2^depth parts of about as many windows each, by lookups of the
+--          index alone. A point is an average over the first windows of a part, or over all of them.
+-- Parameters: rotation, depth (how often the ids are halved), around (windows that a point looks at, at
+--          least), whole (a point looks at every window of its part; reads the whole journal).
 -- Columns: at (end of the first of them), rows_per_second (of all workers, waits included),
 --          milliseconds (of a window, on average), throttled (part of the time, 0 to 1), throttle (why,
 --          or empty).
-WITH journal AS (
+WITH RECURSIVE part (depth, first, last) AS (
     SELECT
-        pg_catalog.min(id) AS first,
-        pg_catalog.max(id) AS last
+        0,
+        pg_catalog.min(id),
+        pg_catalog.max(id)
     FROM {rotation_window}
     WHERE rotation_id = %(rotation)s
+
+    UNION ALL
+
+    SELECT
+        part.depth + 1,
+        half.first,
+        half.last
+    FROM part
+    CROSS JOIN LATERAL (
+        SELECT
+            part.first,
+            (
+                SELECT pg_catalog.max(id)
+                FROM {rotation_window}
+                WHERE rotation_id = %(rotation)s AND id < (part.first + part.last + 1) / 2
+            ) AS last
+        UNION ALL
+        SELECT
+            (
+                SELECT pg_catalog.min(id)
+                FROM {rotation_window}
+                WHERE rotation_id = %(rotation)s AND id >= (part.first + part.last + 1) / 2
+            ) AS first,
+            part.last
+    ) AS half
+    WHERE part.depth < %(depth)s AND part.first < part.last
 )
 
 SELECT
@@ -18,10 +48,7 @@ SELECT
     around.milliseconds,
     around.throttled,
     around.throttle
-FROM journal
-CROSS JOIN LATERAL pg_catalog.generate_series(
-    journal.first, journal.last, greatest(1, (journal.last - journal.first) / %(points)s)
-) AS point (id)
+FROM part
 CROSS JOIN LATERAL (
     SELECT
         pg_catalog.min(finished_at) AS at,
@@ -53,10 +80,20 @@ CROSS JOIN LATERAL (
         FROM (
             SELECT id, rows, milliseconds, throttled, throttle, finished_at
             FROM {rotation_window}
-            WHERE rotation_id = %(rotation)s AND id >= point.id
+            WHERE rotation_id = %(rotation)s AND id >= part.first
             ORDER BY id
-            LIMIT %(around)s
+            LIMIT greatest(
+                %(around)s,
+                CASE
+                    WHEN %(whole)s THEN (
+                        SELECT pg_catalog.count(*)
+                        FROM {rotation_window}
+                        WHERE rotation_id = %(rotation)s AND id BETWEEN part.first AND part.last
+                    )
+                END
+            )
         ) AS next
     ) AS placed
 ) AS around
-ORDER BY point.id;
+WHERE part.depth = %(depth)s OR part.first = part.last
+ORDER BY part.first;

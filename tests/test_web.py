@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +26,15 @@ from django.test.utils import CaptureQueriesContext
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.rotation.engine.driver import RotationDriver
+from app.rotation.engine.journal import Point, read_points
 from app.rotation.engine.options import Options
 from app.rotation.engine.stop import StopSwitch
 from app.rotation.engine.target import TargetName
+from app.rotation.management.selection import open_session
 from app.rotation.management.service import after
+from app.rotation.web.charts import draw_charts
 from app.rotation.web.metrics import metrics
-from tests.conftest import PROJECT, Database, Done, kill, read_until, until
+from tests.conftest import PROJECT, Database, Done, kill, read_until, standby_of, until
 
 LIST = "/admin/rotation/rotation/"
 PAGE = f"{LIST}1/change/"
@@ -700,6 +704,90 @@ def test_metrics(db: Database) -> None:
     assert found["rotation_rows_done"] == found["rotation_rows_total"] == 60
     assert found["rotation_rows_remaining"] == found["rotation_survivors"] == 0
     assert found["rotation_status"] == 1
+
+
+def samples(db: Database) -> dict[str, float]:
+    """Prometheus' samples by name, of a database with one rotation."""
+    families = text_string_to_metric_families(scrape(db))
+    return {sample.name: sample.value for family in families for sample in family.samples}
+
+
+def test_metrics_of_one_that_is_held_back(slow: Database) -> None:
+    until(lambda: samples(slow)["rotation_throttled"] == 1)
+    found = samples(slow)
+    assert found["rotation_rows_per_second"] > 100  # at work: waits are left out, and told apart
+    assert 0.1 < found["rotation_throttled_share"] < 1
+    assert found["rotation_eta_seconds"] > 5
+    assert slow.run("rotation", "pause").code == 0
+    until(lambda: status(slow) == "paused")
+    assert "rotation_eta_seconds" not in samples(slow)
+
+
+def test_metrics_name_the_standby_that_is_furthest_behind(db: Database) -> None:
+    """Two bear one name; whichever of them is asked for first."""
+    with standby_of(db.server) as one, standby_of(db.server) as two:
+        until(
+            lambda: db.value("SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'") == 2
+        )
+        for behind, ahead in ((one, two), (two, one)):
+            Database(behind, "postgres").sql("SELECT pg_wal_replay_pause()")
+            Database(ahead, "postgres").sql("SELECT pg_wal_replay_resume()")
+            db.sql("CREATE TABLE more AS SELECT generate_series(1, 50000)")
+            db.sql("DROP TABLE more")
+            until(lambda: samples(db)["rotation_standby_lag_bytes"] > 1_000_000)
+            time.sleep(1)  # the other one has replayed it by now
+            assert samples(db)["rotation_standby_lag_bytes"] > 1_000_000
+
+
+def journal(db: Database, rotation: int, windows: int, held: str = "0") -> None:
+    """Write so many windows of 0.3 s more, held back before by so many milliseconds."""
+    db.sql(
+        "INSERT INTO rotation_window (rotation_id, lane_id, lo, hi, rows, milliseconds, throttled,"
+        " throttle, transaction_id, worker, finished_at)"
+        f" SELECT rotation_id, lane_id, lo, hi, 1000, 300, {held}, CASE WHEN {held} > 0 THEN 'lag' ELSE"
+        " '' END, 1, worker, at + n * interval '0.3 seconds' FROM (SELECT *, (SELECT max(finished_at)"
+        " FROM rotation_window) AS at FROM rotation_window WHERE rotation_id = %s ORDER BY id LIMIT 1)"
+        " AS first, generate_series(1, %s) AS n",
+        rotation, windows,
+    )  # fmt: skip
+    db.sql("UPDATE batchprogress SET windows = windows + %s WHERE rotation_id = %s", windows, rotation)
+
+
+def test_chart_of_a_rotation_with_another_in_between(db: Database) -> None:
+    """Its two parts keep their points, however many windows others did meanwhile."""
+    db.tickets(60)
+    for _ in range(2):
+        assert db.run("rotate_tokens_sql", "--new").code == 0
+    journal(db, 1, 300)
+    journal(db, 2, 20_000)
+    journal(db, 1, 300)
+    points = read_points(open_session("default"), 1)
+    middle = points[0].at + (points[-1].at - points[0].at) / 2
+    assert 50 < sum(point.at < middle for point in points) < 100
+    assert 50 < sum(point.at > middle for point in points) < 100
+    assert 100 < len(read_points(open_session("default"), 2)) <= 128
+
+
+def test_short_wait_is_not_lost_in_the_report(db: Database, viewer: Client) -> None:
+    db.tickets(60)
+    assert db.run(*RUN).code == 0
+    journal(db, 1, 10_000, held="(n = 4321)::int * 30000.0")
+    points = read_points(open_session("default"), 1, whole=True)
+    assert sum(point.throttled > 0.2 for point in points) >= 1
+    report, page = text(viewer, f"{LIST}1/report/"), text(viewer, PAGE)
+    assert re.search(r'aria-label="Rows a second: [^"]*; throttled: lag, from [^"]*"', report)
+    assert report.count("shaded: held back for more than a fifth of the time") == 2
+    assert "a sample of the windows" in page
+    assert "a sample of the windows" not in report
+
+
+def test_chart_tells_what_is_shaded_in_words() -> None:
+    at = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
+    points = [Point(at + timedelta(seconds=n), 9, 9, 0.9 * (n % 2), "lag") for n in range(11)]
+    chart = draw_charts(points)[0]
+    assert "; throttled: lag, from 12:00:00 to 12:00:01; " in chart
+    assert chart.count('class="held"') == 5
+    assert "; and 2 more" in chart
 
 
 PRODUCTION = {

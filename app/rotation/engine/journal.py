@@ -7,10 +7,11 @@ from typing import Any
 from app.rotation.engine.database import Row, Session
 from app.rotation.models import Rotation, Status
 
-POINTS = 240  # of a chart, at the most
+HALVINGS = 7  # of the journal, for a chart: 128 points at the most
 ROTATED = {Status.VERIFYING, Status.SUCCEEDED, Status.FAILED, Status.CANCELLED}  # no window follows
 PROVEN = {Status.SUCCEEDED, Status.FAILED}
 AROUND = 9  # windows that one point looks at
+SAMPLED = 2**HALVINGS * AROUND  # windows beyond which a sample leaves some out
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,12 @@ class Stage:
         return (self.ended - self.began).total_seconds() if self.began and self.ended else None
 
 
-def read_points(session: Session, rotation: int) -> list[Point]:
-    """The journal for a chart; its cost does not depend on how long the journal is."""
-    rows = session.rows("thin_journal", rotation=rotation, points=POINTS, around=AROUND)
+def read_points(session: Session, rotation: int, whole: bool = False) -> list[Point]:
+    """The journal for a chart: a sample, whose cost does not depend on how long the journal is.
+
+    With `whole` every window counts, for the report: no short wait is passed by.
+    """
+    rows = session.rows("thin_journal", rotation=rotation, depth=HALVINGS, around=AROUND, whole=whole)
     return [Point(**row) for row in rows]
 
 

@@ -10,23 +10,27 @@ from django.utils.safestring import SafeString
 
 from app.rotation.engine.journal import Point
 
+Stretch = tuple[datetime, datetime, str]
+
 WIDTH, HEIGHT = 640, 170
 LEFT, RIGHT, TOP, BOTTOM = 58, 10, 10, 24
-HELD = "shaded: windows were held back"
+HELD = "shaded: held back for more than a fifth of the time"
+SAMPLE = "a sample of the windows; the report looks at each"
 SHADED = 0.2  # a stretch in which windows waited for more than this part of the time is shaded
+TOLD = 3  # such stretches that are told in words
 
 
-def rate_chart(points: list[Point]) -> SafeString:
-    """Rows a second over time."""
-    return _chart("Rows a second", points, lambda point: point.rows_per_second)
+def draw_charts(points: list[Point], sampled: bool = False) -> list[SafeString]:
+    """Rows a second, and how long windows took, over time."""
+    return [
+        _chart("Rows a second", points, lambda point: point.rows_per_second, sampled),
+        _chart("Milliseconds for a window", points, lambda point: point.milliseconds, sampled),
+    ]
 
 
-def window_chart(points: list[Point]) -> SafeString:
-    """How long windows took over time."""
-    return _chart("Milliseconds for a window", points, lambda point: point.milliseconds)
-
-
-def _chart(title: str, points: list[Point], value: Callable[[Point], float]) -> SafeString:
+def _chart(
+    title: str, points: list[Point], value: Callable[[Point], float], sampled: bool
+) -> SafeString:
     """One line over time; stretches in which windows were held back are shaded."""
     if len(points) < 2:
         return format_html('<p class="no-chart">{}: not enough windows yet.</p>', title)
@@ -47,16 +51,18 @@ def _chart(title: str, points: list[Point], value: Callable[[Point], float]) -> 
     line = " ".join(f"{across(point.at)},{up(one)}" for point, one in zip(points, values, strict=True))
     marks = [(up(step * number), f"{step * number:,.10g}") for number in range(round(top / step) + 1)]
     return format_html(
-        '<figure class="chart"><figcaption>{title}{legend}</figcaption>'
+        '<figure class="chart"><figcaption>{title}{legend}{sample}</figcaption>'
         '<svg viewBox="0 0 {width} {height}" role="img" aria-label="{told}">{shaded}{grid}'
         '<polyline class="line" fill="none" points="{line}"/>'
         '<text class="tick" x="{left}" y="{foot}">{began}</text>'
         '<text class="tick" x="{right}" y="{foot}" text-anchor="end">{ended}</text></svg></figure>',
         title=title,
         legend=format_html(' <span class="legend held-legend">{}</span>', HELD) if shaded else "",
+        sample=format_html(' <span class="sample">{}</span>', SAMPLE) if sampled else "",
         width=WIDTH,
         height=HEIGHT,
-        told=f"{title}: {min(values):,.0f} to {max(values):,.0f}, at the end {values[-1]:,.0f}",
+        told=f"{title}: {min(values):,.0f} to {max(values):,.0f}, at the end {values[-1]:,.0f}"
+        + _tell(shaded),
         shaded=format_html_join(
             "",
             f'<rect class="held" x="{{}}" y="{TOP}" width="{{}}" height="{HEIGHT - TOP - BOTTOM}">'
@@ -73,12 +79,24 @@ def _chart(title: str, points: list[Point], value: Callable[[Point], float]) -> 
         left=LEFT,
         right=WIDTH - RIGHT,
         foot=HEIGHT - 8,
-        began=f"{began.astimezone(timezone.utc):%H:%M:%S}",
-        ended=f"{ended.astimezone(timezone.utc):%H:%M:%S} UTC",
+        began=_clock(began),
+        ended=f"{_clock(ended)} UTC",
     )
 
 
-def _stretches(points: list[Point]) -> Iterator[tuple[datetime, datetime, str]]:
+def _tell(shaded: list[Stretch]) -> str:
+    """The shaded stretches in words, for who does not see them."""
+    told = "".join(
+        f"; {why}, from {_clock(start)} to {_clock(end)}" for start, end, why in shaded[:TOLD]
+    )
+    return told + (f"; and {len(shaded) - TOLD} more" if len(shaded) > TOLD else "")
+
+
+def _clock(moment: datetime) -> str:
+    return f"{moment.astimezone(timezone.utc):%H:%M:%S}"
+
+
+def _stretches(points: list[Point]) -> Iterator[Stretch]:
     """From when to when windows were held back, and why."""
     start: datetime | None = None
     why = ""

@@ -3,13 +3,13 @@
 from typing import Any
 
 from app.rotation.engine.database import Session
-from app.rotation.engine.journal import read_points, read_stages
+from app.rotation.engine.journal import SAMPLED, read_points, read_stages
 from app.rotation.engine.options import TUNABLE
 from app.rotation.engine.progress import Progress
 from app.rotation.engine.status import describe, read_state
 from app.rotation.engine.units import duration
 from app.rotation.models import UNFINISHED, Rotation, RotationWindow, Status
-from app.rotation.web.charts import rate_chart, window_chart
+from app.rotation.web.charts import draw_charts
 from app.rotation.web.words import (
     conclude,
     show_option,
@@ -50,7 +50,7 @@ def look(session: Session, rotation: Rotation) -> dict[str, Any]:
         "sentence": conclude(rotation, progress),
         "actions": ACTIONS.get(Status(state["status"]), ()),
         "figures": show_figures(state, progress, going_on),
-        "charts": [rate_chart(points), window_chart(points)],
+        "charts": draw_charts(points, sampled=state["windows"] > SAMPLED),
         "lanes": [show_lane(lane) for lane in state["lanes"]],
         "stages": read_stages(session, rotation),
         "steering": show_steering(rotation),

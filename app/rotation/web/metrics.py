@@ -63,7 +63,8 @@ def metrics(request: HttpRequest) -> HttpResponse:
         for status in Status.values:
             states.labels(*labels, status).set(status == progress.status)
     with session.reading():
-        for row in session.rows("read_standbys"):
-            if row["replayed"] is not None:
-                lag.labels(row["name"]).set(row["written"] - row["replayed"])
+        standbys = [row for row in session.rows("read_standbys") if row["replayed"] is not None]
+    # Several standbys may bear one name: the one that is furthest behind counts.
+    for row in sorted(standbys, key=lambda row: row["replayed"], reverse=True):
+        lag.labels(row["name"]).set(row["written"] - row["replayed"])
     return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)

@@ -16,7 +16,7 @@ from app.rotation.engine.journal import (
 )
 from app.rotation.engine.status import describe, read_state
 from app.rotation.models import Leftover, Rotation
-from app.rotation.web.charts import rate_chart, window_chart
+from app.rotation.web.charts import draw_charts
 from app.rotation.web.words import conclude, show_option, show_steering
 
 GUARDED = (
@@ -89,7 +89,7 @@ def collect(session: Session, rotation: Rotation) -> dict[str, Any]:
         "tuned": rotation.tuned,
         "findings": rotation.findings or [],
         "lanes": state["lanes"],
-        "journal": [vars(point) for point in read_points(session, rotation.pk)],
+        "journal": [vars(point) for point in read_points(session, rotation.pk, whole=True)],
         "versions": rotation.versions,
     }
 
@@ -133,10 +133,11 @@ def as_json(value: Any) -> str:
 def render(evidence: dict[str, Any]) -> str:
     """One page that holds everything it needs, fit to be printed."""
     points = [Point(**point) for point in evidence["journal"]]
-    charts = [rate_chart(points), window_chart(points)]
     shown = {
         part: {name: show_option(name, value) for name, value in evidence[part].items()}
         for part in ("options", "tuned")
     }
     with timezone.override(timezone.get_fixed_timezone(0)):  # the page says UTC, wherever the site is
-        return render_to_string("rotation/report.html", {**evidence, **shown, "charts": charts})
+        return render_to_string(
+            "rotation/report.html", {**evidence, **shown, "charts": draw_charts(points)}
+        )
