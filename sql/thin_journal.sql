@@ -52,16 +52,15 @@ FROM part
 CROSS JOIN LATERAL (
     SELECT
         pg_catalog.min(finished_at) AS at,
-        -- From the end of the first to the end of the last: workers do their windows side by side.
+        -- From the beginning of the first to the end of the last: workers do theirs side by side.
         coalesce(
-            pg_catalog.sum(rows) FILTER (WHERE place > 1)
-            / nullif(
+            pg_catalog.sum(rows) / nullif(
                 extract(
-                    epoch FROM pg_catalog.max(finished_at) - pg_catalog.min(finished_at)
+                    epoch FROM pg_catalog.max(finished_at)
+                    - pg_catalog.min(finished_at - (milliseconds + throttled) * interval '1 millisecond')
                 )::float8,
                 0
             ),
-            1000 * pg_catalog.sum(rows) / nullif(pg_catalog.sum(milliseconds + throttled), 0),
             0
         )::float8 AS rows_per_second,
         pg_catalog.avg(milliseconds)::float8 AS milliseconds,
@@ -70,30 +69,21 @@ CROSS JOIN LATERAL (
         )::float8 AS throttled,
         coalesce(pg_catalog.max(throttle), '') AS throttle
     FROM (
-        SELECT
-            rows,
-            milliseconds,
-            throttled,
-            throttle,
-            finished_at,
-            pg_catalog.row_number() OVER (ORDER BY id) AS place
-        FROM (
-            SELECT id, rows, milliseconds, throttled, throttle, finished_at
-            FROM {rotation_window}
-            WHERE rotation_id = %(rotation)s AND id >= part.first
-            ORDER BY id
-            LIMIT greatest(
-                %(around)s,
-                CASE
-                    WHEN %(whole)s THEN (
-                        SELECT pg_catalog.count(*)
-                        FROM {rotation_window}
-                        WHERE rotation_id = %(rotation)s AND id BETWEEN part.first AND part.last
-                    )
-                END
-            )
-        ) AS next
-    ) AS placed
+        SELECT rows, milliseconds, throttled, throttle, finished_at
+        FROM {rotation_window}
+        WHERE rotation_id = %(rotation)s AND id >= part.first
+        ORDER BY id
+        LIMIT greatest(
+            %(around)s,
+            CASE
+                WHEN %(whole)s THEN (
+                    SELECT pg_catalog.count(*)
+                    FROM {rotation_window}
+                    WHERE rotation_id = %(rotation)s AND id BETWEEN part.first AND part.last
+                )
+            END
+        )
+    ) AS next
 ) AS around
 WHERE part.depth = %(depth)s OR part.first = part.last
 ORDER BY part.first;

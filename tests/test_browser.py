@@ -193,12 +193,118 @@ def test_lost_connection_comes_back(db: Database, site: Site, page: Any) -> None
     page.wrong.clear()
 
 
-def test_fits_a_phone_and_a_dark_theme(db: Database, page: Any) -> None:
-    db.tickets(100)
-    assert db.run("rotate_tokens_sql").code == 0
-    sign_in(page, "viewer")
-    page.set_viewport_size({"width": 390, "height": 844})
-    page.emulate_media(color_scheme="dark")
+def open_page(page: Any, name: str) -> None:
+    sign_in(page, name)
     page.goto("/admin/rotation/rotation/1/change/")
+
+
+def answer_with(code: int) -> Any:
+    """For page.route: let the browser get this status in place of an answer."""
+    return lambda route: route.fulfill(status=code)
+
+
+def test_says_why_there_is_no_answer(db: Database, page: Any) -> None:
+    db.tickets(3000)
+    begin(db, "--window", "25", "--max-rate", "50")
+    open_page(page, "viewer")
+    cookies = page.context.cookies()
+    page.context.clear_cookies()
+    page.wait_for_selector("#lost:visible >> text=You are signed out")
+    assert "You are signed out" in page.inner_text("[role=status]")
+    page.context.add_cookies(cookies)
+    page.wait_for_selector("#lost", state="hidden")
+    db.sql("DELETE FROM auth_user_user_permissions")
+    page.wait_for_selector("#lost:visible >> text=You have no right to view rotations any more")
+    for code, said in ((404, "This rotation is gone"), (500, "answers with an error (500)")):
+        page.route("**/live/", answer_with(code))
+        page.wait_for_selector(f"#lost:visible >> text={said}")
+        page.unroute("**/live/")
+    assert all("Failed to load resource" in one for one in page.wrong), page.wrong
+    page.wrong.clear()
+
+
+def test_hands_of_the_reader_are_left_alone(db: Database, page: Any) -> None:
+    """Focus, scroll position and selection stay where they are while the page goes on."""
+    db.tickets(3000)
+    begin(db, "--window", "25", "--max-rate", "250")
+    page.set_viewport_size({"width": 300, "height": 844})
+    open_page(page, "viewer")
+    page.wait_for_selector("[data-part=latest] >> text=rate (limit")  # it is wide now
+    page.evaluate(
+        "() => { const part = document.querySelector('[data-part=latest]');"
+        " part.focus(); part.scrollLeft = 30;"
+        " getSelection().selectAllChildren(document.querySelector('[data-part=sentence]')); }"
+    )
+    selected = page.evaluate("getSelection().toString()")
+    first, rows = percent(page), page.inner_text("[data-part=latest]")
+    until(lambda: page.wait_for_timeout(300) or percent(page) > first + 5)
+    assert page.inner_text("[data-part=latest]") != rows
+    assert page.evaluate("document.activeElement.dataset.part") == "latest"
+    assert page.evaluate("document.activeElement.scrollLeft") == 30
+    assert page.evaluate("getSelection().toString()") == selected != ""
+    page.evaluate("getSelection().removeAllRanges()")
+    page.wait_for_selector("text=0 of 3,000 revoked tokens survive")
+
+
+def test_by_keyboard_and_ear(db: Database, page: Any) -> None:
+    """Tab to Pause, Enter; the new state is said in a live region, and what is shaded in words."""
+    db.tickets(3000)
+    begin(db, "--window", "25", "--max-rate", "100")
+    open_page(page, "steerer")
+    page.wait_for_selector("svg .held")
+    told = page.get_attribute(".chart svg >> nth=0", "aria-label")
+    assert "; throttled: rate (limit 100 rows/s), from " in told
+    assert page.inner_text("[role=status]") == ""
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.textContent") == "Pause":
+            break
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".state-paused")
+    assert db.run("rotation", "resume").code == 0
+    until(lambda: page.wait_for_timeout(100) or "running" in page.inner_text("[role=status]"))
+
+
+def test_list_and_report(db: Database, page: Any) -> None:
+    db.tickets(3000)
+    begin(db, "--window", "25", "--max-rate", "1000", "--reason", "leak of 12 May")
+    sign_in(page, "viewer")
+    assert "3,000" in page.inner_text(".field-progress")
+    assert page.inner_text(".field-state") == "running"
+    until(lambda: page.reload() and page.inner_text(".field-state") == "succeeded")
+    assert "0 survive" in page.inner_text(".field-proof")
+    page.click(".field-name a")
+    page.click("text=Report")
+    page.wait_for_selector(".result.proven >> text=0 of 3,000 revoked tokens survive")
+    for shown in ("leak of 12 May", "rate (limit 1000 rows/s)", "Nobody paused, tuned or cancelled it"):
+        assert shown in page.inner_text("body")
+    assert page.locator("svg .line").count() == 2
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_fits_a_phone_while_it_runs(db: Database, page: Any, scheme: str) -> None:
+    """With a stretch that is shaded; and no letter of the charts is cut off or too small to read."""
+    db.tickets(20_000)
+    begin(db, "--window", "1000", "--max-rate", "4000")
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.emulate_media(color_scheme=scheme)
+    sign_in(page, "viewer")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.goto("/admin/rotation/rotation/1/change/")
+    page.wait_for_selector("svg .held")
+    boxes = page.evaluate(
+        "[...document.querySelectorAll('.tick')].map(one => one.getBoundingClientRect())"
+        ".map(one => [one.left, one.right, one.height])"
+    )
+    assert len(boxes) > 8
+    assert all(left >= 0 and right <= 390 and height >= 10 for left, right, height in boxes), boxes
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    shaded, ground = (
+        page.evaluate(f"getComputedStyle(document.querySelector('{one}')).{what}")
+        for one, what in ((".held", "fill"), ("body", "backgroundColor"))
+    )
+    assert (ground == "rgb(255, 255, 255)") == (scheme == "light")
+    assert shaded == ("rgb(250, 236, 208)" if scheme == "light" else "rgb(58, 46, 20)")
     page.wait_for_selector(".state-succeeded")
+    page.goto("/admin/rotation/rotation/1/report/")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390

@@ -599,7 +599,7 @@ def test_who_steered_is_kept_with_the_rotation(slow: Database, steerer: Client) 
     by_page, by_shell = f"{name}, on the site", f"{getpass.getuser()}@{socket.gethostname()}"
     assert [(one["who"], one["what"]) for one in steering] == [
         (by_shell, "pause"), (by_page, "resume"), (by_page, "tune window=30 max_rate=off"),
-        (by_shell, "tune max_rate=100.0"), (by_page, "cancel"),
+        (by_shell, "tune max_rate=100"), (by_page, "cancel"),
     ]  # fmt: skip
     for page in (text(other, PAGE), text(other, f"{LIST}1/report/")):
         assert "tune window=30 max_rate=off" in page
@@ -766,6 +766,20 @@ def test_chart_of_a_rotation_with_another_in_between(db: Database) -> None:
     assert 50 < sum(point.at < middle for point in points) < 100
     assert 50 < sum(point.at > middle for point in points) < 100
     assert 100 < len(read_points(open_session("default"), 2)) <= 128
+
+
+def test_chart_shows_no_pace_that_never_was(db: Database) -> None:
+    """Two workers may end their windows within a millisecond: that is not a million rows a second."""
+    db.tickets(60)
+    assert db.run(*RUN).code == 0
+    journal(db, 1, 20)
+    db.sql(
+        "INSERT INTO rotation_window (rotation_id, lane_id, lo, hi, rows, milliseconds, transaction_id,"
+        " worker, finished_at) SELECT rotation_id, lane_id, lo, hi, rows, milliseconds, 1, 'other',"
+        " finished_at + interval '1 millisecond' FROM rotation_window ORDER BY id DESC LIMIT 1"
+    )
+    last = read_points(open_session("default"), 1)[-1]
+    assert 3000 < last.rows_per_second < 7000
 
 
 def test_short_wait_is_not_lost_in_the_report(db: Database, viewer: Client) -> None:

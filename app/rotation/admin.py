@@ -14,7 +14,14 @@ from app.rotation.engine.units import duration
 from app.rotation.management.selection import open_session
 from app.rotation.models import BatchProgress, Rotation, RotationWindow
 from app.rotation.web.pages import RotationPages
-from app.rotation.web.words import in_utc, show_pace, show_rows, show_survivors, why_nothing_happens
+from app.rotation.web.words import (
+    HELD_BACK,
+    in_utc,
+    show_pace,
+    show_rows,
+    show_survivors,
+    why_nothing_happens,
+)
 
 
 class ReadOnly(admin.ModelAdmin):
@@ -50,9 +57,7 @@ class RotationAdmin(RotationPages, ReadOnly):
 
     title = "Rotations"
 
-    list_display = (
-        *("name", "state", "progress", "pace", "remaining", "held_back", "begun_by", "proof"),
-    )
+    list_display = (*("name", "state", "progress", "pace", "remaining", "waits", "begun_by", "proof"),)
     list_display_links = ("name",)
     search_fields = ("table_name", "table_schema", "reason", "operator")
     ordering = ("-pk",)
@@ -105,10 +110,10 @@ class RotationAdmin(RotationPages, ReadOnly):
         eta = _seen(rotation).progress.eta_seconds
         return duration(eta) if eta and not _seen(rotation).stalled else "–"
 
-    @admin.display
-    def held_back(self, rotation: Rotation) -> str:
-        """Why windows wait now."""
-        return why_nothing_happens(_seen(rotation)) or "–"
+    @admin.display(description="why it waits")
+    def waits(self, rotation: Rotation) -> str:
+        """Why nothing happens now."""
+        return why_nothing_happens(_seen(rotation)).removeprefix(HELD_BACK) or "–"
 
     @admin.display(ordering="operator")
     def begun_by(self, rotation: Rotation) -> str:

@@ -73,6 +73,13 @@ def tune(session: Session, rotation: int, tuned: dict[str, Any], who: str) -> di
             raise Refused(f"{this} is {this.status}: there is nothing to tune")
         now = {name: value for name, value in (this.tuned | tuned).items() if value != "default"}
         rotations(session).filter(pk=rotation).update(tuned=now)
-        asked = " ".join(f"{name}={'off' if one is None else one}" for name, one in tuned.items())
+        asked = " ".join(f"{name}={_text(one)}" for name, one in tuned.items())
         session.change("note_steering", rotation=rotation, who=who, what=f"tune {asked}")
     return now
+
+
+def _text(value: Any) -> str:
+    """A tuned value as it was given."""
+    if value is None:
+        return "off"
+    return f"{value:.10g}" if isinstance(value, float) else str(value)

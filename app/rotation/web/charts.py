@@ -13,7 +13,7 @@ from app.rotation.engine.journal import Point
 Stretch = tuple[datetime, datetime, str]
 
 WIDTH, HEIGHT = 640, 170
-LEFT, RIGHT, TOP, BOTTOM = 58, 10, 10, 24
+LEFT, RIGHT, TOP, BOTTOM = 84, 10, 14, 24
 HELD = "shaded: held back for more than a fifth of the time"
 SAMPLE = "a sample of the windows; the report looks at each"
 SHADED = 0.2  # a stretch in which windows waited for more than this part of the time is shaded
@@ -49,7 +49,7 @@ def _chart(
 
     shaded = list(_stretches(points))
     line = " ".join(f"{across(point.at)},{up(one)}" for point, one in zip(points, values, strict=True))
-    marks = [(up(step * number), f"{step * number:,.10g}") for number in range(round(top / step) + 1)]
+    marks = [(up(step * number), _mark(step * number)) for number in range(round(top / step) + 1)]
     return format_html(
         '<figure class="chart"><figcaption>{title}{legend}{sample}</figcaption>'
         '<svg viewBox="0 0 {width} {height}" role="img" aria-label="{told}">{shaded}{grid}'
@@ -82,6 +82,11 @@ def _chart(
         began=_clock(began),
         ended=f"{_clock(ended)} UTC",
     )
+
+
+def _mark(value: float) -> str:
+    """A number beside the grid, short enough for its place."""
+    return f"{value / 1e6:,.10g} M" if value >= 1e6 else f"{value:,.10g}"
 
 
 def _tell(shaded: list[Stretch]) -> str:

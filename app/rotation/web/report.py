@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from django.template.loader import render_to_string
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from app.rotation.engine.database import Session, translated
 from app.rotation.engine.journal import (
@@ -134,10 +134,11 @@ def render(evidence: dict[str, Any]) -> str:
     """One page that holds everything it needs, fit to be printed."""
     points = [Point(**point) for point in evidence["journal"]]
     shown = {
-        part: {name: show_option(name, value) for name, value in evidence[part].items()}
+        part: {name: show_option(name, value) for name, value in sorted(evidence[part].items())}
         for part in ("options", "tuned")
     }
-    with timezone.override(timezone.get_fixed_timezone(0)):  # the page says UTC, wherever the site is
+    # The page says UTC and speaks English, wherever the site is.
+    with timezone.override(timezone.get_fixed_timezone(0)), translation.override("en"):
         return render_to_string(
             "rotation/report.html", {**evidence, **shown, "charts": draw_charts(points)}
         )

@@ -10,6 +10,7 @@ from app.rotation.engine.status import State
 from app.rotation.engine.units import size
 from app.rotation.models import Rotation, Status
 
+HELD_BACK = "Held back: "
 INCONCLUSIVE = (
     "Nothing could be concluded, because the set of revoked tokens is not whole any more (it was"
     " tampered with)"
@@ -55,7 +56,7 @@ def why_nothing_happens(state: State) -> str:
         return "Recorded; no process serves it: run rotate_tokens_sql --serve."
     if state.stalled:
         return "Nobody works on it: run rotate_tokens_sql to go on."
-    return f"Held back: {state.progress.throttle}" if state.progress.throttle else ""
+    return HELD_BACK + state.progress.throttle if state.progress.throttle else ""
 
 
 def show_rows(progress: Progress) -> str:

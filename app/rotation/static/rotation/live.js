@@ -3,10 +3,17 @@
 
 const EVERY = 1000; // milliseconds
 const PATIENCE = 5000; // milliseconds that an answer may take
+const WHY = {
+  lost: "The connection is lost.",
+  302: "You are signed out: sign in again, here or in another tab.",
+  403: "You have no right to view rotations any more.",
+  404: "This rotation is gone: the site has another database now.",
+};
 const page = document.getElementById("rotation");
-const PARTS = ["headline", "details"]; // of the page, that an answer brings anew
+const news = document.getElementById("news");
 const lost = document.getElementById("lost");
 let seen = new Date();
+let told = "";
 
 /** Show what can be done now, and hide the rest. */
 function offer(actions) {
@@ -17,21 +24,65 @@ function offer(actions) {
   if (steering) steering.hidden = !actions;
 }
 
+/** Whether somebody reads or selects just there: a part is not changed under his hands. */
+function inUse(part) {
+  const selection = document.getSelection();
+  const selects = selection && !selection.isCollapsed && selection.containsNode(part, true);
+  // Whoever scrolls a table holds its focus: that is kept, so only what is inside counts.
+  const inside = part !== document.activeElement && part.contains(document.activeElement);
+  return selects || inside;
+}
+
+/** Put a part in the place of its predecessor, which keeps its focus and its scroll position. */
+function replace(old, fresh) {
+  const focused = old === document.activeElement;
+  const left = old.scrollLeft;
+  old.replaceWith(fresh);
+  fresh.scrollLeft = left;
+  if (focused) fresh.focus({ preventScroll: true });
+}
+
+/** Say aloud that the state, or the reason to wait, is another now; numbers alone are no news. */
+function announce(silently) {
+  const where = page.querySelector("[data-part=where]").textContent.replace(/\s+/g, " ").trim();
+  const what = where.replace(/[\d.,]+/g, "");
+  if (what !== told && !silently) {
+    news.textContent = `${where}. ${page.querySelector("[data-part=sentence]").textContent}`;
+  }
+  told = what;
+}
+
 /** Ask once; whether it is to be asked again. */
 async function look() {
   const answer = await fetch(page.dataset.live, {
     signal: AbortSignal.timeout(PATIENCE),
-    redirect: "error",
+    redirect: "manual",
     cache: "no-store",
   });
+  if (answer.type === "opaqueredirect") throw new Error("302");
   if (!answer.ok) throw new Error(answer.status);
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-  for (const part of PARTS) {
-    document.getElementById(part).replaceWith(fresh.getElementById(part));
+  let stale = false;
+  for (const part of fresh.querySelectorAll("[data-part]")) {
+    const old = page.querySelector(`[data-part=${part.dataset.part}]`);
+    if (!old || old.outerHTML === part.outerHTML) continue;
+    if (inUse(old)) stale = true;
+    else replace(old, document.adoptNode(part));
   }
+  announce();
   offer(answer.headers.get("X-Rotation-Actions") || "");
   seen = new Date();
-  return answer.headers.get("X-Rotation-Over") !== "yes";
+  return stale || answer.headers.get("X-Rotation-Over") !== "yes";
+}
+
+/** Show that what is seen is old, and why. */
+function despair(error) {
+  const code = /^\d+$/.test(error.message) ? error.message : "lost";
+  const why = WHY[code] || `The site answers with an error (${code}).`;
+  if (lost.hidden || document.getElementById("lost-why").textContent !== why) news.textContent = why;
+  document.getElementById("lost-why").textContent = why;
+  document.getElementById("lost-since").textContent = seen.toLocaleTimeString();
+  lost.hidden = false;
 }
 
 async function watch() {
@@ -39,12 +90,12 @@ async function watch() {
   try {
     again = await look();
     lost.hidden = true;
-  } catch {
-    document.getElementById("lost-since").textContent = seen.toLocaleTimeString();
-    lost.hidden = false;
+  } catch (error) {
+    despair(error);
   }
   if (again) setTimeout(watch, EVERY);
 }
 
 offer(page.dataset.actions);
+announce(true);
 if (page.dataset.over !== "yes") setTimeout(watch, EVERY);
