@@ -66,6 +66,7 @@ def collect(session: Session, rotation: Rotation) -> dict[str, Any]:
             "operator": rotation.operator,
             "host": rotation.host,
             "created_at": rotation.created_at,
+            "begun_at": rotation.begun_at or rotation.started_at,
             "started_at": rotation.started_at,
             "finished_at": rotation.finished_at,
             "retired_at": rotation.retired_at,
