@@ -22,7 +22,7 @@ FLOORS = [
     {"blockers", "preflight", "probes", "progress", "replicas", "standby", "target", "throttle"},
     {"guard", "journal", "lanes", "rebuild", "revocation", "status", "surroundings", "vacuum", "watch"},
     {"plan"},
-    {"control", "findings", "stages"},
+    {"control", "findings", "notes", "stages"},
     {"steering"},
     {"canary", "conclusion", "contention"},
     {"worker"},

@@ -32,7 +32,9 @@ from app.rotation.engine.stop import StopSwitch
 from app.rotation.engine.target import TargetName
 from app.rotation.management.selection import open_session
 from app.rotation.management.service import after
+from app.rotation.models import Rotation
 from app.rotation.web.charts import draw_charts
+from app.rotation.web.look import look
 from app.rotation.web.metrics import metrics
 from tests.conftest import PROJECT, Database, Done, kill, read_until, standby_of, until
 
@@ -243,6 +245,21 @@ def test_pages_of_a_finished_rotation(db: Database, viewer: Client) -> None:
     for number in ("7", "x", "9" * 30):
         assert viewer.get(f"{LIST}{number}/change/").status_code == 404
     assert viewer.get(f"{LIST}7/live/").status_code == 404
+
+
+def test_last_answer_is_of_the_end(db: Database) -> None:
+    """Even if the rotation ended after the view had fetched it: nobody asks again."""
+    db.tickets(60)
+    recorded("ticket")
+    fetched = Rotation.objects.get()
+    assert db.run(*RUN).code == 0
+    session = open_session("default")
+    with CaptureQueriesContext(connection) as queries:
+        shown = look(session, fetched)
+    assert not shown["going_on"]
+    assert "0 of 60 revoked tokens survive" in shown["sentence"]
+    assert all(stage.seconds is not None for stage in shown["stages"])
+    assert sum("recent_milliseconds" in one["sql"] for one in queries.captured_queries) == 1
 
 
 def test_tampered_set_of_revoked_tokens(db: Database, viewer: Client) -> None:
@@ -525,7 +542,8 @@ def test_report(db: Database, viewer: Client, tmp_path: Path) -> None:
     assert page == file.read_text()
     assert not re.search(r"(?:src|href)=|https?://|<script", page)
     for shown in ("leak of 12 May", "0 of 600 revoked tokens survive", "600, in 12 transactions",
-                  "rate (limit 400 rows/s)", "max_rate", "PostgreSQL", "by value"):  # fmt: skip
+                  "rate (limit 400 rows/s)", "max_rate", "16, or 1 for a small table", "1 GB",
+                  "PostgreSQL", "by value"):  # fmt: skip
         assert shown in page
     evidence = json.loads(db.run("rotation", "report", "--json").out)
     assert evidence["proof"]["survivors"] == 0

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Q, QuerySet
-from django.db.models.functions import Coalesce, Now
+from django.db.models.functions import Now
 
 from app.rotation.engine import revocation
 from app.rotation.engine.database import Session, translated
@@ -189,13 +189,6 @@ def take_up(session: Session, rotation: Rotation, target: Target, leaked: Leaked
         session.rows("open_revoked", rotation=rotation.pk)
         if leaked:
             revocation.revoke_listed(session, rotation, target, leaked)
-
-
-def note_process(session: Session, rotation: int, versions: dict[str, str]) -> None:
-    """Note that a process begins to work on a rotation, and with what; the first one begins it."""
-    with session.durable(), translated("taking the rotation up"):
-        this = rotations(session).filter(pk=rotation)
-        this.update(begun_at=Coalesce("begun_at", Now()), versions=versions)
 
 
 def read(session: Session, rotation: int) -> Rotation:

@@ -18,9 +18,10 @@ from app.rotation.engine.errors import (
     Stopped,
     UsageError,
 )
-from app.rotation.engine.events import NOTE, REFUSE, Began, Emit, Found, Stopping, Waiting
+from app.rotation.engine.events import NOTE, REFUSE, Began, Emit, Found, Stopping
 from app.rotation.engine.leaked import LeakedList
-from app.rotation.engine.naming import operator, tools, worker_name
+from app.rotation.engine.naming import operator, worker_name
+from app.rotation.engine.notes import Waits, note_process
 from app.rotation.engine.options import Options
 from app.rotation.engine.phases import Phases
 from app.rotation.engine.plan import Plan, make_plan
@@ -43,7 +44,7 @@ class RotationDriver:
         self.options = options
         self._stop = stop
         self._emit = emit
-        self._new = self._tried = self._waited = False
+        self._new = self._tried = False
         self._events: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._session = Session(alias, stop=stop, emit=emit, outage_seconds=options.outage_seconds)
         # The same connection for what no signal should cancel: the last words of a run.
@@ -106,10 +107,7 @@ class RotationDriver:
         if already and not self.options.reindex:
             return Outcome(rotation.pk, rotation.target, progress, 0, 0.0, already)
         if not already:
-            versions = {"PostgreSQL": self.server["version_text"], **tools()}
-            self._session.through_outages(
-                lambda: control.note_process(self._session, rotation.pk, versions)
-            )
+            self._session.through_outages(lambda: note_process(self._session, rotation.pk, self.server))
             self._emit(Began(rotation.pk, rotation.target, resumed, progress.rows_done))
         conductor = self._start_conductor(rotation.pk, leaked is not None)
         self._watch(conductor, rotation.pk)
@@ -212,26 +210,18 @@ class RotationDriver:
     def _watch(self, conductor: Conductor, rotation: int) -> None:
         """Tell events and progress until the conductor has ended."""
         sample_at = time.monotonic() + SAMPLE_SECONDS
-        told_stop = False
+        told_stop, waits = False, Waits(self._session, rotation)
         while conductor.is_alive() or not self._events.empty():
             with contextlib.suppress(queue.Empty):
-                self._tell(rotation, self._events.get(timeout=0.1 if conductor.is_alive() else 0))
+                event = self._events.get(timeout=0.1 if conductor.is_alive() else 0)
+                waits.note(event)
+                self._emit(event)
             if self._stop.requested and not told_stop:
                 told_stop = True
                 self._emit(Stopping(self._stop.reason))
             if time.monotonic() >= sample_at:
                 self._sample(rotation)
                 sample_at = time.monotonic() + SAMPLE_SECONDS
-
-    def _tell(self, rotation: int, event: Any) -> None:
-        """Pass an event on; whom the run waits for is shown to those outside too, until it goes on."""
-        waits = isinstance(event, Waiting)
-        if waits or self._waited:
-            self._waited = waits
-            with contextlib.suppress(RotationError):  # an outage is told of by others
-                reason = str(event) if waits else ""
-                self._session.change("note_throttle", rotation=rotation, reason=reason)
-        self._emit(event)
 
     def _sample(self, rotation: int) -> None:
         try:

@@ -48,21 +48,18 @@ def _chart(
         return round(HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * one / top, 1)
 
     shaded = list(_stretches(points))
-    line = " ".join(f"{across(point.at)},{up(one)}" for point, one in zip(points, values, strict=True))
     marks = [(up(step * number), _mark(step * number)) for number in range(round(top / step) + 1)]
     return format_html(
-        '<figure class="chart"><figcaption>{title}{legend}{sample}</figcaption>'
+        '<figure class="chart"><figcaption>{title}{legends}</figcaption>'
         '<svg viewBox="0 0 {width} {height}" role="img" aria-label="{told}">{shaded}{grid}'
         '<polyline class="line" fill="none" points="{line}"/>'
         '<text class="tick" x="{left}" y="{foot}">{began}</text>'
         '<text class="tick" x="{right}" y="{foot}" text-anchor="end">{ended}</text></svg></figure>',
         title=title,
-        legend=format_html(' <span class="legend held-legend">{}</span>', HELD) if shaded else "",
-        sample=format_html(' <span class="sample">{}</span>', SAMPLE) if sampled else "",
+        legends=_legends(bool(shaded), sampled),
         width=WIDTH,
         height=HEIGHT,
-        told=f"{title}: {min(values):,.0f} to {max(values):,.0f}, at the end {values[-1]:,.0f}"
-        + _tell(shaded),
+        told=f"{title}: {_range(values)}{_tell(shaded)}",
         shaded=format_html_join(
             "",
             f'<rect class="held" x="{{}}" y="{TOP}" width="{{}}" height="{HEIGHT - TOP - BOTTOM}">'
@@ -75,13 +72,24 @@ def _chart(
             '<text class="tick" x="{}" y="{}" text-anchor="end">{}</text>',
             ((LEFT, WIDTH - RIGHT, y, y, LEFT - 6, y + 3, text) for y, text in marks),
         ),
-        line=line,
+        line=" ".join(f"{across(one.at)},{up(now)}" for one, now in zip(points, values, strict=True)),
         left=LEFT,
         right=WIDTH - RIGHT,
         foot=HEIGHT - 8,
         began=_clock(began),
         ended=f"{_clock(ended)} UTC",
     )
+
+
+def _legends(shaded: bool, sampled: bool) -> SafeString:
+    """What the drawing can't say itself."""
+    known = (("legend", HELD, shaded), ("sample", SAMPLE, sampled))
+    said = ((name, text) for name, text, applies in known if applies)
+    return format_html_join("", ' <span class="{}">{}</span>', said)
+
+
+def _range(values: list[float]) -> str:
+    return f"{min(values):,.0f} to {max(values):,.0f}, at the end {values[-1]:,.0f}"
 
 
 def _mark(value: float) -> str:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from app.rotation.engine import control
 from app.rotation.engine.database import Session
 from app.rotation.engine.journal import SAMPLED, read_points, read_stages
 from app.rotation.engine.options import TUNABLE
@@ -37,6 +38,9 @@ ACTIONS = {
 def look(session: Session, rotation: Rotation) -> dict[str, Any]:
     """All that the live part of the page shows; its cost does not depend on the journal's length."""
     seen = read_state(session, rotation.pk)
+    rotation = control.read(
+        session, rotation.pk
+    )  # later than its state: if that is the last, so is this
     state, progress = describe(session, rotation, seen), seen.progress
     points = read_points(session, rotation.pk)
     going_on = state["status"] in UNFINISHED

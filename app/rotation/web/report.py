@@ -6,6 +6,7 @@ from typing import Any
 from django.template.loader import render_to_string
 from django.utils import timezone, translation
 
+from app.rotation.engine import control
 from app.rotation.engine.database import Session, translated
 from app.rotation.engine.journal import (
     Point,
@@ -54,6 +55,9 @@ LIMITS = (
 def collect(session: Session, rotation: Rotation) -> dict[str, Any]:
     """Everything about a rotation that is kept, as plain data; reads its whole journal."""
     seen = read_state(session, rotation.pk)
+    rotation = control.read(
+        session, rotation.pk
+    )  # later than its state: if that is the last, so is this
     state, progress = describe(session, rotation, seen), seen.progress
     return {
         "rotation": {

@@ -1,0 +1,38 @@
+"""What a process notes with its rotation, for those who look at it from outside or afterwards."""
+
+import contextlib
+from typing import Any
+
+from django.db.models.functions import Coalesce, Now
+
+from app.rotation.engine.database import Row, Session, translated
+from app.rotation.engine.errors import RotationError
+from app.rotation.engine.events import Waiting
+from app.rotation.engine.naming import tools
+from app.rotation.models import Rotation
+
+
+def note_process(session: Session, rotation: int, server: Row) -> None:
+    """Note that a process begins to work on a rotation, and with what; the first one begins it."""
+    versions = {"PostgreSQL": server["version_text"], **tools()}
+    with session.durable(), translated("taking the rotation up"):
+        this = Rotation.objects.using(session.alias).filter(pk=rotation)
+        this.update(begun_at=Coalesce("begun_at", Now()), versions=versions)
+
+
+class Waits:
+    """Shows whom a run waits for, until it goes on."""
+
+    def __init__(self, session: Session, rotation: int) -> None:
+        self._session = session
+        self._rotation = rotation
+        self._shown = False
+
+    def note(self, event: Any) -> None:
+        """Take note of what the run tells."""
+        waits = isinstance(event, Waiting)
+        if waits or self._shown:
+            self._shown = waits
+            reason = str(event) if waits else ""
+            with contextlib.suppress(RotationError):  # an outage is told of by others
+                self._session.change("note_throttle", rotation=self._rotation, reason=reason)
