@@ -27,7 +27,8 @@ BEGIN
                     'pgtrigger_kept_for_ever_d2e77', 'pgtrigger_kept_from_truncate_02b80',
                     'pgtrigger_kept_from_truncate_0ffb9', 'pgtrigger_kept_from_truncate_98c88',
                     'pgtrigger_kept_from_truncate_d8f65', 'pgtrigger_legal_arrows_758e8',
-                    'pgtrigger_same_bounds_00464', 'pgtrigger_same_target_c349b'
+                    'pgtrigger_same_bounds_00464', 'pgtrigger_same_target_c349b',
+                    'pgtrigger_steering_is_appended_f6a14'
                 )
             )
             AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgfoid = proc.oid)
