@@ -1,6 +1,10 @@
 """A rotation begun by the first version, which had no snapshot, is finished by this one."""
 
-from tests.conftest import Database
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import PROJECT, Database
 
 
 def test_rotation_begun_before_revocation(db: Database) -> None:
@@ -31,3 +35,26 @@ def test_rotation_begun_before_revocation(db: Database) -> None:
     # The guard knows of what was left, and of nothing before.
     db.sql("UPDATE ticket SET token = before.token::uuid FROM before WHERE before.id = ticket.id::text")
     assert db.unchanged() == 200
+
+
+FIXTURES = sorted((PROJECT / "tests" / "fixtures").glob("half_done_*.sql"))
+
+
+@pytest.mark.parametrize("fixture", FIXTURES, ids=lambda path: path.stem)
+def test_rotation_that_an_earlier_version_left_half_done(db: Database, fixture: Path) -> None:
+    """Resumed by this version: what was done stays, the hole and the rest are rotated and proven."""
+    migration = fixture.stem.removeprefix("half_done_")
+    assert db.call("migrate", "rotation", migration, verbosity=0).code == 0
+    db.sql(fixture.read_text().replace("%", "%%"))
+    db.watch("ticket", "id")
+    assert db.call("migrate", verbosity=0).code == 0
+    done = db.call("rotate_tokens_sql")
+    assert (done.code, done.err) == (0, "")
+    assert "rotation 1 of public.ticket.token goes on after 29 rows" in done.out
+    assert "verified by value: 0 of 40 revoked tokens survive" in done.out
+    assert db.sql("SELECT id::int FROM changes ORDER BY 1") == [(5,), *((n,) for n in range(31, 41))]
+    old = "SELECT count(*) FROM ticket JOIN generate_series(1, 40) n ON token = md5('old ' || n)::uuid"
+    assert db.value(old) == 0
+    db.sql("UPDATE ticket SET token = md5('old 1')::uuid WHERE id = 1")  # the guard knows them still
+    assert db.value(old) == 0
+    assert db.call("rotation", "report", "--json").code == 0
