@@ -1,7 +1,7 @@
 -- Purpose: who has kept vacuum from its work: sessions, standbys (by feedback), prepared transactions,
 --          replication slots; of each kind the oldest.
--- Parameters: mark (a transaction's 64-bit id, as text: who goes back to it or further counts; NULL: who has
---          done so for more than a minute).
+-- Parameters: mark (a transaction's 64-bit id, as text: who goes back to it or further counts; NULL: who
+--          has done so for more than a minute).
 -- Columns: holder (in words; never a query), seconds (since it began; for a slot NULL).
 (
     SELECT
