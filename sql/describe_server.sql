@@ -1,7 +1,7 @@
 -- Purpose: what kind of server this is, and where the tables of our own state are.
 -- Columns: version (server_version_num), standby, read_only (by default), role, state_schema (NULL
 --          if `migrate` has not been run here), state_schema_quoted, may_write_state; database, address
---          (host and port, or NULL for a socket), version_text.
+--          (host and port, or NULL for a socket), version_text, citus (the extension is there).
 SELECT
     pg_catalog.current_setting('server_version_num')::int AS version,
     pg_catalog.pg_is_in_recovery() AS standby,
@@ -12,6 +12,7 @@ SELECT
     pg_catalog.current_database() AS database,
     pg_catalog.inet_server_addr()::text || ':' || pg_catalog.inet_server_port() AS address,
     pg_catalog.current_setting('server_version') AS version_text,
+    EXISTS (SELECT FROM pg_catalog.pg_extension WHERE extname = 'citus') AS citus,
     state.may_write AS may_write_state
 FROM (SELECT) AS always
 LEFT JOIN (

@@ -20,6 +20,7 @@ FLOORS = [
     {"disk", "events", "leaked", "stop", "statements", "windows"},
     {"database", "options"},
     {"blockers", "preflight", "probes", "progress", "replicas", "standby", "target", "throttle"},
+    {"citus"},
     {"guard", "journal", "lanes", "rebuild", "revocation", "status", "surroundings", "vacuum", "watch"},
     {"plan"},
     {"control", "findings", "notes", "stages"},

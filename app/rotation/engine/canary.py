@@ -2,6 +2,7 @@
 
 import time
 
+from app.rotation.engine.citus import open_window
 from app.rotation.engine.database import Row, Session
 from app.rotation.engine.errors import DatabaseFailure, LockConflict, Refused, Stopped
 from app.rotation.engine.options import Options
@@ -58,8 +59,7 @@ def try_one_window(session: Session, stage: Stage, options: Options) -> None:
 
 def _try(session: Session, stage: Stage, size: int, after: str | None, options: Options) -> bool:
     """Do a window and raise _RolledBack; or return whether that must wait for the end of a pause."""
-    lock_timeout = f"{options.lock_timeout_ms}ms"
-    session.row("open_window", lock_timeout=lock_timeout, bounded=False, worker=session.worker)
+    open_window(session, stage.target, options.lock_timeout_ms, bounded=False)
     lane = stage.claim()
     if lane["lane_id"] is None:
         return lane["status"] in PAUSED

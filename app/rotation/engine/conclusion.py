@@ -7,9 +7,11 @@ from django.db.models.functions import Now
 from app.rotation.engine import revocation
 from app.rotation.engine.control import given_up_before, move, rotations
 from app.rotation.engine.database import Session, translated
-from app.rotation.engine.errors import Stopped
+from app.rotation.engine.errors import Stopped, Unproven
+from app.rotation.engine.options import Options
 from app.rotation.engine.progress import read_progress
-from app.rotation.engine.revocation import Verdict
+from app.rotation.engine.revocation import Verdict, patiently
+from app.rotation.engine.target import Target
 from app.rotation.models import UNFINISHED, BatchProgress, Rotation, Status
 
 
@@ -51,6 +53,27 @@ def fail(session: Session, rotation: int, verdict: Verdict | None) -> None:
     with session.durable(), translated("ending the verification"):
         move(session, rotation, Status.RUNNING, Status.VERIFYING)
         move(session, rotation, Status.VERIFYING, Status.FAILED, touched_at=Now(), **_result(verdict))
+
+
+def require_distinct(session: Session, rotation: Rotation, target: Target, verdict: Verdict) -> None:
+    """Where no unique index can stand, see by value that no two rows hold one token.
+
+    Raises Unproven, and marks the rotation failed, if some do.
+    """
+    if target.distribution is None:
+        return
+    repeated = patiently(session, Options(), lambda: _count_repeated(session))
+    if repeated:
+        session.through_outages(lambda: fail(session, rotation.pk, verdict))
+        raise Unproven(
+            f"{repeated} tokens of {target.label} are held by more than one row: find out what writes"
+            " them; then rotate once more with --new"
+        )
+
+
+def _count_repeated(session: Session) -> int:
+    with session.reading():
+        return int(session.row("count_repeated")["repeated"])
 
 
 def repair(session: Session, rotation: Rotation, verdict: Verdict) -> None:

@@ -55,7 +55,7 @@ class Session:
 
     alias: str
     worker: str = field(default_factory=worker_name)
-    names: dict[str, "tuple[str, ...] | statements.Fragment"] = field(default_factory=dict)
+    names: dict[str, statements.Name] = field(default_factory=dict)
     stop: StopSwitch = field(default_factory=StopSwitch)
     emit: Emit = lambda event: None
     outage_seconds: float = 60.0

@@ -7,7 +7,7 @@ import time
 from collections.abc import Generator
 from typing import Any
 
-from app.rotation.engine import control, findings, preflight
+from app.rotation.engine import citus, control, findings, preflight
 from app.rotation.engine.conductor import Conductor
 from app.rotation.engine.database import Session
 from app.rotation.engine.errors import (
@@ -50,7 +50,8 @@ class RotationDriver:
         # The same connection for what no signal should cancel: the last words of a run.
         self._closing = dataclasses.replace(self._session, stop=StopSwitch())
         self.server = preflight.check_server(self._session)
-        self.target: Target = resolve(self._session, name)
+        found = resolve(self._session, name)
+        self.target: Target = citus.adapt(self._session, found, self.server["citus"])
         self._session.names.update(self.target.names)
 
     def unfinished(self, new: bool = False) -> Rotation | None:
@@ -86,7 +87,7 @@ class RotationDriver:
     def walk(self, plan: Plan) -> Generator[Window, None, None]:
         """Yield the plan's windows from one unchanging view of the table; writes nothing."""
         with self._session.reading():
-            self._session.rows("prefer_indexes")
+            self._session.change("prefer_indexes")
             yield from plan.windows(self._session)
 
     def finished(self) -> Rotation | None:
@@ -159,6 +160,7 @@ class RotationDriver:
             if finished:
                 return finished, True
             told = told or self._tell_findings()
+            self.target = citus.prepare(self._session, self.target)
             plan = self.plan(rotation)
             if rotation:
                 control.take_up(self._session, rotation, self.target, leaked)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from app.rotation.engine import guard
+from app.rotation.engine import citus, guard
 from app.rotation.engine.database import Row, Session
 from app.rotation.engine.events import NOTE, REFUSE, WARN, Found
 from app.rotation.engine.options import Options
@@ -36,6 +36,7 @@ def find_all(session: Session, target: Target, options: Options) -> list[Found]:
             *_of_copies(session, target),
             *_of_guard(session, table, target, options),
             *of_server(session, table, target, options),
+            *citus.findings(session, target, options),
         ]
     order = [REFUSE, WARN, NOTE]
     return sorted(findings, key=lambda finding: order.index(finding.level))
@@ -179,6 +180,8 @@ def _of_guard(session: Session, table: Row, target: Target, options: Options) ->
             "no guard (--no-guard): a stale save() can write an old token back,"
             " after the verification too",
         )
+    elif target.distribution:
+        return  # citus.findings refuses it
     elif not guard.stands(guard.find_guard(session, target)):
         if table["may_install"]:
             yield Found(NOTE, f"a guard is installed on {target.schema}.{target.table} at the start")

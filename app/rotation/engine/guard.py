@@ -4,6 +4,7 @@ import random
 import time
 from collections.abc import Callable
 
+from app.rotation.engine import citus
 from app.rotation.engine.blockers import BlockerWatch, describe_pids
 from app.rotation.engine.database import Row, Session
 from app.rotation.engine.errors import LockConflict, Refused, Stopped
@@ -77,6 +78,8 @@ def wait_for_writers(
     """
 
     def look() -> dict[str, int | None]:
+        if target.distribution:
+            return dict.fromkeys(citus.list_writers(session, target))
         rows = session.rows("list_writers", oid=target.oid, rotation=rotation)
         return {row["transaction"]: row["pid"] for row in rows}
 
@@ -93,16 +96,18 @@ def wait_for_writers(
             BARRIER_TELL_SECONDS, options.lock_patience / 2
         ):
             told = waiting
-            session.emit(Waiting("the barrier", _describe(session, waited_for)))
+            session.emit(Waiting("the barrier", _describe(session, target, waited_for)))
         if waited_for and waiting - began > options.lock_patience:
             raise Stopped(
                 f"transactions that began to write before the guard are still open"
-                f" ({_describe(session, waited_for)}): end them, or give a longer --lock-patience;"
-                " then run the same command again"
+                f" ({_describe(session, target, waited_for)}): end them, or give a longer"
+                " --lock-patience; then run the same command again"
             )
 
 
-def _describe(session: Session, waited_for: dict[str, int | None]) -> str:
+def _describe(session: Session, target: Target, waited_for: dict[str, int | None]) -> str:
+    if target.distribution:
+        return " and ".join(sorted(waited_for)[:3])
     return describe_pids(session, list(waited_for.values()))
 
 

@@ -7,7 +7,7 @@ docs/proof.md says why none of them can be left out.
 from collections.abc import Callable
 from dataclasses import replace
 
-from app.rotation.engine import conclusion, control, guard, revocation
+from app.rotation.engine import citus, conclusion, control, guard, revocation
 from app.rotation.engine.canary import try_one_window
 from app.rotation.engine.crew import Crew
 from app.rotation.engine.database import Row, Session
@@ -163,6 +163,7 @@ class Phases:
         rotation = self._read()
         if rotation.status == Status.SUCCEEDED and not self._more_revoked:  # by another process
             return True
+        session.through_outages(lambda: citus.settle(session, self._target, options))
         verdict = None
         if options.verify:
             if not session.through_outages(lambda: conclusion.begin_verifying(session, self._rotation)):
@@ -170,6 +171,7 @@ class Phases:
             rotation = self._read()
             sets = [rotation, *control.given_up_before(session, rotation)]
             verdict = revocation.verify(session, sets, options)
+            conclusion.require_distinct(session, rotation, self._target, verdict)
         if verdict is None or (verdict.conclusive and not verdict.survivors):
             replayed = (
                 wait_for_standbys(session, options, self._require_wanted)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from app.rotation.engine import citus
 from app.rotation.engine.database import Session
 from app.rotation.engine.errors import LockConflict, Refused
 from app.rotation.engine.lanes import Lane, draw_lanes
@@ -53,7 +54,7 @@ class Plan:
     options: Options
     size: Size
     lanes: tuple[Lane, ...]
-    statement: str = ""  #: the SQL of the first window, empty if no row is left
+    statement: str = ""  #: the SQL of the first window, empty if no row is left, or not known yet
     explained: str = ""  #: how PostgreSQL would find that window's rows
 
     @property
@@ -92,10 +93,12 @@ def make_plan(
             lanes = draw_lanes(session, target, options.lanes)
         plan = Plan(target, options, size, lanes)
         first = next(plan.windows(session), None)
-        if first is None:
+        if first is None or (target.distribution and not target.distribution.prepared):
             return plan
-        session.rows("prefer_indexes")
+        session.change("prefer_indexes")
         statement, explained = session.explain("rotate_window", lo=first.lo, hi=first.hi)
+        if target.distribution:
+            explained = citus.shard_plan(explained)
         indexes = session.rows("list_key_indexes", oid=target.oid, pk=target.pk)
     scans = _require_index(explained, {row["name"] for row in indexes}, target)
     return Plan(target, options, size, lanes, statement, _describe_scans(scans, size.parts))

@@ -3,6 +3,7 @@
 import time
 from dataclasses import dataclass
 
+from app.rotation.engine.citus import rotate_leftovers, rotate_or_leave
 from app.rotation.engine.database import Row, Session
 from app.rotation.engine.errors import LockConflict, Refused, RotationError, Stopped, Unproven
 from app.rotation.engine.events import HolesLeft, WindowDone
@@ -163,10 +164,10 @@ class Windows(Stage):
             return session.change("rotate_window", lo=lo, hi=hi)
         held_by = work.held_by or "a session that could not be named"
         lane_id = work.lane["lane_id"]
-        holes = session.rows("skip_locked", lane_id=lane_id, lo=lo, hi=hi, held_by=held_by)
+        rows, holes = rotate_or_leave(session, self.target, lane_id, lo, hi, held_by)
         if holes:
             session.emit(HolesLeft(len(holes), holes[0]["key"], held_by))
-        return session.change("rotate_unlocked", lane_id=lane_id, lo=lo, hi=hi)
+        return rows
 
     def advance(self, work: Work, lo: str, hi: str, rows: int) -> None:
         """Move the checkpoint to the window's end."""
@@ -219,7 +220,7 @@ class Leftovers(Windows):
         lane, began = work.lane, time.monotonic()
         number = lane["lane_id"]
         after = self._after.get(number, 0)
-        done = self.session.row("rotate_leftovers", lane_id=number, after=after, size=work.size)
+        done = rotate_leftovers(self.session, self.target, number, after, work.size)
         if done["last"] is None:
             waited_for = None if number in self._closed else self._wait_for_first(lane)
             self._after.pop(number, None)
@@ -246,7 +247,7 @@ class Leftovers(Windows):
         # If the lock is not to be had, the other lanes come first.
         self._later = [*filter(lane["lane_id"].__ne__, self._later), lane["lane_id"]]
         self.session.rows("lock_row", key=first[0]["key"])
-        return self.session.row("rotate_leftovers", lane_id=lane["lane_id"], after=0, size=1)
+        return rotate_leftovers(self.session, self.target, lane["lane_id"], 0, 1)
 
     def gave_up(self, seconds: float, conflict: LockConflict, blockers: str) -> RotationError:
         """Holes remain."""

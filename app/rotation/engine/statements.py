@@ -22,8 +22,17 @@ class Fragment:
     text: str
 
 
-#: What stands in braces in a statement: an identifier with its qualifiers, or a fragment.
-Names = Mapping[str, "tuple[str, ...] | Fragment"]
+@dataclass(frozen=True)
+class Form:
+    """Names the file whose statement is used in place of another, of the same parameters and columns."""
+
+    statement: str
+
+
+#: What stands in braces in a statement: an identifier with its qualifiers, or a fragment. Under the name
+#: of a statement: the form of it that is used.
+Name = tuple[str, ...] | Fragment | Form
+Names = Mapping[str, Name]
 
 
 @functools.cache
@@ -41,13 +50,14 @@ def compose(name: str, names: Names, connection: Any) -> str:
 
     `connection` is a psycopg2 connection: quoting depends on its encoding.
     """
-    text = load(name)
+    form = names.get(name)
+    text = load(form.statement if isinstance(form, Form) else name)
     takes_parameters = "%(" in text
     identifiers = {
         # psycopg2 leaves a statement without parameters alone, and unescapes %% in all others.
         key: sql.SQL(_quoted(value, connection).replace("%", "%%" if takes_parameters else "%"))
         for key, value in names.items()
-        if not isinstance(value, Fragment)
+        if isinstance(value, tuple)
     }
     fragments = {
         key: sql.SQL(value.text).format(**identifiers)

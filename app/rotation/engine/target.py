@@ -2,16 +2,18 @@
 
 import difflib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from app.rotation.engine.database import Row, Session
 from app.rotation.engine.errors import Refused, UsageError
-from app.rotation.engine.statements import Fragment, Names
+from app.rotation.engine.statements import Fragment, Name, Names
 
 #: Types of a primary key that windows can walk: they sort, and come back unchanged from text.
 KEY_TYPES = {"smallint", "integer", "bigint", "uuid", "text", "character varying", "numeric"}
 NUMBER_TYPES = {"smallint", "integer", "bigint"}
 TEXT_TYPES = {"text", "character varying", "character"}
+RANDOM_UUID = "pg_catalog.gen_random_uuid()"
 #: The same UUID as 32 or 36 characters, in capitals or not: as the row's present token is spelled.
 RESPELLED = """pg_catalog.translate(
     pg_catalog.gen_random_uuid()::text,
@@ -45,6 +47,16 @@ class TargetName:
 
 
 @dataclass(frozen=True)
+class Distribution:
+    """How Citus keeps the table; see citus.py."""
+
+    kind: str  #: hash or reference
+    shards: int
+    prepared: bool  #: what a rotation needs is on every node
+    names: Mapping[str, Name]  #: what fills the braces there
+
+
+@dataclass(frozen=True)
 class Target:
     """The target as the catalog has it."""
 
@@ -58,6 +70,7 @@ class Target:
     column_type: str  #: as regtype prints it
     attnum: int
     is_text: bool  #: the token is text that spells a UUID, not a uuid
+    distribution: Distribution | None = None  #: None: the table is on this server
 
     @property
     def label(self) -> str:
@@ -72,10 +85,16 @@ class Target:
             "pk": (self.pk,),
             "pk_type": Fragment(self.pk_type),
             "column": (self.column,),
-            # Written out in full: a function of the same name elsewhere can't take its place.
-            "new_token": Fragment(RESPELLED if self.is_text else "pg_catalog.gen_random_uuid()"),
+            "new_token": Fragment(self.new_token),
             "leaked_token": Fragment("token::text" if self.is_text else "token"),
+            **(self.distribution.names if self.distribution else {}),
         }
+
+    @property
+    def new_token(self) -> str:
+        """The expression of a new token, spelled like the old one."""
+        # Written out in full: a function of the same name elsewhere can't take its place.
+        return RESPELLED if self.is_text else RANDOM_UUID
 
 
 def parse_table(text: str) -> tuple[str | None, str]:

@@ -3,6 +3,7 @@
 import enum
 import time
 
+from app.rotation.engine.citus import open_window
 from app.rotation.engine.contention import Contention
 from app.rotation.engine.database import Session
 from app.rotation.engine.errors import LockConflict, Stopped
@@ -80,12 +81,8 @@ class Worker:
         """Claim a lane and do its next window: one transaction, all or nothing."""
         session, stage, now = self._session, self._stage, self._throttle.live.now
         with session.transaction():
-            opened = session.row(
-                "open_window",
-                lock_timeout=f"{now.lock_timeout_ms}ms",
-                bounded=stage.rotates and now.window is None,
-                worker=session.worker,
-            )
+            bounded = stage.rotates and now.window is None
+            opened = open_window(session, stage.target, now.lock_timeout_ms, bounded)
             lane = stage.claim()
             if lane["status"] in PAUSED:
                 return Step.PAUSED

@@ -4,7 +4,7 @@ import resource
 from itertools import islice
 from typing import Any
 
-from app.rotation.engine import conclusion, control, revocation
+from app.rotation.engine import citus, conclusion, control, preflight, revocation
 from app.rotation.engine.database import Session
 from app.rotation.engine.driver import RotationDriver
 from app.rotation.engine.errors import LockConflict, Refused, RotationError, Stopped, Unproven
@@ -84,8 +84,10 @@ def verify_rotation(session: Session, rotation: Rotation, leaked: LeakedList | N
     name = TargetName(
         rotation.table_name, rotation.token_column, rotation.pk_column, rotation.table_schema
     )
-    target = resolve(session, name)
+    server = preflight.describe_server(session)
+    target = citus.adapt(session, resolve(session, name), server["citus"])
     session.names.update(target.names)
+    citus.settle(session, target, Options())
     complete = read_progress(session, rotation.pk).complete
     sets = [rotation, *control.given_up_before(session, rotation)]
     verdict = revocation.verify(session, sets, Options())
