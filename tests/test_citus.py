@@ -1,0 +1,406 @@
+"""Tables that Citus distributes: `python -m tests.citus_cluster pytest tests/test_citus.py`.
+
+ROTATION_CITUS_URL names a database on the coordinator; the role may create databases on every node.
+"""
+
+import fcntl
+import itertools
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+from psycopg2.extensions import parse_dsn
+
+from tests.citus_cluster import execute, join
+from tests.conftest import Database, kill, until
+from tests.test_interruption import RUN, gate, waiting_at_gate
+
+URL = os.environ.get("ROTATION_CITUS_URL", "")
+pytestmark = pytest.mark.skipif(not URL, reason="ROTATION_CITUS_URL is not set")
+numbers = itertools.count(1)
+ROWS = 1000
+ROTATE = ("rotate_tokens_sql", "--no-guard", "--no-wait-replicas", "--progress", "none")
+KILLED = (*RUN, "--no-guard", "--no-wait-replicas")
+DISTRIBUTE = {
+    "hash": "SELECT create_distributed_table('ticket', 'id', shard_count := 4)",
+    "one shard": "SELECT create_distributed_table('ticket', NULL)",
+    "reference": "SELECT create_reference_table('ticket')",
+}
+DROP_GUARD = "DROP TRIGGER pgtrigger_guard_token_c5a6c ON ticket"
+
+
+class Coordinator:
+    """What Database asks of a server: addresses."""
+
+    def address(self, database: str) -> dict[str, Any]:
+        return {**parse_dsn(URL), "dbname": database}
+
+    def url(self, database: str) -> str:
+        return URL.rpartition("/")[0] + f"/{database}"
+
+
+class Cluster(Database):
+    """A database of the whole cluster for one test."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(Coordinator(), name)  # type: ignore[arg-type]
+        self.acknowledges = False
+        nodes = execute(parse_dsn(URL), "SELECT nodename, nodeport FROM pg_dist_node WHERE groupid > 0")
+        self.workers = [self.server.address(name) | {"host": host, "port": port} for host, port in nodes]
+        self.nodes = [self.server.address(name), *self.workers]
+
+    def create(self, template: str) -> None:
+        for node in self.nodes:
+            of = f"TEMPLATE {template}" if node is self.nodes[0] else ""
+            execute(node | {"dbname": "postgres"}, f"CREATE DATABASE {self.name} {of}")
+        join(self.nodes)
+
+    def drop(self) -> None:
+        for node in self.nodes:
+            execute(node | {"dbname": "postgres"}, f"DROP DATABASE {self.name} WITH (FORCE)")
+
+    def distribute(self, kind: str, rows: int = ROWS) -> None:
+        """Make the ticket table as it can be distributed, and fill it."""
+        self.sql(DROP_GUARD)
+        if kind != "reference":
+            self.sql("ALTER TABLE ticket DROP CONSTRAINT ticket_token_key")
+        self.sql(DISTRIBUTE[kind])
+        self.insert("SELECT generate_series(1, %s)", rows)
+        self.remember("ticket", "id")
+
+    def tokens(self, where: str = "true") -> dict[int, str]:
+        return dict(self.sql(f"SELECT id, token::text FROM ticket WHERE {where}"))
+
+    def prepared(self) -> int:
+        """Prepared transactions on all nodes."""
+        return sum(
+            execute(node, "SELECT count(*) FROM pg_prepared_xacts WHERE database = current_database()")[
+                0
+            ][0]
+            for node in self.nodes
+        )
+
+    def rotated(self, rows: int = ROWS) -> None:
+        """Every row has a token of its own, none of before, and the state says the same."""
+        tokens, before = self.tokens(), dict(self.sql("SELECT id::bigint, token FROM before"))
+        assert len(tokens) == len(set(tokens.values())) == rows
+        assert not set(tokens.values()) & set(before.values())
+        assert self.value("SELECT sum(rows) FROM batchprogress") == rows
+        assert self.value("SELECT sum(rows) FROM rotation_window") == rows
+        assert self.value("SELECT status FROM rotation ORDER BY id DESC LIMIT 1") == "succeeded"
+        assert self.prepared() == 0
+        assert len(self.copies()) == self.value(
+            "SELECT count(*) FROM pg_dist_shard WHERE logicalrelid = 'ticket'::regclass"
+        )
+
+    def copies(self) -> set[str]:
+        """A sum over each shard's tokens: copies of one agree."""
+        total = "SELECT sum(hashtextextended(token::text, 0)) FROM %s"
+        shards = self.sql(
+            "SELECT placed.result FROM pg_dist_partition"
+            " CROSS JOIN LATERAL run_command_on_placements(logicalrelid, %s) AS placed"
+            " WHERE logicalrelid = 'ticket'::regclass",
+            total,
+        )
+        return {result for (result,) in shards}
+
+    def agree(self) -> int:
+        """The checkpoint, which agrees with the rows."""
+        last = self.value("SELECT coalesce(max(last_id::bigint), 0) FROM batchprogress")
+        before = dict(self.sql("SELECT id::bigint, token FROM before"))
+        changed = {key for key, token in self.tokens().items() if token != before[key]}
+        assert changed == set(range(1, last + 1))
+        return int(last)
+
+
+@pytest.fixture(scope="session")
+def template() -> Iterator[str]:
+    """A database with the project's tables, from before Citus came to it."""
+    name = f"rotation_template_{os.getpid()}"
+    postgres = Coordinator().address("postgres")
+    execute(postgres, f"CREATE DATABASE {name}")
+    migrated = Database(Coordinator(), name)  # type: ignore[arg-type]
+    assert migrated.run("migrate", "-v", "0").code == 0
+    yield name
+    execute(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def citus(template: str) -> Iterator[Cluster]:
+    # Some tests crash a node: one at a time.
+    with (Path(tempfile.gettempdir()) / "rotation-citus.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        database = Cluster(f"rotation_{os.getpid()}_{next(numbers)}")
+        database.create(template)
+        yield database
+        for child in database.children:
+            if child.poll() is None:
+                kill(child)
+            if child.stdout:
+                child.stdout.close()
+        database.drop()
+
+
+@pytest.mark.parametrize("kind", DISTRIBUTE)
+def test_rotated_and_verified(citus: Cluster, kind: str) -> None:
+    citus.distribute(kind)
+    done = citus.run(*ROTATE, "--window", "100")
+    assert done.code == 0, done.lines
+    citus.rotated()
+    verified = citus.run("rotation", "verify")
+    assert verified.code == 0, verified.lines
+    assert "0 of 1000 revoked tokens survive" in verified.out
+    again = citus.run(*ROTATE)
+    assert again.code == 0
+    citus.rotated()
+
+
+@pytest.mark.parametrize("kind", DISTRIBUTE)
+def test_dry_run_writes_nothing(citus: Cluster, kind: str) -> None:
+    citus.distribute(kind)
+    first = citus.run("rotate_tokens_sql", "--no-guard", "--dry-run", "--window", "100")
+    assert first.code == 0, first.lines
+    assert "found by" not in first.out  # what the statement calls is not there yet
+    assert not citus.sql("SELECT FROM pg_proc WHERE proname = 'rotation_new_token'")
+    assert citus.run(*ROTATE).code == 0
+    then = citus.run("rotate_tokens_sql", "--no-guard", "--dry-run", "--new", "--window", "100")
+    assert then.code == 0, then.lines
+    assert "using ticket_pkey" in then.out
+    citus.rotated()
+
+
+def test_text_tokens_by_uuid_keys_in_lanes(citus: Cluster) -> None:
+    citus.sql(
+        "CREATE TABLE note (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), token varchar(36))",
+    )
+    citus.sql("SELECT create_distributed_table('note', 'id', shard_count := 4)")
+    citus.sql(
+        "INSERT INTO note (token) SELECT CASE n % 3 WHEN 0 THEN upper(token) WHEN 1 THEN token"
+        " ELSE replace(token, '-', '') END"
+        " FROM (SELECT n, gen_random_uuid()::text AS token FROM generate_series(1, 600) AS n) AS made"
+    )
+    citus.sql("INSERT INTO note (token) VALUES (NULL)")
+    kinds = (
+        "SELECT count(*) FILTER (WHERE token LIKE '%-%'), count(*) FILTER (WHERE token = lower(token)),"
+        " count(*) FILTER (WHERE token IS NULL) FROM note"
+    )
+    before, were = citus.sql(kinds), citus.sql("SELECT token FROM note WHERE token IS NOT NULL")
+    done = citus.run(*ROTATE, "--table", "note", "--lanes", "3", "--workers", "2", "--window", "50")
+    assert done.code == 0, done.lines
+    assert citus.sql(kinds) == before
+    tokens = {token for (token,) in citus.sql("SELECT token FROM note WHERE token IS NOT NULL")}
+    assert len(tokens) == 600
+    assert not tokens & {token for (token,) in were}
+    assert citus.value("SELECT count(*) FROM batchprogress") == 3
+
+
+@pytest.mark.parametrize("kind", DISTRIBUTE)
+def test_killed_and_resumed(citus: Cluster, kind: str) -> None:
+    citus.distribute(kind, 250)
+    with gate(citus, "batchprogress", "BEFORE UPDATE", passes="NEW.rows < 200"):
+        child = citus.start(*KILLED)
+        until(lambda: waiting_at_gate(citus))
+        kill(child)
+        until(lambda: not waiting_at_gate(citus), 5)
+    reached = citus.agree()
+    assert reached == 100
+    rotated = citus.tokens(f"id <= {reached}")
+    done = citus.run(*KILLED)
+    assert done.code == 0, done.lines
+    citus.rotated(250)
+    assert citus.tokens(f"id <= {reached}") == rotated
+
+
+def test_two_processes_of_two_workers(citus: Cluster) -> None:
+    citus.distribute("hash", 4000)
+    flags = (*ROTATE, "--lanes", "6", "--workers", "2", "--window", "50")
+    children = [citus.start(*flags), citus.start(*flags)]
+    for child in children:
+        out = child.communicate(timeout=120)[0]
+        assert child.returncode == 0, out
+    citus.rotated(4000)
+    assert citus.value("SELECT count(DISTINCT worker) FROM rotation_window") > 1
+    # Side by side: a window began before another's end.
+    assert citus.value(
+        "SELECT count(*) FROM rotation_window AS a JOIN rotation_window AS b ON a.worker <> b.worker"
+        " AND a.finished_at < b.finished_at"
+        " AND b.finished_at - b.milliseconds * interval '1 millisecond' < a.finished_at"
+    )
+
+
+@pytest.mark.parametrize("kind", ["hash", "reference"])
+def test_locked_row_becomes_a_hole(citus: Cluster, kind: str) -> None:
+    citus.distribute(kind)
+    with closing(citus.connect(autocommit=False)) as holder, holder.cursor() as cursor:
+        cursor.execute("UPDATE ticket SET title = 'held' WHERE id = 500")
+        citus.sql("SELECT citus_set_coordinator_host('127.0.0.1', inet_server_port())")
+        began = time.monotonic()
+        # The barrier waits for the holder, unless the rotation is past it.
+        stopped = citus.run(*ROTATE, "--lock-patience", "1")
+        assert stopped.code == 3
+        assert " on 127.0.0.1:" in stopped.lines[-1]
+        holder.rollback()
+        with gate(citus, "batchprogress", "BEFORE UPDATE", passes="NEW.rows < 200"):
+            child = citus.start(*ROTATE, "--window", "100", "--lock-patience", "6")
+            until(lambda: waiting_at_gate(citus))
+            cursor.execute("UPDATE ticket SET title = 'held' WHERE id = 500")
+        out = child.communicate(timeout=60)[0]
+        assert child.returncode == 4, out
+        assert "stayed locked" in out
+        assert time.monotonic() - began < 40
+        holder.commit()  # it was nobody's victim
+    left = citus.value("SELECT count(*) FROM rotation_leftover WHERE rotated_at IS NULL")
+    assert left >= 1
+    done = citus.run(*ROTATE)
+    assert done.code == 0, done.lines
+    citus.rotated()
+    assert citus.value("SELECT title FROM ticket WHERE id = 500") == "held"
+
+
+def test_lost_second_phase_is_recovered_before_the_end(citus: Cluster) -> None:
+    """A worker crashes when its part of a window is prepared and committed on the coordinator."""
+    citus.distribute("hash")
+    with gate(citus, "batchprogress", "BEFORE UPDATE", passes="NEW.rows < 500"):
+        child = citus.start(*ROTATE, "--window", "100")
+        until(lambda: waiting_at_gate(citus))
+        # A COMMIT waits for this standby after it has happened here, before it goes to the workers.
+        citus.sql("ALTER SYSTEM SET synchronous_standby_names = 'nosuch'")
+        citus.sql("SELECT pg_reload_conf()")
+        time.sleep(0.5)
+    try:
+        until(citus.prepared)
+        with pytest.raises(psycopg2.OperationalError):
+            execute(citus.workers[0], "COPY (SELECT 1) TO PROGRAM 'kill -9 $PPID'")
+    finally:
+        citus.sql("ALTER SYSTEM RESET synchronous_standby_names")
+        citus.sql("SELECT pg_reload_conf()")
+    out = child.communicate(timeout=90)[0]
+    assert child.returncode == 0, out
+    citus.rotated()
+
+
+def test_prepared_by_others_is_recovered_at_the_barrier(citus: Cluster) -> None:
+    citus.distribute("hash")
+    shard = citus.value(
+        "SELECT shardid FROM pg_dist_shard WHERE logicalrelid = 'ticket'::regclass LIMIT 1"
+    )
+    owner = next(
+        worker
+        for worker in citus.workers
+        if execute(worker, "SELECT to_regclass(%s)", f"ticket_{shard}")[0][0]
+    )
+    with closing(psycopg2.connect(**owner)) as connection, connection.cursor() as cursor:
+        cursor.execute("SET citus.enable_manual_changes_to_shards TO on")
+        cursor.execute(f"UPDATE ticket_{shard} SET title = 'prepared'")
+        changed = cursor.rowcount
+        cursor.execute("PREPARE TRANSACTION 'citus_0_999999_1_1'")
+    citus.sql(
+        "INSERT INTO pg_dist_transaction (groupid, gid)"
+        " SELECT groupid, 'citus_0_999999_1_1' FROM pg_dist_node WHERE nodeport = %s",
+        owner["port"],
+    )
+    done = citus.run(*ROTATE)
+    assert done.code == 0, done.lines
+    citus.rotated()
+    assert citus.value("SELECT count(*) FROM ticket WHERE title = 'prepared'") == changed
+
+
+def test_survivors_are_found_and_repaired(citus: Cluster) -> None:
+    citus.distribute("hash")
+    assert citus.run(*ROTATE).code == 0
+    for key in (7, 900):
+        old = citus.value("SELECT token FROM before WHERE id = %s", str(key))
+        citus.sql("UPDATE ticket SET token = %s WHERE id = %s", old, key)
+    found = citus.run("rotation", "verify")
+    assert found.code == 4
+    assert "2 of 1000 revoked tokens survive" in found.err
+    assert "7, 900" in found.err
+    done = citus.run(*ROTATE)
+    assert done.code == 0, done.lines
+    tokens = citus.tokens()
+    assert len(set(tokens.values())) == ROWS
+    assert citus.unchanged() == 0
+
+
+def test_listed_tokens(citus: Cluster, tmp_path: Path) -> None:
+    citus.distribute("hash")
+    leaked = tmp_path / "leaked.txt"
+    leaked.write_text("\n".join(citus.tokens("id <= 10").values()))
+    assert citus.run(*ROTATE, "--leaked", str(leaked)).code == 0
+    verified = citus.run("rotation", "verify", "--leaked", str(leaked))
+    assert verified.code == 0, verified.lines
+    old = citus.value("SELECT token FROM before WHERE id = '3'")
+    citus.sql("UPDATE ticket SET token = %s WHERE id = 3", old)
+    assert (
+        "1 rows of public.ticket.token hold one of 10"
+        in citus.run("rotation", "verify", "--leaked", str(leaked)).err
+    )
+
+
+MAKER = (
+    "CREATE OR REPLACE FUNCTION rotation_new_token(key anyelement) RETURNS uuid LANGUAGE sql IMMUTABLE"
+    " AS $$ SELECT CASE WHEN key::text::bigint > {} THEN md5('x')::uuid ELSE gen_random_uuid() END $$"
+)
+
+
+@pytest.mark.parametrize(("after", "code"), [(0, 1), (990, 4)])
+def test_equal_tokens_are_noticed(citus: Cluster, after: int, code: int) -> None:
+    """By the canary, or at the end."""
+    citus.distribute("hash")
+    assert citus.run(*ROTATE).code == 0
+    citus.sql(MAKER.format(after))
+    done = citus.run(*ROTATE, "--new", "--window", "100")
+    assert done.code == code, done.lines
+    assert ("got only 1 different tokens" if code == 1 else "held by more than one row") in done.err
+
+
+def refused(citus: Cluster, *flags: str) -> str:
+    done = citus.run(*(flags or ROTATE))
+    assert done.code == 1, done.lines
+    assert not citus.sql("SELECT FROM rotation")
+    return done.lines[-1]
+
+
+def test_refusals(citus: Cluster) -> None:
+    citus.distribute("hash", 10)
+    assert "the guard can't stand on public.ticket" in refused(citus, "rotate_tokens_sql")
+    assert "--reindex" in refused(citus, *ROTATE, "--reindex")
+    citus.sql("SELECT undistribute_table('ticket')")
+    citus.sql("SELECT citus_add_local_table_to_metadata('ticket')")
+    assert "neither hash-distributed nor a reference table" in refused(citus)
+
+
+def test_refuses_several_copies_of_a_shard(citus: Cluster) -> None:
+    citus.sql(DROP_GUARD)
+    citus.sql("ALTER TABLE ticket DROP CONSTRAINT ticket_token_key")
+    citus.sql("SET citus.shard_replication_factor = 2; SELECT create_distributed_table('ticket', 'id')")
+    assert "each shard of public.ticket has 2 copies" in refused(citus)
+
+
+def test_refuses_a_guard_on_shards(citus: Cluster) -> None:
+    citus.sql("ALTER TABLE ticket DROP CONSTRAINT ticket_token_key")
+    citus.sql("SET citus.enable_unsafe_triggers TO on;" + DISTRIBUTE["hash"])
+    assert "DROP TRIGGER it first" in refused(citus)
+
+
+def test_refuses_a_worker_and_an_unknown_coordinator(citus: Cluster) -> None:
+    citus.sql("SELECT citus_remove_node(nodename, nodeport) FROM pg_dist_node WHERE groupid = 0")
+    citus.sql(DROP_GUARD)
+    citus.sql("ALTER TABLE ticket DROP CONSTRAINT ticket_token_key")
+    citus.sql(DISTRIBUTE["hash"])
+    assert "don't know their coordinator" in refused(citus)
+
+
+def test_a_plain_table_beside_is_rotated_with_its_guard(citus: Cluster) -> None:
+    citus.insert("SELECT generate_series(1, %s)", 100)
+    citus.remember("ticket", "id")
+    done = citus.run("rotate_tokens_sql")
+    assert done.code == 0, done.lines
+    citus.rotated(100)
+    assert citus.value("SELECT to_regclass('rotation_two_phase') IS NULL")
