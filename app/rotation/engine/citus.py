@@ -81,7 +81,7 @@ def _refuse(found: Row, label: str) -> None:
     if found["kind"] not in (HASH, REFERENCE) or found["partitioned"]:
         raise Refused(
             f"{label} is known to Citus, but neither hash-distributed nor a reference table, or it is"
-            " partitioned besides: SELECT undistribute_table(...) first, or distribute it by hash"
+            " partitioned besides: distribute it by hash, or take it out of Citus, first"
         )
     if found["kind"] == HASH and found["copies"] > 1:
         raise Refused(
@@ -135,7 +135,10 @@ def prepare(session: Session, target: Target) -> Target:
 
 def list_writers(session: Session, target: Target) -> set[str]:
     """The transactions that write to the table now, on whatever node."""
-    return _on_all_nodes(session, "list_writers_citus", oid=target.oid)
+    found = _on_all_nodes(session, "list_writers_citus", oid=target.oid)
+    if any(", prepared on " in one for one in found):
+        session.rows("recover_prepared")  # if its second phase is under way, this leaves it alone
+    return found
 
 
 def settle(session: Session, target: Target, options: Options) -> None:
@@ -189,6 +192,9 @@ def rotate_or_leave(
     if target.distribution is None:
         holes = session.rows("skip_locked", lane_id=lane_id, lo=lo, hi=hi, held_by=held_by)
         return session.change("rotate_unlocked", lane_id=lane_id, lo=lo, hi=hi), holes
+    if target.distribution.kind == REFERENCE:
+        # Its writers wait for one another, whatever rows they write: no other window would do better.
+        return session.change("rotate_window", lo=lo, hi=hi), []
     try:
         return _rotate(session, lo, hi), []
     except LockConflict:
