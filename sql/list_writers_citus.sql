@@ -9,7 +9,7 @@ SELECT
     answer.success AS answered,
     answer.result AS found
 FROM pg_catalog.run_command_on_all_nodes(
-    pg_catalog.format(
+    pg_catalog.replace(
         $$
             SELECT coalesce(
                 pg_catalog.json_agg(
@@ -24,17 +24,21 @@ FROM pg_catalog.run_command_on_all_nodes(
                     WHERE datname = pg_catalog.current_database()
                 )
                 AND relation = ANY (
-                    SELECT pg_catalog.to_regclass(name)::oid FROM pg_catalog.unnest(%%L::text[]) AS name
+                    SELECT pg_catalog.to_regclass(name)::oid
+                    FROM pg_catalog.unnest(<names>::text[]) AS name
                 )
                 AND mode IN (
                     'RowExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock'
                 )
         $$,
-        (
-            SELECT pg_catalog.array_agg(pg_catalog.shard_name(logicalrelid, shardid))
-            FROM pg_catalog.pg_dist_shard
-            WHERE logicalrelid = %(oid)s::oid
-        ) || %(oid)s::oid::regclass::text
+        '<names>',
+        pg_catalog.quote_literal(
+            (
+                SELECT pg_catalog.array_agg(pg_catalog.shard_name(logicalrelid, shardid))
+                FROM pg_catalog.pg_dist_shard
+                WHERE logicalrelid = %(oid)s::oid
+            ) || %(oid)s::oid::regclass::text
+        )
     )
 ) AS answer
 INNER JOIN pg_catalog.pg_dist_node AS node ON node.nodeid = answer.nodeid;

@@ -10,7 +10,7 @@ LANGUAGE sql IMMUTABLE AS 'SELECT pg_catalog.gen_random_uuid()';
 CREATE TABLE IF NOT EXISTS {rotation_two_phase} ();
 
 SELECT pg_catalog.create_distributed_function(
-    pg_catalog.format('%%I.%%s', %(state)s, named.signature)::regprocedure
+    (pg_catalog.quote_ident(%(state)s) || '.' || named.signature)::regprocedure
 )
 FROM (
     VALUES
@@ -18,5 +18,5 @@ FROM (
 ) AS named (signature);
 
 SELECT pg_catalog.citus_add_local_table_to_metadata(
-    pg_catalog.format('%%I.rotation_two_phase', %(state)s)::regclass
+    (pg_catalog.quote_ident(%(state)s) || '.rotation_two_phase')::regclass
 );

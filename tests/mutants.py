@@ -76,8 +76,8 @@ MUTANTS = [
     Mutant(
         "one token for all rows of a window",
         f"{ENGINE}/target.py",
-        'else "pg_catalog.gen_random_uuid()")',
-        'else "(SELECT pg_catalog.gen_random_uuid())")',
+        'RANDOM_UUID = "pg_catalog.gen_random_uuid()"',
+        'RANDOM_UUID = "(SELECT pg_catalog.gen_random_uuid())"',
         "tests/test_run.py",
     ),
     Mutant(

@@ -12,8 +12,8 @@ from app.rotation.engine.preflight import STATE_FUNCTIONS, STATE_TABLES
 from app.rotation.engine.statements import DIRECTORY, Fragment
 from tests.conftest import PROJECT, Database
 
-#: What only Citus knows: test_citus.py prepares it there.
-CITUS = re.compile("citus|pg_dist_|rotation_new_token|recover_prepared")
+#: What only Citus knows: test_citus.py runs it there.
+CITUS = re.compile("citus|pg_dist_|rotation_two_phase|recover_prepared")
 FILES = sorted(DIRECTORY.glob("*.sql"))
 NAMES = {
     "target": ("public", "ticket"),
@@ -23,6 +23,9 @@ NAMES = {
     "index": ("public", "ticket_token_key"),
     "new_token": Fragment("pg_catalog.gen_random_uuid()"),
     "leaked_token": Fragment("token"),
+    "comparable_key": Fragment("target.{pk}"),
+    "rotation_new_token": ("public", "rotation_new_token"),
+    "rotation_two_phase": ("public", "rotation_two_phase"),
     **{name: ("public", name) for name in (*STATE_TABLES, *STATE_FUNCTIONS)},
 }
 
