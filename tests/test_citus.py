@@ -281,8 +281,9 @@ def test_locked_reference_table_is_waited_for(citus: Cluster) -> None:
     citus.rotated()
 
 
-def test_lost_second_phase_is_recovered_before_the_end(citus: Cluster) -> None:
-    """A worker crashes when its part of a window is prepared and committed on the coordinator."""
+@pytest.mark.parametrize("crashed", [1, 0], ids=["worker", "coordinator"])
+def test_lost_second_phase_is_recovered_before_the_end(citus: Cluster, crashed: int) -> None:
+    """A node crashes when a window is committed on the coordinator and only prepared on the workers."""
     citus.distribute("hash")
     with gate(citus, "batchprogress", "BEFORE UPDATE", passes="NEW.rows < 500"):
         child = citus.start(*KILLED)
@@ -294,8 +295,8 @@ def test_lost_second_phase_is_recovered_before_the_end(citus: Cluster) -> None:
     try:
         until(citus.prepared)
         with pytest.raises(psycopg2.OperationalError):
-            execute(citus.workers[0], "COPY (SELECT 1) TO PROGRAM 'kill -9 $PPID'")
-        until(lambda: answers(citus.workers[0]))
+            execute(citus.nodes[crashed], "COPY (SELECT 1) TO PROGRAM 'kill -9 $PPID'")
+        until(lambda: answers(citus.nodes[crashed]))
         left = citus.prepared()
     finally:
         citus.sql("ALTER SYSTEM RESET synchronous_standby_names")
@@ -418,7 +419,7 @@ def test_refuses_a_guard_on_shards(citus: Cluster) -> None:
     assert "DROP TRIGGER it first" in refused(citus)
 
 
-def test_refuses_a_worker_and_an_unknown_coordinator(citus: Cluster) -> None:
+def test_refuses_an_unknown_coordinator(citus: Cluster) -> None:
     citus.sql("SELECT citus_remove_node(nodename, nodeport) FROM pg_dist_node WHERE groupid = 0")
     citus.sql(DROP_GUARD)
     citus.sql("ALTER TABLE ticket DROP CONSTRAINT ticket_token_key")

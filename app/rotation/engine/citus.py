@@ -21,6 +21,7 @@ from app.rotation.engine.statements import Form, Fragment, Name
 from app.rotation.engine.target import RANDOM_UUID, Distribution, Target
 
 HASH, REFERENCE = "hash", "reference"
+MOST_LEFT = 100  # rows of a window that are left for later because one of them is locked
 OLDEST = 11  # the first version with run_command_on_all_nodes()
 
 #: Statements that have another form on every table that Citus distributes.
@@ -182,12 +183,12 @@ def open_window(session: Session, target: Target, lock_timeout_ms: int, bounded:
 
 
 def rotate_or_leave(
-    session: Session, target: Target, lane_id: int, lo: str, hi: str, held_by: str
+    session: Session, target: Target, lane_id: int, lo: str, hi: str, held_by: str, size: int
 ) -> tuple[int, list[Row]]:
     """Replace the tokens of a window but for rows whose locks are not to be had, which become holes.
 
     Returns how many were replaced, and the holes. Citus has no SKIP LOCKED on shards: there it is all of
-    the window, or none.
+    the window or none, and a large one raises LockConflict, until it has been halved often enough.
     """
     if target.distribution is None:
         holes = session.rows("skip_locked", lane_id=lane_id, lo=lo, hi=hi, held_by=held_by)
@@ -198,6 +199,8 @@ def rotate_or_leave(
     try:
         return _rotate(session, lo, hi), []
     except LockConflict:
+        if size > MOST_LEFT:
+            raise
         return 0, session.rows("leave_window", lane_id=lane_id, lo=lo, hi=hi, held_by=held_by)
 
 

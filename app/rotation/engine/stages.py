@@ -164,7 +164,7 @@ class Windows(Stage):
             return session.change("rotate_window", lo=lo, hi=hi)
         held_by = work.held_by or "a session that could not be named"
         lane_id = work.lane["lane_id"]
-        rows, holes = rotate_or_leave(session, self.target, lane_id, lo, hi, held_by)
+        rows, holes = rotate_or_leave(session, self.target, lane_id, lo, hi, held_by, work.size)
         if holes:
             session.emit(HolesLeft(len(holes), holes[0]["key"], held_by))
         return rows
