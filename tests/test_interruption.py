@@ -27,26 +27,40 @@ def gate(
     `passes` tells who need not wait: unless it is given, the snapshot's windows, and at the target's
     gate the canary and the first window.
     """
+    with closed_gate(db):
+        build_gate(db, table, when, deferred, passes)
+        yield
+
+
+@contextmanager
+def closed_gate(db: Database) -> Iterator[None]:
+    """Close the gate that is, or will be, built, for the time of the block."""
     with closing(db.connect()) as holder, holder.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_lock(1)")
-        kind = "CONSTRAINT TRIGGER" if deferred else "TRIGGER"
-        passes = passes or {
-            "batchprogress": "NEW.rows = OLD.rows",
-            "ticket": "NOT EXISTS (SELECT FROM public.rotation_window)",
-        }.get(table, "false")
-        cursor.execute(
-            "CREATE OR REPLACE FUNCTION wait_at_gate() RETURNS trigger LANGUAGE plpgsql AS"
-            f" 'BEGIN IF {passes} THEN RETURN NEW; END IF;"
-            " PERFORM pg_advisory_xact_lock_shared(1); RETURN NEW; END';"
-            f"CREATE {kind} gate {when} ON {table}"
-            f" {'DEFERRABLE INITIALLY DEFERRED' if deferred else ''}"
-            " FOR EACH ROW EXECUTE FUNCTION wait_at_gate()"
-        )
         try:
             yield
         finally:
             with suppress(psycopg2.Error):  # the test crashed the server, and the gate with it
                 cursor.execute("SELECT pg_advisory_unlock_all()")
+
+
+def build_gate(
+    db: Database, table: str, when: str, deferred: bool = False, passes: str = ""
+) -> None:
+    """Build an open gate; see `gate`."""
+    kind = "CONSTRAINT TRIGGER" if deferred else "TRIGGER"
+    passes = passes or {
+        "batchprogress": "NEW.rows = OLD.rows",
+        "ticket": "NOT EXISTS (SELECT FROM public.rotation_window)",
+    }.get(table, "false")
+    db.sql(
+        "CREATE OR REPLACE FUNCTION wait_at_gate() RETURNS trigger LANGUAGE plpgsql AS"
+        f" 'BEGIN IF {passes} THEN RETURN NEW; END IF;"
+        " PERFORM pg_advisory_xact_lock_shared(1); RETURN NEW; END';"
+        f"CREATE {kind} gate {when} ON {table}"
+        f" {'DEFERRABLE INITIALLY DEFERRED' if deferred else ''}"
+        " FOR EACH ROW EXECUTE FUNCTION wait_at_gate()"
+    )
 
 
 def waiting_at_gate(db: Database) -> int | None:

@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -91,9 +91,15 @@ PGBOUNCER = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/s
 
 @pytest.fixture
 def pooled(db: Database) -> Iterator[str]:
-    """The DATABASE_URL of a PgBouncer in transaction mode, with a pool of two, before the database."""
     if not PGBOUNCER:
         pytest.skip("pgbouncer is not installed")
+    with pooling(db) as url:
+        yield url
+
+
+@contextmanager
+def pooling(db: Database) -> Iterator[str]:
+    """The DATABASE_URL of a PgBouncer in transaction mode, with a pool of three, before the database."""
     home = Path(tempfile.mkdtemp(prefix="pb-"))
     ini = home / "pgbouncer.ini"
     ini.write_text(
@@ -120,10 +126,12 @@ pidfile = {home}/pid
         group=owner.st_gid if os.geteuid() == 0 else None,
     )
     until((home / ".s.PGSQL.6432").exists)
-    yield f"postgres://postgres@{str(home).replace('/', '%2F')}:6432/{db.name}"
-    child.terminate()
-    child.wait()
-    shutil.rmtree(home)
+    try:
+        yield f"postgres://postgres@{str(home).replace('/', '%2F')}:6432/{db.name}"
+    finally:
+        child.terminate()
+        child.wait()
+        shutil.rmtree(home)
 
 
 def test_three_through_pgbouncer(db: Database, pooled: str) -> None:

@@ -1,0 +1,164 @@
+"""What a machine runs out of: disk, connections, a clock that can be trusted, somebody who reads."""
+
+import json
+import subprocess
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from random import Random
+from time import monotonic, sleep
+from typing import Any
+
+import psycopg2
+
+from tests.chaos.arena import COMMAND, Arena, Result
+from tests.conftest import PROJECT, Database, read_until, until
+from tests.test_disk import may_mount, small_tablespace
+
+ROWS = 3000
+FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
+CLOCKS = ["+0", "+1h", "-1h", "+400d", "-400d", "-3s", "+3s"]
+
+
+def full_disk(arena: Arena, random: Random, times: int) -> Result:
+    """The table's disk fills up; the command says so and ends; enlarged, the same command goes on."""
+    result = Result()
+    if not may_mount():
+        result.skipped = "no right to mount a small file system"
+        return result
+    while result.times < times:
+        with arena.tickets(8000) as db, small_tablespace(db, 64) as place:
+            db.sql(f"ALTER TABLE ticket SET TABLESPACE {db.name}")
+            resize(place, used(place) + random.randrange(50_000, 400_000))
+            flags = ("--min-free", "off", "--vacuum", "off", "--window", "200", "--workers", random.choice("14"))
+            full = db.run(*COMMAND, *flags)
+            result.expect(full.code not in (0, 2), f"exit code {full.code} where the disk is full")
+            result.expect("disk full" in full.err, f"a full disk is not named: {full.lines[-1:]}")
+            result.times += 1
+            result.agrees(db, "where the disk is full")
+            resize(place, 64_000_000)
+            result.judge(db.run(*COMMAND, *flags), db)
+    return result
+
+
+def used(place: Path) -> int:
+    """Bytes in use on a file system."""
+    return int(subprocess.check_output(["df", "-B1", "--output=used", place], text=True).split()[1])
+
+
+def resize(place: Path, size: int) -> None:
+    """Make a file system in memory smaller or larger."""
+    subprocess.run(["mount", "-o", f"remount,size={size}", place], check=True)
+
+
+def no_connections(arena: Arena, random: Random, times: int) -> Result:
+    """Its connections are terminated, and the others take every one that the server has, for a while."""
+    result = Result()
+    while result.times < times:
+        with arena.tickets(ROWS) as db:
+            workers = random.choice("14")
+            child = db.start(*COMMAND, "--window", "10", "--workers", workers, "--max-rate", "3000")
+            read_until(child, "phase 2")
+            hogs: list[Any] = []
+            try:
+                hog_all(db, hogs)
+                result.times += 1
+                sleep(random.uniform(0.2, 3))
+                result.expect(child.poll() is None, "it ended without a connection")
+            finally:
+                for hog in hogs:
+                    hog.close()
+            out = result.ended(child, db)
+            result.expect("no database: " in out, "it had a connection all the time")
+    return result
+
+
+def hog_all(db: Database, hogs: list[Any]) -> None:
+    """Take all connections, those of the client too."""
+    deadline = monotonic() + 30
+    rest = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> ALL (%s)"
+    rest += " AND backend_type = 'client backend' AND datname = current_database()"
+    while monotonic() < deadline:
+        with suppress(psycopg2.OperationalError):
+            while True:
+                hogs.append(db.connect())
+        with hogs[0].cursor() as cursor:
+            cursor.execute(rest, [[hog.info.backend_pid for hog in hogs]])
+            if not cursor.rowcount:
+                return
+    raise AssertionError("the client kept a connection")
+
+
+def clock_jumps(arena: Arena, random: Random, times: int) -> Result:
+    """The client's clock jumps back and forth, by seconds and by years, while it runs."""
+    result = Result()
+    if FAKETIME is None:
+        result.skipped = "libfaketime is not installed (Debian: faketime)"
+        return result
+    with tempfile.TemporaryDirectory() as folder:
+        clock = Path(folder, "clock")
+        clock.write_text("+0")
+        fake = {
+            "LD_PRELOAD": str(FAKETIME),
+            "FAKETIME_TIMESTAMP_FILE": str(clock),
+            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            "DONT_FAKE_MONOTONIC": "1",
+        }
+        while result.times < times:
+            with arena.tickets(ROWS) as db:
+                flags = ("--progress", "json", "--window", "50", "--workers", random.choice("14"))
+                child = db.start(COMMAND[0], *flags, "--max-rate", "3000", env=db.environment(**fake))
+                while child.poll() is None:
+                    Path(folder, "next").write_text(random.choice(CLOCKS))
+                    Path(folder, "next").replace(clock)
+                    result.times += 1
+                    sleep(random.uniform(0.05, 0.3))
+                out = result.ended(child, db)
+                result.expect(plausible(out), "progress that can't be")
+    return result
+
+
+def plausible(out: str) -> bool:
+    """Whether all progress lines say what can be: nothing below 0, nothing above the whole or an hour."""
+    told = [json.loads(line) for line in out.splitlines() if line.startswith("{")]
+    shares = [one["percent"] for one in told if one.get("percent") is not None]
+    remaining = [one["eta_seconds"] for one in told if one.get("eta_seconds") is not None]
+    return (
+        bool(shares)
+        and all(0 <= share <= 100 for share in shares)
+        and all(0 <= seconds < 3600 for seconds in remaining)
+    )
+
+
+def nobody_reads(arena: Arena, random: Random, times: int) -> Result:
+    """Its output is closed: before it starts, or by its reader at any moment."""
+    result = Result()
+    command = [sys.executable, str(PROJECT / "manage.py"), *COMMAND, "--ack-triggers", "-v", "2"]
+    while result.times < times:
+        with arena.tickets(ROWS) as db:
+            flags = ("--window", "20", "--workers", random.choice("14"))
+            if random.random() < 0.3:
+                closed = ["sh", "-c", 'exec "$@" >&-', "sh", *command, *flags]
+                done = subprocess.run(closed, env=db.environment(), stderr=subprocess.PIPE, text=True)
+                code, err = done.returncode, done.stderr
+            else:
+                child = db.start(*COMMAND, *flags, "-v", "2", stderr=subprocess.PIPE)
+                assert child.stdout is not None and child.stderr is not None
+                for _ in range(random.randrange(1, 100)):
+                    child.stdout.readline()
+                child.stdout.close()
+                code, err = child.wait(60), child.stderr.read()
+            result.times += 1
+            result.expect((code, err) == (0, ""), f"exit code {code}: {err[-200:]}")
+            result.judge(db.run(*COMMAND), db)
+    return result
+
+
+DRILLS = {
+    "disk-full": full_disk,
+    "no-connections": no_connections,
+    "clock": clock_jumps,
+    "output-closed": nobody_reads,
+}
