@@ -8,6 +8,8 @@ SELECT
     pg_catalog.set_config('application_name', %(worker)s, true),
     pg_catalog.set_config('lock_timeout', '10s', true),
     pg_catalog.set_config('statement_timeout', '0', true),
+    -- A process that freezes within it is ended before the others' patience, which is lock_timeout.
+    pg_catalog.set_config('idle_in_transaction_session_timeout', '5s', true),
     CASE
         WHEN pg_catalog.current_setting('synchronous_commit') = 'off'
             THEN pg_catalog.set_config('synchronous_commit', 'on', true)

@@ -8,4 +8,6 @@ SELECT
     pg_catalog.set_config('application_name', %(worker)s, true),
     pg_catalog.set_config('search_path', %(state)s, true),
     pg_catalog.set_config('lock_timeout', %(lock_timeout)s, true),
-    pg_catalog.set_config('statement_timeout', '0', true);
+    pg_catalog.set_config('statement_timeout', '0', true),
+    -- Every writer waits for a process that freezes before its COMMIT: not for long.
+    pg_catalog.set_config('idle_in_transaction_session_timeout', '5s', true);

@@ -188,3 +188,33 @@ def test_no_setting_leaks_to_another_client_of_the_pool(db: Database, pooled: st
             cursor.execute(shown)
             assert cursor.fetchall() == fresh
         connection.close()
+
+
+def test_whoever_freezes_in_a_transaction_keeps_nobody_waiting_for_ever(db: Database) -> None:
+    """Each one that locks the table or the rotation's row is ended by the server if it stands idle."""
+    db.sql(
+        "CREATE TABLE seen (what text, idle text);"
+        "CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        "  IF NEW.status <> OLD.status OR NEW.vacuumed <> OLD.vacuumed THEN INSERT INTO public.seen"
+        "  VALUES (NEW.status, current_setting('idle_in_transaction_session_timeout')); END IF;"
+        "  RETURN NULL; END $$;"
+        "CREATE TRIGGER see AFTER UPDATE ON rotation FOR EACH ROW EXECUTE FUNCTION see();"
+        "CREATE FUNCTION see_guard() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN"
+        "  INSERT INTO public.seen VALUES"
+        "  (tg_tag, current_setting('idle_in_transaction_session_timeout')); END $$;"
+        "CREATE EVENT TRIGGER see_guard ON ddl_command_end WHEN TAG IN ('CREATE TRIGGER')"
+        "  EXECUTE FUNCTION see_guard();"
+        "CREATE TABLE target (id bigint PRIMARY KEY, token uuid);"
+        "INSERT INTO target SELECT n, gen_random_uuid() FROM generate_series(1, 400) AS n;"
+    )
+    child = db.start(*RUN[:2], "10", "--table", "target", "--max-rate", "50")
+    until(lambda: db.value("SELECT count(*) FROM rotation_window"))
+    assert db.run("rotation", "pause").code == 0
+    until(lambda: db.value("SELECT status FROM rotation") == "paused")
+    assert db.run("rotation", "tune", "max_rate=off").code == 0
+    assert db.run("rotation", "resume").code == 0
+    assert child.wait(60) == 0
+    seen = db.sql("SELECT DISTINCT what FROM seen ORDER BY what")
+    assert seen == [(what,) for what in
+                    ("CREATE TRIGGER", "paused", "pausing", "running", "succeeded", "verifying")]  # fmt: skip
+    assert db.sql("SELECT DISTINCT what FROM seen WHERE idle = '0'") == []

@@ -45,7 +45,7 @@ def wait_while_paused(session: Session, rotation: int, leaving: Callable[[], boo
 
 def acknowledge_pause(session: Session, rotation: int) -> bool:
     """Whether the rotation is paused or about to be; if so, it is paused now."""
-    with session.transaction(), translated("pausing the rotation"):
+    with session.durable(), translated("pausing the rotation"):
         this = rotations(session).filter(pk=rotation)
         # With a sign of life: it is not stalled.
         paused = this.filter(status__in=PAUSED).update(status=Status.PAUSED, touched_at=Now())

@@ -67,7 +67,7 @@ class Vacuum(threading.Thread):
             self._may = table["may_vacuum"]  # if not, the preflight has said so
         if not self._may:
             return
-        with session.transaction():
+        with session.durable():
             due = session.rows("claim_vacuum", rotation=self._rotation, percent=percent)
         if not due:
             return
