@@ -6,6 +6,7 @@
     python3 run.py test [ARGS]        run the tests (pytest's arguments)
     python3 run.py matrix             the main tests on every Python, Django and PostgreSQL at hand
     python3 run.py bench [ARGS]       measure, side by side (see benchmarks/)
+    python3 run.py chaos [--quick]    break it, hundreds of times, and count what was lost
     python3 run.py manage ARGS        manage.py, in that environment
     python3 run.py stop               stop the embedded PostgreSQL
 
@@ -40,6 +41,7 @@ TEST = RUN + ["tests/requirements.txt"]
 VERBS = {
     "demo": (RUN, ["-m", "app.tickets.demo"]),
     "test": (TEST, ["-m", "pytest"]),
+    "chaos": (TEST, ["-m", "tests.chaos"]),
     "matrix": (TEST, ["-m", "tests.matrix"]),
     "bench": (BENCH, ["-m", "benchmarks"]),
     "manage": (RUN, [os.path.join(PROJECT, "manage.py")]),

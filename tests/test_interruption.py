@@ -44,9 +44,7 @@ def closed_gate(db: Database) -> Iterator[None]:
                 cursor.execute("SELECT pg_advisory_unlock_all()")
 
 
-def build_gate(
-    db: Database, table: str, when: str, deferred: bool = False, passes: str = ""
-) -> None:
+def build_gate(db: Database, table: str, when: str, deferred: bool = False, passes: str = "") -> None:
     """Build an open gate; see `gate`."""
     kind = "CONSTRAINT TRIGGER" if deferred else "TRIGGER"
     passes = passes or {

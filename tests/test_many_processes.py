@@ -215,6 +215,6 @@ def test_whoever_freezes_in_a_transaction_keeps_nobody_waiting_for_ever(db: Data
     assert db.run("rotation", "resume").code == 0
     assert child.wait(60) == 0
     seen = db.sql("SELECT DISTINCT what FROM seen ORDER BY what")
-    assert seen == [(what,) for what in
-                    ("CREATE TRIGGER", "paused", "pausing", "running", "succeeded", "verifying")]  # fmt: skip
+    expected = ["CREATE TRIGGER", "paused", "pausing", "running", "succeeded", "verifying"]
+    assert [what for (what,) in seen] == expected
     assert db.sql("SELECT DISTINCT what FROM seen WHERE idle = '0'") == []

@@ -14,35 +14,37 @@ from tests.test_rebuild import rebuilding, writer
 
 ROWS = 3000
 FEW = 240
+WINDOWS: list[list[str]] = [[], ["--window", "15"], ["--window", "50"]]
 
 Child = Popen[str]
 Start = Callable[..., Child]
 Place = Callable[[Database, Start], AbstractContextManager[Child]]
 
 
-def random_kills(arena: Arena, random: Random, times: int, workers: int) -> Result:
+def random_kills(result: Result, arena: Arena, random: Random, times: int, workers: int) -> None:
     """Kill it whenever, run the same command again, and so on until the rotation is finished."""
-    result = Result()
-    life = _life(arena, workers)
+    lives: dict[str, float] = {}
     while result.times < times:
         with arena.tickets(ROWS) as db:
-            flags = any_flags(random, workers, ROWS)
-            while result.times < times and _killed(db, flags, random, life):
+            window = random.choice(WINDOWS)
+            flags = [*window, *any_flags(random, workers)]
+            if str(window) not in lives:  # this one is let live, to know how long that is
+                lives[str(window)] = _life(db, flags)
+            while result.times < times and _killed(db, flags, random, lives[str(window)]):
                 result.times += 1
                 result.where[phase(db)] += 1
                 result.agrees(db, "after a kill")
             result.judge(db.run(*COMMAND, *flags), db)
-    return result
 
 
-def _life(arena: Arena, workers: int) -> float:
+def _life(db: Database, flags: list[str]) -> float:
     """Seconds from a run's first line (Django is up, the preflight done) to its end."""
-    with arena.tickets(ROWS) as db:
-        child = db.start(*COMMAND, "--workers", str(workers), "--window", str(ROWS // 200))
-        read_until(child, "begins")
-        began = monotonic()
-        child.communicate()
-        return monotonic() - began
+    child = db.start(*COMMAND, *flags)
+    assert child.stdout is not None
+    child.stdout.readline()
+    began = monotonic()
+    child.communicate()
+    return monotonic() - began
 
 
 def _killed(db: Database, flags: list[str], random: Random, life: float) -> bool:
@@ -76,16 +78,14 @@ def phase(db: Database) -> str:
     )
 
 
-def gated_kills(arena: Arena, random: Random, times: int, workers: int) -> Result:
+def gated_kills(result: Result, arena: Arena, random: Random, times: int, workers: int) -> None:
     """Hold it at every place in turn, and kill it there."""
-    result = Result()
     names = list(PLACES)
     random.shuffle(names)
     for number in range(times):
         name = names[number % len(names)]
         with arena.tickets(FEW) as db:
             _kill_at(result, name, db, ["--workers", str(workers), "--lanes", str(workers)])
-    return result
 
 
 def _kill_at(result: Result, name: str, db: Database, flags: list[str]) -> None:
@@ -226,7 +226,7 @@ PLACES: dict[str, Place] = {
     "completion of the set": gated(
         "rotation", "BEFORE UPDATE", passes="NEW.revoked IS NOT DISTINCT FROM OLD.revoked"
     ),
-    "COMMIT of that": gated(
+    "COMMIT of the completion": gated(
         "rotation", "AFTER UPDATE", True, "NEW.revoked IS NOT DISTINCT FROM OLD.revoked"
     ),
     "canary": gated("ticket", "BEFORE UPDATE", passes="EXISTS (SELECT FROM public.rotation_window)"),
@@ -240,9 +240,7 @@ PLACES: dict[str, Place] = {
     ),
     "verification": verifying,
     "final status": gated("rotation", "BEFORE UPDATE", passes="NEW.status <> ''succeeded''"),
-    "COMMIT of the final status": gated(
-        "rotation", "AFTER UPDATE", True, "NEW.status <> ''succeeded''"
-    ),
+    "COMMIT of the final status": gated("rotation", "AFTER UPDATE", True, "NEW.status <> ''succeeded''"),
     "rebuild of an index": rebuilding_index,
 }
 

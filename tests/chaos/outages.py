@@ -18,9 +18,8 @@ ROWS = 4000
 FLAGS = ("--window", "20", "--lock-timeout", "600000")
 
 
-def crashes(arena: Arena, random: Random, times: int) -> Result:
+def crashes(result: Result, arena: Arena, random: Random, times: int) -> None:
     """Crash the server in mid-window (stop -m immediate) and start it: the same process goes on."""
-    result = Result()
     while result.times < times:
         workers = random.choice("14")
         with arena.tickets(ROWS) as db:
@@ -36,7 +35,6 @@ def crashes(arena: Arena, random: Random, times: int) -> Result:
                 result.agrees(db, "after a crash")
             out = result.ended(child, db)
             result.expect("connected again after" in out, "it never connected again")
-    return result
 
 
 def goes_on(db: Database, child: "subprocess.Popen[str]", windows: int) -> bool:
@@ -53,9 +51,8 @@ def stands(db: Database, child: "subprocess.Popen[str]") -> int | None:
     return waiting_at_gate(db)
 
 
-def terminations(arena: Arena, random: Random, times: int) -> Result:
+def terminations(result: Result, arena: Arena, random: Random, times: int) -> None:
     """Terminate any of its backends at any moment: the same process goes on."""
-    result = Result()
     theirs = (
         "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
         " AND backend_type = 'client backend' ORDER BY pid"
@@ -71,12 +68,10 @@ def terminations(arena: Arena, random: Random, times: int) -> Result:
                 if pids and db.value("SELECT pg_terminate_backend(%s)", random.choice(pids)[0]):
                     result.times += 1
             result.ended(child, db)
-    return result
 
 
-def commits_done(arena: Arena, random: Random, times: int) -> Result:
+def commits_done(result: Result, arena: Arena, random: Random, times: int) -> None:
     """A COMMIT happens, and the connection breaks before its answer."""
-    result = Result()
     while result.times < times:
         workers = random.choice("14")
         first, step = random.randrange(4, 8), random.randrange(2, 5)
@@ -86,12 +81,10 @@ def commits_done(arena: Arena, random: Random, times: int) -> Result:
             there = db.environment(DATABASE_URL=cutter.url)
             result.judge(db.run(*COMMAND, *flags, env=there), db)
             result.times += cutter.cut
-    return result
 
 
-def commits_not_done(arena: Arena, random: Random, times: int) -> Result:
+def commits_not_done(result: Result, arena: Arena, random: Random, times: int) -> None:
     """The connection breaks during a COMMIT that is not final yet."""
-    result = Result()
     while result.times < times:
         workers = random.choice("14")
         with arena.tickets(ROWS) as db:
@@ -105,15 +98,14 @@ def commits_not_done(arena: Arena, random: Random, times: int) -> Result:
                 result.times += 1
                 result.agrees(db, "after a lost COMMIT")
             result.ended(child, db)
-    return result
 
 
-def failovers(arena: Arena, random: Random, times: int) -> Result:
+def failovers(result: Result, arena: Arena, random: Random, times: int) -> None:
     """The primary dies; the command goes on at the promoted asynchronous standby, which is next to die.
 
     In half of the cases the standby stops receiving a moment before, so that committed windows are lost.
     """
-    result, behind = Result(), 0
+    behind = 0
     with ExitStack() as stack:
         primary = stack.enter_context(open_arena()).server
         for _ in range(times):
@@ -129,7 +121,6 @@ def failovers(arena: Arena, random: Random, times: int) -> Result:
             shutil.rmtree(primary.home)
             primary = standby
     result.notes.append(f"{behind} windows committed at a primary had not reached the standby")
-    return result
 
 
 def _fail_over(db: Database, promoted: Database, random: Random) -> int:
@@ -145,6 +136,8 @@ def _fail_over(db: Database, promoted: Database, random: Random) -> int:
     before = db.value(windows)
     db.server.stop("immediate")
     kill(child)
+    if child.stdout:
+        child.stdout.close()
     for number in (signal.SIGTERM, signal.SIGCONT) if may_signal(standby) else ():
         with suppress(ProcessLookupError):
             os.kill(receiver, number)

@@ -13,7 +13,7 @@ from typing import Any
 import psycopg2
 
 from tests.chaos.arena import COMMAND, Arena, Result
-from tests.conftest import PROJECT, Database, read_until, until
+from tests.conftest import PROJECT, Database, read_until
 from tests.test_disk import may_mount, small_tablespace
 
 ROWS = 3000
@@ -21,17 +21,25 @@ FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
 CLOCKS = ["+0", "+1h", "-1h", "+400d", "-400d", "-3s", "+3s"]
 
 
-def full_disk(arena: Arena, random: Random, times: int) -> Result:
+def full_disk(result: Result, arena: Arena, random: Random, times: int) -> None:
     """The table's disk fills up; the command says so and ends; enlarged, the same command goes on."""
-    result = Result()
     if not may_mount():
         result.skipped = "no right to mount a small file system"
-        return result
+        return
     while result.times < times:
         with arena.tickets(8000) as db, small_tablespace(db, 64) as place:
             db.sql(f"ALTER TABLE ticket SET TABLESPACE {db.name}")
             resize(place, used(place) + random.randrange(50_000, 400_000))
-            flags = ("--min-free", "off", "--vacuum", "off", "--window", "200", "--workers", random.choice("14"))
+            flags = (
+                "--min-free",
+                "off",
+                "--vacuum",
+                "off",
+                "--window",
+                "200",
+                "--workers",
+                random.choice("14"),
+            )
             full = db.run(*COMMAND, *flags)
             result.expect(full.code not in (0, 2), f"exit code {full.code} where the disk is full")
             result.expect("disk full" in full.err, f"a full disk is not named: {full.lines[-1:]}")
@@ -39,7 +47,6 @@ def full_disk(arena: Arena, random: Random, times: int) -> Result:
             result.agrees(db, "where the disk is full")
             resize(place, 64_000_000)
             result.judge(db.run(*COMMAND, *flags), db)
-    return result
 
 
 def used(place: Path) -> int:
@@ -52,9 +59,8 @@ def resize(place: Path, size: int) -> None:
     subprocess.run(["mount", "-o", f"remount,size={size}", place], check=True)
 
 
-def no_connections(arena: Arena, random: Random, times: int) -> Result:
+def no_connections(result: Result, arena: Arena, random: Random, times: int) -> None:
     """Its connections are terminated, and the others take every one that the server has, for a while."""
-    result = Result()
     while result.times < times:
         with arena.tickets(ROWS) as db:
             workers = random.choice("14")
@@ -71,7 +77,6 @@ def no_connections(arena: Arena, random: Random, times: int) -> Result:
                     hog.close()
             out = result.ended(child, db)
             result.expect("no database: " in out, "it had a connection all the time")
-    return result
 
 
 def hog_all(db: Database, hogs: list[Any]) -> None:
@@ -90,12 +95,11 @@ def hog_all(db: Database, hogs: list[Any]) -> None:
     raise AssertionError("the client kept a connection")
 
 
-def clock_jumps(arena: Arena, random: Random, times: int) -> Result:
+def clock_jumps(result: Result, arena: Arena, random: Random, times: int) -> None:
     """The client's clock jumps back and forth, by seconds and by years, while it runs."""
-    result = Result()
     if FAKETIME is None:
         result.skipped = "libfaketime is not installed (Debian: faketime)"
-        return result
+        return
     with tempfile.TemporaryDirectory() as folder:
         clock = Path(folder, "clock")
         clock.write_text("+0")
@@ -117,11 +121,10 @@ def clock_jumps(arena: Arena, random: Random, times: int) -> Result:
                     sleep(random.uniform(0.05, 0.3))
                 out = result.ended(child, db)
                 result.expect(plausible(out), "progress that can't be")
-    return result
 
 
 def plausible(out: str) -> bool:
-    """Whether all progress lines say what can be: nothing below 0, nothing above the whole or an hour."""
+    """Whether all progress is what can be: nothing below 0, nothing above the whole or an hour."""
     told = [json.loads(line) for line in out.splitlines() if line.startswith("{")]
     shares = [one["percent"] for one in told if one.get("percent") is not None]
     remaining = [one["eta_seconds"] for one in told if one.get("eta_seconds") is not None]
@@ -132,9 +135,8 @@ def plausible(out: str) -> bool:
     )
 
 
-def nobody_reads(arena: Arena, random: Random, times: int) -> Result:
+def nobody_reads(result: Result, arena: Arena, random: Random, times: int) -> None:
     """Its output is closed: before it starts, or by its reader at any moment."""
-    result = Result()
     command = [sys.executable, str(PROJECT / "manage.py"), *COMMAND, "--ack-triggers", "-v", "2"]
     while result.times < times:
         with arena.tickets(ROWS) as db:
@@ -153,7 +155,6 @@ def nobody_reads(arena: Arena, random: Random, times: int) -> Result:
             result.times += 1
             result.expect((code, err) == (0, ""), f"exit code {code}: {err[-200:]}")
             result.judge(db.run(*COMMAND), db)
-    return result
 
 
 DRILLS = {

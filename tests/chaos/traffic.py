@@ -1,7 +1,7 @@
 """Hostile traffic of an application, while rotations follow one another.
 
-Nothing in the traffic is a mistake but the stale saves: it locks rows from high keys to low ones, so that
-its transactions never wait for each other in a circle, and every new token is a fresh one.
+Nothing in the traffic is a mistake but the stale saves: it locks rows from high keys to low ones, so
+that its transactions never wait for each other in a circle, and every new token is a fresh one.
 
 What counts as what, judged by `chain`, in which a trigger of this test notes every change of a token
 (what it was, what it is, whether a window did it) in the order of the row's locks:
@@ -12,10 +12,10 @@ What counts as what, judged by `chain`, in which a trigger of this test notes ev
   application wrote it afterwards, even for a moment; it *survives* if a row holds it at the very end.
 - A row is *lost* to a rotation if its token is one that the table held when the command was started, and
   the application did not write that token again since.
-- A legitimate change (a fresh token that was committed) is *lost* if it was never written, or if what took
-  its place is not one of these: a window, a later legitimate change, the row's end. A stale save with a
-  token that is not revoked is the application's own overwriting, which no database can tell from a
-  wanted change: those are counted apart, and are no loss by a rotation.
+- A legitimate change (a fresh token that was committed) is *lost* if it was never written, or if what
+  took its place is not one of these: a window, a later legitimate change, the row's end. A stale save
+  with a token that is not revoked is the application's own overwriting, which no database can tell from
+  a wanted change: those are counted apart, and are no loss by a rotation.
 """
 
 import time
@@ -114,12 +114,14 @@ SELECT became, count(*) FROM (
 class Application:
     """Sessions of an application, each a thread with a connection, that go on until it is over."""
 
-    def __init__(self, db: Database, random: Random) -> None:
+    def __init__(self, db: Database, random: Random, rows: int) -> None:
         self.errors: list[str] = []  #: SQLSTATEs
         self.commits = 0
+        self.refused = 0  #: stale saves whose row kept its own token
         self.seconds: list[float] = []  #: that ordinary transactions took
         self.legitimate: list[str] = []  #: tokens whose COMMIT was answered
         self._db = db
+        self._blocks = rows // HELD_LONG
         self._over = Event()
         parts = [*2 * [self.ordinary], *2 * [self.stale_saves], *2 * [self.opposite_order],
                  *(self.new_tokens, self.births_and_deaths, self.moves, self.long_ones)]  # fmt: skip
@@ -140,24 +142,23 @@ class Application:
 
     def _serve(self, part: Callable[[Any, Random], Iterator[float]], random: Random) -> None:
         """Do one transaction after the other; a part yields the seconds that pass before the next."""
-        with closing(self._db.connect(autocommit=False)) as connection:
-            with connection.cursor() as cursor:
-                steps = part(cursor, random)
-                while not self._over.is_set():
-                    pause = 0.0
-                    try:
-                        pause = next(steps)
-                        connection.commit()
-                        self.commits += 1
-                    except psycopg2.Error as error:
-                        self.errors.append(error.pgcode or str(error))
-                        connection.rollback()
-                        steps = part(cursor, random)
-                    self._over.wait(pause)
+        with closing(self._db.connect(autocommit=False)) as connection, connection.cursor() as cursor:
+            steps = part(cursor, random)
+            while not self._over.is_set():
+                pause = 0.0
+                try:
+                    pause = next(steps)
+                    connection.commit()
+                    self.commits += 1
+                except psycopg2.Error as error:
+                    self.errors.append(error.pgcode or str(error))
+                    connection.rollback()
+                    steps = part(cursor, random)
+                self._over.wait(pause)
 
     def _any(self, random: Random) -> int:
         """A key, but none of those that are held for long."""
-        return random.randrange(ROWS // HELD_LONG) * HELD_LONG + random.randrange(1, HELD_LONG)
+        return random.randrange(self._blocks) * HELD_LONG + random.randrange(1, HELD_LONG)
 
     def ordinary(self, cursor: Any, random: Random) -> Iterator[float]:
         """Read a row and write it: what is measured."""
@@ -181,9 +182,10 @@ class Application:
             yield 0.002
             cursor.execute(
                 "UPDATE ticket SET title = %s, status = %s, token = %s, created_at = %s, updated_at = %s"
-                " WHERE id = %s",
-                random.choice(read),
+                " WHERE id = %s RETURNING token",
+                saved := random.choice(read),
             )
+            self.refused += cursor.rowcount and cursor.fetchone()[0] != saved[2]
             yield 0.002
 
     def opposite_order(self, cursor: Any, random: Random) -> Iterator[float]:
@@ -227,21 +229,20 @@ class Application:
     def long_ones(self, cursor: Any, random: Random) -> Iterator[float]:
         """Hold a row for seconds."""
         while True:
-            held = random.randrange(ROWS // HELD_LONG) * HELD_LONG
+            held = random.randrange(self._blocks) * HELD_LONG
             cursor.execute("UPDATE ticket SET title = 'held' WHERE id = %s", [held])
             self._over.wait(random.uniform(1, 3))
             yield 1
 
 
-def hostile_traffic(arena: Arena, random: Random, times: int) -> Result:
+def hostile_traffic(result: Result, arena: Arena, random: Random, times: int, rows: int = ROWS) -> None:
     """Rotate again and again for so many seconds while all of that goes on."""
-    result = Result()
-    with arena.tickets(ROWS) as db:
+    with arena.tickets(rows) as db:
         db.sql(f"{CHAIN}; DROP TRIGGER note ON ticket")  # this oracle in place of the other
-        calm = Application(db, random)
+        calm = Application(db, random, rows)
         with calm.running():
-            time.sleep(max(2, CALM * times))
-        busy, began = Application(db, random), time.monotonic()
+            time.sleep(max(1, CALM * times))
+        busy, began = Application(db, random, rows), time.monotonic()
         with busy.running():
             while time.monotonic() - began < times:
                 _rotate(result, db, random)
@@ -251,8 +252,9 @@ def hostile_traffic(arena: Arena, random: Random, times: int) -> Result:
         result.expect(not errors, f"{len(errors)} errors in the application: {set(errors)}")
     result.notes += [f"{busy.commits} transactions of the application",
                      f"{busy.errors.count(DEADLOCK)} of them deadlock victims",
-                     f"ordinary ones took {latency(busy)}; {latency(calm)} without a rotation"]  # fmt: skip
-    return result
+                     f"{busy.refused} stale saves of a revoked token met the guard",
+                     f"ordinary ones took {latency(busy)};"
+                     f" {latency(calm)} without a rotation"]  # fmt: skip
 
 
 def _rotate(result: Result, db: Database, random: Random) -> None:
