@@ -97,8 +97,8 @@ def execute(address: dict[str, Any], text: str, *parameters: Any) -> list[tuple[
 
 def main() -> int:
     """Run a command with a cluster, or the cluster until it is interrupted."""
-    if not (BINARIES / "postgres").exists():
-        sys.stderr.write(f"no PostgreSQL in {BINARIES}: set PG_BIN\n")
+    if not any(BINARIES.parent.glob("lib/**/citus.so")):
+        sys.stderr.write(f"no Citus beside {BINARIES}: install it there, or set PG_BIN\n")
         return 1
     with cluster() as url:
         sys.stdout.write(f"ROTATION_CITUS_URL={url}\n")
