@@ -604,7 +604,7 @@ def test_who_steered_is_kept_with_the_rotation(slow: Database, steerer: Client) 
     name = User.objects.get().username
     assert slow.run("rotation", "pause").code == 0
     steerer.post(f"{LIST}1/steer/", {"action": "resume"})
-    steerer.post(f"{LIST}1/steer/", {"action": "tune", "window": "30", "max_rate": "off"})
+    steerer.post(f"{LIST}1/steer/", {"action": "tune", "window": "30", "max_rate": "150"})
     assert slow.run("rotation", "tune", "max_rate=100").code == 0
     steerer.post(f"{LIST}1/steer/", {"action": "cancel"})
     other = client_of(*VIEW, "change_rotation")
@@ -616,11 +616,11 @@ def test_who_steered_is_kept_with_the_rotation(slow: Database, steerer: Client) 
     steering = report_of(slow)["steering"]
     by_page, by_shell = f"{name}, on the site", f"{getpass.getuser()}@{socket.gethostname()}"
     assert [(one["who"], one["what"]) for one in steering] == [
-        (by_shell, "pause"), (by_page, "resume"), (by_page, "tune window=30 max_rate=off"),
+        (by_shell, "pause"), (by_page, "resume"), (by_page, "tune window=30 max_rate=150"),
         (by_shell, "tune max_rate=100"), (by_page, "cancel"),
     ]  # fmt: skip
     for page in (text(other, PAGE), text(other, f"{LIST}1/report/")):
-        assert "tune window=30 max_rate=off" in page
+        assert "tune window=30 max_rate=150" in page
         assert by_shell in page
 
 

@@ -155,8 +155,9 @@ class Command(cli.RotationCommand):
         rotation = self.the_unfinished(found, "resume")
         if not steering.resume(session, rotation.pk, here()):
             raise Refused(f"{rotation} is {rotation.status}, not paused")
-        state = describe(session, rotation)
-        run = "; nobody works on it: run rotate_tokens_sql again" * (state["workers"] == 0)
+        # A process that waits shows that it is there; it may not have begun a window yet.
+        left = read_state(session, rotation.pk).left
+        run = "; nobody works on it: run rotate_tokens_sql again" * left
         self.stdout.write(f"{rotation} goes on{run}")
 
     def tune(self, session: Session, found: "QuerySet[Rotation]", tuned: dict[str, Any]) -> None:
