@@ -27,7 +27,9 @@ def pause(session: Session, rotation: int, who: str) -> bool:
             session.change("note_steering", rotation=rotation, who=who, what="pause")
     lanes = session.rows("look_at_lanes", rotation=rotation, stage="any", worker="")
     if asked and not any(lane["busy"] for lane in lanes):
-        acknowledge_pause(session, rotation)
+        with session.durable(), translated("pausing the rotation"):
+            # Without a sign of life: it is left by all.
+            move(session, rotation, Status.PAUSING, Status.PAUSED, touched_at=None)
     return asked
 
 
