@@ -577,6 +577,62 @@ MUTANTS = [
         "                pass\n",
         "tests/test_rebuild.py",
     ),
+    Mutant(
+        "a process that freezes holds the rotation for ever",
+        "sql/make_durable.sql",
+        "'idle_in_transaction_session_timeout', '5s'",
+        "'idle_in_transaction_session_timeout', '0'",
+        "tests/test_many_processes.py",
+    ),
+    Mutant(
+        "a process that freezes holds the table for ever",
+        "sql/open_install.sql",
+        "'idle_in_transaction_session_timeout', '5s'",
+        "'idle_in_transaction_session_timeout', '0'",
+        "tests/test_many_processes.py",
+    ),
+    Mutant(
+        "a window reaches into several partitions",
+        f"{ENGINE}/lanes.py",
+        "    cuts = by_partition\n",
+        "    cuts: list[str] = []\n",
+        "tests/test_lanes.py",
+    ),
+    Mutant(
+        "one database that is refused lets the others begin",
+        "app/rotation/management/side_by_side.py",
+        "            require_fit(alias, asked, stop)\n",
+        "            pass\n",
+        "tests/test_side_by_side.py",
+    ),
+    Mutant(
+        "functions are left behind",
+        "app/rotation/migrations/0001_initial.py",
+        "        EXECUTE 'DROP FUNCTION ' || unused;\n",
+        "        NULL;\n",
+        "tests/test_guard.py",
+    ),
+    Mutant(
+        "who steered can be altered",
+        "app/rotation/migrations/0008_evidence.py",
+        "AND OLD.steered IS DISTINCT FROM NEW.steered - (-1))",
+        "AND false)",
+        "tests/test_state.py tests/test_web.py",
+    ),
+    Mutant(
+        "a health check needs a host's name",
+        "app/middleware.py",
+        '        if request.path_info == "/healthz":\n',
+        "        if False:\n",
+        "tests/test_web.py",
+    ),
+    Mutant(
+        "tuning from the page takes back what another has tuned",
+        "app/rotation/web/pages.py",
+        """shown = asked.get(f"shown_{one['name']}", one["now"])""",
+        """shown = one["now"]""",
+        "tests/test_web.py",
+    ),
 ]
 
 
