@@ -180,6 +180,8 @@ class Application:
             )
             read.extend(cursor.fetchall())
             yield 0.002
+            if not read:  # the row that was asked for is gone
+                continue
             cursor.execute(
                 "UPDATE ticket SET title = %s, status = %s, token = %s, created_at = %s, updated_at = %s"
                 " WHERE id = %s RETURNING token",
