@@ -149,9 +149,9 @@ def test_critical_limit_does_not_wait_for_a_vacuum(db: Database) -> None:
 
 def test_timeouts_of_the_role_do_not_cancel_it(db: Database) -> None:
     make(db)
-    for timeout in ("statement_timeout = '20ms'", "lock_timeout = '1ms'"):
+    for timeout in ("statement_timeout = '250ms'", "lock_timeout = '1ms'"):
         db.sql(f"ALTER DATABASE {db.name} SET {timeout}")
-    db.sql(f"ALTER DATABASE {db.name} SET vacuum_cost_delay = 5")
+    db.sql(f"ALTER DATABASE {db.name} SET vacuum_cost_delay = 20")
     db.sql(f"ALTER DATABASE {db.name} SET vacuum_cost_limit = 200")
     count = "SELECT vacuum_count FROM pg_stat_user_tables WHERE relname = 'ticket'"
     until(lambda: db.value(count))

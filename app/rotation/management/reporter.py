@@ -101,7 +101,8 @@ class Reporter:
             self._write(f"{wipe}{self._draw()}")
             return
         now = time.monotonic()
-        complete = progress.complete and not progress.verifying
+        # Every row is rotated a moment before the proof begins: the last line comes after it.
+        complete = progress.complete and progress.status == "succeeded"
         if (now < self._line_at and not complete) or self._complete:
             return
         self._complete = complete
