@@ -103,6 +103,25 @@ def test_done_only_after_replay(db: Database, standby: Server) -> None:
     db.each_once(1000)
 
 
+def test_connections_lost_while_the_end_waits(db: Database, standby: Server) -> None:
+    """Wherever it is, when it looks at the rotation too: the run waits on by itself."""
+    blocked = "SELECT count(pg_terminate_backend(pid)) FROM pg_locks WHERE NOT granted"
+    blocked += " AND relation = 'rotation'::regclass"
+    with replay_paused(standby) as resume:
+        child = db.start(*RUN, "--max-lag", "off")
+        read_until(child, "the end waits for standby1 to replay")
+        with closing(db.connect(autocommit=False)) as holder, holder.cursor() as cursor:
+            cursor.execute("LOCK TABLE rotation")
+            time.sleep(1)  # more than two looks: each of its sessions has come to wait
+            assert db.value(blocked) > 0
+        time.sleep(1)
+        assert child.poll() is None
+        resume()
+    out = child.communicate(timeout=60)[0]
+    assert child.returncode == 0, out
+    db.each_once(1000)
+
+
 def test_no_wait_replicas(db: Database, standby: Server) -> None:
     with replay_paused(standby):
         done = db.run(*RUN, "--max-lag", "off", "--no-wait-replicas")

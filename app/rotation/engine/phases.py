@@ -108,7 +108,7 @@ class Phases:
                     session, rotation, draw_lanes(session, self._target, options.lanes)
                 )
             )
-            self._session.through_outages(self._require_wanted)
+            self._require_wanted()
             how = "installed" if installed else "in place"
             how = f"guard {how}" if options.guard else "no guard (--no-guard)"
             session.emit(Phase(1, f"{how}; every transaction that wrote before has ended"))
@@ -135,7 +135,7 @@ class Phases:
 
     def _require_wanted(self) -> None:
         """Raise Stopped if the rotation was cancelled meanwhile."""
-        status = control.read(self._session, self._rotation).status
+        status = self._read().status
         if status in (Status.CANCELLING, Status.CANCELLED):
             raise Stopped(f"rotation {self._rotation} is {status}")
 
@@ -196,7 +196,7 @@ class Phases:
 
         What this process verified a moment ago holds for a rotation that is.
         """
-        self._session.through_outages(self._require_wanted)
+        self._require_wanted()
         status = self._read().status
         self._session.stop.wait(0.2)
         return status == Status.SUCCEEDED
