@@ -28,7 +28,6 @@ class Vacuum(threading.Thread):
         self._may: bool | None = None  # whether this role may vacuum the table, once that is known
         self._live = live
         self._ended = threading.Event()
-        self._given_up = False
         self._mark: str | None = None  # of the vacuum before
         self._told: dict[str, float] = {}
 
@@ -41,14 +40,13 @@ class Vacuum(threading.Thread):
             try:
                 self._look(percent)
             except RotationError as error:
-                if not (self._whole.requested or self._given_up):
+                if not (self._whole.requested or self._session.stop.requested):
                     self._tell(VacuumSkipped(str(error)))
                 self._session.close()
         self._session.close()
 
     def cancel(self, reason: str) -> None:
         """Cancel a vacuum under way: the run has ended early, and shall not wait for it."""
-        self._given_up = True
         self._session.stop.request(reason)
 
     def end(self) -> None:
