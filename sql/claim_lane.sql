@@ -45,7 +45,8 @@ LEFT JOIN LATERAL (
             AND CASE %(stage)s WHEN 'snapshot' THEN free.snapshot_id ELSE free.last_id END IS NOT NULL
         ) DESC,
         free.worker NOT IN ('', %(worker)s)
-            AND free.updated_at > pg_catalog.clock_timestamp() - interval '2 seconds',
+            AND free.updated_at BETWEEN pg_catalog.clock_timestamp() - interval '2 seconds'
+                AND pg_catalog.clock_timestamp(),
         free.lane
     LIMIT 1
     FOR UPDATE SKIP LOCKED

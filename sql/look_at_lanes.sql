@@ -19,7 +19,9 @@ SELECT
     END AS worker,
     held.pid IS NOT NULL OR (
         lane.worker NOT IN ('', %(worker)s)
-        AND lane.updated_at > pg_catalog.clock_timestamp() - interval '2 seconds'
+        -- The clock may have been set back since.
+        AND lane.updated_at BETWEEN pg_catalog.clock_timestamp() - interval '2 seconds'
+            AND pg_catalog.clock_timestamp()
     ) AS busy
 FROM {batchprogress} AS lane
 LEFT JOIN pg_catalog.pg_locks AS held

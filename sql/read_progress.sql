@@ -30,19 +30,26 @@ SELECT
     recent.workers AS recent_workers,
     -- What nobody has confirmed for five seconds is over.
     CASE
-        WHEN rotation.touched_at > pg_catalog.clock_timestamp() - interval '5 seconds'
+        WHEN rotation.touched_at BETWEEN pg_catalog.clock_timestamp() - interval '5 seconds'
+            AND pg_catalog.clock_timestamp()
             THEN rotation.throttle
         ELSE ''
     END AS throttle,
     rotation.touched_at IS NULL AS left_by_all,
-    extract(
+    pg_catalog.abs(extract(
         epoch FROM pg_catalog.clock_timestamp()
-        - coalesce(greatest(rotation.touched_at, lane.updated_at), rotation.created_at)
-    )::float8 AS idle_seconds,
-    extract(
+        - coalesce(greatest(life.touched_at, lane.updated_at), rotation.created_at)
+    ))::float8 AS idle_seconds,
+    pg_catalog.abs(extract(
         epoch FROM pg_catalog.clock_timestamp() - coalesce(lane.updated_at, rotation.created_at)
-    )::float8 AS quiet_seconds
+    ))::float8 AS quiet_seconds
 FROM {rotation} AS rotation
+-- Where the clock was set back, a sign of life from the future is none.
+CROSS JOIN LATERAL (
+    SELECT CASE
+        WHEN rotation.touched_at <= pg_catalog.clock_timestamp() THEN rotation.touched_at
+    END AS touched_at
+) AS life
 CROSS JOIN LATERAL (
     SELECT
         coalesce(pg_catalog.sum(tokens), 0)::bigint AS tokens,
@@ -50,7 +57,8 @@ CROSS JOIN LATERAL (
         coalesce(pg_catalog.sum(windows), 0)::bigint AS windows,
         pg_catalog.count(*) AS lanes,
         pg_catalog.count(*) FILTER (WHERE last_id = upper) AS lanes_done,
-        pg_catalog.max(updated_at) AS updated_at
+        pg_catalog.max(updated_at) FILTER (WHERE updated_at <= pg_catalog.clock_timestamp())
+            AS updated_at
     FROM {batchprogress}
     WHERE rotation_id = rotation.id
 ) AS lane

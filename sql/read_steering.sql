@@ -13,7 +13,8 @@ SELECT
             ORDER BY id DESC
             LIMIT %(recent)s
         ) AS latest
-        WHERE latest.finished_at > pg_catalog.clock_timestamp() - interval '5 seconds'
+        WHERE latest.finished_at BETWEEN pg_catalog.clock_timestamp() - interval '5 seconds'
+            AND pg_catalog.clock_timestamp()
     ) AS workers
 FROM {rotation} AS rotation
 WHERE rotation.id = %(rotation)s;

@@ -142,6 +142,25 @@ def test_status_of_a_rotation_that_nobody_works_on(db: Database) -> None:
     assert "50.00 % (50 of 100) | remaining time: unknown" in text
 
 
+def test_signs_of_life_from_the_future_are_none(db: Database) -> None:
+    """The clock was set back, or a standby with another clock was promoted: nobody works on it."""
+    db.tickets(100)
+    db.sql("ALTER TABLE ticket ADD CONSTRAINT stop CHECK (id <= 50) NOT VALID")
+    assert db.call("rotate_tokens_sql", "--window", "50").code == 1
+    db.sql("SET session_replication_role = replica;"
+           "UPDATE rotation SET created_at = now() + interval '1 hour', throttle = 'a full disk',"
+           " touched_at = now() + interval '1 hour';"
+           "UPDATE batchprogress SET worker = 'gone', updated_at = now() + interval '1 hour';"
+           "UPDATE rotation_window SET finished_at = now() + interval '1 hour'")  # fmt: skip
+    status = json.loads(db.call("rotation", "status", "--json").out)
+    assert (status["stalled"], status["workers"], status["throttle"]) == (True, 0, None)
+    db.sql("ALTER TABLE ticket DROP CONSTRAINT stop")
+    done = db.call("rotate_tokens_sql")
+    assert done.code == 0
+    assert "standing by" not in done.out
+    db.each_once(100)
+
+
 def test_status_of_a_table_without_rotations(db: Database) -> None:
     assert "no rotation of table 'nope'" in db.call("rotation", "status", "--table", "nope").out
 
