@@ -1,11 +1,9 @@
 -- Purpose: how Citus keeps a table, and whether what a rotation of it needs is there.
 -- Parameters: oid, state (the schema of the rotation's state).
--- Columns: coordinator (this node is it), coordinator_known (and the cluster has it as a node), kind
---          (hash, reference, local, other; NULL: a table that Citus has nothing to do with),
---          partitioned, shards, copies (of a shard, at the most), prepared (see prepare_citus.sql),
---          version (of Citus).
+-- Columns: coordinator_known (the cluster has its coordinator as a node), kind (hash, reference, local,
+--          other; NULL: a table that Citus has nothing to do with), partitioned, shards, copies (of a
+--          shard, at the most), prepared (see prepare_citus.sql), version (of Citus).
 SELECT
-    EXISTS (SELECT FROM pg_catalog.pg_dist_local_group WHERE groupid = 0) AS coordinator,
     EXISTS (SELECT FROM pg_catalog.pg_dist_node WHERE groupid = 0) AS coordinator_known,
     CASE
         WHEN kept.partmethod = 'h' THEN 'hash'

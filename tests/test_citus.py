@@ -427,6 +427,26 @@ def test_refuses_an_unknown_coordinator(citus: Cluster) -> None:
     assert "don't know their coordinator" in refused(citus)
 
 
+def test_refuses_a_worker_node(citus: Cluster) -> None:
+    citus.distribute("hash", 10)
+    worker = citus.workers[0]
+    there = f"postgres://{worker['user']}@{worker['host']}:{worker['port']}/{citus.name}"
+    for command in (ROTATE, ("rotate_tokens_sql", "--dry-run"), ("rotation", "status")):
+        done = citus.run(*command, env=citus.environment(DATABASE_URL=there))
+        assert done.code == 1, done.lines
+        assert "a worker node of Citus: point the command at the coordinator" in done.lines[-1]
+
+
+def test_removing_the_state_leaves_nothing_behind(citus: Cluster) -> None:
+    citus.distribute("hash", 10)
+    assert citus.run(*ROTATE).code == 0
+    removed = citus.run("migrate", "rotation", "zero", "-v", "0")
+    assert removed.code == 0, removed.lines
+    for node in citus.nodes:
+        assert execute(node, "SELECT relname FROM pg_class WHERE relname ~ 'rotation'") == []
+        assert execute(node, "SELECT proname FROM pg_proc WHERE proname ~ 'rotation'") == []
+
+
 def test_a_plain_table_beside_is_rotated_with_its_guard(citus: Cluster) -> None:
     citus.insert("SELECT generate_series(1, %s)", 100)
     citus.remember("ticket", "id")

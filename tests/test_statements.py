@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.rotation.engine import statements
+from app.rotation.engine import citus, statements
 from app.rotation.engine.leaked import HEADER, TRAILER
 from app.rotation.engine.preflight import STATE_FUNCTIONS, STATE_TABLES
 from app.rotation.engine.statements import DIRECTORY, Fragment
@@ -14,6 +14,7 @@ from tests.conftest import PROJECT, Database
 
 #: What only Citus knows: test_citus.py runs it there.
 CITUS = re.compile("citus|pg_dist_|rotation_two_phase|recover_prepared")
+FORMS = {**citus.FORMS, **citus.HASH_FORMS, **citus.REFERENCE_FORMS}
 FILES = sorted(DIRECTORY.glob("*.sql"))
 NAMES = {
     "target": ("public", "ticket"),
@@ -61,6 +62,17 @@ def test_has_a_header_that_is_true(file: Path) -> None:
     for parameter in set(re.findall(r"%\((\w+)\)s", text)):
         assert re.search(rf"\b{parameter}\b", header), f"{parameter} is not in the header"
     assert "RETURNING token" not in text
+
+
+@pytest.mark.parametrize(("name", "form"), FORMS.items())
+def test_form_for_citus_has_the_same_columns(db: Database, name: str, form: str) -> None:
+    with db.connect() as connection, connection.cursor() as cursor:
+        text = re.sub(r"%\(\w+\)s", "NULL", statements.compose(name, NAMES, connection))
+        cursor.execute(f"BEGIN; {text.replace('%%', '%')}")
+        told = (DIRECTORY / f"{name}.sql").read_text().partition("-- Columns: ")[2]
+        for column in cursor.description or ():
+            if re.search(rf"\b{column.name}\b", told):  # what settings return has no name
+                assert re.search(rf"\b{column.name}\b", statements.load(form)), column.name
 
 
 def test_every_statement_is_used() -> None:

@@ -68,8 +68,6 @@ def adapt(session: Session, target: Target, present: bool) -> Target:
 
 
 def _refuse(found: Row, label: str) -> None:
-    if not found["coordinator"]:
-        raise Refused("this server is a worker node of Citus: point the command at the coordinator")
     if found["kind"] is None:
         return
     if int(found["version"].split(".")[0]) < OLDEST:

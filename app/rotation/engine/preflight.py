@@ -42,6 +42,8 @@ def describe_server(session: Session) -> Row:
 
 def require_state(session: Session, server: Row) -> None:
     """Raise Refused if the tables of our state are not there, else name them to the session."""
+    if server["citus"] and not session.row("is_coordinator")["here"]:
+        raise Refused("this server is a worker node of Citus: point the command at the coordinator")
     if server["state_schema"] is None:
         raise Refused(
             "the tables of the rotation's state are not in this database:"

@@ -37,6 +37,9 @@ BEGIN
     END LOOP;
 END;
 $$;
+-- What a rotation of a table that Citus distributes made (sql/prepare_citus.sql).
+DROP TABLE IF EXISTS rotation_two_phase;
+DROP FUNCTION IF EXISTS rotation_new_token(anyelement);
 """
 
 
