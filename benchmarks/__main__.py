@@ -16,6 +16,7 @@ from benchmarks.compare import compare, memory, others
 from benchmarks.growth import growth, resume
 from benchmarks.latency import latency
 from benchmarks.measuring import MANAGE, describe_machine, say
+from benchmarks.model import billion
 from benchmarks.page import page
 from benchmarks.proof import guard, share
 from benchmarks.report import Table, publish
@@ -42,6 +43,7 @@ BENCHMARKS = {
     "memory": Benchmark(memory, 2_000_000, 1),
     "page": Benchmark(page, 100_000, 3),
     "scale": Benchmark(scale, 20_000_000, 1),
+    "billion": Benchmark(billion, 2_000_000, 1),
 }
 
 

@@ -76,9 +76,9 @@ def measure(cursor: Any, command: list[str], size: int) -> Measured:
     return Measured(seconds, cpu, peak_memory_mb(usage), int(wal), table, float(windows))
 
 
-def require_rotated(cursor: Any, what: str) -> None:
+def require_rotated(cursor: Any, what: str, table: str = "ticket") -> None:
     """Exit if a token of bench_before is left."""
-    cursor.execute("SELECT count(*) FROM ticket WHERE token IN (SELECT token FROM bench_before)")
+    cursor.execute(f"SELECT count(*) FROM {table} WHERE token IN (SELECT token FROM bench_before)")
     left = cursor.fetchone()[0]
     if left:
         sys.exit(f"{what} left {left} old tokens")

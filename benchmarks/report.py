@@ -3,6 +3,7 @@
 import re
 import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from benchmarks.measuring import PROJECT, say
 
@@ -40,20 +41,20 @@ class Table:
         return "\n".join([*lines, *("\n" + remark for remark in self.remarks)])
 
 
-def publish(name: str, command: str, machine: str, table: Table, write: bool) -> None:
+def publish(name: str, command: str, machine: str, table: Table, write: bool, into: Path = PAGE) -> None:
     """Print a table, and put it with its plot between the page's marks for this benchmark."""
     say(f"\n{table.markdown()}")
     if not write:
         return
     begin, end = f"<!-- bench {name} -->\n", f"<!-- end {name} -->\n"
-    page = PAGE.read_text()
+    page = into.read_text()
     if begin not in page or end not in page:
-        sys.exit(f"{PAGE} has no marks {begin.strip()} and {end.strip()}")
+        sys.exit(f"{into} has no marks {begin.strip()} and {end.strip()}")
     draw(name, table.plot)
     section = f"`{command}`: {machine}\n\n{table.markdown()}\n\n![{name}](plots/{name}.png)\n"
     pattern = re.escape(begin) + ".*" + re.escape(end)
-    PAGE.write_text(re.sub(pattern, lambda _: begin + section + end, page, flags=re.DOTALL))
-    say(f"written into {PAGE.relative_to(PROJECT)}")
+    into.write_text(re.sub(pattern, lambda _: begin + section + end, page, flags=re.DOTALL))
+    say(f"written into {into.relative_to(PROJECT)}")
 
 
 def draw(name: str, plot: Plot) -> None:

@@ -21,6 +21,7 @@ class Costs:
     windows: float
     verification: float  #: and the end
     wal: float
+    images: float  #: of pages, in the WAL
     hashes: float  #: the set of revoked tokens, with its index
     growth: float  #: of the table with its indexes
     journal: float  #: rows of the journal
@@ -32,11 +33,12 @@ NAMES = {
     "windows": f"windows with {WORKERS} workers, µs a row",
     "verification": "verification, µs a row",
     "wal": "WAL, bytes a row",
+    "images": "images of pages in it, a thousand rows",
     "hashes": "set of hashes, bytes a token",
     "growth": "growth of table and indexes, bytes a row",
     "journal": "windows for a million rows",
 }
-UNITS = {"snapshot": 1e6, "windows": 1e6, "verification": 1e6, "journal": 1e6}
+UNITS = {"images": 1e3, "snapshot": 1e6, "windows": 1e6, "verification": 1e6, "journal": 1e6}
 
 
 def scale(cursor: Any, size: int, rounds: int) -> Table:
@@ -82,8 +84,8 @@ def costs(cursor: Any, size: int) -> Costs:
     """Rotate a fresh table once, and take its costs from the events, the WAL and the catalog."""
     before = fresh_table(cursor, size)
     cursor.execute("CREATE TABLE bench_before AS SELECT token FROM ticket; CHECKPOINT")
-    cursor.execute("SELECT pg_current_wal_insert_lsn()")
-    position = cursor.fetchone()[0]
+    cursor.execute("SELECT pg_current_wal_insert_lsn(), wal_fpi FROM pg_stat_wal")
+    position, images_before = cursor.fetchone()
     command = [*OURS[:-1], "json", "--workers", str(WORKERS), "--min-free", "off"]
     began = time.monotonic()
     child = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True)
@@ -99,16 +101,18 @@ def costs(cursor: Any, size: int) -> Costs:
     cursor.execute(
         "SELECT pg_current_wal_insert_lsn() - %s::pg_lsn, pg_total_relation_size('ticket'),"
         " pg_total_relation_size('rotation_revoked_' || (SELECT max(id) FROM rotation)),"
-        " (SELECT count(*) FROM rotation_window WHERE rotation_id = (SELECT max(id) FROM rotation))",
+        " (SELECT count(*) FROM rotation_window WHERE rotation_id = (SELECT max(id) FROM rotation)),"
+        " (SELECT wal_fpi FROM pg_stat_wal)",
         [position],
     )
-    wal, after, hashes, journal = map(float, cursor.fetchone())
+    wal, after, hashes, journal, images = map(float, cursor.fetchone())
     return Costs(
         start=phases[1] - began,
         snapshot=phases[2] - phases[1],
         windows=phases[3] - phases[2],
         verification=ended - phases[3],
         wal=wal,
+        images=images - images_before,
         hashes=hashes,
         growth=after - before,
         journal=journal,

@@ -5,7 +5,8 @@ SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;
 SELECT
     pg_catalog.set_config('application_name', %(worker)s, true),
     pg_catalog.set_config('statement_timeout', %(statement_timeout)s, true),
-    pg_catalog.set_config('lock_timeout', '2s', true),
+    -- Longer than a process that freezes while it installs a guard is left alone (open_install.sql).
+    pg_catalog.set_config('lock_timeout', '6s', true),
     pg_catalog.set_config('row_security', 'off', true),
     pg_catalog.set_config('jit', 'off', true),
     -- Verification joins the table with the whole revoked set: four times as fast in one hash table.

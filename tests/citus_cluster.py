@@ -59,10 +59,16 @@ def free_port() -> str:
 
 
 @contextlib.contextmanager
-def cluster(workers: int = 2) -> Iterator[str]:
-    """Run a cluster; the URL of the coordinator's database `postgres`, in which it is put together."""
+def cluster(workers: int = 2, **also: str) -> Iterator[str]:
+    """Run a cluster; the URL of the coordinator's database `postgres`, in which it is put together.
+
+    Raises SystemExit if there is no Citus beside the binaries.
+    """
+    if not any(BINARIES.parent.glob("lib/**/citus.so")):
+        raise SystemExit(f"no Citus beside {BINARIES}: install it there, or set PG_BIN")
+    configuration = CONFIGURATION | also
     nodes = [
-        Node(BINARIES, Path(tempfile.mkdtemp(prefix="citus-")), CONFIGURATION | {"port": free_port()})
+        Node(BINARIES, Path(tempfile.mkdtemp(prefix="citus-")), configuration | {"port": free_port()})
         for _ in range(workers + 1)
     ]
     try:
@@ -97,9 +103,6 @@ def execute(address: dict[str, Any], text: str, *parameters: Any) -> list[tuple[
 
 def main() -> int:
     """Run a command with a cluster, or the cluster until it is interrupted."""
-    if not any(BINARIES.parent.glob("lib/**/citus.so")):
-        sys.stderr.write(f"no Citus beside {BINARIES}: install it there, or set PG_BIN\n")
-        return 1
     with cluster() as url:
         sys.stdout.write(f"ROTATION_CITUS_URL={url}\n")
         sys.stdout.flush()

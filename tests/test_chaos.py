@@ -20,10 +20,13 @@ ONCE: dict[str, tuple[Callable[..., None], int]] = {
     "failover": (outages.failovers, 1),
     "three at once": (partial(company.triple_starts, pooled=True), 1),
     "freeze": (partial(company.frozen, seconds=0), 1),
+    "freeze anywhere": (company.frozen_anywhere, 1),
     "traffic": (partial(traffic.hostile_traffic, rows=2000), 1),
     "disk": (shortages.full_disk, 1),
     "connections": (shortages.no_connections, 1),
     "clock": (shortages.clock_jumps, 1),
+    "server's clock": (shortages.server_clock_jumps, 1),
+    "disk of the WAL": (shortages.full_wal, 2),
     "output": (shortages.nobody_reads, 1),
 }
 

@@ -120,21 +120,52 @@ def test_last_rows_deleted_during_the_run(db: Database) -> None:
     assert "100.00 % (90 of 100)" in done.out
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    ids=st.sets(st.integers(-(2**63), 2**63 - 1) | st.integers(-30, 30), min_size=1, max_size=40),
-    size=st.integers(1, 12),
+any_ids = st.sets(st.integers(-(2**63), 2**63 - 1) | st.integers(-30, 30), min_size=1, max_size=40)
+on_one_database = settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-def test_every_row_in_exactly_one_window(db: Database, ids: set[int], size: int) -> None:
+
+
+def begin_again(db: Database, ids: set[int]) -> None:
+    """The database as it was at first, but for these tickets."""
     db.sql("SET session_replication_role = replica;"
            "TRUNCATE rotation, batchprogress, rotation_window, rotation_leftover, ticket;"
            "DROP TABLE IF EXISTS before, changes; DROP FUNCTION IF EXISTS note CASCADE")  # fmt: skip
     db.tickets(sorted(ids))
+
+
+@on_one_database
+@given(ids=any_ids, size=st.integers(1, 12))
+def test_every_row_in_exactly_one_window(db: Database, ids: set[int], size: int) -> None:
+    begin_again(db, ids)
     assert db.call("rotate_tokens_sql", "--window", str(size)).code == 0
     db.each_once(len(ids))
     rows = [rows for _, _, rows in windows(db)]
     assert max(rows) <= size
     assert len(rows) == -(-len(ids) // size)
+
+
+@on_one_database
+@given(ids=any_ids, lanes=st.integers(2, 9), workers=st.integers(1, 3), analyzed=st.booleans())
+def test_every_row_in_exactly_one_lane(
+    db: Database, ids: set[int], lanes: int, workers: int, analyzed: bool
+) -> None:
+    """Whatever the lanes are cut by: equal distances, or the planner's histogram."""
+    begin_again(db, ids)
+    db.sql(
+        "ANALYZE ticket" if analyzed else "DELETE FROM pg_statistic WHERE starelid = 'ticket'::regclass"
+    )
+    many = ("--lanes", str(lanes), "--workers", str(workers))
+    assert db.call("rotate_tokens_sql", "--window", "5", *many).code == 0
+    db.each_once(len(ids))
+    drawn = db.sql("SELECT lower::bigint, upper::bigint, rows FROM batchprogress ORDER BY lane")
+    assert len(drawn) <= lanes
+    ends = [end for lower, upper, _ in drawn for end in (lower, upper)]
+    assert ends == sorted(ends)
+    assert [rows for *_, rows in drawn] == [
+        sum(lower <= key <= upper for key in ids) for lower, upper, _ in drawn
+    ]
+    assert sum(rows for *_, rows in drawn) == len(ids)
 
 
 def test_uuid_keys_are_walked_in_the_index_order(db: Database) -> None:

@@ -42,7 +42,7 @@ DRILLS = {
         (traffic.DRILLS, "traffic", "hostile traffic, seconds", 600, 15),
         (kills.DRILLS, "kill-random-1", "`kill -9` at a random moment, 1 worker", 250, 6),
         (kills.DRILLS, "kill-random-4", "`kill -9` at a random moment, 4 workers", 250, 6),
-        (company.DRILLS, "freeze-in-transaction", "SIGSTOP in a transaction, another takes over", 10, 1),
+        (company.DRILLS, "freeze-anywhere", "SIGSTOP at every place, another goes on, SIGCONT", 19, 1),
         (kills.DRILLS, "kill-gated-1", "`kill -9` at every place, 1 worker", 57, 19),
         (kills.DRILLS, "kill-gated-4", "`kill -9` at every place, 4 workers", 57, 19),
         (company.DRILLS, "freeze", "SIGSTOP for 30 s, another takes over, SIGCONT", 5, 1),
@@ -57,6 +57,8 @@ DRILLS = {
         (shortages.DRILLS, "disk-full", "disk full, enlarged", 10, 1),
         (shortages.DRILLS, "output-closed", "output closed", 10, 1),
         (shortages.DRILLS, "clock", "the client's clock jumps", 100, 8),
+        (shortages.DRILLS, "server-clock", "the server's clock jumps", 100, 8),
+        (shortages.DRILLS, "wal-disk-full", "the disk of the WAL full, enlarged", 10, 2),
     )
 }
 

@@ -33,9 +33,9 @@ class Arena:
 
 
 @contextmanager
-def open_arena() -> Iterator[Arena]:
-    """An arena with a server of its own."""
-    server = make_server(embedded_binaries())
+def open_arena(server: Server | None = None) -> Iterator[Arena]:
+    """An arena with a server of its own, a fresh one unless told otherwise."""
+    server = server or make_server(embedded_binaries())
     with running(server):
         server.ensure(MIGRATED)
         migrated = Database(server, MIGRATED).run("migrate", "-v", "0")

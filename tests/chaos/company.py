@@ -7,9 +7,8 @@ from random import Random
 from time import sleep
 
 from tests.chaos.arena import COMMAND, Arena, Result, any_flags
-from tests.chaos.kills import WINDOWS
+from tests.chaos.kills import FEW, PLACES, WINDOWS, Child
 from tests.conftest import until
-from tests.test_interruption import gate, waiting_at_gate
 from tests.test_many_processes import PGBOUNCER, pooling
 
 ROWS = 3000
@@ -51,32 +50,25 @@ def frozen(result: Result, arena: Arena, random: Random, times: int, seconds: fl
             result.ended(first, db)
 
 
-#: Where it freezes within a transaction: arguments of a gate. A window's transaction may stand idle
-#: for a minute, the others for five seconds; then the server ends it.
-MOMENTS = {
-    "begin of the verification": ("rotation", "BEFORE UPDATE", False, "NEW.status <> ''verifying''"),
-    "final status": ("rotation", "BEFORE UPDATE", False, "NEW.status <> ''succeeded''"),
-    "completion of the set": (
-        *("rotation", "BEFORE UPDATE", False),
-        "NEW.revoked IS NOT DISTINCT FROM OLD.revoked",
-    ),
-    "window": ("ticket", "BEFORE UPDATE"),
-    "window's checkpoint": ("batchprogress", "BEFORE UPDATE"),
-}
+def frozen_anywhere(result: Result, arena: Arena, random: Random, times: int) -> None:
+    """SIGSTOP at every place in turn, with whatever locks it holds there; another goes on; SIGCONT.
 
-
-def frozen_in_transaction(result: Result, arena: Arena, random: Random, times: int) -> None:
-    """SIGSTOP with locks held; the server ends that transaction, and another process goes on."""
+    The server ends what stands idle in a transaction: a window's after a minute, others after 5 s.
+    """
     while result.times < times:
-        with arena.tickets(ROWS) as db:
-            moment = list(MOMENTS)[result.times % len(MOMENTS)]
-            with gate(db, *MOMENTS[moment]):
-                first = db.start(*COMMAND, "--window", "50", "--workers", random.choice("14"))
-                until(lambda: waiting_at_gate(db))
+        place = list(PLACES)[result.times % len(PLACES)]
+        lasting = ["--workers", random.choice("14"), *(["--reindex"] if "index" in place else [])]
+        with arena.tickets(FEW) as db:
+
+            def start(*more: str) -> Child:
+                patient = ("--window", "20", "--lock-timeout", "600000", *more)
+                return db.start(*COMMAND, *lasting, *patient)  # noqa: B023
+
+            with PLACES[place](db, start) as first:
                 first.send_signal(signal.SIGSTOP)
             result.times += 1
-            result.where[moment] += 1
-            result.ended(db.start(*COMMAND), db)
+            result.where[place] += 1
+            result.ended(db.start(*COMMAND, *lasting), db)
             first.send_signal(signal.SIGCONT)
             result.ended(first, db)
 
@@ -85,5 +77,5 @@ DRILLS = {
     "triple-start": partial(triple_starts, pooled=False),
     "triple-pooled": partial(triple_starts, pooled=True),
     "freeze": partial(frozen, seconds=30),
-    "freeze-in-transaction": frozen_in_transaction,
+    "freeze-anywhere": frozen_anywhere,
 }

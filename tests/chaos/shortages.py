@@ -4,7 +4,8 @@ import json
 import subprocess
 import sys
 import tempfile
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from random import Random
 from time import monotonic, sleep
@@ -12,12 +13,14 @@ from typing import Any
 
 import psycopg2
 
-from tests.chaos.arena import COMMAND, Arena, Result
-from tests.conftest import PROJECT, Database, read_until
+from app.localpg.server import embedded_binaries
+from tests.chaos.arena import COMMAND, Arena, Result, open_arena
+from tests.conftest import PROJECT, Database, Done, make_server, read_until, until
 from tests.test_disk import may_mount, small_tablespace
 
 ROWS = 3000
 FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
+NO_FAKETIME = "libfaketime is not installed (Debian: faketime)"
 CLOCKS = ["+0", "+1h", "-1h", "+400d", "-400d", "-3s", "+3s"]
 
 
@@ -47,6 +50,65 @@ def full_disk(result: Result, arena: Arena, random: Random, times: int) -> None:
             result.agrees(db, "where the disk is full")
             resize(place, 64_000_000)
             result.judge(db.run(*COMMAND, *flags), db)
+
+
+def full_wal(result: Result, arena: Arena, random: Random, times: int) -> None:
+    """The disk with the WAL fills up, so that the server crashes and stays down; then it is enlarged.
+
+    In half of the cases windows are told to leave some of it free: then the server must not crash.
+    """
+    if not may_mount():
+        result.skipped = "no right to mount a small file system"
+        return
+    while result.times < times:
+        careful = result.times % 2 == 1
+        with small_wal(400) as (its, place), its.tickets(40_000) as db:
+            db.sql("CHECKPOINT")
+            free = random.randrange(1, 15) * 1_000_000
+            resize(place, used(place) + free + careful * 20_000_000)
+            flags = ("--min-free", "40MB" if careful else "off", "--window", "200", "--vacuum", "off")
+            child = db.start(*COMMAND, *flags, "--workers", random.choice("14"))
+            if careful:
+                read_until(child, "of disk free in")
+            else:
+                until(lambda: child.poll() is not None or "PANIC" in its.server.log.read_text())  # noqa: B023
+            crashed = "PANIC" in its.server.log.read_text()
+            result.expect(crashed != careful, f"crashed: {crashed}, {careful=}, {free} bytes free")
+            sleep(random.uniform(0, 5))
+            result.times += 1
+            resize(place, 400_000_000)
+            its.server.ensure()
+            result.agrees(db, "where the disk was full")
+            out = child.communicate(timeout=120)[0]
+            if child.returncode and not careful:
+                result.where["ended, resumable"] += 1
+                told = "disk full" in out or "no database" in out
+                result.expect(told and child.returncode != 2, f"{child.returncode}: {out[-200:]}")
+                result.judge(db.run(*COMMAND, *flags), db)
+            else:
+                result.where["waited" if careful else "went on after a crash"] += 1
+                result.judge(Done(child.returncode, out, ""), db)
+
+
+@contextmanager
+def small_wal(megabytes: int) -> Iterator[tuple[Arena, Path]]:
+    """An arena whose server writes its WAL to a file system of so many MB, and where that is mounted."""
+    server = make_server(embedded_binaries(), max_wal_size="64MB", wal_recycle="off")
+    with open_arena(server) as its:
+        server.stop("fast")
+        wal, place, first = server.data / "pg_wal", server.home / "wal", server.home / "first"
+        place.mkdir()
+        mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(place)]
+        subprocess.run(mount, check=True)
+        try:
+            wal.rename(first)
+            subprocess.run(["cp", "-a", f"{first}/.", place], check=True)
+            wal.symlink_to(place)
+            server.ensure()
+            yield its, place
+        finally:
+            server.stop("immediate")
+            subprocess.run(["umount", place], check=True)
 
 
 def used(place: Path) -> int:
@@ -98,29 +160,72 @@ def hog_all(db: Database, hogs: list[Any]) -> None:
 def clock_jumps(result: Result, arena: Arena, random: Random, times: int) -> None:
     """The client's clock jumps back and forth, by seconds and by years, while it runs."""
     if FAKETIME is None:
-        result.skipped = "libfaketime is not installed (Debian: faketime)"
+        result.skipped = NO_FAKETIME
         return
-    with tempfile.TemporaryDirectory() as folder:
-        clock = Path(folder, "clock")
-        clock.write_text("+0")
-        fake = {
-            "LD_PRELOAD": str(FAKETIME),
-            "FAKETIME_TIMESTAMP_FILE": str(clock),
-            "FAKETIME_NO_CACHE": "1",
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-            "DONT_FAKE_MONOTONIC": "1",
-        }
+    with wrong_clock() as (fake, jump):
         while result.times < times:
             with arena.tickets(ROWS) as db:
-                flags = ("--progress", "json", "--window", "50", "--workers", random.choice("14"))
-                child = db.start(COMMAND[0], *flags, "--max-rate", "3000", env=db.environment(**fake))
-                while child.poll() is None:
-                    Path(folder, "next").write_text(random.choice(CLOCKS))
-                    Path(folder, "next").replace(clock)
-                    result.times += 1
-                    sleep(random.uniform(0.05, 0.3))
-                out = result.ended(child, db)
-                result.expect(plausible(out), "progress that can't be")
+                rotate_while(result, db, random, jump, db.environment(**fake))
+
+
+def server_clock_jumps(result: Result, arena: Arena, random: Random, times: int) -> None:
+    """The same with the clock of a server, and what it dates: signs of life, windows, ends."""
+    if FAKETIME is None:
+        result.skipped = NO_FAKETIME
+        return
+    with wrong_clock() as (fake, jump), open_arena() as its:
+        its.server.stop("fast")
+        start = (its.server.binaries / "pg_ctl", "start", "-D", its.server.data, "-w")
+        variables = [f"{name}={value}" for name, value in fake.items()]
+        started = its.server._run("/usr/bin/env", *variables, *start, "-l", its.server.log)
+        assert started.returncode == 0, started.stdout
+        while result.times < times:
+            with its.tickets(ROWS) as db:
+                rotate_while(result, db, random, jump, db.environment())
+
+
+@contextmanager
+def wrong_clock() -> Iterator[tuple[dict[str, str], Callable[[str], object]]]:
+    """The environment of processes whose clock is wrong, and what makes it jump."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)  # the server may run as another user
+        clock, following = Path(folder, "clock"), Path(folder, "next")
+
+        def jump(offset: str) -> None:
+            following.write_text(offset)
+            following.replace(clock)
+
+        jump("+0")
+        yield (
+            {
+                "LD_PRELOAD": str(FAKETIME),
+                "FAKETIME_TIMESTAMP_FILE": str(clock),
+                "FAKETIME_NO_CACHE": "1",
+                "FAKETIME_DISABLE_SHM": "1",
+                "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+                "DONT_FAKE_MONOTONIC": "1",
+            },
+            jump,
+        )
+
+
+def rotate_while(
+    result: Result,
+    db: Database,
+    random: Random,
+    jump: Callable[[str], object],
+    environment: dict[str, str],
+) -> None:
+    """Rotate while a clock jumps; then the right time again."""
+    flags = ("--progress", "json", "--window", "50", "--workers", random.choice("14"))
+    child = db.start(COMMAND[0], *flags, "--max-rate", "3000", env=environment)
+    while child.poll() is None:
+        jump(random.choice(CLOCKS))
+        result.times += 1
+        sleep(random.uniform(0.05, 0.3))
+    out = result.ended(child, db)
+    jump("+0")
+    result.expect(plausible(out), "progress that can't be")
 
 
 def plausible(out: str) -> bool:
@@ -161,5 +266,7 @@ DRILLS = {
     "disk-full": full_disk,
     "no-connections": no_connections,
     "clock": clock_jumps,
+    "server-clock": server_clock_jumps,
+    "wal-disk-full": full_wal,
     "output-closed": nobody_reads,
 }

@@ -13,6 +13,7 @@ from app.rotation.engine.stop import StopSwitch
 from app.rotation.engine.target import Target
 from app.rotation.engine.units import size
 
+ALIVE_SECONDS = 1.0  # how often who has the claim shows that it is alive; it has ten seconds to
 LOOK_SECONDS = 0.2  # how often it looks after a statement under way
 TELL_SECONDS = 10.0  # how often it tells how far that is
 TIDY_SECONDS = 10.0  # that dropping what a broken-off rebuild left may take
@@ -43,8 +44,8 @@ def _rebuild_if_alone(session: Session, rotation: int, target: Target) -> bool:
         with own.transaction():
             answers.append(own.row("claim_rebuild", rotation=rotation, worker=own.worker)["alone"])
             decided.set()
-            if answers[0]:
-                over.wait()
+            while answers[0] and not over.wait(ALIVE_SECONDS):
+                own.change("keep_claim")
 
     # On a connection of its own: a transaction that reads more than that would make the rebuild wait.
     claim = _Own(replace(session, stop=StopSwitch()), hold)
@@ -55,20 +56,22 @@ def _rebuild_if_alone(session: Session, rotation: int, target: Target) -> bool:
         if not answers:
             raise claim.failure or ConnectionLost("the connection was lost")
         if answers[0]:
-            _rebuild_all(session, rotation, target)
+            _rebuild_all(session, rotation, target, claim)
         return answers[0]
     finally:
         over.set()
         claim.join()
 
 
-def _rebuild_all(session: Session, rotation: int, target: Target) -> None:
+def _rebuild_all(session: Session, rotation: int, target: Target, claim: threading.Thread) -> None:
     _wait_for_others(session, target)
     for index in _listed(session, rotation, target, leftover=True):
         session.emit(Rebuilding(index["label"], "dropping it, an earlier rebuild left it INVALID"))
         _run(session, target, index, _drop)
     indexes = _listed(session, rotation, target)
     for index in indexes:
+        if not claim.is_alive():
+            raise ConnectionLost("the claim to rebuild indexes was lost")
         if index["rebuilt"] or index["exclusion"]:
             session.emit(Rebuilding(index["label"], DONE if index["rebuilt"] else EXCLUSION))
         else:

@@ -1,0 +1,122 @@
+"""How much WAL a row costs in a table of any size: the model of docs/scale.md, checked at 1 : 500."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from contextlib import closing
+from dataclasses import dataclass
+from math import exp
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+
+from app.localpg.server import Server, embedded_binaries
+from benchmarks.measuring import MANAGE, say
+from benchmarks.report import Plot, Table
+from benchmarks.scale import WORKERS, costs
+
+BILLION = 10**9
+SHARED_BUFFERS = 16 * 2**30  # of the server that has a billion rows
+MAX_WAL_SIZES = {f"{size} GB": size * 2**30 for size in (16, 64, 256)}
+COMPLETION_TARGET = 0.9  # checkpoint_completion_target
+PAGE = 8192
+
+
+@dataclass(frozen=True)
+class Constants:
+    """What the model takes from measurements; bytes."""
+
+    record: float  #: WAL of a row without images of pages
+    image: float  #: WAL of one image of a page
+    entry: float  #: of the index on the token, for a row of the table
+
+
+def wal_per_row(rows: int, max_wal_size: float, its: Constants) -> tuple[float, float]:
+    """WAL of a row in bytes, and images of pages a row, in a table of so many rows.
+
+    The first change of a page after a checkpoint writes all of it (full_page_writes). New tokens are
+    random: each goes to any of the P pages of the token's index, so r rows touch P (1 - exp(-r / P)) of
+    them. A checkpoint begins every max_wal_size / (1 + checkpoint_completion_target) bytes
+    (CalculateCheckpointSegments in PostgreSQL's xlog.c), which gives r. All other pages are changed in
+    the order of the key, and what images of them cost is part of `record`.
+    """
+    pages = rows * its.entry / PAGE
+    distance = max_wal_size / (1 + COMPLETION_TARGET)
+    low, high = 0.0, distance / its.record
+    while high - low > 1:
+        between = (low + high) / 2
+        touched = pages * (1 - exp(-between / pages))
+        low, high = (
+            (between, high) if between * its.record + touched * its.image < distance else (low, between)
+        )
+    return distance / low, pages * (1 - exp(-low / pages)) / low
+
+
+def billion(_: Any, size: int, rounds: int) -> Table:
+    """A billion rows at a smaller scale, of memory and of the distance between checkpoints, too."""
+    measured = {
+        name: at_scale(size, max_wal_size * size // BILLION)
+        for name, max_wal_size in MAX_WAL_SIZES.items()
+    }
+    (most, *_, least) = measured.values()
+    image = (most.wal - least.wal) / (most.images - least.images)
+    its = Constants(least.wal / size - image * least.images / size, image, least.index / size)
+    say(f"{its}")
+    rows, paces = {}, []
+    for name, found in measured.items():
+        wal, images = wal_per_row(size, MAX_WAL_SIZES[name] * size / BILLION, its)
+        rows[f"`max_wal_size` {name}"] = [
+            f"{found.images / size:.2f}", f"{images:.2f}",
+            f"{found.wal / size:,.0f}", f"{wal:,.0f}", f"{100 * (wal * size / found.wal - 1):+.0f} %",
+            f"{1e6 * found.windows / size:.1f}",
+        ]  # fmt: skip
+        paces.append(1e6 * found.windows / size)
+    columns = ["images of pages a row", "by the model", "WAL a row, bytes", "by the model", "off by",
+               f"windows with {WORKERS} workers, µs a row"]  # fmt: skip
+    caption = f"10⁹ rows at 1 : {BILLION // size}"
+    remark = (
+        f"Constants: {its.record:,.0f} bytes of WAL a row without images, {its.image:,.0f} an image,"
+        f" {its.entry:.0f} of index a row."
+    )
+    plot = Plot("microseconds a row, windows", list(measured), {"windows": paces})
+    return Table(caption, columns, rows, plot, [remark])
+
+
+@dataclass
+class Scaled:
+    """A run in a server that is smaller by as much as the table; seconds, bytes, images of pages."""
+
+    windows: float
+    wal: float
+    images: float
+    index: float
+
+
+def at_scale(size: int, max_wal_size: int) -> Scaled:
+    """Rotate so many rows in a server of its own, which is as much smaller as its table."""
+    megabyte = 2**20
+    settings = {
+        "shared_buffers": f"{SHARED_BUFFERS * size // BILLION // megabyte}MB",
+        "max_wal_size": f"{max_wal_size // megabyte}MB",
+        "min_wal_size": "32MB",
+    }
+    say(f"{settings}")
+    home = Path(tempfile.mkdtemp(prefix="billion-"))
+    server = Server(embedded_binaries(), home, settings)
+    asked = os.environ["DATABASE_URL"]
+    try:
+        server.ensure("bench")
+        os.environ["DATABASE_URL"] = server.url("bench")
+        subprocess.run([*MANAGE, "migrate", "-v", "0"], check=True)
+        with closing(psycopg2.connect(**server.address("bench"))) as connection:
+            connection.autocommit = True
+            cursor = connection.cursor()
+            found = costs(cursor, size)
+            cursor.execute("SELECT pg_relation_size('ticket_token_key')")
+            return Scaled(found.windows, found.wal, found.images, float(cursor.fetchone()[0]))
+    finally:
+        os.environ["DATABASE_URL"] = asked
+        server.stop("immediate")
+        shutil.rmtree(home)
