@@ -438,8 +438,11 @@ def test_refuses_a_worker_node(citus: Cluster) -> None:
 
 
 def test_removing_the_state_leaves_nothing_behind(citus: Cluster) -> None:
-    citus.distribute("hash", 10)
-    assert citus.run(*ROTATE).code == 0
+    # Not a model's table with its guard: Citus refuses the migrations of triggers, too.
+    citus.sql("CREATE TABLE note (id bigint PRIMARY KEY, token uuid)")
+    citus.sql("SELECT create_distributed_table('note', 'id', shard_count := 4)")
+    citus.sql("INSERT INTO note SELECT n, gen_random_uuid() FROM generate_series(1, 10) AS n")
+    assert citus.run(*ROTATE, "--table", "note").code == 0
     removed = citus.run("migrate", "rotation", "zero", "-v", "0")
     assert removed.code == 0, removed.lines
     for node in citus.nodes:

@@ -128,7 +128,10 @@ def prepare(session: Session, target: Target) -> Target:
     if distribution is None or distribution.prepared:
         return target
     with session.durable():
-        session.rows("prepare_citus", state=session.state_schema)
+        session.rows("claim_preparation")
+        found = session.row("find_distribution", oid=target.oid, state=session.state_schema)
+        if not found["prepared"]:
+            session.rows("prepare_citus", state=session.state_schema)
     return replace(target, distribution=replace(distribution, prepared=True))
 
 
