@@ -21,6 +21,7 @@ BILLION = 10**9
 SHARED_BUFFERS = 16 * 2**30  # of the server that has a billion rows
 MAX_WAL_SIZES = {f"{size} GB": size * 2**30 for size in (16, 64, 256)}
 COMPLETION_TARGET = 0.9  # checkpoint_completion_target
+VACUUMS = 10  # one every tenth of the rows
 PAGE = 8192
 
 
@@ -31,27 +32,31 @@ class Constants:
     record: float  #: WAL of a row without images of pages
     image: float  #: WAL of one image of a page
     entry: float  #: of the index on the token, for a row of the table
+    ordered: float  #: of pages that are changed in the key's order, each as often as that happens
 
 
 def wal_per_row(rows: int, max_wal_size: float, its: Constants) -> tuple[float, float]:
     """WAL of a row in bytes, and images of pages a row, in a table of so many rows.
 
     The first change of a page after a checkpoint writes all of it (full_page_writes). New tokens are
-    random: each goes to any of the P pages of the token's index, so r rows touch P (1 - exp(-r / P)) of
-    them. A checkpoint begins every max_wal_size / (1 + checkpoint_completion_target) bytes
-    (CalculateCheckpointSegments in PostgreSQL's xlog.c), which gives r. All other pages are changed in
-    the order of the key, and what images of them cost is part of `record`.
+    random: each goes to any of the P pages of the token's index, so r rows leave P exp(-r / P) of them
+    alone, if no vacuum passes meanwhile, which touches all. Other pages are changed in the key's order,
+    once by each pass. A checkpoint begins every max_wal_size / (1 + checkpoint_completion_target)
+    bytes (CalculateCheckpointSegments in PostgreSQL's xlog.c), which gives r.
     """
     pages = rows * its.entry / PAGE
     distance = max_wal_size / (1 + COMPLETION_TARGET)
-    low, high = 0.0, distance / its.record
+
+    def images(between: float) -> float:
+        vacuumed = min(1, VACUUMS * between / rows)
+        return pages * (1 - (1 - vacuumed) * exp(-between / pages)) + between * its.ordered / PAGE
+
+    low, high = 1.0, distance / its.record
     while high - low > 1:
         between = (low + high) / 2
-        touched = pages * (1 - exp(-between / pages))
-        low, high = (
-            (between, high) if between * its.record + touched * its.image < distance else (low, between)
-        )
-    return distance / low, pages * (1 - exp(-low / pages)) / low
+        fits = between * its.record + images(between) * its.image < distance
+        low, high = (between, high) if fits else (low, between)
+    return distance / low, images(low) / low
 
 
 def billion(_: Any, size: int, rounds: int) -> Table:
@@ -62,7 +67,10 @@ def billion(_: Any, size: int, rounds: int) -> Table:
     }
     (most, *_, least) = measured.values()
     image = (most.wal - least.wal) / (most.images - least.images)
-    its = Constants(least.wal / size - image * least.images / size, image, least.index / size)
+    record = (least.wal - image * least.images) / size
+    # The row's old and new version and their removal; the new key's entry and its removal.
+    ordered = (3 * least.heap + 2 * least.key) / size
+    its = Constants(record, image, least.index / size, ordered)
     say(f"{its}")
     rows, paces = {}, []
     for name, found in measured.items():
@@ -78,7 +86,7 @@ def billion(_: Any, size: int, rounds: int) -> Table:
     caption = f"10⁹ rows at 1 : {BILLION // size}"
     remark = (
         f"Constants: {its.record:,.0f} bytes of WAL a row without images, {its.image:,.0f} an image,"
-        f" {its.entry:.0f} of index a row."
+        f" {its.entry:.0f} of the token's index a row, {its.ordered:.0f} of pages in the key's order."
     )
     plot = Plot("microseconds a row, windows", list(measured), {"windows": paces})
     return Table(caption, columns, rows, plot, [remark])
@@ -92,6 +100,8 @@ class Scaled:
     wal: float
     images: float
     index: float
+    key: float
+    heap: float
 
 
 def at_scale(size: int, max_wal_size: int) -> Scaled:
@@ -114,8 +124,12 @@ def at_scale(size: int, max_wal_size: int) -> Scaled:
             connection.autocommit = True
             cursor = connection.cursor()
             found = costs(cursor, size)
-            cursor.execute("SELECT pg_relation_size('ticket_token_key')")
-            return Scaled(found.windows, found.wal, found.images, float(cursor.fetchone()[0]))
+            cursor.execute(
+                "SELECT pg_relation_size('ticket_token_key'), pg_relation_size('ticket_pkey'),"
+                " pg_relation_size('ticket')"
+            )
+            sizes = map(float, cursor.fetchone())
+            return Scaled(found.windows, found.wal, found.images, *sizes)
     finally:
         os.environ["DATABASE_URL"] = asked
         server.stop("immediate")
