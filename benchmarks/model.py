@@ -20,6 +20,8 @@ from benchmarks.scale import WORKERS, costs
 BILLION = 10**9
 SHARED_BUFFERS = 16 * 2**30  # of the server that has a billion rows
 MAX_WAL_SIZES = {f"{size} GB": size * 2**30 for size in (16, 64, 256)}
+COMPRESSED = 64 * 2**30  # max_wal_size of the run with wal_compression
+BENCH_MAX_WAL_SIZE = 4 * 2**30  # of the server of the other benchmarks
 COMPLETION_TARGET = 0.9  # checkpoint_completion_target
 VACUUMS = 10  # one every tenth of the rows
 PAGE = 8192
@@ -81,12 +83,22 @@ def billion(_: Any, size: int, rounds: int) -> Table:
             f"{1e6 * found.windows / size:.1f}",
         ]  # fmt: skip
         paces.append(1e6 * found.windows / size)
+    packed = at_scale(size, COMPRESSED * size // BILLION, wal_compression="on")
+    rows[f"`max_wal_size` {COMPRESSED >> 30} GB, `wal_compression`"] = [
+        f"{packed.images / size:.2f}", "", f"{packed.wal / size:,.0f}", "", "",
+        f"{1e6 * packed.windows / size:.1f}",
+    ]  # fmt: skip
     columns = ["images of pages a row", "by the model", "WAL a row, bytes", "by the model", "off by",
                f"windows with {WORKERS} workers, µs a row"]  # fmt: skip
     caption = f"10⁹ rows at 1 : {BILLION // size}"
+    here = ", ".join(
+        f"{wal_per_row(some, BENCH_MAX_WAL_SIZE, its)[0]:,.0f} for {some:,}"
+        for some in (1_000_000, 5_000_000, 20_000_000)
+    )
     remark = (
         f"Constants: {its.record:,.0f} bytes of WAL a row without images, {its.image:,.0f} an image,"
         f" {its.entry:.0f} of the token's index a row, {its.ordered:.0f} of pages in the key's order."
+        f" With them and `max_wal_size` 4 GB the model says, in bytes of WAL a row: {here} rows."
     )
     plot = Plot("microseconds a row, windows", list(measured), {"windows": paces})
     return Table(caption, columns, rows, plot, [remark])
@@ -104,13 +116,14 @@ class Scaled:
     heap: float
 
 
-def at_scale(size: int, max_wal_size: int) -> Scaled:
+def at_scale(size: int, max_wal_size: int, **also: str) -> Scaled:
     """Rotate so many rows in a server of its own, which is as much smaller as its table."""
     megabyte = 2**20
     settings = {
         "shared_buffers": f"{SHARED_BUFFERS * size // BILLION // megabyte}MB",
         "max_wal_size": f"{max_wal_size // megabyte}MB",
         "min_wal_size": "32MB",
+        **also,
     }
     say(f"{settings}")
     home = Path(tempfile.mkdtemp(prefix="billion-"))

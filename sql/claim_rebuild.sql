@@ -13,7 +13,7 @@ SELECT
     pg_catalog.set_config('application_name', %(worker)s, true),
     pg_catalog.set_config('statement_timeout', '0', true),
     -- A process that freezes loses its claim (see keep_claim.sql).
-    pg_catalog.set_config('idle_in_transaction_session_timeout', '10s', true),
+    pg_catalog.set_config('idle_in_transaction_session_timeout', '5s', true),
     CASE
         WHEN pg_catalog.current_setting('transaction_timeout', true) IS NOT NULL
             THEN pg_catalog.set_config('transaction_timeout', '0', true)

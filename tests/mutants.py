@@ -638,6 +638,13 @@ MUTANTS = [
         "tests/test_web.py",
     ),
     Mutant(
+        "a process that freezes holds its claim to rebuild for ever",
+        "sql/claim_rebuild.sql",
+        "'idle_in_transaction_session_timeout', '5s'",
+        "'idle_in_transaction_session_timeout', '0'",
+        "tests/test_rebuild.py",
+    ),
+    Mutant(
         "Citus: one token for all rows of a shard",
         f"{ENGINE}/citus.py",
         '"{rotation_new_token}(target.{pk})"',

@@ -208,3 +208,17 @@ def test_three_processes(db: Database) -> None:
             assert child.returncode == 0, out
         db.sql("UPDATE rotation SET rebuilt = '[]'")
     assert (invalid(db), db.unchanged()) == ([], 0)
+
+
+def test_whoever_freezes_in_a_rebuild_keeps_nobody_waiting_for_ever(db: Database) -> None:
+    rotated(db)
+    with writer(db):
+        frozen = db.start(*REBUILD)
+        until(lambda: rebuilding(db))
+        frozen.send_signal(signal.SIGSTOP)
+    done = db.run(*REBUILD, timeout=60)
+    frozen.send_signal(signal.SIGCONT)
+    out = frozen.communicate(timeout=60)[0]
+    assert done.code == 0, done.lines
+    assert frozen.returncode == 0, out
+    assert invalid(db) == []

@@ -13,7 +13,7 @@ from app.rotation.engine.stop import StopSwitch
 from app.rotation.engine.target import Target
 from app.rotation.engine.units import size
 
-ALIVE_SECONDS = 1.0  # how often who has the claim shows that it is alive; it has ten seconds to
+ALIVE_SECONDS = 1.0  # how often who has the claim shows that it is alive; after five it is lost
 LOOK_SECONDS = 0.2  # how often it looks after a statement under way
 TELL_SECONDS = 10.0  # how often it tells how far that is
 TIDY_SECONDS = 10.0  # that dropping what a broken-off rebuild left may take
