@@ -81,14 +81,10 @@ class Cluster(Database):
     def tokens(self, where: str = "true") -> dict[int, str]:
         return dict(self.sql(f"SELECT id, token::text FROM ticket WHERE {where}"))
 
-    def prepared(self) -> int:
-        """Prepared transactions on all nodes."""
-        return sum(
-            execute(node, "SELECT count(*) FROM pg_prepared_xacts WHERE database = current_database()")[
-                0
-            ][0]
-            for node in self.nodes
-        )
+    def preparing(self) -> list[dict[str, Any]]:
+        """The nodes that have prepared transactions."""
+        there = "SELECT gid FROM pg_prepared_xacts WHERE database = current_database()"
+        return [node for node in self.nodes if execute(node, there)]
 
     def rotated(self, rows: int = ROWS) -> None:
         """Every row has a token of its own, none of before, and the state says the same."""
@@ -98,7 +94,7 @@ class Cluster(Database):
         assert self.value("SELECT sum(rows) FROM batchprogress") == rows
         assert self.value("SELECT sum(rows) FROM rotation_window") == rows
         assert self.value("SELECT status FROM rotation ORDER BY id DESC LIMIT 1") == "succeeded"
-        assert self.prepared() == 0
+        assert self.preparing() == []
         assert len(self.copies()) == self.value(
             "SELECT count(*) FROM pg_dist_shard WHERE logicalrelid = 'ticket'::regclass"
         )
@@ -281,10 +277,12 @@ def test_locked_reference_table_is_waited_for(citus: Cluster) -> None:
     citus.rotated()
 
 
-@pytest.mark.parametrize("crashed", [1, 0], ids=["worker", "coordinator"])
-def test_lost_second_phase_is_recovered_before_the_end(citus: Cluster, crashed: int) -> None:
+@pytest.mark.parametrize(
+    ("kind", "crashed"), [("hash", "worker"), ("hash", "coordinator"), ("one shard", "worker")]
+)
+def test_lost_second_phase_is_recovered_before_the_end(citus: Cluster, kind: str, crashed: str) -> None:
     """A node crashes when a window is committed on the coordinator and only prepared on the workers."""
-    citus.distribute("hash")
+    citus.distribute(kind)
     with gate(citus, "batchprogress", "BEFORE UPDATE", passes="NEW.rows < 500"):
         child = citus.start(*KILLED)
         until(lambda: waiting_at_gate(citus))
@@ -293,11 +291,13 @@ def test_lost_second_phase_is_recovered_before_the_end(citus: Cluster, crashed: 
         citus.sql("SELECT pg_reload_conf()")
         time.sleep(0.5)
     try:
-        until(citus.prepared)
+        node = until(citus.preparing)[0]
+        if crashed == "coordinator":
+            node = citus.nodes[0]
         with pytest.raises(psycopg2.OperationalError):
-            execute(citus.nodes[crashed], "COPY (SELECT 1) TO PROGRAM 'kill -9 $PPID'")
-        until(lambda: answers(citus.nodes[crashed]))
-        left = citus.prepared()
+            execute(node, "COPY (SELECT 1) TO PROGRAM 'kill -9 $PPID'")
+        until(lambda: answers(node))
+        left = citus.preparing()
     finally:
         citus.sql("ALTER SYSTEM RESET synchronous_standby_names")
         citus.sql("SELECT pg_reload_conf()")
