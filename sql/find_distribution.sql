@@ -2,7 +2,8 @@
 -- Parameters: oid, state (the schema of the rotation's state).
 -- Columns: coordinator_known (the cluster has its coordinator as a node), kind (hash, reference, local,
 --          other; NULL: a table that Citus has nothing to do with), partitioned, shards, copies (of a
---          shard, at the most), prepared (see prepare_citus.sql), version (of Citus).
+--          shard, at the most), prepared (see prepare_citus.sql), version (of Citus),
+--          deadlock_timeout_ms.
 SELECT
     EXISTS (SELECT FROM pg_catalog.pg_dist_node WHERE groupid = 0) AS coordinator_known,
     CASE
@@ -33,7 +34,9 @@ SELECT
         INNER JOIN pg_catalog.pg_class AS marker ON marker.oid = registered.logicalrelid
         WHERE marker.relname = 'rotation_two_phase' AND marker.relnamespace = state.oid
     ) AS prepared,
-    extension.extversion AS version
+    extension.extversion AS version,
+    (1000 * extract(epoch FROM pg_catalog.current_setting('deadlock_timeout')::interval))::int
+        AS deadlock_timeout_ms
 FROM pg_catalog.pg_class AS relation
 CROSS JOIN (
     SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = %(state)s

@@ -23,6 +23,7 @@ import psycopg2
 
 from app.localpg.server import Server
 
+STOP = {signal.SIGINT, signal.SIGTERM}
 BINARIES = Path(os.environ.get("PG_BIN", "/usr/lib/postgresql/15/bin"))
 CONFIGURATION = {
     "shared_preload_libraries": "citus",
@@ -103,6 +104,8 @@ def execute(address: dict[str, Any], text: str, *parameters: Any) -> list[tuple[
 
 def main() -> int:
     """Run a command with a cluster, or the cluster until it is interrupted."""
+    if len(sys.argv) == 1:  # so that sigwait() gets them, and the servers are stopped
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOP)
     with cluster() as url:
         sys.stdout.write(f"ROTATION_CITUS_URL={url}\n")
         sys.stdout.flush()
@@ -111,7 +114,7 @@ def main() -> int:
             return subprocess.run(
                 [sys.executable, "-m", *sys.argv[1:]], env=environment, check=False
             ).returncode
-        signal.sigwait({signal.SIGINT, signal.SIGTERM})
+        signal.sigwait(STOP)
     return 0
 
 

@@ -687,9 +687,9 @@ MUTANTS = [
         CITUS,
     ),
     Mutant(
-        "Citus: workers wait for one another",
-        "sql/set_on_workers.sql",
-        "SET LOCAL citus.enable_deadlock_prevention TO off;\n",
+        "Citus: two processes prepare the cluster at once",
+        f"{ENGINE}/citus.py",
+        '        session.rows("claim_preparation")\n',
         "",
         CITUS,
     ),
@@ -753,7 +753,7 @@ def run(mutant: Mutant) -> str:
             [sys.executable, "-m", "pytest", "-x", "-q", "-n0", "--timeout=60", *mutant.tests.split()],
             cwd=copy, capture_output=True, text=True,
         )  # fmt: skip
-        failed = re.search(r"^(?:FAILED|ERROR) \S+?::(\S+)", done.stdout, re.MULTILINE)
+        failed = re.search(r"^FAILED \S+?::(.+?)(?: - |$)", done.stdout, re.MULTILINE)
         if done.returncode == 1 and failed:
             return failed[1]
         if done.returncode:

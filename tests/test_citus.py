@@ -229,12 +229,36 @@ def test_two_processes_of_two_workers(citus: Cluster) -> None:
         assert child.returncode == 0, out
     citus.rotated(4000)
     assert citus.value("SELECT count(DISTINCT worker) FROM rotation_window") > 1
-    # Side by side: a window began before another's end.
-    assert citus.value(
-        "SELECT count(*) FROM rotation_window AS a JOIN rotation_window AS b ON a.worker <> b.worker"
-        " AND a.finished_at < b.finished_at"
-        " AND b.finished_at - b.milliseconds * interval '1 millisecond' < a.finished_at"
+
+
+def test_cluster_is_prepared_once(citus: Cluster) -> None:
+    citus.distribute("hash")
+    waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    with closing(citus.connect(autocommit=False)) as holder, holder.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('rotation_prepare_citus'))")
+        children = [citus.start(*ROTATE) for _ in range(2)]
+        until(lambda: citus.value(waiting) == 2)
+        holder.rollback()
+    for child in children:
+        out = child.communicate(timeout=60)[0]
+        assert child.returncode == 0, out
+    citus.rotated()
+
+
+def test_workers_do_not_wait_for_one_another(citus: Cluster) -> None:
+    citus.distribute("hash", 2000)
+    others = (
+        "SELECT sum(windows) FROM batchprogress WHERE lane <> 1"  # of ten windows each, in three lanes
     )
+    with gate(
+        citus, "batchprogress", "BEFORE UPDATE", passes="NEW.lane <> 1 OR NEW.windows = OLD.windows"
+    ):
+        child = citus.start(*ROTATE, "--lanes", "4", "--workers", "2", "--window", "50")
+        until(lambda: waiting_at_gate(citus))
+        until(lambda: (citus.value(others) or 0) > 25)
+    out = child.communicate(timeout=60)[0]
+    assert child.returncode == 0, out
+    citus.rotated(2000)
 
 
 def test_locked_row_becomes_a_hole(citus: Cluster) -> None:

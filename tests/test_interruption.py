@@ -246,6 +246,33 @@ def test_no_database_until_the_deadline(db: Database) -> None:
     db.each_once(250)
 
 
+def test_two_losses_with_long_work_between_are_two_outages(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rebuild of an index, which may take hours, loses its connection now and then."""
+    from app.rotation.engine import database
+    from app.rotation.engine.stop import StopSwitch
+
+    monkeypatch.setattr(database, "SERVED_SECONDS", 0.3)
+    told: list[str] = []
+    session = database.Session(
+        "default", stop=StopSwitch(), emit=lambda event: told.append(str(event)), outage_seconds=0.5
+    )
+    works = iter([0.0, 0.6, 0.6, 0.6, None])
+
+    def work() -> str:
+        seconds = next(works)
+        if seconds is None:
+            return "done"
+        session.ask(f"SELECT pg_sleep({seconds})")
+        session.ask("SELECT pg_terminate_backend(pg_backend_pid())")
+        return "not terminated"
+
+    assert session.through_outages(work) == "done"
+    assert [line.split(":")[0].split(" after")[0] for line in told].count("no database") == 4
+    session.close()
+
+
 @pytest.mark.parametrize("place", ["after the UPDATE", "during COMMIT"])
 def test_terminated_backend(db: Database, place: str) -> None:
     """The connection breaks, in a window or during a COMMIT that is not final yet."""

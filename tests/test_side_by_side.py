@@ -63,6 +63,26 @@ def test_killed_and_run_again(db: Database, other: Database) -> None:
     other.each_once(2000)
 
 
+def test_one_that_is_finished_keeps_no_progress_from_the_other(db: Database, other: Database) -> None:
+    db.tickets(10)
+    assert db.run("rotate_tokens_sql").code == 0
+    other.tickets(3000)
+    done = db.run(*RUN, "--progress", "json", "--max-rate", "1500")
+    assert (done.code, done.err) == (0, "")
+    told = [json.loads(line) for line in done.out.splitlines()]
+    assert {one["rows_total"] for one in told if one["event"] == "progress"} == {3010}
+
+
+def test_one_that_failed_is_no_longer_at_work(db: Database, other: Database) -> None:
+    db.tickets(3000)
+    other.tickets(3000)
+    db.sql("ALTER TABLE ticket ADD CONSTRAINT stop CHECK (id <= 1500) NOT VALID")
+    done = db.run(*RUN, "--progress", "json", "--max-rate", "1000")
+    assert done.code == 1
+    last = [one for one in map(json.loads, done.out.splitlines()) if one["event"] == "progress"][-1]
+    assert (last["rows_done"], last["workers"], last["rows_per_second"]) == (4500, 0, None)
+
+
 def test_one_signal_stops_both(db: Database, other: Database) -> None:
     db.tickets(4000)
     other.tickets(4000)

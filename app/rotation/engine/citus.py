@@ -64,7 +64,8 @@ def adapt(session: Session, target: Target, present: bool) -> Target:
     if kind == HASH:
         made = "{rotation_new_token}(target.{pk})"
         names["new_token"] = Fragment(target.new_token.replace(RANDOM_UUID, made))
-    return replace(target, distribution=Distribution(kind, found["shards"], found["prepared"], names))
+    known = Distribution(kind, found["shards"], found["prepared"], names, found["deadlock_timeout_ms"])
+    return replace(target, distribution=known)
 
 
 def _refuse(found: Row, label: str) -> None:
@@ -177,6 +178,9 @@ def _on_all_nodes(session: Session, statement: str, **parameters: Any) -> set[st
 
 def open_window(session: Session, target: Target, lock_timeout_ms: int, bounded: bool) -> Row:
     """Set what holds for a window's transaction; see open_window.sql."""
+    if target.distribution and bounded:
+        # As open_window.sql does it by itself; the workers need a number.
+        lock_timeout_ms = min(lock_timeout_ms, target.distribution.deadlock_timeout_ms // 2)
     its = {"lock_timeout": f"{lock_timeout_ms}ms", "bounded": bounded, "worker": session.worker}
     if target.distribution:
         session.change("set_on_workers", **its)

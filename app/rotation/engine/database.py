@@ -19,13 +19,7 @@ from django.db import (
 from psycopg2 import errorcodes
 
 from app.rotation.engine import statements
-from app.rotation.engine.errors import (
-    ConnectionLost,
-    DatabaseFailure,
-    LockConflict,
-    Refused,
-    Stopped,
-)
+from app.rotation.engine.errors import ConnectionLost, DatabaseFailure, LockConflict, Refused, Stopped
 from app.rotation.engine.events import Emit, OutageBegan, OutageEnded
 from app.rotation.engine.naming import worker_name
 from app.rotation.engine.stop import StopSwitch
@@ -44,6 +38,7 @@ BROKEN = {
     *(OperationalError, InterfaceError),
 }
 FIRST_WAIT, LONGEST_WAIT = 0.1, 2.0  # seconds between two tries to connect
+SERVED_SECONDS = 20.0  # what goes on for so long, longer than a try to connect, has a database
 
 
 @dataclass
@@ -157,24 +152,25 @@ class Session:
         """
         began, wait = None, FIRST_WAIT
         while True:
+            tried = time.monotonic()
             try:
                 result = action()
             except ConnectionLost as lost:
                 self.close()
                 now = time.monotonic()
+                if began is not None and now - tried > SERVED_SECONDS:
+                    self.emit(OutageEnded(tried - began))
+                    began, wait = None, FIRST_WAIT
                 if began is None:
                     began = now
                     self.emit(OutageBegan(str(lost), self.outage_seconds))
+                why = ""
                 if now - began > self.outage_seconds:
-                    raise Stopped(
-                        f"no database for {self.outage_seconds:.0f} s ({lost});"
-                        " run the same command again when it is back"
-                    ) from lost
-                if self.stop.wait(wait):
-                    raise Stopped(
-                        f"by {self.stop.reason} while the database was away;"
-                        " run the same command again when it is back"
-                    ) from lost
+                    why = f"no database for {self.outage_seconds:.0f} s ({lost})"
+                elif self.stop.wait(wait):
+                    why = f"by {self.stop.reason} while the database was away"
+                if why:
+                    raise Stopped(f"{why}; run the same command again when it is back") from lost
                 wait = min(2 * wait, LONGEST_WAIT)
             else:
                 if began is not None:

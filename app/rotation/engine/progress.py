@@ -1,5 +1,6 @@
 """How far a rotation is, how fast it goes, and how long it still needs, or that this is not known."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -97,13 +98,19 @@ class AddedUp(Progress):
         return self.slowest
 
 
-def add_up(parts: dict[str, Progress]) -> AddedUp:
-    """Rows, windows and workers of rotations in several databases, by the databases' names."""
+def add_up(parts: dict[str, Progress], failed: Collection[str] = ()) -> AddedUp:
+    """Rows, windows and workers of rotations in several databases, by the databases' names.
+
+    In those that have failed nobody works any more.
+    """
     every = list(parts.values())
+    at_work = [one for name, one in parts.items() if name not in failed and not one.complete]
     least = min(every, key=lambda one: AHEAD.index(one.status) if one.status in AHEAD else -1)
     totals = [one.rows_total for one in every]
-    etas = [one.eta_seconds for one in every]
-    reasons = [f"{one.throttle} ({name})" for name, one in parts.items() if one.throttle]
+    etas = [one.eta_seconds for one in at_work]
+    reasons = [
+        f"{one.throttle} ({name})" for name, one in parts.items() if one.throttle and name not in failed
+    ]
     return AddedUp(
         rotation=least.rotation,
         status=least.status,
@@ -113,8 +120,8 @@ def add_up(parts: dict[str, Progress]) -> AddedUp:
         windows=sum(one.windows for one in every),
         lanes=sum(one.lanes for one in every),
         lanes_done=sum(one.lanes_done for one in every),
-        rows_per_second=sum(one.rows_per_second or 0 for one in every if not one.complete) or None,
-        workers=sum(one.workers for one in every if not one.complete),
+        rows_per_second=sum(one.rows_per_second or 0 for one in at_work) or None,
+        workers=sum(one.workers for one in at_work),
         started_at=least.started_at,
         finished_at=least.finished_at,
         revoked=None if least.revoked is None else sum(one.revoked or 0 for one in every),
@@ -127,7 +134,7 @@ def add_up(parts: dict[str, Progress]) -> AddedUp:
         throttle="; ".join(reasons),
         throttled_share=max(one.throttled_share for one in every),
         idle_seconds=min(one.idle_seconds for one in every),
-        slowest=None if None in etas else max(eta or 0 for eta in etas),
+        slowest=None if None in etas else max((eta or 0 for eta in etas), default=0.0),
     )
 
 

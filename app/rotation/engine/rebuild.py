@@ -14,11 +14,16 @@ from app.rotation.engine.target import Target
 from app.rotation.engine.units import size
 
 ALIVE_SECONDS = 1.0  # how often who has the claim shows that it is alive; after five it is lost
+CLAIM_SECONDS = 3.0  # so long after the last sign of life a claim is sure not to be lost
 LOOK_SECONDS = 0.2  # how often it looks after a statement under way
 TELL_SECONDS = 10.0  # how often it tells how far that is
 TIDY_SECONDS = 10.0  # that dropping what a broken-off rebuild left may take
 DONE = "rebuilt already, since its tokens were rotated"
 EXCLUSION = "left as it is: that of an exclusion constraint can't be rebuilt while others write"
+
+
+class ClaimLost(Exception):
+    """This process was frozen, or its connection cut: another one may rebuild now."""
 
 
 def rebuild_indexes(session: Session, rotation: int, target: Target) -> None:
@@ -39,13 +44,22 @@ def rebuild_indexes(session: Session, rotation: int, target: Target) -> None:
 def _rebuild_if_alone(session: Session, rotation: int, target: Target) -> bool:
     """Rebuild all, unless another process does so now; whether this one did."""
     decided, over, answers = threading.Event(), threading.Event(), list[bool]()
+    seen_at = time.monotonic()
 
     def hold(own: Session) -> None:
+        nonlocal seen_at
         with own.transaction():
             answers.append(own.row("claim_rebuild", rotation=rotation, worker=own.worker)["alone"])
             decided.set()
             while answers[0] and not over.wait(ALIVE_SECONDS):
+                now = time.monotonic()
                 own.change("keep_claim")
+                seen_at = now
+
+    def require_claim() -> None:
+        # Who wakes from a freeze may not have noticed yet that its connection is gone.
+        if not claim.is_alive() or time.monotonic() - seen_at > CLAIM_SECONDS:
+            raise ClaimLost
 
     # On a connection of its own: a transaction that reads more than that would make the rebuild wait.
     claim = _Own(replace(session, stop=StopSwitch()), hold)
@@ -56,22 +70,26 @@ def _rebuild_if_alone(session: Session, rotation: int, target: Target) -> bool:
         if not answers:
             raise claim.failure or ConnectionLost("the connection was lost")
         if answers[0]:
-            _rebuild_all(session, rotation, target, claim)
+            _rebuild_all(session, rotation, target, require_claim)
         return answers[0]
+    except ClaimLost:
+        return False
     finally:
         over.set()
         claim.join()
 
 
-def _rebuild_all(session: Session, rotation: int, target: Target, claim: threading.Thread) -> None:
+def _rebuild_all(
+    session: Session, rotation: int, target: Target, require_claim: Callable[[], None]
+) -> None:
     _wait_for_others(session, target)
     for index in _listed(session, rotation, target, leftover=True):
+        require_claim()
         session.emit(Rebuilding(index["label"], "dropping it, an earlier rebuild left it INVALID"))
         _run(session, target, index, _drop)
     indexes = _listed(session, rotation, target)
     for index in indexes:
-        if not claim.is_alive():
-            raise ConnectionLost("the claim to rebuild indexes was lost")
+        require_claim()
         if index["rebuilt"] or index["exclusion"]:
             session.emit(Rebuilding(index["label"], DONE if index["rebuilt"] else EXCLUSION))
         else:

@@ -54,6 +54,7 @@ class Distribution:
     shards: int
     prepared: bool  #: what a rotation needs is on every node
     names: Mapping[str, Name]  #: what fills the braces there
+    deadlock_timeout_ms: int
 
 
 @dataclass(frozen=True)

@@ -99,8 +99,10 @@ class Shard(threading.Thread):
                 driver = RotationDriver(self.alias, asked.name, asked.options, self._switch, emit)
                 outcome = driver.run(new=asked.new, reason=asked.reason, leaked=leaked)
             self.summary = summary(outcome)
+            self._told.ended(self.alias, outcome.progress)
         except Exception as failure:
             self.failure = failure
+            self._told.ended(self.alias, None)
         finally:
             connections[self.alias].close()
 
@@ -110,6 +112,7 @@ class Together:
 
     def __init__(self, aliases: list[str], reporter: Reporter) -> None:
         self._latest: dict[str, Progress | None] = dict.fromkeys(aliases)
+        self._failed: set[str] = set()
         self._reporter = reporter
         self._lock = threading.Lock()
 
@@ -124,6 +127,16 @@ class Together:
                 self._latest[alias] = event
                 known = [one for one in self._latest.values() if one is not None]
                 if len(known) == len(self._latest):
-                    self._reporter(add_up(self._latest))  # type: ignore[arg-type]
+                    self._reporter(add_up(self._latest, self._failed))  # type: ignore[arg-type]
 
         return emit
+
+    def ended(self, alias: str, progress: Progress | None) -> None:
+        """Take note that the run of one database is over, with what it came to; None if it failed."""
+        with self._lock:
+            if progress:
+                self._latest[alias] = progress
+            elif self._latest[alias] is None:
+                del self._latest[alias]
+            else:
+                self._failed.add(alias)
