@@ -25,6 +25,7 @@ BENCH_MAX_WAL_SIZE = 4 * 2**30  # of the server of the other benchmarks
 COMPLETION_TARGET = 0.9  # checkpoint_completion_target
 VACUUMS = 10  # one every tenth of the rows
 PAGE = 8192
+SEGMENT = 16 * 2**20  # of WAL
 
 
 @dataclass(frozen=True)
@@ -44,10 +45,10 @@ def wal_per_row(rows: int, max_wal_size: float, its: Constants) -> tuple[float, 
     random: each goes to any of the P pages of the token's index, so r rows leave P exp(-r / P) of them
     alone, if no vacuum passes meanwhile, which touches all. Other pages are changed in the key's order,
     once by each pass. A checkpoint begins every max_wal_size / (1 + checkpoint_completion_target)
-    bytes (CalculateCheckpointSegments in PostgreSQL's xlog.c), which gives r.
+    bytes in whole segments (CalculateCheckpointSegments in PostgreSQL's xlog.c), which gives r.
     """
     pages = rows * its.entry / PAGE
-    distance = max_wal_size / (1 + COMPLETION_TARGET)
+    distance = max(1, max_wal_size // SEGMENT / (1 + COMPLETION_TARGET) // 1) * SEGMENT
 
     def images(between: float) -> float:
         vacuumed = min(1, VACUUMS * between / rows)

@@ -127,6 +127,7 @@ def test_requirements_are_pinned() -> None:
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_deliberate_defects_still_apply(mutant: Mutant) -> None:
     assert (PROJECT / mutant.file).read_text().count(mutant.old) == 1
+    assert f"| {mutant.name} |" in (PROJECT / "docs" / "reliability.md").read_text()
 
 
 @pytest.mark.parametrize(
