@@ -37,20 +37,21 @@ if PRODUCTION:
 if os.environ.get("PROXY") == "1":
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
-if os.environ.get("DATABASE_URL"):
-    try:
-        DATABASES = {"default": dj_database_url.parse(os.environ["DATABASE_URL"])} | {
-            name.removeprefix("DATABASE_URL_").lower(): dj_database_url.parse(url)
-            for name, url in os.environ.items()
-            if name.startswith("DATABASE_URL_")
-        }
-    except ValueError:  # its message would show the password
-        raise ImproperlyConfigured(
-            "DATABASE_URL can't be read: write postgres://user:password@host:5432/dbname,"
-            " with other characters than letters and digits in the password as %XX"
-        ) from None
-else:
-    DATABASES = {"default": dj_database_url.DBConfig(ENGINE="app.localpg", NAME="app")}
+urls = {"default": os.environ.get("DATABASE_URL")} | {
+    name.removeprefix("DATABASE_URL_").lower(): url
+    for name, url in os.environ.items()
+    if name.startswith("DATABASE_URL_")
+}
+EMBEDDED = dj_database_url.DBConfig(ENGINE="app.localpg", NAME="app")
+try:
+    DATABASES = {name: dj_database_url.parse(url) if url else EMBEDDED for name, url in urls.items()}
+    if any("mysql" in one["ENGINE"] or "oracle" in one["ENGINE"] for one in DATABASES.values()):
+        raise ValueError  # Django would ask for their drivers, in a traceback
+except ValueError:  # its message would show the password
+    raise ImproperlyConfigured(
+        "DATABASE_URL can't be read: write postgres://user:password@host:5432/dbname,"
+        " with other characters than letters and digits in the password as %XX"
+    ) from None
 
 INSTALLED_APPS = [
     "django.contrib.admin",

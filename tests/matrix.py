@@ -4,6 +4,7 @@ Each pair of Python and Django gets an environment of its own below .matrix/. Wh
 named. With --write the table is kept in docs/reliability.md.
 """
 
+import argparse
 import os
 import re
 import subprocess
@@ -55,7 +56,13 @@ PLACES = [
 
 def main() -> None:
     """Run the places whose names hold all words given; exit code 1 if any of them fails."""
-    words = [word for word in sys.argv[1:] if word != "--write"]
+    parser = argparse.ArgumentParser(prog="run.py matrix", description=__doc__, allow_abbrev=False)
+    parser.add_argument("words", nargs="*", metavar="WORD", help="such as 3.13 or 18: where all stand")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/reliability.md")
+    asked = parser.parse_args()
+    words = asked.words
+    if not any(all(word in place.name for word in words) for place in PLACES):
+        parser.error("no place has all of that; there are " + "; ".join(one.name for one in PLACES))
     rows, failed = [], False
     for place in PLACES:
         if not all(word in place.name for word in words):
@@ -64,7 +71,7 @@ def main() -> None:
         failed = failed or "failed" in result
         rows.append((place.name, result))
         say(f"{place.name:<48} {result}")
-    if "--write" in sys.argv:
+    if asked.write:
         write(rows)
     sys.exit(failed)
 

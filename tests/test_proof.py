@@ -262,7 +262,8 @@ def test_trigger_that_undoes_some_updates(db: Database) -> None:
     assert done.out.count("2 rows hold a revoked token: id 33, 44; rotating again") == 3
     assert re.search(
         r"^Unproven: 2 of 50 revoked tokens survive in public\.ticket\.token, checked .*: id 33, 44;"
-        r" find out what writes old tokens, then run rotate_tokens_sql to rotate those rows$",
+        r" find out what writes old tokens,"
+        r" then run rotate_tokens_sql --table public.ticket to rotate those rows$",
         done.err,
     )
     status = json.loads(db.call("rotation", "status", "--json").out)
@@ -352,7 +353,7 @@ def test_planted_leak_is_found_and_repaired(db: Database, leak: Callable[[Databa
     assert done.code == 4
     assert f"Unproven: {leaked} of 50 revoked tokens survive in public.ticket.token" in done.err
     assert re.search(r"7|id 1, 2, 3", done.err)
-    assert "run rotate_tokens_sql to rotate those rows" in done.err
+    assert "run rotate_tokens_sql --table public.ticket to rotate those rows" in done.err
     assert json.loads(db.call("rotation", "status", "--json").out)["survivors"] == leaked
     again = db.call("rotate_tokens_sql")
     assert again.code == 0, again
@@ -788,3 +789,20 @@ def test_memory_does_not_grow_with_the_list(db: Database, tmp_path) -> None:
         assert done.returncode == 0, done.stderr
         peaks.append(int(re.findall(r"client memory (\d+) MB", done.stdout)[0]))
     assert peaks[1] - peaks[0] <= 5, peaks
+
+
+def test_verification_of_a_cancelled_rotation_names_the_table_and_what_would_follow(
+    db: Database,
+) -> None:
+    db.sql("CREATE TABLE account (id int PRIMARY KEY, token uuid);"
+           "INSERT INTO account SELECT n, gen_random_uuid() FROM generate_series(1, 100) AS n;"
+           "ALTER TABLE account ADD CONSTRAINT stop CHECK (id <= 50) NOT VALID")  # fmt: skip
+    assert db.call("rotate_tokens_sql", "--table", "account", "--window", "50").code == 1
+    again = "run rotate_tokens_sql --table public.account to"
+    assert f"{again} go on" in db.call("rotation", "verify", "--table", "account").err
+    assert db.call("rotation", "cancel", "--table", "account").code == 0
+    found = db.call("rotation", "verify", "--table", "account")
+    assert found.code == 4
+    assert (
+        f"was cancelled: 50 of 100 revoked tokens are still in use; {again} begin another" in found.err
+    )

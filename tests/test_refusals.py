@@ -68,9 +68,10 @@ OBJECTS = """
         (["--table", "fixed_key"], "id is of type character"),
         (["--table", "pg_class"], "PostgreSQL's own"),
         (["--table", "pg_catalog.pg_class"], "PostgreSQL's own"),
-        (["--table", "tickett"], r"no table 'tickett' in this database; did you mean \"ticket\"\?"),
-        (["--table", "Ticket"], r"did you mean \"ticket\"\?"),
-        (["--table", "public.tiket"], r"did you mean \"public.ticket\"\?"),
+        (["--table", "tickett"], r"no table 'tickett' in this database; did you mean --table ticket\?"),
+        (["--table", "Ticket"], r"did you mean --table ticket\?"),
+        (["--table", "Odd Schema.MixedCase"], r"did you mean --table 'Odd Schema.\"Mixed.Case\"'\?"),
+        (["--table", "public.tiket"], r"did you mean --table public.ticket\?"),
         (["--table", "nothing_like_it_at_all"], "name it as schema.table"),
         (["--table", "Mixed.Case"], r"no table 'Mixed.Case' in this database"),
         (["--table", "t" * 70], "no table"),
@@ -332,6 +333,15 @@ def test_not_postgresql(db: Database) -> None:
     done = db.run("rotate_tokens_sql", env=db.environment(DATABASE_URL="sqlite://:memory:"))
     assert done.code == 2
     assert "it is sqlite, not PostgreSQL" in done.err
+
+
+def test_other_databases_are_refused_in_one_line(db: Database) -> None:
+    done = db.run("rotate_tokens_sql", env=db.environment(DATABASE_URL="mysql://user:secret@host/x"))
+    assert done.code == 1
+    assert done.lines == [
+        "manage.py: DATABASE_URL can't be read: write postgres://user:password@host:5432/dbname,"
+        " with other characters than letters and digits in the password as %XX"
+    ]
 
 
 def test_old_server() -> None:

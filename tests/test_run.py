@@ -138,7 +138,10 @@ def test_status_of_a_rotation_that_nobody_works_on(db: Database) -> None:
     status = json.loads(db.call("rotation", "status", "--json").out)
     assert (status["status"], status["workers"], status["eta_seconds"]) == ("running", 0, None)
     text = db.call("rotation", "status").out
-    assert "running, but nobody works on it: run rotate_tokens_sql again to go on" in text
+    assert (
+        "running, but nobody works on it: run rotate_tokens_sql --table public.ticket again to go on"
+        in text
+    )
     assert "50.00 % (50 of 100) | remaining time: unknown" in text
 
 

@@ -75,7 +75,9 @@ def test_pause_of_a_rotation_that_nobody_works_on(db: Database) -> None:
     assert rotation(db, "pause").code == 0
     assert db.value("SELECT status FROM rotation") == "paused"
     resumed = rotation(db, "resume")
-    assert "goes on; nobody works on it: run rotate_tokens_sql again" in resumed.out
+    assert (
+        "goes on; nobody works on it: run rotate_tokens_sql --table public.ticket again" in resumed.out
+    )
     assert db.run(*RUN).code == 0
     db.each_once(4000)
 

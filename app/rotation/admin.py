@@ -113,7 +113,7 @@ class RotationAdmin(RotationPages, ReadOnly):
     @admin.display(description="why it waits")
     def waits(self, rotation: Rotation) -> str:
         """Why nothing happens now."""
-        return why_nothing_happens(_seen(rotation)).removeprefix(HELD_BACK) or "–"
+        return why_nothing_happens(rotation, _seen(rotation)).removeprefix(HELD_BACK) or "–"
 
     @admin.display(ordering="operator")
     def begun_by(self, rotation: Rotation) -> str:

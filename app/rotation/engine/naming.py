@@ -1,9 +1,10 @@
-"""Who works, and with what: as sessions, lanes, the journal and the report show it."""
+"""Names: who works, and with what, as sessions, journal and report show it; a command to copy."""
 
 import contextlib
 import getpass
 import os
 import platform
+import shlex
 import socket
 from importlib.metadata import PackageNotFoundError, version
 
@@ -42,3 +43,19 @@ def colleague(worker: str, other: str) -> bool:
     process, _, _ = worker.partition("/")
     host = worker.rpartition("@")[2]
     return other.startswith(f"{process}/") and f"@{host}" in other
+
+
+def spelled(schema: str, table: str) -> str:
+    """A table's name as --table takes it, in a shell; the schema may be left out as ""."""
+    parts = [
+        '"' + part.replace('"', '""') + '"' if set(part) & {'"', "."} else part
+        for part in (schema, table)
+        if part
+    ]
+    return shlex.quote(".".join(parts))
+
+
+def command(schema: str, table: str, column: str) -> str:
+    """The command that rotates a column, to be copied."""
+    named = "" if column == "token" else f" --column {shlex.quote(column)}"
+    return f"rotate_tokens_sql --table {spelled(schema, table)}{named}"

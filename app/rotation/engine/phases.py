@@ -249,5 +249,5 @@ def why_unproven(verdict: revocation.Verdict, target: Target) -> str:
     named = name_keys(target.pk, verdict.keys, verdict.survivors)
     return (
         f"{verdict.sentence(target.label)}: {named}; find out what writes old tokens,"
-        " then run rotate_tokens_sql to rotate those rows"
+        f" then run {target.command} to rotate those rows"
     )

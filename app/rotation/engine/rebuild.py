@@ -118,7 +118,7 @@ def _rebuild(session: Session, rotation: int, target: Target, index: Row) -> Non
         raise  # the server may go on with it: the next try waits for that
     except RotationError as error:
         left = _tidy(session, rotation, target)
-        again = f"{left}; run rotate_tokens_sql --reindex to go on"
+        again = f"{left}; run {target.command} --reindex to go on"
         if isinstance(error, LockConflict):
             why = session.stop.reason if session.stop.requested else f"the server ({error})"
             text = f"every token is rotated; the rebuild of index {label} was cancelled by {why}"

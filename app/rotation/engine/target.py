@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from app.rotation.engine.database import Row, Session
 from app.rotation.engine.errors import Refused, UsageError
+from app.rotation.engine.naming import command, spelled
 from app.rotation.engine.statements import Fragment, Name, Names
 
 #: Types of a primary key that windows can walk: they sort, and come back unchanged from text.
@@ -77,6 +78,11 @@ class Target:
     def label(self) -> str:
         """For people: schema.table.column."""
         return f"{self.schema}.{self.table}.{self.column}"
+
+    @property
+    def command(self) -> str:
+        """What rotates it, to be copied."""
+        return command(self.schema, self.table, self.column)
 
     @property
     def names(self) -> Names:
@@ -169,13 +175,13 @@ def _find_table(session: Session, name: TargetName) -> Row:
 
 def _refuse_unknown_table(session: Session, name: TargetName) -> None:
     asked = f"{name.schema}.{name.table}" if name.schema else name.table
-    known = [
-        row["name"] if row["visible"] and not name.schema else f"{row['schema']}.{row['name']}"
-        for row in session.rows("list_tables")
-    ]
+    known = {}
+    for row in session.rows("list_tables"):
+        schema = "" if row["visible"] and not name.schema else row["schema"]
+        known[f"{schema}.{row['name']}".lstrip(".")] = spelled(schema, row["name"])
     near = difflib.get_close_matches(asked, known, 1)
     near = near or [one for one in known if one.split(".")[-1].lower() == name.table.lower()][:1]
-    hint = f'did you mean "{near[0]}"?' if near else "name it as schema.table"
+    hint = f"did you mean --table {known[near[0]]}?" if near else "name it as schema.table"
     raise Refused(f"there is no table {asked!r} in this database; {hint}")
 
 

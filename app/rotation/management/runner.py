@@ -18,7 +18,7 @@ from app.rotation.engine.stop import StopSwitch, stop_on_signals
 from app.rotation.engine.target import TargetName, resolve
 from app.rotation.engine.units import name_keys, size
 from app.rotation.management.reporter import Reporter, peak_memory_mb
-from app.rotation.models import Rotation
+from app.rotation.models import Rotation, Status
 
 MOST_WALKED = 10_000  # windows that a dry run walks to list them, unless asked for all
 SHOWN = 3  # windows shown at each end
@@ -94,9 +94,12 @@ def verify_rotation(session: Session, rotation: Rotation, leaked: LeakedList | N
     conclusion.record(session, rotation, verdict)
     problems = []
     if verdict.conclusive and verdict.survivors and not complete:
+        ended, then = "is not finished", "go on"
+        if rotation.status == Status.CANCELLED:
+            ended, then = "was cancelled", "begin another one, over all rows"
         problems.append(
-            f"{rotation} is not finished: {verdict.survivors} of {verdict.expected} revoked tokens are"
-            " still in use; run rotate_tokens_sql to go on"
+            f"{rotation} {ended}: {verdict.survivors} of {verdict.expected} revoked tokens are"
+            f" still in use; run {target.command} to {then}"
         )
     elif verdict.survivors or not verdict.conclusive:
         problems.append(why_unproven(verdict, target))
@@ -110,7 +113,7 @@ def verify_rotation(session: Session, rotation: Rotation, leaked: LeakedList | N
         if listed.valid:
             named = name_keys(target.pk, listed.keys, listed.valid)
             problems.append(
-                f"{sentence}: {named}; run rotate_tokens_sql --new --leaked {leaked.name} to rotate them"
+                f"{sentence}: {named}; run {target.command} --new --leaked {leaked.name} to rotate them"
             )
         else:
             write(sentence)

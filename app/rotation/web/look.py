@@ -48,7 +48,7 @@ def look(session: Session, rotation: Rotation) -> dict[str, Any]:
     return {
         "rotation": rotation,
         "state": state,
-        "waits": why_nothing_happens(seen),
+        "waits": why_nothing_happens(rotation, seen),
         "going_on": going_on,
         "moving": state["status"] in MOVING and not state["stalled"],
         "sentence": conclude(rotation, progress),

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.utils.dateparse import parse_datetime
 
+from app.rotation.engine.naming import command
 from app.rotation.engine.progress import Progress
 from app.rotation.engine.status import State
 from app.rotation.engine.units import size
@@ -50,12 +51,13 @@ def show_steering(rotation: Rotation) -> list[dict[str, Any]]:
     return [one | {"at": parse_datetime(one["at"])} for one in rotation.steered]
 
 
-def why_nothing_happens(state: State) -> str:
+def why_nothing_happens(rotation: Rotation, state: State) -> str:
     """Why a rotation does not get on, or nothing."""
     if state.unserved:
         return "Recorded; no process serves it: run rotate_tokens_sql --serve."
     if state.stalled:
-        return "Nobody works on it: run rotate_tokens_sql to go on."
+        its = command(rotation.table_schema, rotation.table_name, rotation.token_column)
+        return f"Nobody works on it: run {its} to go on."
     return HELD_BACK + state.progress.throttle if state.progress.throttle else ""
 
 

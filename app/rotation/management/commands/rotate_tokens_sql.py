@@ -120,6 +120,7 @@ class Command(cli.RotationCommand):
         size, seconds = cli.value("a size, as 512MB or off", or_off(parse_size)), "SECONDS"
         lag = cli.value("seconds or off", or_off(float))
         percent = cli.value("percent or off", or_off(float))
+        rate = cli.value("rows a second or off", or_off(float))
         for flag, kind, metavar, text in (
             (
                 "--max-lag",
@@ -142,7 +143,7 @@ class Command(cli.RotationCommand):
                 "SIZE",
                 "wait while less disk is free, where that can be known (default: 1GB)",
             ),
-            ("--max-rate", float, "ROWS_PER_S", "rows a second of all workers together"),
+            ("--max-rate", rate, "ROWS_PER_S", "of all workers together (default: off)"),
             ("--nice", float, "RATIO", "seconds of rest for each second of work"),
             ("--vacuum", percent, "PERCENT", "vacuum after so many percent of the rows (default: 10)"),
             ("--throttle-sql", str, "SQL", "a query; true, or a number but zero, makes windows wait"),

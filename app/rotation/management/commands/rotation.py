@@ -11,7 +11,7 @@ from app.rotation.engine import control, steering
 from app.rotation.engine.database import Session, translated
 from app.rotation.engine.errors import Refused, UsageError
 from app.rotation.engine.guard import drop_guard, find_guard, stands
-from app.rotation.engine.naming import here
+from app.rotation.engine.naming import command, here
 from app.rotation.engine.options import TUNABLE, Options, read_tuning
 from app.rotation.engine.progress import read_progress
 from app.rotation.engine.status import describe, read_state
@@ -100,8 +100,8 @@ class Command(cli.RotationCommand):
             self.stdout.write(self.none)
         else:
             state = read_state(session, rotation.pk)
-            stalled = ", but nobody works on it: run rotate_tokens_sql again to go on"
-            stalled = stalled if state.stalled else ""
+            its = command(rotation.table_schema, rotation.table_name, rotation.token_column)
+            stalled = f", but nobody works on it: run {its} again to go on" if state.stalled else ""
             self.stdout.write(f"{rotation}: {state.progress.status}{stalled}")
             self.stdout.write(progress_line(state.progress))
             if found.filter(status__in=UNFINISHED).count() > 1:
@@ -157,7 +157,8 @@ class Command(cli.RotationCommand):
             raise Refused(f"{rotation} is {rotation.status}, not paused")
         # A process that waits shows that it is there; it may not have begun a window yet.
         left = read_state(session, rotation.pk).left
-        run = "; nobody works on it: run rotate_tokens_sql again" * left
+        its = command(rotation.table_schema, rotation.table_name, rotation.token_column)
+        run = f"; nobody works on it: run {its} again" * left
         self.stdout.write(f"{rotation} goes on{run}")
 
     def tune(self, session: Session, found: "QuerySet[Rotation]", tuned: dict[str, Any]) -> None:
