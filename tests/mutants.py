@@ -576,9 +576,9 @@ MUTANTS = [
     ),
     Mutant(
         "two processes rebuild the same index",
-        f"{ENGINE}/rebuild.py",
-        "            while answers[0] and not over.wait(ALIVE_SECONDS):\n",
-        "            while False:\n",
+        "sql/claim_rebuild.sql",
+        "pg_try_advisory_xact_lock(",
+        "pg_try_advisory_xact_lock_shared(",
         "tests/test_rebuild.py",
     ),
     Mutant(
@@ -716,9 +716,10 @@ MUTANTS = [
     ),
     Mutant(
         "a sign of life from the future counts",
-        "sql/read_progress.sql",
-        " FILTER (WHERE updated_at <= pg_catalog.clock_timestamp())\n",
-        "\n",
+        "sql/look_at_lanes.sql",
+        "        AND lane.updated_at BETWEEN pg_catalog.clock_timestamp() - interval '2 seconds'\n"
+        "            AND pg_catalog.clock_timestamp()\n",
+        "        AND lane.updated_at > pg_catalog.clock_timestamp() - interval '2 seconds'\n",
         "tests/test_run.py",
     ),
 ]
