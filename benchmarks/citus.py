@@ -5,6 +5,7 @@ machine, with the binaries that tests/citus_cluster.py finds.
 """
 
 import os
+import statistics
 import subprocess
 import sys
 from contextlib import closing
@@ -18,7 +19,7 @@ from tests.citus_cluster import cluster
 
 SIZE = 300_000
 ROUNDS = 3
-WORKERS = ("1", "2")
+WORKERS = {"1": "1 worker", "2": "2 workers"}
 PLAIN = "plain table on the coordinator"
 KINDS = {
     PLAIN: "",
@@ -66,11 +67,10 @@ def compare(cursor: Any) -> Table:
     for number in range(ROUNDS):
         for (kind, workers), found in paces.items():
             found.append(pace(cursor, kind, workers))
-            say(f"round {number + 1}: {kind}, {workers} workers: {found[-1]:,.0f} rows/s")
+            say(f"round {number + 1}: {kind}, {WORKERS[workers]}: {found[-1]:,.0f} rows/s")
     columns: list[str] = []
     rows: dict[str, list[str]] = {}
-    for workers in WORKERS:
-        of = "1 worker" if workers == "1" else f"{workers} workers"
+    for of in WORKERS.values():
         columns += [f"{of}, thousand rows/s", "times the plain table"]
     for kind in KINDS:
         cells = []
@@ -83,10 +83,8 @@ def compare(cursor: Any) -> Table:
         "thousand rows per second in windows, median",
         list(KINDS),
         {
-            "1 worker" if workers == "1" else f"{workers} workers": [
-                sorted(paces[kind, workers])[ROUNDS // 2] / 1000 for kind in KINDS
-            ]
-            for workers in WORKERS
+            of: [statistics.median(paces[kind, workers]) / 1000 for kind in KINDS]
+            for workers, of in WORKERS.items()
         },
     )
     return Table(f"{SIZE:,} rows, {ROUNDS} rounds", columns, rows, plot)

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from app.rotation.engine.database import Session, translated
+from app.rotation.engine.naming import command
 from app.rotation.engine.progress import Progress, read_progress
 from app.rotation.engine.target import NUMBER_TYPES
 from app.rotation.models import BatchProgress, Rotation, Status
@@ -31,6 +32,11 @@ class State:
     def unserved(self) -> bool:
         """Whether it was recorded, and no process has taken it up."""
         return self.left and self.progress.status == Status.PENDING
+
+
+def command_of(rotation: Rotation) -> str:
+    """What goes on with a rotation, to be copied."""
+    return command(rotation.table_schema, rotation.table_name, rotation.token_column)
 
 
 def read_state(session: Session, rotation: int) -> State:

@@ -5,9 +5,8 @@ from typing import Any
 
 from django.utils.dateparse import parse_datetime
 
-from app.rotation.engine.naming import command
 from app.rotation.engine.progress import Progress
-from app.rotation.engine.status import State
+from app.rotation.engine.status import State, command_of
 from app.rotation.engine.units import size
 from app.rotation.models import Rotation, Status
 
@@ -56,8 +55,7 @@ def why_nothing_happens(rotation: Rotation, state: State) -> str:
     if state.unserved:
         return "Recorded; no process serves it: run rotate_tokens_sql --serve."
     if state.stalled:
-        its = command(rotation.table_schema, rotation.table_name, rotation.token_column)
-        return f"Nobody works on it: run {its} to go on."
+        return f"Nobody works on it: run {command_of(rotation)} to go on."
     return HELD_BACK + state.progress.throttle if state.progress.throttle else ""
 
 

@@ -11,10 +11,10 @@ from app.rotation.engine import control, steering
 from app.rotation.engine.database import Session, translated
 from app.rotation.engine.errors import Refused, UsageError
 from app.rotation.engine.guard import drop_guard, find_guard, stands
-from app.rotation.engine.naming import command, here
+from app.rotation.engine.naming import here
 from app.rotation.engine.options import TUNABLE, Options, read_tuning
 from app.rotation.engine.progress import read_progress
-from app.rotation.engine.status import describe, read_state
+from app.rotation.engine.status import command_of, describe, read_state
 from app.rotation.engine.stop import StopSwitch, stop_on_signals
 from app.rotation.engine.target import resolve
 from app.rotation.management import cli
@@ -100,7 +100,7 @@ class Command(cli.RotationCommand):
             self.stdout.write(self.none)
         else:
             state = read_state(session, rotation.pk)
-            its = command(rotation.table_schema, rotation.table_name, rotation.token_column)
+            its = command_of(rotation)
             stalled = f", but nobody works on it: run {its} again to go on" if state.stalled else ""
             self.stdout.write(f"{rotation}: {state.progress.status}{stalled}")
             self.stdout.write(progress_line(state.progress))
@@ -157,8 +157,7 @@ class Command(cli.RotationCommand):
             raise Refused(f"{rotation} is {rotation.status}, not paused")
         # A process that waits shows that it is there; it may not have begun a window yet.
         left = read_state(session, rotation.pk).left
-        its = command(rotation.table_schema, rotation.table_name, rotation.token_column)
-        run = f"; nobody works on it: run {its} again" * left
+        run = f"; nobody works on it: run {command_of(rotation)} again" * left
         self.stdout.write(f"{rotation} goes on{run}")
 
     def tune(self, session: Session, found: "QuerySet[Rotation]", tuned: dict[str, Any]) -> None:
