@@ -14,11 +14,12 @@ import psycopg2
 from app.localpg.server import project_server
 from benchmarks.compare import compare, memory, others
 from benchmarks.growth import growth, resume
+from benchmarks.guard import guard
 from benchmarks.latency import latency
 from benchmarks.measuring import MANAGE, describe_machine, say
 from benchmarks.model import billion
 from benchmarks.page import page
-from benchmarks.proof import guard, share
+from benchmarks.proof import share
 from benchmarks.report import Table, publish
 from benchmarks.scale import scale
 

@@ -1,4 +1,4 @@
-"""What the proof costs: the guard on the rotation and on save(), snapshot and verification in a run."""
+"""What the proof costs: which part of a run snapshot and verification take."""
 
 import json
 import statistics
@@ -6,40 +6,8 @@ import subprocess
 import time
 from typing import Any
 
-from benchmarks.measuring import MANAGE, OURS, PROJECT, contender, fresh_table, measure, say, spread
+from benchmarks.measuring import MANAGE, PROJECT, fresh_table, say, spread
 from benchmarks.report import Plot, Table
-
-
-def guard(cursor: Any, size: int, rounds: int) -> Table:
-    """The cost of the guard, each pair side by side; it knows as many tokens as there are rows."""
-    fresh_table(cursor, size)
-    subprocess.run(OURS, check=True)
-    triggers = guards_of(cursor)
-    updates, saves = [], []
-    for number in range(rounds):
-        say(f"round {number + 1} of {rounds}")
-        update_seconds, save_milliseconds = [], []
-        for how in ("ENABLE ALWAYS", "DISABLE"):
-            for trigger in triggers:
-                cursor.execute(f"ALTER TABLE ticket {how} TRIGGER {trigger}")
-            update_seconds.append(measure(cursor, contender("single_update"), size).seconds)
-            save_milliseconds.append(float(subprocess.check_output(contender("save"), text=True)))
-        updates.append(update_seconds)
-        saves.append(save_milliseconds)
-    for trigger in triggers:
-        cursor.execute(f"ALTER TABLE ticket ENABLE ALWAYS TRIGGER {trigger}")
-    rows, series = {}, []
-    for name, pairs, unit in (
-        ("the rotation's UPDATE of every row", updates, "s"),
-        ("one `ticket.save()`", saves, "ms"),
-    ):
-        with_guard, without = (statistics.median(column) for column in zip(*pairs, strict=True))
-        ratios = [one / other for one, other in pairs]
-        rows[name] = [f"{with_guard:.3g} {unit}", f"{without:.3g} {unit}", spread(ratios)]
-        series.append(statistics.median(ratios))
-    caption = f"{size:,} rows and revoked tokens, medians of {rounds} rounds"
-    plot = Plot("time with guard, without = 1", list(rows), {"": series})
-    return Table(caption, ["with guard", "without", "ratio"], rows, plot)
 
 
 def share(cursor: Any, size: int, rounds: int) -> Table:
@@ -76,12 +44,3 @@ def phases_of_a_run() -> tuple[float, float, float, float]:
     windows = (last_window - phases[2]) / whole
     verification = (phases[4] - last_window) / whole
     return snapshot, windows, verification, 1 - snapshot - windows - verification
-
-
-def guards_of(cursor: Any) -> list[str]:
-    """The guards on the ticket table."""
-    cursor.execute(
-        "SELECT quote_ident(tgname) FROM pg_trigger"
-        " WHERE tgrelid = 'ticket'::regclass AND NOT tgisinternal AND tgname LIKE '%%guard%%'"
-    )
-    return [name for (name,) in cursor.fetchall()]

@@ -1,13 +1,15 @@
--- Purpose: add a list of leaked tokens to a rotation's revoked set, those that it has not.
--- Parameters: rotation, salt.
+-- Purpose: add a list of leaked tokens to a set of revoked ones, those that it has not.
+-- Parameters: set, rotation, salt.
 WITH listed AS (
-    SELECT DISTINCT {rotation_hash}({leaked_token}, %(salt)s) AS hash FROM pg_temp.leaked_token
+    SELECT DISTINCT {rotation_hash}(token, %(salt)s::bigint) AS hash FROM pg_temp.leaked_token
 )
 
-INSERT INTO {rotation_revoked} (rotation_id, hash)
-SELECT %(rotation)s, listed.hash
+INSERT INTO {rotation_revoked} (set_id, rotation_id, hash)
+SELECT %(set)s, %(rotation)s, listed.hash
 FROM listed
 WHERE NOT EXISTS (
     SELECT FROM {rotation_revoked} AS revoked
-    WHERE revoked.rotation_id = %(rotation)s AND revoked.hash = listed.hash
+    WHERE revoked.set_id = %(set)s
+        AND revoked.rotation_id = %(rotation)s
+        AND revoked.hash = listed.hash
 );

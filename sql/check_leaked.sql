@@ -3,14 +3,14 @@
 -- Columns: listed (tokens in the list), valid (rows that hold one of them), keys (of the first
 --          of those).
 WITH listed AS MATERIALIZED (
-    SELECT DISTINCT {rotation_hash}({leaked_token}, %(salt)s) AS hash FROM pg_temp.leaked_token
+    SELECT DISTINCT {rotation_hash}(token, %(salt)s::bigint) AS hash FROM pg_temp.leaked_token
 ),
 
 alive AS MATERIALIZED (
     SELECT target.{pk} AS key
     FROM {target} AS target
     WHERE target.{column} IS NOT NULL
-        AND {rotation_hash}(target.{column}, %(salt)s) IN (SELECT listed.hash FROM listed)
+        AND {rotation_hash}({token}, %(salt)s::bigint) IN (SELECT listed.hash FROM listed)
 )
 
 SELECT

@@ -1,5 +1,5 @@
 -- Purpose: compare by value what a window's UPDATE left behind, before it is rolled back.
--- Parameters: rotation, salt; lo, hi (the window's first and last key).
+-- Parameters: set, salt; lo, hi (the window's first and last key).
 -- Columns: tokens, distinct_tokens, unchanged (tokens that are in the revoked set).
 SELECT
     pg_catalog.count(*) AS tokens,
@@ -7,8 +7,8 @@ SELECT
     pg_catalog.count(*) FILTER (
         WHERE EXISTS (
             SELECT FROM {rotation_revoked} AS revoked
-            WHERE revoked.rotation_id = %(rotation)s
-                AND revoked.hash = {rotation_hash}(target.{column}, %(salt)s)
+            WHERE revoked.set_id = %(set)s
+                AND revoked.hash = {rotation_hash}({token}, %(salt)s::bigint)
         )
     ) AS unchanged
 FROM {target} AS target

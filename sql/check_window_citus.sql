@@ -1,8 +1,8 @@
 -- Purpose: check_window.sql for a table distributed by Citus: its workers don't have the revoked set.
--- Parameters: rotation, salt; lo, hi (the window's first and last key).
+-- Parameters: set, salt; lo, hi (the window's first and last key).
 -- Columns: tokens, distinct_tokens, unchanged (tokens that are in the revoked set).
 WITH present AS MATERIALIZED (
-    SELECT target.{column} AS token, {rotation_hash}(target.{column}, %(salt)s) AS hash
+    SELECT target.{column} AS token, {rotation_hash}({token}, %(salt)s::bigint) AS hash
     FROM {target} AS target
     WHERE target.{pk} BETWEEN %(lo)s::{pk_type} AND %(hi)s::{pk_type}
         AND target.{column} IS NOT NULL
@@ -14,7 +14,7 @@ SELECT
     pg_catalog.count(*) FILTER (
         WHERE EXISTS (
             SELECT FROM {rotation_revoked} AS revoked
-            WHERE revoked.rotation_id = %(rotation)s AND revoked.hash = present.hash
+            WHERE revoked.set_id = %(set)s AND revoked.hash = present.hash
         )
     ) AS unchanged
 FROM present;

@@ -2,16 +2,15 @@
 --          COMMIT. The lock on the checkpoint row is the only mutual exclusion there is.
 --          A worker stays on the lane that it has begun; else it takes the first that nobody else
 --          moved a moment ago.
--- Parameters: rotation, stage (snapshot, windows or leftovers), worker (who asks), later (ids of lanes
+-- Parameters: rotation, stage (windows or leftovers), worker (who asks), later (ids of lanes
 --          to take only if there is no other).
 -- Columns: status of the rotation; tuned (its live options); unfinished, the number of lanes with work
---          left in the stage; salt; lane_id, lane, lower, upper, last_id (how far the stage is in the
---          lane), all NULL if no lane was free.
+--          left in the stage; set_id, salt; lane_id, lane, lower, upper, last_id (how far the stage is
+--          in the lane), all NULL if no lane was free.
 WITH lane AS NOT MATERIALIZED (
     SELECT
         lane.*,
         CASE %(stage)s
-            WHEN 'snapshot' THEN lane.snapshot_id IS DISTINCT FROM lane.upper
             WHEN 'windows' THEN lane.last_id IS DISTINCT FROM lane.upper
             ELSE EXISTS (
                 SELECT FROM {rotation_leftover} AS leftover
@@ -25,13 +24,14 @@ WITH lane AS NOT MATERIALIZED (
 SELECT
     rotation.status,
     rotation.tuned,
+    rotation.set_id,
     rotation.salt,
     (SELECT pg_catalog.count(*) FROM lane WHERE lane.unfinished) AS unfinished,
     claimed.id AS lane_id,
     claimed.lane,
     claimed.lower,
     claimed.upper,
-    CASE %(stage)s WHEN 'snapshot' THEN claimed.snapshot_id ELSE claimed.last_id END AS last_id
+    claimed.last_id
 FROM {rotation} AS rotation
 LEFT JOIN LATERAL (
     SELECT free.*
@@ -40,10 +40,7 @@ LEFT JOIN LATERAL (
         AND free.id IN (SELECT lane.id FROM lane WHERE lane.unfinished)
     ORDER BY
         free.id = ANY (%(later)s::bigint[]),
-        (
-            free.worker = %(worker)s
-            AND CASE %(stage)s WHEN 'snapshot' THEN free.snapshot_id ELSE free.last_id END IS NOT NULL
-        ) DESC,
+        (free.worker = %(worker)s AND free.last_id IS NOT NULL) DESC,
         free.worker NOT IN ('', %(worker)s)
             AND free.updated_at BETWEEN pg_catalog.clock_timestamp() - interval '2 seconds'
                 AND pg_catalog.clock_timestamp(),

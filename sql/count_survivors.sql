@@ -1,6 +1,6 @@
 -- Purpose: the proof. By value, in one unchanging view of the table: how many rows hold a token that
 --          is in the revoked set, and whether that set is whole: else the first number means nothing.
--- Parameters: rotation, salt.
+-- Parameters: set, salt.
 -- Columns: survivors, expected (hashes that the set must hold), found (hashes that it holds), at.
 SELECT
     (
@@ -9,25 +9,28 @@ SELECT
         WHERE target.{column} IS NOT NULL
             AND EXISTS (
                 SELECT FROM {rotation_revoked} AS revoked
-                WHERE revoked.rotation_id = %(rotation)s
-                    AND revoked.hash = {rotation_hash}(target.{column}, %(salt)s)
+                WHERE revoked.set_id = %(set)s
+                    AND revoked.hash = {rotation_hash}({token}, %(salt)s::bigint)
             )
     ) AS survivors,
     (
-        SELECT rotation.leaked + coalesce(
+        -- Lists may have been added for a rotation whose snapshot is not complete.
+        SELECT latest.revoked + coalesce(
             (
-                SELECT pg_catalog.sum(lane.tokens)
-                FROM {batchprogress} AS lane
-                WHERE lane.rotation_id = rotation.id
+                SELECT pg_catalog.sum(later.leaked)
+                FROM {rotation} AS later
+                WHERE later.set_id = %(set)s AND later.id > latest.id
             ),
             0
         )
-        FROM {rotation} AS rotation
-        WHERE rotation.id = %(rotation)s
+        FROM {rotation} AS latest
+        WHERE latest.set_id = %(set)s AND latest.revoked IS NOT NULL
+        ORDER BY latest.id DESC
+        LIMIT 1
     )::bigint AS expected,
     (
         SELECT pg_catalog.count(*)
         FROM {rotation_revoked} AS revoked
-        WHERE revoked.rotation_id = %(rotation)s
+        WHERE revoked.set_id = %(set)s
     ) AS found,
     pg_catalog.now() AS at;

@@ -1,7 +1,9 @@
 -- Purpose: what kind of server this is, and where the tables of our own state are.
 -- Columns: version (server_version_num), standby, read_only (by default), role, state_schema (NULL
---          if `migrate` has not been run here), state_schema_quoted, may_write_state; database, address
---          (host and port, or NULL for a socket), version_text, citus (the extension is there).
+--          if `migrate` has not been run here), state_schema_quoted, may_write_state, intruders (who
+--          else may create objects in that schema; NULL for nobody), for_everybody (PUBLIC may execute
+--          functions of it); database, address (host and port, or NULL for a socket), version_text,
+--          citus (the extension is there).
 SELECT
     pg_catalog.current_setting('server_version_num')::int AS version,
     pg_catalog.pg_is_in_recovery() AS standby,
@@ -10,14 +12,57 @@ SELECT
     state.schema AS state_schema,
     pg_catalog.quote_ident(state.schema) AS state_schema_quoted,
     pg_catalog.current_database() AS database,
-    pg_catalog.inet_server_addr()::text || ':' || pg_catalog.inet_server_port() AS address,
+    pg_catalog.inet_server_addr()::text || ':' || pg_catalog.inet_server_port()::text AS address,
     pg_catalog.current_setting('server_version') AS version_text,
     EXISTS (SELECT FROM pg_catalog.pg_extension WHERE extname = 'citus') AS citus,
-    state.may_write AS may_write_state
+    state.may_write AS may_write_state,
+    state.intruders,
+    state.for_everybody
 FROM (SELECT) AS always
 LEFT JOIN (
     SELECT
         namespace.nspname::text AS schema,
+        (
+            SELECT pg_catalog.string_agg(
+                DISTINCT CASE privilege.grantee
+                    WHEN 0 THEN 'PUBLIC'
+                    ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(privilege.grantee))
+                END,
+                ', '
+            )
+            FROM (
+                SELECT granted.grantee
+                FROM pg_catalog.aclexplode(namespace.nspacl) AS granted
+                WHERE granted.privilege_type = 'CREATE' AND granted.grantee <> namespace.nspowner
+
+                UNION ALL
+
+                -- Whoever owns it may; public belongs to the database's owner, by a role of that name.
+                SELECT CASE
+                    WHEN pg_catalog.pg_get_userbyid(namespace.nspowner) = 'pg_database_owner'
+                        THEN (
+                            SELECT database.datdba
+                            FROM pg_catalog.pg_database AS database
+                            WHERE database.datname = pg_catalog.current_database()
+                        )
+                    ELSE namespace.nspowner
+                END
+            ) AS privilege
+            LEFT JOIN pg_catalog.pg_roles AS other ON other.oid = privilege.grantee
+            WHERE privilege.grantee <> rotation.relowner
+                AND other.rolsuper IS NOT TRUE
+                AND other.rolname IS DISTINCT FROM current_user
+        ) AS intruders,
+        EXISTS (
+            SELECT FROM pg_catalog.pg_proc AS open_one
+            CROSS JOIN LATERAL pg_catalog.aclexplode(
+                coalesce(open_one.proacl, pg_catalog.acldefault('f', open_one.proowner))
+            ) AS privilege
+            WHERE open_one.pronamespace = namespace.oid
+                AND open_one.proowner = rotation.relowner
+                AND open_one.proname ~ '^rotation_'
+                AND privilege.grantee = 0
+        ) AS for_everybody,
         pg_catalog.has_schema_privilege(namespace.oid, 'USAGE')
         AND (
             SELECT pg_catalog.bool_and(pg_catalog.has_table_privilege(needed.oid, needed.privilege))
@@ -34,7 +79,10 @@ LEFT JOIN (
             SELECT pg_catalog.bool_and(pg_catalog.has_function_privilege(needed.oid, 'EXECUTE'))
             FROM pg_catalog.pg_proc AS needed
             WHERE needed.pronamespace = namespace.oid
-                AND needed.proname IN ('rotation_open_revoked', 'rotation_close_revoked')
+                AND needed.proname IN (
+                    'rotation_hash', 'rotation_open_revoked', 'rotation_close_revoked',
+                    'rotation_note_change', 'rotation_prepare_guard', 'rotation_inspect_guard'
+                )
         ) AS may_write
     FROM pg_catalog.pg_class AS rotation
     INNER JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = rotation.relnamespace

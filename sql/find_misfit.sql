@@ -1,11 +1,11 @@
--- Purpose: find a row of a window whose text is no UUID in a spelling that a new one can be given too:
---          with or without hyphens, in small or in capital letters.
--- Parameters: lo, hi (the window's first and last key).
+-- Purpose: find a row, of a window or of the whole table, whose text is no UUID in a spelling that a new
+--          one can be given too: with or without hyphens, in small or in capital letters.
+-- Parameters: lo, hi (the window's first and last key; NULL: of all).
 -- Columns: key.
 SELECT target.{pk}::text AS key
 FROM {target} AS target
 CROSS JOIN LATERAL (SELECT target.{column}::text COLLATE "C" AS token) AS spelled
-WHERE target.{pk} BETWEEN %(lo)s::{pk_type} AND %(hi)s::{pk_type}
+WHERE (%(lo)s::text IS NULL OR target.{pk} BETWEEN %(lo)s::{pk_type} AND %(hi)s::{pk_type})
     AND target.{column} IS NOT NULL
     AND (
         spelled.token !~* '^[0-9a-f]{{8}}(-?)[0-9a-f]{{4}}(\1[0-9a-f]{{4}}){{2}}\1[0-9a-f]{{12}}$'

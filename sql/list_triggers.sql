@@ -1,15 +1,22 @@
 -- Purpose: the triggers of a table that people made, and whether they could keep a copy of a token: any
---          that fires for the rotation's UPDATE and is not known to change other columns of the row at
---          most. Known is PL/pgSQL that runs no statement, does not speak of the token's column, and
---          calls nothing but functions listed here (what stands before a parenthesis and is none of
---          these words may be a function that does anything).
+--          that is not known to change other columns of the row at most. Known is PL/pgSQL that runs no
+--          statement and reads no table, does not speak of the token's column, calls nothing but
+--          functions listed here (what stands before a parenthesis and is none of these words may be a
+--          function that does anything), and uses OLD and NEW by their other columns only: a row as a
+--          whole holds its token. As a whole a row may be returned, or compared with the other.
 -- Parameters: oid, attnum (of the token's column).
 -- Columns: name, function, is_guard (a TokenGuard), each (row or window), fires (for the rotation's
 --          UPDATE), may_copy.
 SELECT
     trigger_.tgname AS name,
     trigger_.tgfoid::regproc::text AS function,
-    function.prosrc ~ 'rotation_revokes\(' AS is_guard,
+    function.proname ~ '^rotation_guard_[0-9]+$'
+    AND EXISTS (
+        SELECT FROM pg_catalog.pg_class AS state
+        WHERE state.relnamespace = function.pronamespace
+            AND state.relname = 'rotation_revoked'
+            AND state.relowner = function.proowner
+    ) AS is_guard,
     CASE WHEN trigger_.tgtype::int & 1 <> 0 THEN 'row' ELSE 'window' END AS each,
     trigger_.tgenabled IN ('O', 'A')
     -- The bits of pg_trigger.tgtype, from PostgreSQL's pg_trigger.h: 1 stands for ROW, 16 for UPDATE.
@@ -18,11 +25,18 @@ SELECT
         trigger_.tgattr::text = '' OR column_.attnum = ANY (trigger_.tgattr::int2[])
     ) AS fires,
     language.lanname <> 'plpgsql'
-    OR function.prosrc
-        ~* '\m(insert|update|delete|merge|copy|execute|perform|call|notify|raise|dblink)\M'
-    OR pg_catalog.strpos(pg_catalog.lower(function.prosrc), pg_catalog.lower(asked.attname)) > 0
+    -- What could make this take a text for code, or code for a text: a quote after a backslash, a
+    -- comment in a comment, a text between dollars, a name spelled by numbers.
+    OR function.prosrc ~* '\\''|/\*([^*]|\*+[^*/])*/\*|\$\w*\$|u&"'
+    OR code.plain ~* '\m(insert|update|delete|merge|copy|execute|perform|call|notify|raise|dblink)\M'
+    OR code.plain ~* '\m(select|from|table)\M'
+    OR code.plain ~* '\m(old|new)\M'
+    OR pg_catalog.strpos(
+        pg_catalog.lower(function.prosrc),
+        pg_catalog.lower(pg_catalog.replace(asked.attname, '"', '""'))
+    ) > 0
     OR EXISTS (
-        SELECT FROM pg_catalog.regexp_matches(function.prosrc, '([\w."$]+)\s*\(', 'g') AS word (found)
+        SELECT FROM pg_catalog.regexp_matches(code.called, '([\w."$]+)\s*\(', 'g') AS word (found)
         WHERE pg_catalog.regexp_replace(pg_catalog.lower(found[1]), '^pg_catalog\.', '') NOT IN (
             'if', 'elsif', 'and', 'or', 'not', 'in', 'case', 'when', 'then', 'else', 'return', 'is',
             'char', 'varchar', 'varying', 'numeric', 'time', 'timestamp', 'timestamptz',
@@ -35,6 +49,42 @@ SELECT
 FROM pg_catalog.pg_trigger AS trigger_
 INNER JOIN pg_catalog.pg_proc AS function ON function.oid = trigger_.tgfoid
 INNER JOIN pg_catalog.pg_language AS language ON language.oid = function.prolang
+CROSS JOIN LATERAL (
+    -- Without texts and comments; names in quotes stay. Hyphens are counted, because two in a row would
+    -- begin a comment here.
+    SELECT pg_catalog.regexp_replace(
+        function.prosrc,
+        '("([^"]|"")*")|''([^'']|'''')*''|-{{2}}[^\n\r]*|/\*([^*]|\*+[^*/])*\*+/',
+        '\1 ',
+        'g'
+    ) AS text
+) AS uncommented
+CROSS JOIN LATERAL (
+    SELECT pg_catalog.regexp_replace(uncommented.text, '\s*\.\s*', '.', 'g') AS called
+) AS joined
+CROSS JOIN LATERAL (
+    -- Without what is harmless: columns of OLD and NEW, then what is compared, then what is returned
+    -- (up to a semicolon, which is 3b).
+    SELECT
+        joined.called,
+        pg_catalog.regexp_replace(
+            pg_catalog.regexp_replace(
+                pg_catalog.regexp_replace(
+                    joined.called,
+                    '(\m(old|new)|"(old|new)")\.("([^"]|"")*"|[[:alpha:]_][\w$]*)',
+                    ' field ',
+                    'gi'
+                ),
+                '(\m(old|new)(\.\*)?\s+)?\mis\s+(not\s+)?distinct\s+from\M(\s+(old|new)\M(\.\*)?)?'
+                || '|\m(old|new)\s+is\s+(not\s+)?null\M',
+                ' compared ',
+                'gi'
+            ),
+            '\mreturn\s+((old|new)|coalesce\s*\(\s*(old|new)\s*,\s*(old|new)\s*\))\s*\u003b',
+            ' returned ',
+            'gi'
+        ) AS plain
+) AS code
 INNER JOIN pg_catalog.pg_attribute AS asked
     ON asked.attrelid = %(oid)s::oid AND asked.attnum = %(attnum)s
 INNER JOIN pg_catalog.pg_attribute AS column_

@@ -1,6 +1,6 @@
 -- Purpose: what a process that stands by sees: every lane with work left in a stage, how far it is, and
 --          the session that works on it. A locked row's xmax is the transaction that holds the lock.
--- Parameters: rotation, stage (snapshot, windows or leftovers; any: every lane), worker (who asks, and
+-- Parameters: rotation, stage (windows or leftovers; any: every lane), worker (who asks, and
 --          does not count).
 -- Columns: lane, position (changes with each window), pid (NULL if nobody holds it), worker (who
 --          holds it, or did its last window and has not left; NULL for a holder without a name in its
@@ -8,7 +8,7 @@
 --          that worker a moment ago: between two windows nobody holds it).
 SELECT
     lane.lane,
-    pg_catalog.concat_ws(' ', lane.snapshot_id, lane.last_id, lane.windows) AS position,
+    pg_catalog.concat_ws(' ', lane.last_id, lane.windows) AS position,
     activity.pid,
     CASE
         WHEN held.pid IS NULL THEN lane.worker
@@ -32,7 +32,6 @@ LEFT JOIN pg_catalog.pg_stat_activity AS activity ON activity.pid = held.pid
 WHERE lane.rotation_id = %(rotation)s
     AND CASE %(stage)s
         WHEN 'any' THEN true
-        WHEN 'snapshot' THEN lane.snapshot_id IS DISTINCT FROM lane.upper
         WHEN 'windows' THEN lane.last_id IS DISTINCT FROM lane.upper
         ELSE EXISTS (
             SELECT FROM {rotation_leftover} AS leftover

@@ -1,5 +1,5 @@
 -- Purpose: put every row that holds a revoked token on the list of rows to be rotated once more.
--- Parameters: rotation (to whose list), revoked_by (the rotation whose set it is), salt (of that).
+-- Parameters: rotation (to whose list), set, salt.
 INSERT INTO {rotation_leftover} (lane_id, key, survivor, held_by)
 SELECT lane.id, target.{pk}::text, true, ''
 FROM {target} AS target
@@ -10,7 +10,7 @@ WHERE lane.id IS NOT NULL
     AND target.{column} IS NOT NULL
     AND EXISTS (
         SELECT FROM {rotation_revoked} AS revoked
-        WHERE revoked.rotation_id = %(revoked_by)s
-            AND revoked.hash = {rotation_hash}(target.{column}, %(salt)s)
+        WHERE revoked.set_id = %(set)s
+            AND revoked.hash = {rotation_hash}({token}, %(salt)s::bigint)
     )
 ON CONFLICT DO NOTHING;

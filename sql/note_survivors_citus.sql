@@ -1,9 +1,9 @@
 -- Purpose: note_survivors.sql for a table distributed by Citus.
--- Parameters: rotation (to whose list), revoked_by (the rotation whose set it is), salt (of that).
+-- Parameters: rotation (to whose list), set, salt.
 SELECT pg_catalog.set_config('citus.max_intermediate_result_size', '-1', true);
 
 WITH present AS MATERIALIZED (
-    SELECT target.{pk} AS key, {rotation_hash}(target.{column}, %(salt)s) AS hash
+    SELECT target.{pk} AS key, {rotation_hash}({token}, %(salt)s::bigint) AS hash
     FROM {target} AS target
     WHERE target.{column} IS NOT NULL
 )
@@ -17,6 +17,6 @@ CROSS JOIN (
 WHERE lane.id IS NOT NULL
     AND EXISTS (
         SELECT FROM {rotation_revoked} AS revoked
-        WHERE revoked.rotation_id = %(revoked_by)s AND revoked.hash = present.hash
+        WHERE revoked.set_id = %(set)s AND revoked.hash = present.hash
     )
 ON CONFLICT DO NOTHING;

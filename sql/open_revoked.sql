@@ -1,3 +1,3 @@
--- Purpose: make the place for a rotation's set of revoked tokens, unless it is there.
+-- Purpose: make the place for what a rotation revokes, unless it is there: the set of its column.
 -- Parameters: rotation.
-SELECT {rotation_open_revoked}(%(rotation)s);
+SELECT {rotation_open_revoked}(%(rotation)s::bigint);

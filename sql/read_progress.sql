@@ -2,7 +2,8 @@
 --          The pace counts time at work only: a window's milliseconds leave out what it waited.
 -- Parameters: rotation, recent (how many windows the pace looks at).
 -- Columns: status, rows_total, rows_total_exact, started_at, finished_at, revoked (NULL until the
---          snapshot is complete), survivors, verified_at, tokens (in the snapshot so far), rows_done,
+--          snapshot is complete), survivors, verified_at, tokens (in the snapshot so
+--          far, by the size of what is written), rows_done,
 --          windows, lanes, lanes_done, holes, left_over (holes and survivors still to be rotated),
 --          recent_rows, recent_milliseconds, recent_throttled (milliseconds before those windows),
 --          recent_workers, throttle (why windows wait now, or empty), left_by_all (no sign of life
@@ -17,7 +18,7 @@ SELECT
     rotation.revoked,
     rotation.survivors,
     rotation.verified_at,
-    lane.tokens,
+    taken.tokens,
     lane.rows_done,
     lane.windows,
     lane.lanes,
@@ -52,7 +53,6 @@ CROSS JOIN LATERAL (
 ) AS life
 CROSS JOIN LATERAL (
     SELECT
-        coalesce(pg_catalog.sum(tokens), 0)::bigint AS tokens,
         coalesce(pg_catalog.sum(rows), 0)::bigint AS rows_done,
         coalesce(pg_catalog.sum(windows), 0)::bigint AS windows,
         pg_catalog.count(*) AS lanes,
@@ -62,6 +62,28 @@ CROSS JOIN LATERAL (
     FROM {batchprogress}
     WHERE rotation_id = rotation.id
 ) AS lane
+-- What one statement has written is not to be counted before its COMMIT; but of the set's rows, of 40
+-- bytes and a pointer of 4 each, 185 lie on a page.
+CROSS JOIN LATERAL (
+    SELECT
+        CASE
+            WHEN rotation.revoked IS NULL
+                THEN greatest(
+                    0,
+                    185 * pg_catalog.pg_relation_size(part.oid) / 8192 - rotation.leaked - (
+                        SELECT coalesce(pg_catalog.max(earlier.revoked), 0)
+                        FROM {rotation} AS earlier
+                        WHERE earlier.set_id = rotation.set_id
+                    )
+                )
+            ELSE rotation.rows_total
+        END::bigint AS tokens
+    FROM pg_catalog.pg_class AS state
+    LEFT JOIN pg_catalog.pg_class AS part
+        ON part.relnamespace = state.relnamespace
+        AND part.relname = 'rotation_revoked_' || rotation.set_id
+    WHERE state.oid = rotation.tableoid
+) AS taken
 CROSS JOIN LATERAL (
     SELECT
         pg_catalog.count(*) FILTER (WHERE NOT leftover.survivor) AS holes,

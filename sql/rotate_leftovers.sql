@@ -16,7 +16,7 @@ WITH due AS MATERIALIZED (
 free AS MATERIALIZED (
     SELECT due.id, target.{pk} AS key
     FROM due
-    INNER JOIN {target} AS target ON target.{pk} = due.key::{pk_type}
+    INNER JOIN {target} AS target ON {key} = due.key::{pk_type}
     FOR UPDATE OF target SKIP LOCKED
 ),
 
@@ -24,7 +24,7 @@ rotated AS (
     UPDATE {target} AS target
     SET {column} = {new_token}
     FROM free
-    WHERE target.{pk} = free.key AND target.{column} IS NOT NULL
+    WHERE {key} = free.key::{pk_type} AND target.{column} IS NOT NULL
     RETURNING free.id
 ),
 
@@ -35,7 +35,7 @@ closed AS (
     WHERE leftover.id = due.id
         AND (
             due.id IN (SELECT free.id FROM free)
-            OR NOT EXISTS (SELECT FROM {target} AS target WHERE target.{pk} = due.key::{pk_type})
+            OR NOT EXISTS (SELECT FROM {target} AS target WHERE {key} = due.key::{pk_type})
         )
     RETURNING due.id, due.key
 )

@@ -3,5 +3,5 @@
 -- Parameters: lo, hi (the window's first and last key).
 UPDATE {target} AS target
 SET {column} = {new_token}
-WHERE target.{pk} BETWEEN %(lo)s::{pk_type} AND %(hi)s::{pk_type}
+WHERE {key} BETWEEN %(lo)s::{pk_type} AND %(hi)s::{pk_type}
     AND target.{column} IS NOT NULL;

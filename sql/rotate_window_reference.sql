@@ -5,7 +5,7 @@
 WITH made AS MATERIALIZED (
     SELECT target.{pk} AS key, {new_token} AS token
     FROM {target} AS target
-    WHERE target.{pk} BETWEEN %(lo)s::{pk_type} AND %(hi)s::{pk_type}
+    WHERE {key} BETWEEN %(lo)s::{pk_type} AND %(hi)s::{pk_type}
         AND target.{column} IS NOT NULL
 )
 
@@ -13,5 +13,5 @@ UPDATE {target} AS target
 SET {column} = made.token
 FROM made
 WHERE target.{pk} = made.key
-    AND target.{pk} BETWEEN %(lo)s::{pk_type} AND %(hi)s::{pk_type}
+    AND {key} BETWEEN %(lo)s::{pk_type} AND %(hi)s::{pk_type}
     AND target.{column} IS NOT NULL;

@@ -22,10 +22,15 @@ import pytest
 PROJECT = Path(__file__).resolve().parents[1]
 MIGRATED = "migrated"
 numbers = itertools.count(1)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 sys.path.insert(0, str(PROJECT))
 from app.localpg.server import Server, embedded_binaries  # noqa: E402
 
+#: Of tickets: while it stands their token keeps its type.
+WITHOUT_GUARD = (
+    "DROP TRIGGER pgtrigger_guard_token_c5a6c ON ticket; DROP TRIGGER rotation_guard_1_insert ON ticket"
+)
 DEBIAN_BINARIES = Path("/usr/lib/postgresql/15/bin")
 
 
@@ -78,7 +83,14 @@ def pytest_configure(config: pytest.Config) -> None:
     # Under nohup SIGHUP is ignored, and stays so in children: theirs shall do what it does by default.
     if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
         signal.signal(signal.SIGHUP, lambda *_: None)
+    # As in a shell's background, where SIGINT is ignored.
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     SERVER.ensure(MIGRATED)
+    with closing(psycopg2.connect(**SERVER.address(MIGRATED))) as admin, admin.cursor() as cursor:
+        # As it is from PostgreSQL 15 on: where everybody may create objects, our state can't be.
+        cursor.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+        admin.commit()
     os.environ["DATABASE_URL"] = SERVER.url(MIGRATED)
     os.environ["DJANGO_SETTINGS_MODULE"] = "app.settings"
     os.environ["HTTPS"] = "off"  # the site is reached from this machine only
@@ -228,11 +240,16 @@ class Database:
         from django.core.management import CommandError, call_command
 
         out, err = io.StringIO(), io.StringIO()
+        # A command that was asked to stop leaves signals ignored, and every child would inherit that.
+        signals = {number: signal.getsignal(number) for number in SIGNALS}
         try:
             call_command(*self.acknowledged(command, *arguments), stdout=out, stderr=err, **options)
         except CommandError as error:
             message = f"{type(error).__name__}: {error}"
             return Done(error.returncode, out.getvalue(), err.getvalue() + message)
+        finally:
+            for number, handler in signals.items():
+                signal.signal(number, handler)
         return Done(0, out.getvalue(), err.getvalue())
 
 

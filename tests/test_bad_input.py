@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from app.rotation.engine.preflight import GRANTED
 from tests.bad_input import FILES, Case, all_cases
 from tests.conftest import Database
 
@@ -51,7 +52,7 @@ def acting_as(db: Database, role: bool) -> Iterator[str]:
     name = db.name
     db.sql(f"CREATE ROLE {name} LOGIN; GRANT ALL ON ALL TABLES IN SCHEMA public TO {name};"
            f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {name}; GRANT EXECUTE ON FUNCTION"
-           f" rotation_open_revoked, rotation_close_revoked TO {name}")  # fmt: skip
+           f" {GRANTED} TO {name}")  # fmt: skip
     try:
         connection.settings_dict["USER"] = name
         yield name

@@ -63,7 +63,10 @@ def site(db: Database) -> Iterator[Site]:
 @pytest.fixture
 def users(db: Database) -> None:
     """Somebody who may watch, and somebody who may steer; made before Playwright's loop runs here."""
-    for name, rights in (("viewer", VIEW), ("steerer", (*VIEW, "change_rotation", "add_rotation"))):
+    for name, rights in (
+        ("viewer", VIEW),
+        ("steerer", (*VIEW, "change_rotation", "add_rotation", "view_ticket")),
+    ):
         user = User.objects.create_user(name, password=PASSWORD, is_staff=True)
         user.user_permissions.set(Permission.objects.filter(codename__in=rights))
 

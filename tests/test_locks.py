@@ -8,6 +8,7 @@ from contextlib import closing
 
 import pytest
 
+from app.rotation.engine.preflight import GRANTED
 from tests.conftest import Database, read_until, until
 
 RUN = ("rotate_tokens_sql", "--window", "100", "--progress", "lines", "--lock-timeout", "50")
@@ -114,7 +115,7 @@ def test_connection_for_the_blockers_name_is_not_needed(db: Database) -> None:
     db.sql("CREATE ROLE narrow LOGIN CONNECTION LIMIT 4")
     db.sql(
         f"GRANT ALL ON ALL TABLES IN SCHEMA public TO narrow; GRANT ALL ON DATABASE {db.name} TO narrow;"
-        "GRANT EXECUTE ON FUNCTION rotation_open_revoked, rotation_close_revoked TO narrow"
+        f"GRANT EXECUTE ON FUNCTION {GRANTED} TO narrow"
     )
     try:
         url = db.url.replace("postgres@", "narrow@")

@@ -10,7 +10,7 @@ from contextlib import closing
 import pytest
 
 from app.rotation.engine.errors import Refused, UsageError
-from app.rotation.engine.preflight import refuse_old
+from app.rotation.engine.preflight import GRANTED, refuse_old
 from app.rotation.engine.target import parse_table
 from tests.conftest import PROJECT, Database, standby_of, until
 
@@ -200,8 +200,7 @@ def test_no_state_tables(db: Database) -> None:
 def role(db: Database) -> Iterator[str]:
     """A role that may do everything, until the test takes some of it away."""
     db.sql(f"CREATE ROLE {db.name} LOGIN; GRANT ALL ON ALL TABLES IN SCHEMA public TO {db.name};"
-           "GRANT EXECUTE ON FUNCTION rotation_open_revoked, rotation_close_revoked"
-           f" TO {db.name}")  # fmt: skip
+           f"GRANT EXECUTE ON FUNCTION {GRANTED} TO {db.name}")  # fmt: skip
     yield db.name
     db.sql(f"DROP OWNED BY {db.name}; DROP ROLE {db.name}")
 
@@ -212,7 +211,10 @@ def role(db: Database) -> Iterator[str]:
         ("UPDATE ON ticket", "may not change public.ticket.token: GRANT SELECT, UPDATE"),
         ("SELECT ON ticket", "may not read public.ticket.id: GRANT SELECT"),
         ("UPDATE ON batchprogress", "may not write the rotation's state: GRANT"),
-        ("EXECUTE ON FUNCTION rotation_close_revoked", "EXECUTE ON FUNCTION rotation_open_revoked,"),
+        (
+            "EXECUTE ON FUNCTION rotation_close_revoked",
+            "EXECUTE ON FUNCTION rotation_hash(uuid, bigint),",
+        ),
         ("INSERT ON rotation_window", "may not write the rotation's state: GRANT"),
         ("SELECT ON rotation", "may not write the rotation's state: GRANT"),
     ],

@@ -13,7 +13,6 @@ STATE = (
     "rotation_window",
     "rotation_leftover",
     "rotation_revoked",
-    "rotation_moved",
 )
 
 

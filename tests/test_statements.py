@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.rotation.engine import citus, statements
+from app.rotation.engine import citus, indexes, statements
 from app.rotation.engine.leaked import HEADER, TRAILER
 from app.rotation.engine.preflight import STATE_FUNCTIONS, STATE_TABLES
 from app.rotation.engine.statements import DIRECTORY, Fragment
@@ -19,14 +19,31 @@ FILES = sorted(DIRECTORY.glob("*.sql"))
 NAMES = {
     "target": ("public", "ticket"),
     "pk": ("id",),
-    "pk_type": Fragment("bigint"),
+    "pk_type": ("pg_catalog", "int8"),
     "column": ("token",),
     "index": ("public", "ticket_token_key"),
     "new_token": Fragment("pg_catalog.gen_random_uuid()"),
-    "leaked_token": Fragment("token"),
+    "key": Fragment("target.{pk}::pg_catalog.int8"),
+    "token": Fragment("target.{column}::pg_catalog.uuid"),
+    "database_version": indexes.NO_DATABASE_VERSION,
+    "bt_index_check": ("public", "bt_index_check"),
     "comparable_key": Fragment("target.{pk}"),
+    "other_columns": Fragment(""),
+    "other_values": Fragment(""),
+    "free_key": Fragment("0"),
+    "inserted_token": Fragment("inserted.{column}::pg_catalog.uuid"),
+    "copied": Fragment("ONLY {copied_table}"),
+    "copied_table": ("public", "ticket"),
+    "column_1": ("token",),
+    "columns": Fragment("copied.{column_1} AS value_1, NULL::pg_catalog.text AS value_2"),
+    "values": Fragment("(1, value_1, value_2)"),
+    "tokens": Fragment("(1, value_1)"),
+    "held_token": Fragment("held.token"),
+    "looked_up": ("public", "ticket"),
+    "same": Fragment("looked_up.{column} = held.token"),
     "rotation_new_token": ("public", "rotation_new_token"),
     "rotation_two_phase": ("public", "rotation_two_phase"),
+    "state": ("public",),
     **{name: ("public", name) for name in (*STATE_TABLES, *STATE_FUNCTIONS)},
 }
 
@@ -38,10 +55,16 @@ def test_prepares(db: Database, file: Path) -> None:
     with db.connect() as connection, connection.cursor() as cursor:
         if "leaked" in file.stem and file.stem != "create_leaked":
             cursor.execute("CREATE TEMPORARY TABLE leaked_token (token uuid NOT NULL)")
+        if "{bt_index_check}" in statements.load(file.stem):
+            cursor.execute("CREATE EXTENSION amcheck")
         text = statements.compose(file.stem, NAMES, connection)
         numbers: dict[str, int] = {}
         number = lambda found: f"${numbers.setdefault(found[1], len(numbers) + 1)}"  # noqa: E731
         text = re.sub(r"%\((\w+)\)s", number, text).replace("%%", "%")
+        for block in re.findall(r"DO (\$\w+\$).*?\1;", text, re.DOTALL):
+            whole = text[text.index(f"DO {block}") : text.rindex(f"{block};") + len(block) + 1]
+            cursor.execute(f"SET LOCAL rotation.query = 'SELECT true'; {whole}")
+            text = text.replace(whole, "")
         for statement in filter(None, map(str.strip, text.split(";"))):
             if statement.startswith(("SET ", "TRUNCATE ", "CREATE ")):
                 cursor.execute(f"BEGIN; {statement}; ROLLBACK")

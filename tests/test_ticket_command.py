@@ -89,7 +89,8 @@ def test_init_is_refused_while_a_rotation_is_under_way(db: Database) -> None:
 def test_init_can_be_interrupted(db: Database) -> None:
     db.call("ticket", "--init", "--size", "10")
     child = db.start("ticket", "--init", "--size", "100000000")
-    inserts = "SELECT pid FROM pg_stat_activity WHERE query LIKE 'INSERT INTO ticket%' AND datname = "
+    inserts = "SELECT pid FROM pg_stat_activity WHERE query LIKE 'SET LOCAL%INSERT INTO ticket%'"
+    inserts += " AND datname ="
     until(lambda: db.sql(f"{inserts} current_database()"))
     child.send_signal(signal.SIGINT)
     out = child.communicate(timeout=20)[0]

@@ -62,7 +62,7 @@ def viewer(db: Database) -> Client:
 
 @pytest.fixture
 def steerer(db: Database) -> Client:
-    return client_of(*VIEW, "change_rotation", "add_rotation")
+    return client_of(*VIEW, "change_rotation", "add_rotation", "view_ticket")
 
 
 @pytest.fixture
@@ -399,6 +399,104 @@ def test_recorded_and_taken_up(db: Database, steerer: Client) -> None:
     assert server.wait(30) == 0
 
 
+def errors(client: Client, **asked: str) -> list[str]:
+    """What the form answers in place of a plan."""
+    page = client.post(f"{LIST}add/", {**ASKED, "record": "yes", **asked}).content.decode()
+    assert 'class="plan"' not in page
+    listed = re.findall(r'<ul class="errorlist nonfield"[^>]*>(.*?)</ul>', page, re.DOTALL)
+    return [html.unescape(re.sub(r"<[^>]+>", "", one)).strip() for one in listed]
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        *("ticket", "public.ticket", "private.ticket", '"public"."ticket"', "secrets", "secret"),
+        *("auth_user", "rotation_window", "pg_authid", "pg_catalog.pg_class"),
+        *(
+            "ticket_seen",
+            "ticket_id_seq",
+            "tickets",
+            "nosuch",
+            "nowhere.ticket",
+            "TICKET",
+            "private.secrets",
+            "private.secret",
+        ),
+    ],
+)
+def test_plan_shows_no_table_that_the_user_may_not_see(db: Database, table: str) -> None:
+    """One and the same line, whether there is such a table or not; of what may be seen, only that."""
+    db.tickets(10)
+    db.sql(
+        "CREATE TABLE secrets (hidden_key int PRIMARY KEY, hidden_token uuid);"
+        "CREATE SCHEMA private; CREATE TABLE private.secrets (LIKE secrets INCLUDING ALL);"
+        "CREATE TABLE private.ticket (hidden_key int PRIMARY KEY, hidden_token uuid);"
+        "CREATE VIEW ticket_seen AS SELECT * FROM ticket"
+    )
+    for rights in ((), ("view_rotation",), ("change_ticket", "add_ticket"), ("view_group",)):
+        client = client_of("add_rotation", *rights)
+        assert "ticket" not in text(client, f"{LIST}add/").split('<form method="post" class="new">')[1]
+        for column in ("token", "hidden_token", "nosuch"):
+            said = errors(client, table=table, column=column, pk="nosuch" * (column == "nosuch"))
+            assert said == [f"there is no table {table!r} that you may see"]
+    if table not in ("ticket", "public.ticket", '"public"."ticket"'):
+        said = errors(client_of("add_rotation", "view_ticket"), table=table)
+        assert said == [f"there is no table {table!r} that you may see"]
+    assert db.value("SELECT count(*) FROM rotation") == 0
+
+
+def test_no_catalog_is_read_for_a_table_that_the_user_may_not_see(db: Database) -> None:
+    """Nor does the time that an answer takes tell whether there is one."""
+    client = client_of("add_rotation", "view_ticket")
+    asked = []
+    for table in ("auth_user", "nosuch", "public.rotation"):
+        with CaptureQueriesContext(connection) as queries:
+            assert errors(client, table=table)
+        assert not any("pg_class" in one["sql"] for one in queries.captured_queries)
+        asked.append(len(queries))
+    assert asked[0] == asked[1] == asked[2]
+
+
+@pytest.mark.parametrize("table", ["ticket", "public.ticket", '"public"."ticket"'])
+def test_plan_of_a_table_whose_model_the_user_may_view(db: Database, table: str) -> None:
+    db.tickets(10)
+    client = client_of("add_rotation", "view_rotation", "view_ticket")
+    assert 'value="ticket"' in text(client, f"{LIST}add/")
+    assert "has no column" in errors(client, table=table, column="nosuch")[0]
+    asked = {**ASKED, "table": table}
+    assert client.post(f"{LIST}add/", {**asked, **shown_plan(client, asked)}).status_code == 302
+
+
+def test_recording_asks_for_the_same_right(db: Database) -> None:
+    """Also of who was shown the plan by somebody else, or had the right when he saw it."""
+    db.tickets(10)
+    button = shown_plan(client_of("add_rotation", "view_ticket"), ASKED)
+    other = client_of("add_rotation")
+    assert errors(other, **button) == ["there is no table 'ticket' that you may see"]
+    assert db.value("SELECT count(*) FROM rotation") == 0
+
+
+def test_superuser_may_name_any_table(db: Database) -> None:
+    db.sql("CREATE TABLE secrets (id int PRIMARY KEY, token uuid)")
+    client = Client(SERVER_NAME="localhost")
+    client.force_login(User.objects.create_superuser("root"))
+    asked = {**ASKED, "table": "secrets"}
+    assert client.post(f"{LIST}add/", {**asked, **shown_plan(client, asked)}).status_code == 302
+    assert "did you mean --table" in errors(client, table="secret")[0]
+
+
+def test_form_takes_no_query(db: Database, steerer: Client) -> None:
+    """A process that serves would not run it; nor would one that plans."""
+    db.tickets(10)
+    query = "SELECT pg_sleep(100)::text = ''"
+    assert "throttle" not in text(steerer, f"{LIST}add/")
+    asked = {**ASKED, "throttle_sql": query, "throttle-sql": query}
+    began = time.monotonic()
+    assert steerer.post(f"{LIST}add/", {**asked, **shown_plan(steerer, asked)}).status_code == 302
+    assert time.monotonic() - began < 20
+    assert db.value("SELECT options ->> 'throttle_sql' IS NULL FROM rotation")
+
+
 def test_plan_of_a_large_table_looks_at_its_first_windows_only(db: Database, steerer: Client) -> None:
     db.tickets(5000)
     with CaptureQueriesContext(connection) as queries:
@@ -643,18 +741,6 @@ def test_report_after_an_upgrade_is_the_same(
     monkeypatch.setattr("app.rotation.engine.naming.version", lambda name: "99.9")
     monkeypatch.setattr("platform.python_version", lambda: "99.9")
     assert text(viewer, f"{LIST}1/report/") == before
-
-
-def test_rotation_of_an_earlier_version_is_shown(db: Database, viewer: Client) -> None:
-    db.tickets(60)
-    assert db.run(*RUN).code == 0
-    assert db.call("migrate", "rotation", "0007", verbosity=0).code == 0
-    assert db.call("migrate", verbosity=0).code == 0
-    assert "Not kept: no process of this version" in text(viewer, f"{LIST}1/report/")
-    assert "0 of 60 revoked tokens survive" in text(viewer, PAGE)
-    found = stages(db)
-    assert list(found) == ["guard", "snapshot", "windows", "verification"]
-    assert (found["guard"]["began"], found["verification"]["began"]) == (None, None)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,9 @@
 """The Django app of the product."""
 
+from typing import Any
+
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 
 class RotationAppConfig(AppConfig):
@@ -9,3 +12,14 @@ class RotationAppConfig(AppConfig):
     name = "app.rotation"
     label = "rotation"
     verbose_name = "Token rotation"
+
+    def ready(self) -> None:
+        """See to it that models get their guards, whichever migrations come first."""
+        post_migrate.connect(install_guards, sender=self)
+
+
+def install_guards(using: str, **_: Any) -> None:
+    """Install the guards of models that were migrated before the state of rotations was there."""
+    from app.rotation.triggers import install_missing  # noqa: PLC0415 (models are not loaded before)
+
+    install_missing(using)

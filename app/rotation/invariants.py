@@ -7,7 +7,7 @@ CHECKPOINT_MOVES_FORWARD = pgtrigger.Trigger(
     when=pgtrigger.Before,
     operation=pgtrigger.Insert | pgtrigger.Update,
     declare=[
-        ("key", "text"),
+        ("kind", "text"),
         ("ordered", "boolean"),
     ],
     func="""
@@ -19,33 +19,38 @@ CHECKPOINT_MOVES_FORWARD = pgtrigger.Trigger(
                         RAISE EXCEPTION 'the bounds of a lane never change';
                     END IF;
                     -- Keys compare as their own type does: '9' comes before '10' in a bigint.
-                    key := '($%s::' || NEW.pk_type::regtype || ')';
+                    -- A name in the catalog may hold anything: it is quoted, and never read as a format.
+                    SELECT pg_catalog.concat(
+                        '::', pg_catalog.quote_ident(space.nspname),
+                        '.', pg_catalog.quote_ident(found.typname)
+                    ) INTO STRICT kind
+                    FROM pg_catalog.pg_type AS found
+                    INNER JOIN pg_catalog.pg_namespace AS space ON space.oid = found.typnamespace
+                    WHERE found.oid = NEW.pk_type::regtype::oid;
                     IF NEW.pk_collation <> '' THEN
-                        key := '(' || key || ' COLLATE ' || NEW.pk_collation::regcollation || ')';
+                        SELECT pg_catalog.concat(
+                            kind, ' COLLATE ', pg_catalog.quote_ident(space.nspname),
+                            '.', pg_catalog.quote_ident(found.collname)
+                        ) INTO STRICT kind
+                        FROM pg_catalog.pg_collation AS found
+                        INNER JOIN pg_catalog.pg_namespace AS space ON space.oid = found.collnamespace
+                        WHERE found.oid = NEW.pk_collation::regcollation::oid;
                     END IF;
+                    kind := kind || ')';
                     EXECUTE pg_catalog.concat(
-                        'SELECT ', pg_catalog.format(key, 1), ' <= ', pg_catalog.format(key, 2),
-                        ' AND ($3 IS NULL OR ', pg_catalog.format(key, 3),
-                        ' BETWEEN ', pg_catalog.format(key, 1), ' AND ', pg_catalog.format(key, 2), ')',
-                        ' AND ($4 IS NULL OR ', pg_catalog.format(key, 4),
-                        ' BETWEEN ', pg_catalog.format(key, 1), ' AND ', pg_catalog.format(key, 2), ')'
-                    ) INTO ordered USING NEW.lower, NEW.upper, NEW.last_id, NEW.snapshot_id;
+                        'SELECT ($1', kind, ' <= ($2', kind,
+                        ' AND ($3 IS NULL OR ($3', kind, ' BETWEEN ($1', kind, ' AND ($2', kind, ')'
+                    ) INTO ordered USING NEW.lower, NEW.upper, NEW.last_id;
                     IF ordered IS NOT TRUE THEN
                         RAISE EXCEPTION 'a checkpoint stays within its lane';
                     END IF;
                     IF TG_OP = 'UPDATE' THEN
                         EXECUTE pg_catalog.concat(
-                            'SELECT ($2 IS NULL OR coalesce(',
-                            pg_catalog.format(key, 1), ' >= ', pg_catalog.format(key, 2), ', false))',
-                            ' AND ($4 IS NULL OR coalesce(',
-                            pg_catalog.format(key, 3), ' >= ', pg_catalog.format(key, 4), ', false))'
-                        ) INTO ordered
-                        USING NEW.last_id, OLD.last_id, NEW.snapshot_id, OLD.snapshot_id;
+                            'SELECT ($2 IS NULL OR coalesce(($1', kind, ' >= ($2', kind, ', false))'
+                        ) INTO ordered USING NEW.last_id, OLD.last_id;
                         IF ordered IS NOT TRUE
-                            OR (NEW.rows, NEW.windows, NEW.tokens) IS DISTINCT FROM (
-                                greatest(NEW.rows, OLD.rows),
-                                greatest(NEW.windows, OLD.windows),
-                                greatest(NEW.tokens, OLD.tokens)
+                            OR (NEW.rows, NEW.windows) IS DISTINCT FROM (
+                                greatest(NEW.rows, OLD.rows), greatest(NEW.windows, OLD.windows)
                             )
                         THEN
                             RAISE EXCEPTION 'a checkpoint never moves back';
@@ -60,7 +65,7 @@ SAME_TARGET = pgtrigger.Protect(
     operation=pgtrigger.Update,
     condition=pgtrigger.AnyChange(
         *("table_schema", "table_name", "table_oid", "pk_column", "pk_type"),
-        *("token_column", "token_attnum"),
+        *("token_column", "token_attnum", "token_type"),
     ),
 )
 

@@ -3,8 +3,8 @@
 It lives in the database that holds the tokens, because a checkpoint must commit with its rows.
 Its invariants are triggers in that database (django-pgtrigger), so that neither a second version of
 this program nor a hand at psql can break them. No token is ever stored here: of a revoked token only a
-salted 64-bit hash is kept, in `rotation_revoked`, which migration 0002 makes (it is partitioned, a
-partition for each rotation, and has no model).
+salted 64-bit hash is kept, in `rotation_revoked`, which has no model: it is partitioned, and made by
+`sql/schema/revoked_set.sql`.
 """
 
 import pgtrigger
@@ -37,7 +37,7 @@ class Status(models.TextChoices):
 
 #: The legal arrows between statuses, and when each is taken. The database enforces them.
 ARROWS: dict[tuple[str, str], str] = {
-    (Status.PENDING, Status.RUNNING): "The guard stands, every older writer has ended: lanes are drawn.",
+    (Status.PENDING, Status.RUNNING): "The guard stands, the snapshot is complete: lanes are drawn.",
     (Status.PENDING, Status.CANCELLED): "It is given up before it began.",
     (Status.RUNNING, Status.PAUSING): "Someone asks for a pause.",
     (Status.PAUSING, Status.PAUSED): "A worker has seen the request.",
@@ -79,6 +79,11 @@ class Rotation(models.Model):
     pk_collation = models.TextField(blank=True, help_text="as regcollation prints it, or empty")
     token_column = models.TextField()
     token_attnum = models.SmallIntegerField(help_text="pg_attribute.attnum of the token column")
+    token_type = models.TextField(
+        blank=True,
+        db_default="",
+        help_text="type of the token column at the start, as regtype prints it",
+    )
 
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.PENDING)
     floor = models.TextField(null=True, help_text="lowest primary key at the start")
@@ -86,12 +91,15 @@ class Rotation(models.Model):
     rows_total = models.BigIntegerField(null=True, help_text="tokens at the start, if known")
     rows_total_exact = models.BooleanField(default=False, help_text="counted, not estimated")
 
-    salt = models.BigIntegerField(null=True, help_text="of the hashes of its revoked tokens")
-    leaked = models.BigIntegerField(
-        db_default=0, help_text="hashes added to the snapshot: from lists, and of rows that moved"
-    )
+    set_id = models.IntegerField(null=True, help_text="its column's set: the id of the first rotation")
+    salt = models.BigIntegerField(null=True, help_text="of the hashes in that set")
+    leaked = models.BigIntegerField(db_default=0, help_text="hashes added to the snapshot from lists")
     revoked = models.BigIntegerField(
-        null=True, help_text="hashes of revoked tokens; NULL until the snapshot of them is complete"
+        null=True,
+        help_text="hashes that the set must hold, with earlier ones; NULL until the snapshot is there",
+    )
+    partitions = models.JSONField(
+        db_default={}, default=dict, help_text="oid and name of each when the snapshot was taken"
     )
     survivors = models.BigIntegerField(
         null=True, help_text="rows that held a revoked token when last verified"
@@ -153,8 +161,7 @@ class BatchProgress(models.Model):
     """One lane: a contiguous range of primary keys, with its checkpoint.
 
     Keys are stored as text, whatever their type; `pk_type` and `pk_collation` say how the database
-    compares them. The lane is done when `last_id` equals `upper`, and its part of the snapshot of
-    revoked tokens is when `snapshot_id` does.
+    compares them. The lane is done when `last_id` equals `upper`.
     """
 
     rotation = models.ForeignKey(Rotation, models.PROTECT, related_name="lanes")
@@ -166,8 +173,6 @@ class BatchProgress(models.Model):
     last_id = models.TextField(null=True, help_text="every row up to this key is rotated")
     rows = models.BigIntegerField(default=0)
     windows = models.BigIntegerField(default=0)
-    snapshot_id = models.TextField(null=True, help_text="every token up to this key is in the snapshot")
-    tokens = models.BigIntegerField(db_default=0, help_text="hashes that the snapshot took of this lane")
     worker = models.TextField(blank=True, help_text="who did the last window")
     updated_at = models.DateTimeField(db_default=Now())
 

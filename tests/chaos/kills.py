@@ -220,9 +220,7 @@ def gated(*gate: object, **also: object) -> Place:
 PLACES: dict[str, Place] = {
     "guard being installed": installing_guard,
     "barrier": at_barrier,
-    "window of the snapshot": gated(
-        "batchprogress", "BEFORE UPDATE", passes="NEW.snapshot_id IS NOT DISTINCT FROM OLD.snapshot_id"
-    ),
+    "snapshot": gated("rotation_revoked", "BEFORE INSERT", passes="false"),
     "completion of the set": gated(
         "rotation", "BEFORE UPDATE", passes="NEW.revoked IS NOT DISTINCT FROM OLD.revoked"
     ),

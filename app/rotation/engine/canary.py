@@ -1,4 +1,7 @@
-"""The canary: one window, rotated, compared by value, and rolled back, before any is committed."""
+"""The canary: one window, rotated, compared by value, and rolled back, before any is committed.
+
+Before it, in the same transaction, the guard is tried by an UPDATE and an INSERT.
+"""
 
 import time
 
@@ -9,6 +12,7 @@ from app.rotation.engine.options import Options
 from app.rotation.engine.plan import find_window
 from app.rotation.engine.stages import Stage
 from app.rotation.engine.steering import PAUSED, wait_while_paused
+from app.rotation.engine.trial import try_guard
 from app.rotation.engine.windows import Window
 
 CANARY_SIZE = 1000  # rows at the most
@@ -67,10 +71,12 @@ def _try(session: Session, stage: Stage, size: int, after: str | None, options: 
     if window is None:
         return False
     stage.at = (window.lo, window.hi)
+    if options.guard and stage.target.distribution is None:
+        try_guard(session, stage.target, lane, window.lo)
     rows = session.change("rotate_window", lo=window.lo, hi=window.hi)
     session.change("check_constraints")
     found = session.row(
-        "check_window", rotation=stage.rotation, salt=lane["salt"], lo=window.lo, hi=window.hi
+        "check_window", set=lane["set_id"], salt=lane["salt"], lo=window.lo, hi=window.hi
     )
     stage.require_same_target()
     raise _RolledBack(window, rows, found)

@@ -102,7 +102,7 @@ def findings(session: Session, target: Target, options: Options) -> Iterator[Fou
             " where the revoked set is not; restart what may still hold old tokens, then run with"
             " --no-guard, and verify once more later",
         )
-    for one in session.rows("find_guard", oid=target.oid, column=target.column):
+    for one in session.rows("inspect_guard", oid=target.oid, attnum=target.attnum):
         yield Found(
             REFUSE, f"the guard {one['name']} fails on the shards of {table}: DROP TRIGGER it first"
         )

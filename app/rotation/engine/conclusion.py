@@ -5,7 +5,7 @@ from typing import Any
 from django.db.models.functions import Now
 
 from app.rotation.engine import revocation
-from app.rotation.engine.control import given_up_before, move, rotations
+from app.rotation.engine.control import move, rotations
 from app.rotation.engine.database import Session, translated
 from app.rotation.engine.errors import Stopped, Unproven
 from app.rotation.engine.options import Options
@@ -27,6 +27,9 @@ def begin_verifying(session: Session, rotation: int) -> bool:
         if not complete:
             move(session, rotation, Status.VERIFYING, Status.RUNNING)
         status = rotations(session).values_list("status", flat=True).get(pk=rotation)
+        session.rows(
+            "note_change", set=read_set(session, rotation)
+        )  # from now on the guard refuses in partitions, too
     if status == Status.CANCELLED:
         raise Stopped(f"rotation {rotation} is {status}")
     return complete and status in (Status.VERIFYING, Status.SUCCEEDED)
@@ -48,11 +51,18 @@ def finish(session: Session, rotation: Rotation, verdict: Verdict | None) -> boo
         return bool(as_read.update(**end))
 
 
+def read_set(session: Session, rotation: int) -> int | None:
+    """The set of a rotation, in the caller's transaction."""
+    return rotations(session).values_list("set_id", flat=True).get(pk=rotation)
+
+
 def fail(session: Session, rotation: int, verdict: Verdict | None) -> None:
     """Mark a rotation failed: something remains that this run could not rotate."""
     with session.durable(), translated("ending the verification"):
         move(session, rotation, Status.RUNNING, Status.VERIFYING)
-        move(session, rotation, Status.VERIFYING, Status.FAILED, touched_at=Now(), **_result(verdict))
+        # Rows may move between partitions again with the tokens that they have.
+        end = {"touched_at": Now(), "verifying_at": None, **_result(verdict)}
+        move(session, rotation, Status.VERIFYING, Status.FAILED, **end)
 
 
 def require_distinct(session: Session, rotation: Rotation, target: Target, verdict: Verdict) -> None:
@@ -82,6 +92,7 @@ def repair(session: Session, rotation: Rotation, verdict: Verdict) -> None:
         rotations(session).filter(pk=rotation.pk).update(**_result(verdict))
         _list_survivors(session, rotation, verdict)
         move(session, rotation.pk, Status.SUCCEEDED, Status.FAILED)
+        rotations(session).filter(pk=rotation.pk).update(verifying_at=None)
         for status in (Status.FAILED, Status.VERIFYING):
             move(session, rotation.pk, status, Status.RUNNING, touched_at=Now())
 
@@ -93,10 +104,13 @@ def record(session: Session, rotation: Rotation, verdict: Verdict) -> None:
     """
     with session.durable(), translated("recording the verification"):
         rotations(session).filter(pk=rotation.pk).update(**_result(verdict))
-        if verdict.conclusive and not verdict.survivors:
+        if verdict.clean:
             return
         others = rotations(session).filter(table_oid=rotation.table_oid, status__in=UNFINISHED)
-        if not others.exists() and move(session, rotation.pk, Status.SUCCEEDED, Status.FAILED):
+        reopened = {"verifying_at": None}
+        if not others.exists() and move(
+            session, rotation.pk, Status.SUCCEEDED, Status.FAILED, **reopened
+        ):
             _list_survivors(session, rotation, verdict)
 
 
@@ -104,7 +118,7 @@ def _list_survivors(session: Session, rotation: Rotation, verdict: Verdict) -> N
     lanes = BatchProgress.objects.using(session.alias).filter(rotation=rotation)
     if verdict.keys and not lanes.exists():  # the table was empty when they were drawn
         key = verdict.keys[0]
-        ends = dict.fromkeys(("lower", "upper", "last_id", "snapshot_id"), key)
+        ends = dict.fromkeys(("lower", "upper", "last_id"), key)
         lanes.create(
             rotation=rotation,
             lane=0,
@@ -112,8 +126,7 @@ def _list_survivors(session: Session, rotation: Rotation, verdict: Verdict) -> N
             pk_collation=rotation.pk_collation,
             **ends,
         )
-    for one in (rotation, *given_up_before(session, rotation)):
-        revocation.note_survivors(session, rotation, one)
+    revocation.note_survivors(session, rotation)
 
 
 def _result(verdict: Verdict | None) -> dict[str, Any]:

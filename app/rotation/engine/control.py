@@ -1,6 +1,5 @@
 """A rotation found, begun, taken up, left, cancelled: each change is one conditional update."""
 
-import secrets
 import socket
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +10,7 @@ from django.db.models.functions import Now
 from app.rotation.engine import revocation
 from app.rotation.engine.database import Session, translated
 from app.rotation.engine.errors import DatabaseFailure, Refused
+from app.rotation.engine.events import ListRead
 from app.rotation.engine.lanes import Lane
 from app.rotation.engine.leaked import LeakedList
 from app.rotation.engine.naming import here
@@ -42,7 +42,7 @@ def find_unfinished(session: Session, target: Target) -> Rotation | None:
     Raises Refused if it was begun on another table of that name, or on other columns.
     """
     same_table = Q(table_oid=target.oid) | Q(table_schema=target.schema, table_name=target.table)
-    with translated("reading the rotation"):
+    with session.looking("reading the rotation"):
         rotation = rotations(session).filter(same_table, status__in=UNFINISHED).first()
     if rotation is None:
         return None
@@ -67,7 +67,7 @@ def find_finished(session: Session, target: Target) -> Rotation | None:
 
     A later one that was cancelled means that some tokens were to be replaced again, and were not.
     """
-    with translated("reading the rotation"):
+    with session.looking("reading the rotation"):
         latest = (
             rotations(session)
             .filter(
@@ -83,24 +83,9 @@ def find_finished(session: Session, target: Target) -> Rotation | None:
     return latest if latest and latest.status == Status.SUCCEEDED else None
 
 
-def given_up_before(session: Session, rotation: Rotation) -> "list[Rotation]":
-    """The rotations of the same column, cancelled since the last that succeeded, which replaced tokens.
-
-    Their tokens are revoked again by this one, and its verification answers for them too.
-    """
-    with translated("reading the rotations"):
-        before = rotations(session).filter(
-            table_oid=rotation.table_oid, token_attnum=rotation.token_attnum, pk__lt=rotation.pk
-        )
-        done = (
-            before.filter(status=Status.SUCCEEDED).order_by("-pk").values_list("pk", flat=True).first()
-        )
-        return list(before.filter(status=Status.CANCELLED, revoked__isnull=False, pk__gt=done or 0))
-
-
 def lanes_of(session: Session, rotation: Rotation) -> tuple[Lane, ...]:
     """The rotation's lanes with their checkpoints."""
-    with translated("reading the lanes"):
+    with session.looking("reading the lanes"):
         stored = BatchProgress.objects.using(session.alias).filter(rotation=rotation)
         return tuple(
             Lane(one.lane, one.lower, one.upper, one.last_id) for one in stored.order_by("lane")
@@ -118,6 +103,7 @@ def begin(
 
     Raises UsageError if the list is none; then nothing was recorded.
     """
+    listed: ListRead | None = None
     rotation = Rotation(
         table_schema=target.schema,
         table_name=target.table,
@@ -127,9 +113,9 @@ def begin(
         pk_collation=target.pk_collation,
         token_column=target.column,
         token_attnum=target.attnum,
+        token_type=target.column_type,
         status=Status.PENDING,
         rows_total=size.tokens,
-        salt=new_salt(),
         options=asked.options,
         findings=asked.findings,
         reason=asked.reason,
@@ -141,12 +127,15 @@ def begin(
         with session.durable(), translated("recording the rotation"):
             rotation.save(using=session.alias)
             session.rows("open_revoked", rotation=rotation.pk)
+            rotation.refresh_from_db(using=session.alias)
             if leaked:
-                revocation.revoke_listed(session, rotation, target, leaked)
+                listed = revocation.revoke_listed(session, rotation, target, leaked)
     except DatabaseFailure as failure:
         if failure.sqlstate == UNIQUE_VIOLATION:
             return None
         raise
+    if listed:
+        session.emit(listed)
     return rotation
 
 
@@ -179,21 +168,20 @@ def open_lanes(session: Session, rotation: Rotation, lanes: tuple[Lane, ...]) ->
 
 def take_up(session: Session, rotation: Rotation, target: Target, leaked: LeakedList | None) -> None:
     """Note that a process takes an unfinished rotation up, and add a list of leaked tokens to it."""
+    listed: ListRead | None = None
     with session.durable(), translated("taking the rotation up"):
         for status in (Status.VERIFYING, Status.FAILED):
             move(session, rotation.pk, status, Status.RUNNING)
-        this = rotations(session).filter(pk=rotation.pk)
-        this.update(touched_at=Now())
-        if this.filter(salt=None).update(salt=new_salt()):  # begun by a version without revocation
-            rotation.refresh_from_db()
-        session.rows("open_revoked", rotation=rotation.pk)
+        rotations(session).filter(pk=rotation.pk).update(touched_at=Now())
         if leaked:
-            revocation.revoke_listed(session, rotation, target, leaked)
+            listed = revocation.revoke_listed(session, rotation, target, leaked)
+    if listed:
+        session.emit(listed)
 
 
 def read(session: Session, rotation: int) -> Rotation:
     """The rotation as it is now."""
-    with translated("reading the rotation"):
+    with session.looking("reading the rotation"):
         return rotations(session).get(pk=rotation)
 
 
@@ -204,11 +192,6 @@ def leave(session: Session, rotation: int, workers: set[str]) -> None:
         lanes.filter(worker__in=workers).update(worker="")
         # Without a sign of life: unless others work on it, nobody does.
         rotations(session).filter(pk=rotation).update(touched_at=None)
-
-
-def new_salt() -> int:
-    """A random 64-bit salt, as a bigint."""
-    return secrets.randbits(64) - 2**63
 
 
 def cancel(session: Session, rotation: int, who: str) -> bool:

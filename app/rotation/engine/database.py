@@ -37,6 +37,16 @@ BROKEN = {
     *(psycopg2.OperationalError, psycopg2.InterfaceError, psycopg2.DatabaseError),
     *(OperationalError, InterfaceError),
 }
+#: Before a statement while the schema of the state is not known yet.
+PINNED = "SET LOCAL search_path TO pg_catalog, pg_temp;\n"
+#: What asks for what the search path finds.
+FINDS_NAMES = {"describe_server", "find_table", "list_tables"}
+#: What fires triggers of the application's, which find their names as ever.
+FIRES_TRIGGERS = {
+    *("rotate_window", "rotate_window_reference", "rotate_unlocked", "rotate_leftovers"),
+    *("try_write", "check_constraints", "give_names_back"),
+    *("truncate_tickets", "generate_tickets"),
+}
 FIRST_WAIT, LONGEST_WAIT = 0.1, 2.0  # seconds between two tries to connect
 SERVED_SECONDS = 20.0  # what goes on for so long, longer than a try to connect, has a database
 
@@ -101,12 +111,18 @@ class Session:
         with self._prepared(statement) as (text, cursor), _unprinted():
             cursor.copy_expert(text, source)
 
-    def ask(self, query: str) -> Any:
-        """The first column of the first row of a query that a user wrote; None if it has no row."""
+    def ask(self, query: str) -> str:
+        """What a query that a user wrote returns, as JSON; see ask_throttle.sql."""
+        text = self._compose("ask_throttle")
         with translated("running the query"), connections[self.alias].cursor() as cursor:
-            cursor.execute(query)
-            row = cursor.fetchone() if cursor.description else None
-        return row[0] if row else None
+            cursor.execute(text, {"query": query})
+            return str(cursor.fetchone()[0])
+
+    def text(self, statement: str, **parameters: Any) -> str:
+        """Return the statement as PostgreSQL gets it."""
+        composed = self._compose(statement)
+        with translated("connecting"), connections[self.alias].cursor() as cursor:
+            return str(cursor.mogrify(composed, parameters).decode())
 
     def explain(self, statement: str, **parameters: Any) -> tuple[str, dict[str, Any]]:
         """Return the statement as PostgreSQL gets it, and its plan (EXPLAIN FORMAT JSON)."""
@@ -116,32 +132,45 @@ class Session:
             return cursor.mogrify(text, parameters).decode(), cursor.fetchone()[0][0]["Plan"]
 
     @contextlib.contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self, at_once: bool = False) -> Iterator[None]:
         """Run the block in a transaction of its own, which an immediate stop cancels.
 
+        `at_once`: any request to stop does, see StopSwitch.cancellable.
         Raises LockConflict, ConnectionLost or DatabaseFailure, and then nothing was committed;
         after a ConnectionLost during COMMIT that is not known.
         """
         with translated("connecting"):
             connections[self.alias].ensure_connection()
         with (
-            self.stop.cancellable(connections[self.alias].connection),
+            self.stop.cancellable(connections[self.alias].connection, at_once),
             translated("committing"),
             transaction.atomic(using=self.alias, durable=True),
         ):
             yield
 
     @contextlib.contextmanager
-    def reading(self, statement_timeout: str = "0") -> Iterator[None]:
+    def looking(self, doing: str) -> Iterator[None]:
+        """Run models' queries in a transaction, of its own if there is none, in which no name is taken
+        from a schema in which somebody else may have put it.
+        """
+        with contextlib.ExitStack() as stack:
+            if not connections[self.alias].in_atomic_block:
+                stack.enter_context(self.transaction())
+                self.change("pin_names")
+            stack.enter_context(translated(doing))
+            yield
+
+    @contextlib.contextmanager
+    def reading(self, statement_timeout: str = "0", at_once: bool = False) -> Iterator[None]:
         """Run the block in a transaction in which PostgreSQL refuses every write."""
-        with self.transaction():
+        with self.transaction(at_once):
             self.rows("open_reading", worker=self.worker, statement_timeout=statement_timeout)
             yield
 
     @contextlib.contextmanager
-    def durable(self) -> Iterator[None]:
+    def durable(self, at_once: bool = False) -> Iterator[None]:
         """Run the block in a transaction whose COMMIT waits for the disk."""
-        with self.transaction():
+        with self.transaction(at_once):
             self.rows("make_durable", worker=self.worker)
             yield
 
@@ -194,8 +223,20 @@ class Session:
     @contextlib.contextmanager
     def _execute(self, statement: str, parameters: dict[str, Any]) -> Iterator[Any]:
         with self._prepared(statement) as (text, cursor):
-            cursor.execute(text, parameters or None)
+            cursor.execute(self._path(statement) + text, parameters or None)
             yield cursor
+
+    def _path(self, statement: str) -> str:
+        """What comes before a statement, so that its names mean what they should until the next one.
+
+        Its operators and functions are PostgreSQL's, and its tables those of the state, in whose schema
+        nobody else may create any: whatever the role's own search path would find first.
+        """
+        if statement in FINDS_NAMES:
+            return ""
+        if statement in FIRES_TRIGGERS:
+            return "SET LOCAL search_path TO DEFAULT;\n"
+        return self._compose("pin_names") + "\n" if "state" in self.names else PINNED
 
     @contextlib.contextmanager
     def _prepared(self, statement: str) -> Iterator[tuple[str, Any]]:

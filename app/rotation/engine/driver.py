@@ -7,7 +7,7 @@ import time
 from collections.abc import Generator
 from typing import Any
 
-from app.rotation.engine import citus, control, findings, preflight
+from app.rotation.engine import citus, control, findings, indexes, preflight
 from app.rotation.engine.conductor import Conductor
 from app.rotation.engine.database import Session
 from app.rotation.engine.errors import (
@@ -45,6 +45,7 @@ class RotationDriver:
         self._stop = stop
         self._emit = emit
         self._new = self._tried = False
+        self.amcheck_seconds = indexes.AMCHECK_SECONDS  #: that the preflight gives it
         self._events: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._session = Session(alias, stop=stop, emit=emit, outage_seconds=options.outage_seconds)
         # The same connection for what no signal should cancel: the last words of a run.
@@ -82,7 +83,7 @@ class RotationDriver:
                     ask(self._session, query)
                 except RotationError as error:
                     raise UsageError(f"--throttle-sql: {error}") from error
-            return findings.find_all(self._session, self.target, self.options)
+            return findings.find_all(self._session, self.target, self.options, self.amcheck_seconds)
 
     def walk(self, plan: Plan) -> Generator[Window, None, None]:
         """Yield the plan's windows from one unchanging view of the table; writes nothing."""
@@ -220,7 +221,7 @@ class RotationDriver:
                 self._emit(event)
             if self._stop.requested and not told_stop:
                 told_stop = True
-                self._emit(Stopping(self._stop.reason))
+                self._emit(Stopping(self._stop.reason, self._stop.cancelled))
             if time.monotonic() >= sample_at:
                 self._sample(rotation)
                 sample_at = time.monotonic() + SAMPLE_SECONDS
@@ -252,8 +253,10 @@ class RotationDriver:
         if over or not (isinstance(failure, Stopped) and self._stop.requested):
             return failure
         where = f"{progress.rows_done} rows" if progress else "the last committed window"
-        if progress and progress.in_snapshot:
-            where = f"{progress.tokens} tokens of the snapshot (phase 2 of 4)"
         again = "run the same command again" + " without --new" * self._new
         then = "another process goes on" if others else f"{again} to go on"
+        if progress and progress.in_snapshot:
+            return Stopped(
+                f"in the snapshot (phase 2 of 4), by {self._stop.reason}; it begins again: {again}"
+            )
         return Stopped(f"after {where}, by {self._stop.reason}; {then}")

@@ -42,6 +42,7 @@ class DatabaseFailure(RotationError):
     def __init__(self, sqlstate: str | None, condition: str, doing: str) -> None:
         super().__init__(f"{doing}: PostgreSQL answered {condition} (SQLSTATE {sqlstate})")
         self.sqlstate = sqlstate
+        self.condition = condition  #: the standard's name of the SQLSTATE, in words
         self.rows_done: int | None = None  #: rows of the rotation that were committed before
 
     def __str__(self) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from app.rotation.engine.units import name_keys, size
+from app.rotation.engine.units import name_keys
 
 
 @dataclass(frozen=True)
@@ -155,11 +155,16 @@ class OutageEnded(Event):
 
 @dataclass(frozen=True)
 class Stopping(Event):
-    """Somebody asked to stop; the window under way finishes first."""
+    """Somebody asked to stop; the window under way finishes first, a long look at the table does not."""
 
     reason: str
+    cancelled: bool = False  #: what was under way was cancelled already
 
     def __str__(self) -> str:
+        if self.cancelled:
+            return (
+                f"{self.reason}: cancelling the look at the table, which begins again with the next run"
+            )
         return f"{self.reason}: finishing the window under way; once more to cancel it"
 
 
@@ -233,25 +238,15 @@ class Survived(Event):
 
 
 @dataclass(frozen=True)
-class Rebuilding(Event):
-    """What is done to an index that holds the token."""
+class ListRead(Event):
+    """A list of leaked tokens was read to its end, and is revoked too."""
 
-    index: str
-    doing: str
-
-    def __str__(self) -> str:
-        return f"index {self.index}: {self.doing}"
-
-
-@dataclass(frozen=True)
-class Rebuilt(Event):
-    """An index that holds the token was rebuilt."""
-
-    index: str
-    bytes_before: int
-    bytes_after: int
-    seconds: float
+    name: str
+    tokens: int  #: that it holds; one that is listed twice counts twice
+    added: int  #: different ones that were not revoked before
 
     def __str__(self) -> str:
-        before, after = size(self.bytes_before), size(self.bytes_after)
-        return f"index {self.index}: rebuilt in {self.seconds:.1f} s, {before} before, {after} now"
+        read = f"{self.tokens} token{'s' * (self.tokens != 1)} read from {self.name}"
+        if self.added == self.tokens:
+            return f"{read}: revoked too"
+        return f"{read}: {self.added} added to the revoked ones, the rest were among them already"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from app.rotation.engine import citus, guard
+from app.rotation.engine import citus, guard, indexes, sampling
 from app.rotation.engine.database import Row, Session
 from app.rotation.engine.events import NOTE, REFUSE, WARN, Found
 from app.rotation.engine.options import Options
@@ -10,6 +10,7 @@ from app.rotation.engine.plan import find_window
 from app.rotation.engine.surroundings import of_server
 from app.rotation.engine.target import Target
 
+SEARCH = "after the end run rotation verify --search-copies"
 SAMPLE = 1000  # rows whose text is looked at before the run begins
 
 #: What a foreign key's ON UPDATE does to the rows that refer to a token (pg_constraint.confupdtype).
@@ -22,11 +23,20 @@ ON_UPDATE = {
 }
 
 
-def find_all(session: Session, target: Target, options: Options) -> list[Found]:
-    """Look at everything around the target that matters, without writing; what refuses comes first."""
+def find_all(
+    session: Session,
+    target: Target,
+    options: Options,
+    amcheck_seconds: float = indexes.AMCHECK_SECONDS,
+) -> list[Found]:
+    """Look at everything around the target that matters, without writing; what refuses comes first.
+
+    `amcheck_seconds` is how long amcheck may take, if it is there. See indexes.by_amcheck for errors.
+    """
     with session.reading():
         table = session.row("describe_table", oid=target.oid, attnum=target.attnum)
         findings = [
+            *indexes.of_catalog(session, target),
             *_of_table(table, target),
             *_of_texts(session, target),
             *_of_references(session, target, options),
@@ -38,6 +48,10 @@ def find_all(session: Session, target: Target, options: Options) -> list[Found]:
             *of_server(session, table, target, options),
             *citus.findings(session, target, options),
         ]
+    findings += sampling.findings(session, target)
+    if not any(finding.level == REFUSE for finding in findings):
+        # It takes long: nobody shall wait for it who has to come back anyway.
+        findings += indexes.by_amcheck(session, target, amcheck_seconds)
     order = [REFUSE, WARN, NOTE]
     return sorted(findings, key=lambda finding: order.index(finding.level))
 
@@ -113,14 +127,17 @@ def _of_triggers(session: Session, target: Target, options: Options) -> Iterator
         name = f"trigger {trigger['name']} ({trigger['function']})"
         table = f"{target.schema}.{target.table}"
         if not trigger["fires"]:
-            yield Found(NOTE, f"{name} on {table} does not fire for the rotation's UPDATE")
+            text = f"{name} on {table} does not fire for the rotation's UPDATE"
+            kept = f", and may have kept old tokens; {SEARCH}"
+            yield Found(NOTE, text + kept * trigger["may_copy"])
         elif not trigger["may_copy"]:
             yield Found(
                 WARN,
                 f"{name} on {table} runs for every {trigger['each']}, and makes the rotation slower",
             )
         elif options.ack_triggers:
-            yield Found(WARN, f"{name} on {table} may keep copies of old tokens (--ack-triggers)")
+            text = f"{name} on {table} may keep copies of old tokens (--ack-triggers)"
+            yield Found(WARN, f"{text}; {SEARCH}")
         else:
             yield Found(
                 REFUSE,

@@ -3,30 +3,50 @@
 import random
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from app.rotation.engine import citus
 from app.rotation.engine.blockers import BlockerWatch, describe_pids
-from app.rotation.engine.database import Row, Session
+from app.rotation.engine.database import Session
 from app.rotation.engine.errors import LockConflict, Refused, Stopped
 from app.rotation.engine.events import Waiting
 from app.rotation.engine.options import Options
 from app.rotation.engine.target import Target
-from app.rotation.triggers import INSTALLED_PREFIX, InstalledGuard, quote_identifier
+from app.rotation.triggers import INSTALLED_PREFIX
 
 TELL_SECONDS = 10.0  # how often the same blocker is named
 BARRIER_TELL_SECONDS = 2.0  # how often those are named whom the barrier waits for
 LOOK_SECONDS = 0.1  # how often the barrier looks who is still writing
 
 
-def find_guard(session: Session, target: Target) -> Row | None:
-    """The guard of the target's column as the catalog has it (see find_guard.sql), or None."""
-    found = session.rows("find_guard", oid=target.oid, column=target.column)
-    return next((row for row in found if row["enabled"]), found[0] if found else None)
+@dataclass(frozen=True)
+class Guard:
+    """The guard of a column as the catalog has it."""
+
+    name: str  #: of its first trigger
+    problem: str | None  #: why it can't be relied on
+    drops: list[str]  #: statements that drop it
+
+    @property
+    def installed(self) -> bool:
+        """Whether a run installed it, and not a model's migrations."""
+        return self.name.startswith(INSTALLED_PREFIX)
 
 
-def stands(guard: Row | None) -> bool:
-    """Whether a guard is there, and nothing switches it off."""
-    return guard is not None and guard["enabled"]
+def find_guard(session: Session, target: Target) -> Guard | None:
+    """The guard of the target's column, or None."""
+    halves = session.rows("inspect_guard", oid=target.oid, attnum=target.attnum)
+    if not halves:
+        return None
+    problem = next((half["problem"] for half in halves if half["problem"]), None)
+    if {half["inserting"] for half in halves} != {False, True}:
+        problem = "one of its two triggers is missing"
+    return Guard(halves[0]["name"], problem, [half["drop"] for half in halves])
+
+
+def stands(guard: Guard | None) -> bool:
+    """Whether a guard is there, and nothing makes it pass what it should not."""
+    return guard is not None and guard.problem is None
 
 
 def require_guard(session: Session, target: Target, options: Options) -> bool:
@@ -34,16 +54,21 @@ def require_guard(session: Session, target: Target, options: Options) -> bool:
 
     Raises Stopped if the table's lock is not to be had within the patience.
     """
-    try:
-        guard = InstalledGuard(target.schema, target.table, target.column, target.pk)
-        statements = guard.statements
-    except ValueError as error:
-        raise Refused(f"{error}, or run with --no-guard") from error
     found = find_guard(session, target)
-    outdated = found and found["name"] == guard.pgid and found["version"] != guard.version
-    if stands(found) and not outdated:
+    if stands(found):
         return False
-    _alter(session, options, "installing the guard", statements)
+    keeps = found is not None and not found.installed
+    name = found.name if found and keeps else None  # None: after its function
+
+    def install() -> list[str]:
+        rows = session.rows("prepare_guard", oid=target.oid, attnum=target.attnum, name=name)
+        return [row["statement"] for row in rows]
+
+    _alter(session, options, "installing the guard", install)
+    now = find_guard(session, target)
+    if not stands(now):
+        problem = now.problem if now else "it is gone again"
+        raise Refused(f"the guard of {target.label} was installed, and can't be relied on: {problem}")
     return True
 
 
@@ -55,16 +80,13 @@ def drop_guard(session: Session, target: Target, options: Options) -> str:
     guard = find_guard(session, target)
     if guard is None:
         raise Refused(f"{target.label} has no guard")
-    if not guard["name"].startswith(INSTALLED_PREFIX):
+    if not guard.installed:
         raise Refused(
-            f"the guard {guard['name']} of {target.label} belongs to a model:"
+            f"the guard {guard.name} of {target.label} belongs to a model:"
             " take TokenGuard out of its Meta.triggers, then makemigrations and migrate"
         )
-    table = f"{quote_identifier(target.schema)}.{quote_identifier(target.table)}"
-    name = quote_identifier(guard["name"])
-    statements = f"DROP TRIGGER {name} ON {table}; DROP FUNCTION {guard['function']};"
-    _alter(session, options, "dropping the guard", statements)
-    return str(guard["name"])
+    _alter(session, options, "dropping the guard", lambda: guard.drops)
+    return guard.name
 
 
 def wait_for_writers(
@@ -111,13 +133,13 @@ def _describe(session: Session, target: Target, waited_for: dict[str, int | None
     return describe_pids(session, list(waited_for.values()))
 
 
-def _alter(session: Session, options: Options, what: str, statements: str) -> None:
+def _alter(session: Session, options: Options, what: str, prepare: Callable[[], list[str]]) -> None:
     """Run statements that need the table's lock: wait briefly for it, and often, and name the holder."""
     began, told = time.monotonic(), float("-inf")
     while True:
         blockers: list[str] = []
         try:
-            _attempt(session, options, what, statements, blockers.append)
+            _attempt(session, options, what, prepare, blockers.append)
         except LockConflict as conflict:
             now = time.monotonic()
             who = blockers[0] if blockers else "a session that could not be named"
@@ -142,19 +164,16 @@ def _attempt(
     session: Session,
     options: Options,
     what: str,
-    statements: str,
+    prepare: Callable[[], list[str]],
     blocked_by: Callable[[str], None],
 ) -> None:
     with session.transaction():
-        pid = session.row(
-            "open_install",
-            worker=session.worker,
-            state=quote_identifier(session.state_schema),
-            lock_timeout=f"{options.lock_timeout_ms}ms",
-        )["pid"]
+        lock_timeout = f"{options.lock_timeout_ms}ms"
+        pid = session.row("open_install", worker=session.worker, lock_timeout=lock_timeout)["pid"]
         with BlockerWatch(session.alias, pid) as watch:
             try:
-                session.script(statements, what)
+                for statement in prepare():
+                    session.script(statement, what)
             finally:
                 if watch.blockers:
                     blocked_by(watch.blockers)

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from app.rotation.engine.database import Row, Session
+from app.rotation.engine.options import as_kept
 from app.rotation.models import Rotation, Status
 
 HALVINGS = 7  # of the journal, for a chart: 128 points at the most
@@ -64,7 +65,7 @@ def read_stages(session: Session, rotation: Rotation) -> list[Stage]:
     if rotation.begun_at or not rotation.started_at:  # else: an earlier version began it
         until = rotation.begun_at or ended
         stages.insert(0, Stage("recorded, until a process took it up", rotation.created_at, until))
-    if rotation.options.get("verify", True):
+    if as_kept(rotation.options).get("verify", True):
         name = "verification by value, and the wait for standbys"
         stages.append(Stage(name, began, ended if proven else None))
     return stages

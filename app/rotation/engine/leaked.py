@@ -1,14 +1,13 @@
-"""Lists of leaked tokens: read as a stream, in any spelling, and handed to PostgreSQL as a stream."""
+"""Lists of leaked tokens, handed to PostgreSQL as a stream."""
 
-import csv
 import itertools
-import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from app.rotation.engine.errors import Stopped, UsageError
+from app.rotation.engine.token_list import read_tokens
 
 #: The binary format of COPY (PostgreSQL's documentation, COPY, 'Binary Format'): signature, flags,
 #: length of the extension; for each row the number of fields and the length of the one; the end.
@@ -16,11 +15,6 @@ HEADER = b"PGCOPY\n\xff\r\n\0" + struct.pack(">ii", 0, 0)
 ROW = struct.pack(">hi", 1, 16)
 TRAILER = struct.pack(">h", -1)
 BATCH = 1000  # rows handed over at once
-
-UUID = re.compile(
-    r"(?:urn:uuid:)?(\{)?([0-9a-f]{8})(-?)([0-9a-f]{4})\3([0-9a-f]{4})\3([0-9a-f]{4})\3([0-9a-f]{12})(?(1)\})",
-    re.IGNORECASE,
-)
 
 
 @dataclass
@@ -32,7 +26,7 @@ class LeakedList:
     _begun: bool = field(default=False, init=False)
 
     def from_the_start(self) -> BinaryIO:
-        """The stream at its first byte, however far it was read before the connection broke.
+        """The stream at its first byte, however far it was read before something broke.
 
         Raises Stopped if it was read, and can't be read twice.
         """
@@ -41,7 +35,7 @@ class LeakedList:
                 self.stream.seek(0)
             except OSError:
                 raise Stopped(
-                    f"--leaked {self.name}: the connection was lost while the list was read, and a pipe"
+                    f"--leaked {self.name}: it must be read from its start again, and a pipe"
                     " can't be read twice; run the same command again with the whole list"
                 ) from None
         self._begun = True
@@ -56,6 +50,7 @@ class CopySource:
 
     def __init__(self, leaked: LeakedList, column: str) -> None:
         self.error: UsageError | None = None
+        self.tokens = 0  #: read so far; one that is listed twice counts twice
         self._parts = self._encode(read_tokens(leaked.name, leaked.from_the_start(), column))
         self._rest = b""
 
@@ -72,62 +67,7 @@ class CopySource:
 
     def _encode(self, tokens: Iterator[bytes]) -> Iterator[bytes]:
         yield HEADER
-        while batch := b"".join(ROW + token for token in itertools.islice(tokens, BATCH)):
-            yield batch
+        while batch := list(itertools.islice(tokens, BATCH)):
+            self.tokens += len(batch)
+            yield b"".join(ROW + token for token in batch)
         yield TRAILER
-
-
-def read_tokens(name: str, stream: BinaryIO, column: str) -> Iterator[bytes]:
-    """Yield the 16 bytes of each token. Raises UsageError naming the line, never what is in it."""
-    empty = True
-    try:
-        for token in _parse(name, stream, column):
-            empty = False
-            yield token
-    except (OSError, UnicodeDecodeError, csv.Error):
-        raise UsageError(f"--leaked {name}: it can't be read as UTF-8 text") from None
-    if empty:
-        raise UsageError(f"--leaked {name}: it holds no token")
-
-
-def _parse(name: str, stream: BinaryIO, column: str) -> Iterator[bytes]:
-    head = stream.readline().decode("utf-8-sig")
-    delimiter = next((mark for mark in ",;\t" if mark in head), ",")
-    lines = csv.reader(itertools.chain([head], (line.decode() for line in stream)), delimiter=delimiter)
-    place: int | None = None
-    for number, fields in enumerate(lines, 1):
-        if not any(field.strip() for field in fields):
-            continue
-        if number == 1 and not any(map(parse_uuid, fields)):
-            place = _find_column(name, fields, column)
-            continue
-        chosen = fields if place is None else fields[place : place + 1]
-        tokens = list(filter(None, map(parse_uuid, chosen)))
-        if not tokens:
-            raise UsageError(
-                f"--leaked {name}: line {number} holds no UUID: mend or delete it; nothing was changed"
-            )
-        if len(tokens) > 1:
-            raise UsageError(
-                f"--leaked {name}: line {number} holds several UUIDs: begin the file with a line of"
-                f" column names, of which one is {column}; nothing was changed"
-            )
-        yield tokens[0]
-
-
-def parse_uuid(text: str) -> bytes | None:
-    """The 16 bytes of a UUID in any spelling: capitals, braces, urn:uuid:, without hyphens; or None."""
-    found = UUID.fullmatch(text.strip())
-    return bytes.fromhex("".join(found.group(2, 4, 5, 6, 7))) if found else None
-
-
-def _find_column(name: str, header: list[str], column: str) -> int:
-    names = [field.strip().strip('"').lower() for field in header]
-    for wanted in (column.lower(), "token"):
-        if wanted in names:
-            return names.index(wanted)
-    if len(names) == 1:
-        return 0
-    raise UsageError(
-        f"--leaked {name}: line 1 names no column {column}, and holds no UUID; nothing was changed"
-    )

@@ -1,9 +1,11 @@
 """What a run is asked to do, validated in one place for the command line, tuning and the web."""
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
-from typing import Any
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from types import NoneType
+from typing import Any, get_args, get_origin, get_type_hints
 
 from app.rotation.engine.errors import Refused, UsageError
 from app.rotation.engine.units import parse_size
@@ -63,6 +65,7 @@ LIMITS: dict[str, tuple[str, float, float, str]] = {
     "lanes": ("--lanes", 1, MOST_LANES, "ranges"),
     "lock_timeout_ms": ("--lock-timeout", 1, 600_000, "milliseconds"),
     "lock_patience": ("--lock-patience", 0, DAY, "seconds"),
+    "outage_seconds": ("outage_seconds", 0, DAY, "seconds"),
     "max_lag": ("--max-lag", 0.1, DAY, "seconds"),
     "max_lag_bytes": ("--max-lag-bytes", 1, 10**15, "bytes"),
     "critical_lag": ("--critical-lag", 0.1, DAY, "seconds"),
@@ -76,14 +79,49 @@ LIMITS: dict[str, tuple[str, float, float, str]] = {
 }
 
 
-def from_stored(stored: dict[str, Any]) -> Options:
+#: Of each option: its type, as it is written above.
+TYPES = get_type_hints(Options)
+IN_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text",
+            tuple: "a list of texts", NoneType: "null"}  # fmt: skip
+
+
+def from_stored(stored: Any) -> Options:
     """The options that a rotation keeps; what this version does not know is left out.
 
-    Raises UsageError for values that can't be used.
+    Anybody who may write to the rotation's row may have written them: raises UsageError, naming the
+    option, for what is no value of its type or can't be used.
     """
-    known = {field.name for field in fields(Options)}
-    given = {name: value for name, value in stored.items() if name in known}
-    return Options(**given | {"standbys": tuple(given.get("standbys", ()))})
+    return Options(**_known(stored, "rotation.options", TYPES))
+
+
+def as_kept(stored: Any) -> dict[str, Any]:
+    """The options that a rotation keeps, to be shown as they are; none if no object of them is there."""
+    return stored if isinstance(stored, dict) else {}
+
+
+def _known(stored: Any, where: str, names: Iterable[str]) -> dict[str, Any]:
+    """Those of some options that JSON holds. Raises UsageError for values of another type."""
+    if not isinstance(stored, dict):
+        raise UsageError(f"{where} holds no object of options")
+    return {name: _checked(name, stored[name], where) for name in names if name in stored}
+
+
+def _checked(name: str, value: Any, where: str) -> Any:
+    """A value from JSON as the option takes it. Raises UsageError if it is of another type."""
+    hint = TYPES[name]
+    if get_origin(hint) is tuple:
+        types: set[Any] = {tuple}
+        fits = isinstance(value, list) and all(isinstance(one, str) for one in value)
+        value = tuple(value) if fits else value
+    else:
+        # Exactly these types: true is an int to Python. A number without a fraction is a float, too.
+        types = set(get_args(hint)) or {hint}
+        fits = type(value) in types or (type(value) is int and float in types)
+        fits = fits and not (isinstance(value, float) and not math.isfinite(value))
+    if not fits:
+        expected = " or ".join(words for kind, words in IN_WORDS.items() if kind in types)
+        raise UsageError(f"{where} holds a value of {name} that is not {expected}")
+    return value
 
 
 def or_off(parse: Callable[[str], Any]) -> Callable[[str], Any]:
@@ -145,9 +183,9 @@ class LiveOptions:
         if tuned == self._tuned:
             return
         try:
-            known = json.loads(tuned).items()
-            self.now = replace(self._given, **{name: one for name, one in known if name in TUNABLE})
-        except (UsageError, TypeError, ValueError, AttributeError) as error:
+            known = _known(json.loads(tuned), "it", TUNABLE)
+            self.now = replace(self._given, **known)
+        except (UsageError, ValueError, RecursionError) as error:
             why = error if isinstance(error, UsageError) else "it is of no use"
             raise Refused(
                 f"what rotation.tuned holds was written by hand ({why}):"

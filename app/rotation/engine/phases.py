@@ -1,6 +1,6 @@
 """The phases of a rotation, in the order that makes its proof sound.
 
-guard → barrier → lanes → snapshot → barrier → canary → windows → leftovers → verification → end.
+guard → barrier → snapshot → barrier → lanes → canary → windows → leftovers → verification → end.
 docs/proof.md says why none of them can be left out.
 """
 
@@ -12,14 +12,14 @@ from app.rotation.engine.canary import try_one_window
 from app.rotation.engine.crew import Crew
 from app.rotation.engine.database import Row, Session
 from app.rotation.engine.errors import LockConflict, Stopped, Unproven
-from app.rotation.engine.events import Phase, Survived
+from app.rotation.engine.events import NOTE, Found, Phase, Survived
 from app.rotation.engine.lanes import draw_lanes
 from app.rotation.engine.naming import worker_name
 from app.rotation.engine.options import LiveOptions, Options
 from app.rotation.engine.progress import read_progress
 from app.rotation.engine.rebuild import rebuild_indexes
 from app.rotation.engine.replicas import wait_for_standbys
-from app.rotation.engine.stages import Leftovers, Snapshot, Stage, Windows
+from app.rotation.engine.stages import Leftovers, Stage, Windows
 from app.rotation.engine.standby import stand_by, unfinished_lanes
 from app.rotation.engine.target import Target
 from app.rotation.engine.throttle import Throttle
@@ -31,8 +31,6 @@ from app.rotation.engine.worker import Worker
 from app.rotation.models import Rotation, Status
 
 REPAIRS = 3  # times that survivors are rotated once more before the run gives up
-SNAPSHOT_SECONDS = 0.5  # that a window of the snapshot aims at; it makes no writer wait
-SNAPSHOT_FIRST = 20_000  # rows
 
 
 class Phases:
@@ -82,11 +80,19 @@ class Phases:
         return replace(self._session, worker=worker_name(name))
 
     def _run(self) -> None:
+        # What somebody tuned by hand, and wrongly, ends the run before it has done anything.
+        self._throttle.live.learn(
+            self._session.through_outages(
+                lambda: self._session.row("read_steering", rotation=self._rotation, recent=1)
+            )["tuned"]
+        )
         self._protect()
+        self._snapshot()
+        self._open()
+        # After the set is complete: the guard's function is written anew with it.
         self._shape = self._session.through_outages(
             lambda: self._session.row("look_at_target", oid=self._target.oid, attnum=self._target.attnum)
         )
-        self._snapshot()
         while True:
             self._rotate()
             if self._proven():
@@ -95,19 +101,13 @@ class Phases:
                 raise Stopped(f"by {self._session.stop.reason}")
 
     def _protect(self) -> None:
-        """The guard, the wait for all older writers, and the lanes over what they left."""
+        """The guard, and the wait for all older writers."""
         session, options = self._session, self._options
         installed = options.guard and self._session.through_outages(
             lambda: guard.require_guard(session, self._target, options)
         )
-        rotation = self._read()
-        if rotation.status == Status.PENDING:
+        if self._read().revoked is None:
             self._barrier()
-            self._session.through_outages(
-                lambda: control.open_lanes(
-                    session, rotation, draw_lanes(session, self._target, options.lanes)
-                )
-            )
             self._require_wanted()
             how = "installed" if installed else "in place"
             how = f"guard {how}" if options.guard else "no guard (--no-guard)"
@@ -115,16 +115,29 @@ class Phases:
 
     def _snapshot(self) -> None:
         """Keep the hashes of all tokens, then wait for those who may have written past the guard."""
-        session = self._session
-        progress = session.through_outages(lambda: read_progress(session, self._rotation))
-        if progress.revoked is None:
-            self._work(Snapshot, lambda: WindowSizer(None, SNAPSHOT_SECONDS, SNAPSHOT_FIRST))
-            revoked = self._session.through_outages(lambda: revocation.complete(session, self._rotation))
-            text = f"{revoked} tokens are revoked; of each a salted hash is kept"
+        session, rotation = self._session, self._read()
+        if rotation.revoked is None:
+            options = self._options
+            revoked = revocation.patiently(
+                session,
+                options,
+                lambda: revocation.take_snapshot(session, self._read(), self._target),
+            )
             self._barrier()
-            session.emit(Phase(2, text))
-        elif not progress.windows or self._more_revoked:
+            session.emit(Phase(2, f"{revoked} tokens are revoked; of each a salted hash is kept"))
+        elif rotation.status == Status.PENDING or self._more_revoked:
             self._barrier()
+
+    def _open(self) -> None:
+        """Draw the lanes, over all rows that there are now, unless they are drawn."""
+        session, rotation = self._session, self._read()
+        if rotation.status == Status.PENDING:
+            session.through_outages(
+                lambda: control.open_lanes(
+                    session, rotation, draw_lanes(session, self._target, self._options.lanes)
+                )
+            )
+            self._require_wanted()
 
     def _barrier(self) -> None:
         self._session.through_outages(
@@ -168,11 +181,13 @@ class Phases:
         if options.verify:
             if not session.through_outages(lambda: conclusion.begin_verifying(session, self._rotation)):
                 return self._overtaken()
+            if self._target.partitioned:
+                self._barrier()  # whoever is about to insert into a partition what passed until now
             rotation = self._read()
-            sets = [rotation, *control.given_up_before(session, rotation)]
-            verdict = revocation.verify(session, sets, options)
+            verdict = revocation.verify(session, rotation, self._target, options)
             conclusion.require_distinct(session, rotation, self._target, verdict)
-        if verdict is None or (verdict.conclusive and not verdict.survivors):
+        if verdict is None or verdict.clean:
+            self._tell_partitions(verdict)
             replayed = (
                 wait_for_standbys(session, options, self._require_wanted)
                 if options.wait_replicas
@@ -183,13 +198,20 @@ class Phases:
             text = how_proven(verdict, label)
             session.emit(Phase(4, f"{text}; replayed by {', '.join(replayed)}" if replayed else text))
             return True
-        if not verdict.conclusive or self._repairs == REPAIRS:
+        if not verdict.conclusive or not verdict.survivors or self._repairs == REPAIRS:
             session.through_outages(lambda: conclusion.fail(session, self._rotation, verdict))
             raise Unproven(why_unproven(verdict, self._target))
         session.emit(Survived(verdict.survivors, verdict.keys, self._target.pk))
         self._repairs += 1
         session.through_outages(lambda: conclusion.repair(session, rotation, verdict))
         return False
+
+    def _tell_partitions(self, verdict: revocation.Verdict | None) -> None:
+        """Tell what became of partitions that are none any more."""
+        for name in verdict.apart if verdict else ():
+            self._session.emit(Found(NOTE, f"{name}, detached since the start, holds no revoked token"))
+        for name in verdict.gone if verdict else ():
+            self._session.emit(Found(NOTE, f"a partition of the start is gone: {name}"))
 
     def _overtaken(self) -> bool:
         """Whether the rotation, which another process has changed meanwhile, is at its end.
@@ -218,14 +240,16 @@ class Phases:
             raise Stopped(f"by {session.stop.reason}") from conflict
         finally:
             self.workers |= crew.names
-            if kind is not Snapshot:
-                self.rows += crew.rows
+            self.rows += crew.rows
         if session.stop.requested:
             raise Stopped(f"by {session.stop.reason}")
 
     def _stage(self, session: Session, kind: type[Stage]) -> Stage:
         stage = kind(session, self._rotation, self._target, self._shape)
         stage.channel = self._options.notify
+        if isinstance(stage, Leftovers):
+            # What its index has not returned once is not found by it at all.
+            stage.from_heap = self._repairs > 1
         return stage
 
     def _read(self) -> Rotation:
@@ -245,6 +269,12 @@ def why_unproven(verdict: revocation.Verdict, target: Target) -> str:
         return (
             f"{verdict.sentence(target.label)}: end it with python manage.py rotation cancel, then start"
             " another; keep rotation_revoked as evidence"
+        )
+    apart = [f"{rows} rows of {name}" for name, rows in verdict.apart.items() if rows]
+    if apart and not verdict.survivors:
+        return (
+            f"{' and '.join(apart)}, detached from {target.schema}.{target.table} since the start, hold"
+            f" revoked tokens: attach it again and run {target.command}, or rotate it by its own name"
         )
     named = name_keys(target.pk, verdict.keys, verdict.survivors)
     return (

@@ -4,7 +4,12 @@ from app.rotation.engine.database import Row, Session
 from app.rotation.engine.errors import ConnectionLost, Refused
 
 STATE_TABLES = ("rotation", "batchprogress", "rotation_window", "rotation_leftover", "rotation_revoked")
-STATE_FUNCTIONS = ("rotation_hash", "rotation_open_revoked", "rotation_close_revoked")
+STATE_FUNCTIONS = (
+    *("rotation_hash", "rotation_open_revoked", "rotation_close_revoked"),
+    *("rotation_note_change", "rotation_prepare_guard", "rotation_inspect_guard"),
+)
+#: The same as GRANT names them: of one there are two.
+GRANTED = "rotation_hash(uuid, bigint), rotation_hash(text, bigint), " + ", ".join(STATE_FUNCTIONS[1:])
 OLDEST_VERSION = 130000  # gen_random_uuid() is built in since PostgreSQL 13
 
 
@@ -23,11 +28,23 @@ def check_server(session: Session) -> Row:
             " use a role that may write"
         )
     require_state(session, server)
+    if server["intruders"]:
+        schema, others = server["state_schema_quoted"], server["intruders"]
+        raise Refused(
+            f"{others} may create objects in schema {schema}, where the rotation's state is, and have"
+            f" ours call theirs: REVOKE CREATE ON SCHEMA {schema} FROM {others}, then run the same"
+            " command again; or, where one of them owns it, migrate rotation into a schema of its own"
+        )
+    if server["for_everybody"]:
+        schema = server["state_schema_quoted"]
+        raise Refused(
+            "PUBLIC may execute functions of the rotation's state (restored without privileges?): REVOKE"
+            f" EXECUTE ON ALL FUNCTIONS IN SCHEMA {schema} FROM PUBLIC, then run the same command again"
+        )
     if not server["may_write_state"]:
         raise Refused(
             f"role {server['role']} may not write the rotation's state: GRANT SELECT, INSERT, UPDATE"
-            f" ON {', '.join(STATE_TABLES)} and EXECUTE ON FUNCTION rotation_open_revoked,"
-            " rotation_close_revoked to it"
+            f" ON {', '.join(STATE_TABLES)} and EXECUTE ON FUNCTION {GRANTED} to it"
         )
     return server
 
@@ -51,6 +68,7 @@ def require_state(session: Session, server: Row) -> None:
         )
     names = (*STATE_TABLES, *STATE_FUNCTIONS)
     session.names |= {name: (server["state_schema"], name) for name in names}
+    session.names["state"] = (server["state_schema"],)
 
 
 def refuse_old(version: int) -> None:

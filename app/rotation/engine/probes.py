@@ -1,17 +1,22 @@
 """Probes: what the limits of a run are measured against, and the reasons to wait that follow."""
 
+import json
 import time
 from collections import deque
 from collections.abc import Iterator
 
-from app.rotation.engine.database import Row, Session
+from django.db import transaction
+
+from app.rotation.engine.database import Row, Session, condition
 from app.rotation.engine.disk import find_free
-from app.rotation.engine.errors import ConnectionLost, RotationError, Stopped
+from app.rotation.engine.errors import ConnectionLost, DatabaseFailure, RotationError, Stopped
 from app.rotation.engine.options import Options
 from app.rotation.engine.units import size
 
 KEPT_POSITIONS = 7200  # of the primary, one a second: lags up to two hours are told exactly
 SQL_TIMEOUT = "5s"  # for --throttle-sql
+#: SQLSTATEs: what PostgreSQL answers to a cursor for anything but one query, and to a write.
+NO_CURSOR, READ_ONLY = "42P11", "25006"
 
 
 class Probes:
@@ -114,15 +119,24 @@ class Probes:
 def ask(session: Session, query: str) -> float | bool:
     """The answer of a user's query: one row, one column, true or false or a number.
 
-    Raises RotationError for any other answer. The query can't write.
+    Raises RotationError for any other answer, and for what is not one query. It can't write, nor end
+    the transaction that keeps it from that; what else it did in there is undone.
     """
-    with session.reading(SQL_TIMEOUT):
-        answer = session.ask(query)
-    if isinstance(answer, bool):
-        return answer
     try:
-        return float(answer)
-    except (TypeError, ValueError):
+        with session.reading(SQL_TIMEOUT):
+            answers = session.ask(query)
+            # Settings of the session, for example, may be changed by what only reads.
+            transaction.set_rollback(True, using=session.alias)
+    except DatabaseFailure as failure:
+        if failure.sqlstate != NO_CURSOR:
+            raise
+        # A write without RETURNING, a command, several statements: none is a query that only reads.
+        refused = DatabaseFailure(READ_ONLY, condition(READ_ONLY), "running the query")
+        raise RotationError(f"{refused}: give one query that reads, and nothing besides") from None
+    try:
+        ((_, answer),) = json.loads(answers, object_pairs_hook=list, parse_int=float)
+        return answer if isinstance(answer, bool) else float(answer)
+    except (TypeError, ValueError, RecursionError):
         raise RotationError("the query must return one true or false, or one number") from None
 
 

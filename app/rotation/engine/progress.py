@@ -55,7 +55,7 @@ class Progress:
     @property
     def in_snapshot(self) -> bool:
         """Whether the snapshot of revoked tokens is still being taken."""
-        return self.revoked is None and not self.rows_done and self.status == "running"
+        return self.revoked is None and self.tokens > 0 and self.status == "pending"
 
     @property
     def percent(self) -> float | None:

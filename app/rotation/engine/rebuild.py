@@ -3,12 +3,12 @@
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from app.rotation.engine.blockers import describe_pids
 from app.rotation.engine.database import Row, Session
 from app.rotation.engine.errors import ConnectionLost, LockConflict, RotationError, Stopped
-from app.rotation.engine.events import NOTE, Found, Rebuilding, Rebuilt
+from app.rotation.engine.events import NOTE, Event, Found
 from app.rotation.engine.stop import StopSwitch
 from app.rotation.engine.target import Target
 from app.rotation.engine.units import size
@@ -20,6 +20,31 @@ TELL_SECONDS = 10.0  # how often it tells how far that is
 TIDY_SECONDS = 10.0  # that dropping what a broken-off rebuild left may take
 DONE = "rebuilt already, since its tokens were rotated"
 EXCLUSION = "left as it is: that of an exclusion constraint can't be rebuilt while others write"
+
+
+@dataclass(frozen=True)
+class Rebuilding(Event):
+    """What is done to an index that holds the token."""
+
+    index: str
+    doing: str
+
+    def __str__(self) -> str:
+        return f"index {self.index}: {self.doing}"
+
+
+@dataclass(frozen=True)
+class Rebuilt(Event):
+    """An index that holds the token was rebuilt."""
+
+    index: str
+    bytes_before: int
+    bytes_after: int
+    seconds: float
+
+    def __str__(self) -> str:
+        before, after = size(self.bytes_before), size(self.bytes_after)
+        return f"index {self.index}: rebuilt in {self.seconds:.1f} s, {before} before, {after} now"
 
 
 class ClaimLost(Exception):

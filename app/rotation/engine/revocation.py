@@ -1,16 +1,16 @@
-"""The set of revoked tokens: completed, added to, and compared by value with what the table holds."""
+"""The set of revoked tokens: taken in one view, added to, and compared by value with the table."""
 
-import functools
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TypeVar
 
 from django.db.models import F
 
-from app.rotation.engine.database import Session
-from app.rotation.engine.errors import LockConflict, RotationError, Stopped
+from app.rotation.engine.database import Session, translated
+from app.rotation.engine.errors import LockConflict, Refused, RotationError, Stopped
+from app.rotation.engine.events import ListRead
 from app.rotation.engine.leaked import CopySource, LeakedList
 from app.rotation.engine.options import Options
 from app.rotation.engine.target import Target
@@ -19,6 +19,7 @@ from app.rotation.models import Rotation
 Result = TypeVar("Result")
 
 MOST_NAMED = 20  # survivors that are named by key
+LOOK_SECONDS = 0.5  # how often it is looked whether another process has taken the snapshot
 
 
 @dataclass(frozen=True)
@@ -30,22 +31,18 @@ class Verdict:
     expected: int  #: hashes that the set must hold
     found: int  #: hashes that it holds
     at: datetime
+    apart: dict[str, int] = field(default_factory=dict)  #: of partitions detached since, by name
+    gone: list[str] = field(default_factory=list)  #: partitions of the start that were dropped
 
     @property
     def conclusive(self) -> bool:
         """Whether the set was whole: else nothing follows from it."""
         return self.found == self.expected
 
-    def __add__(self, other: "Verdict") -> "Verdict":
-        """What follows from the comparison with two sets, in one view of the table."""
-        keys = list(dict.fromkeys(self.keys + other.keys))[:MOST_NAMED]
-        return Verdict(
-            self.survivors + other.survivors,
-            keys,
-            self.expected + other.expected,
-            self.found + other.found,
-            self.at,
-        )
+    @property
+    def clean(self) -> bool:
+        """Whether no revoked token survives, in the table or in what was detached from it."""
+        return self.conclusive and not self.survivors and not any(self.apart.values())
 
     def sentence(self, label: str) -> str:
         """The result in one plain sentence."""
@@ -64,39 +61,74 @@ class Verdict:
 class LeakedVerdict:
     """What a comparison with a list of leaked tokens found."""
 
-    listed: int  #: different tokens in the list
+    tokens: int  #: that the list holds; one that is listed twice counts twice
+    listed: int  #: different ones among them
     valid: int  #: rows that hold one of them
     keys: list[str]  #: of the first of those
 
+    def sentence(self, label: str) -> str:
+        """The result in one plain sentence."""
+        read = "" if self.tokens == self.listed else f" ({self.tokens} were read, some of them twice)"
+        return f"{self.valid} rows of {label} hold one of {self.listed} listed tokens{read}"
 
-def complete(session: Session, rotation: int) -> int:
-    """Index the set, and let the guard refuse what is in it; the number of its hashes.
 
-    If another process is about it, wait for its end. Raises Stopped when a stop is requested.
+def take_snapshot(session: Session, rotation: Rotation, target: Target) -> int:
+    """Put the hash of every token into the set, and complete it; how many hashes it must hold now.
+
+    One statement, and so one view of the table, read from the heap: a token that is valid at that moment
+    is in it, wherever its row moves later, and whatever an index does not return. If another process is
+    about it, wait for its end. The first request to stop cancels it, because it begins again anyway.
+    Raises LockConflict then, Stopped where it waited, Refused for a text that is no UUID.
     """
     while True:
-        with session.durable():
-            if session.row("claim_closing", rotation=rotation)["alone"]:
-                return int(session.row("close_revoked", rotation=rotation)["revoked"])
-        if session.stop.wait(0.5):
+        with session.durable(at_once=True):
+            if session.row("claim_snapshot", rotation=rotation.pk)["alone"]:
+                with translated("reading the rotation"):
+                    rotation.refresh_from_db(using=session.alias)
+                if rotation.revoked is not None:
+                    return rotation.revoked
+                return _take(session, rotation, target)
+        if session.stop.wait(LOOK_SECONDS):
             raise Stopped(f"by {session.stop.reason}")
 
 
-def revoke_listed(session: Session, rotation: Rotation, target: Target, leaked: LeakedList) -> None:
-    """Add a list to the rotation's set, in the caller's transaction.
+def _take(session: Session, rotation: Rotation, target: Target) -> int:
+    session.change("read_heap")
+    if target.is_text and (misfits := session.rows("find_misfit", lo=None, hi=None)):
+        raise Refused(
+            f"{target.label} of the row with {target.pk} {misfits[0]['key']} is no UUID of"
+            " 32 or 36 characters in one case; nothing was replaced: mend or empty it and run the"
+            " same command again, or give up with rotation cancel"
+        )
+    # Into a set that has an index, in the index's order: that is much faster.
+    its = {"rotation": rotation.pk, **in_set(rotation), "sorted": rotation.set_id != rotation.pk}
+    taken = session.change("take_snapshot", **its)
+    parts = {str(row["oid"]): row["name"] for row in session.rows("list_parts", oid=target.oid)}
+    with translated("noting the partitions"):
+        Rotation.objects.using(session.alias).filter(pk=rotation.pk).update(partitions=parts)
+    return int(session.row("close_revoked", rotation=rotation.pk, taken=taken)["revoked"])
+
+
+def in_set(rotation: Rotation) -> dict[str, int | None]:
+    """What statements need to look a token up among those that a rotation's column has revoked."""
+    return {"set": rotation.set_id, "salt": rotation.salt}
+
+
+def revoke_listed(session: Session, rotation: Rotation, target: Target, leaked: LeakedList) -> ListRead:
+    """Add a list to the rotation's set, in the caller's transaction; what to tell after its COMMIT.
 
     Raises UsageError, with a line number, for what is no list of tokens.
     """
-    receive(session, target, leaked)
-    added = session.change("add_leaked", rotation=rotation.pk, salt=rotation.salt)
+    tokens = receive(session, target, leaked)
+    added = session.change("add_leaked", rotation=rotation.pk, **in_set(rotation))
     this = Rotation.objects.using(session.alias).filter(pk=rotation.pk)
-    this.update(leaked=F("leaked") + added)
-    if rotation.revoked is not None:
-        session.rows("close_revoked", rotation=rotation.pk)
+    this.update(leaked=F("leaked") + added, revoked=F("revoked") + added)
+    session.rows("note_change", set=rotation.set_id)
+    return ListRead(leaked.name, tokens, added)
 
 
-def receive(session: Session, target: Target, leaked: LeakedList) -> None:
-    """Copy a list into the transaction's own table."""
+def receive(session: Session, target: Target, leaked: LeakedList) -> int:
+    """Copy a list into the transaction's own table; how many tokens it holds."""
     session.change("create_leaked")
     source = CopySource(leaked, target.column)
     try:
@@ -105,49 +137,72 @@ def receive(session: Session, target: Target, leaked: LeakedList) -> None:
         if source.error:
             raise source.error from None
         raise
+    return source.tokens
 
 
-def verify(session: Session, sets: list[Rotation], options: Options) -> Verdict:
-    """Compare every token of the table with the sets of rotations, by value, in one unchanging view.
+def verify(session: Session, rotation: Rotation, target: Target, options: Options) -> Verdict:
+    """Compare every token of the table with the set, by value, in one unchanging view, from the heap.
 
-    The first set must be whole.
-
-    It trusts no checkpoint, no count of rows and no age of rows, and makes no writer wait.
+    It trusts no checkpoint, no index, no count of rows and no age of rows, and makes no writer wait.
     """
 
     def look() -> Verdict:
-        with session.reading():
-            first, *more = (_look(session, one) for one in sets)
-            # Of one that was given up, perhaps because it was tampered with, what there is counts.
-            more = [replace(one, expected=one.found) for one in more]
-            return functools.reduce(Verdict.__add__, more, first)
+        with session.reading(at_once=True):
+            session.change("read_heap")
+            row = session.row("count_survivors", **in_set(rotation))
+            named = (
+                session.rows("name_survivors", **in_set(rotation), most=MOST_NAMED)
+                if row["survivors"]
+                else []
+            )
+            apart = _look_apart(session, rotation, target)
+            if session.row("count_rewritten", oid=target.oid)["rewritten"]:
+                raise LockConflict("the table was rewritten while it was waited for")
+            known = list(map(int, rotation.partitions))
+            there = {row["oid"] for row in session.rows("list_existing", known=known)}
+        keys = [one["key"] for one in named]
+        gone = [name for oid, name in rotation.partitions.items() if int(oid) not in there]
+        return Verdict(row["survivors"], keys, row["expected"], row["found"], row["at"], apart, gone)
 
     return patiently(session, options, look)
 
 
-def _look(session: Session, rotation: Rotation) -> Verdict:
-    its = {"rotation": rotation.pk, "salt": rotation.salt}
-    row = session.row("count_survivors", **its)
-    named = session.rows("name_survivors", **its, most=MOST_NAMED) if row["survivors"] else []
-    keys = [one["key"] for one in named]
-    return Verdict(row["survivors"], keys, row["expected"], row["found"], row["at"])
+def _look_apart(session: Session, rotation: Rotation, target: Target) -> dict[str, int]:
+    """How many revoked tokens each table holds that was a partition at the start, and is none now."""
+    if not target.partitioned:
+        return {}
+    apart = {}
+    for part in session.rows("list_detached", oid=target.oid, known=list(map(int, rotation.partitions))):
+        names = session.names | {"target": (part["schema"], part["name"])}
+        own = replace(session, names=names)
+        apart[f"{part['schema']}.{part['name']}"] = own.row("count_survivors", **in_set(rotation))[
+            "survivors"
+        ]
+    return apart
 
 
 def verify_listed(
     session: Session, rotation: Rotation, target: Target, leaked: LeakedList
 ) -> LeakedVerdict:
-    """Compare the table with a list; nothing is kept of it."""
-    with session.transaction():
-        session.rows("make_durable", worker=session.worker)
-        receive(session, target, leaked)
-        row = session.row("check_leaked", salt=rotation.salt, most=MOST_NAMED)
-    return LeakedVerdict(row["listed"], row["valid"], row["keys"])
+    """Compare the table with a list; nothing is kept of it.
+
+    Raises UsageError, with a line number, for what is no list of tokens.
+    """
+
+    def look() -> LeakedVerdict:
+        with session.durable():
+            session.change("read_heap")
+            tokens = receive(session, target, leaked)
+            row = session.row("check_leaked", salt=rotation.salt, most=MOST_NAMED)
+        return LeakedVerdict(tokens, row["listed"], row["valid"], row["keys"])
+
+    return patiently(session, Options(), look)
 
 
-def note_survivors(session: Session, rotation: Rotation, revoked_by: Rotation) -> int:
-    """List the rows that hold a token of a set, to be rotated once more, in the caller's transaction."""
-    its = {"revoked_by": revoked_by.pk, "salt": revoked_by.salt}
-    return session.change("note_survivors", rotation=rotation.pk, **its)
+def note_survivors(session: Session, rotation: Rotation) -> int:
+    """List the rows that hold a token of the set, to be rotated again, in the caller's transaction."""
+    session.change("read_heap")
+    return session.change("note_survivors", rotation=rotation.pk, **in_set(rotation))
 
 
 def patiently(session: Session, options: Options, action: Callable[[], Result]) -> Result:

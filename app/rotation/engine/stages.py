@@ -1,11 +1,11 @@
-"""What one window does in each stage of a rotation: take the snapshot, replace, go back for the rest."""
+"""What one window does in each stage of a rotation: replace tokens, go back for what was left over."""
 
 import time
 from dataclasses import dataclass
 
 from app.rotation.engine.citus import rotate_leftovers, rotate_or_leave
 from app.rotation.engine.database import Row, Session
-from app.rotation.engine.errors import LockConflict, Refused, RotationError, Stopped, Unproven
+from app.rotation.engine.errors import LockConflict, RotationError, Stopped, Unproven
 from app.rotation.engine.events import HolesLeft, WindowDone
 from app.rotation.engine.plan import find_window
 from app.rotation.engine.progress import read_progress
@@ -54,9 +54,7 @@ class Stage:
         lane = work.lane
         window = find_window(self.session, lane["lower"], lane["upper"], lane["last_id"], work.size)
         if window is None:
-            self.session.change(
-                "close_lane", lane_id=lane["lane_id"], stage=self.name, last_id=lane["last_id"]
-            )
+            self.session.change("close_lane", lane_id=lane["lane_id"], last_id=lane["last_id"])
             self.session.rows("await_disk")
             return None
         self.at = (window.lo, window.hi)
@@ -67,6 +65,7 @@ class Stage:
         self.advance(work, window.lo, window.hi, rows)
         if window.hi == lane["upper"]:
             self.session.rows("await_disk")
+        self.session.change("give_names_back")
         return WindowDone(lane["lane"], window.lo, window.hi, rows, seconds, window.keys)
 
     def do(self, work: Work, lo: str, hi: str) -> int:
@@ -116,39 +115,6 @@ class Stage:
             f"lane {lane['lane']} was moved by something that does not keep to its lock;"
             " the window was rolled back; find out what writes to batchprogress"
         )
-
-
-class Snapshot(Stage):
-    """Keeps the salted hash of every token."""
-
-    name = "snapshot"
-    rotates = False
-
-    def do(self, work: Work, lo: str, hi: str) -> int:
-        """Keep the hashes of a window. Raises Refused for a text that is no UUID."""
-        session = self.session
-        misfits = session.rows("find_misfit", lo=lo, hi=hi) if self.target.is_text else []
-        if misfits:
-            raise Refused(
-                f"{self.target.label} of the row with {self.target.pk} {misfits[0]['key']} is no UUID of"
-                " 32 or 36 characters in one case; nothing was replaced: mend or empty it and run the"
-                " same command again, or give up with rotation cancel"
-            )
-        salt = work.lane["salt"]
-        return session.change("snapshot_window", rotation=self.rotation, salt=salt, lo=lo, hi=hi)
-
-    def advance(self, work: Work, lo: str, hi: str, rows: int) -> None:
-        """Move the lane's place in the snapshot."""
-        lane = work.lane
-        if not self.session.change(
-            "advance_snapshot",
-            lane_id=lane["lane_id"],
-            last_id=lane["last_id"],
-            hi=hi,
-            tokens=rows,
-            worker=self.session.worker,
-        ):
-            raise self.moved(lane)
 
 
 class Windows(Stage):
@@ -211,6 +177,7 @@ class Leftovers(Windows):
         super().__init__(session, rotation, target, shape)
         self._after: dict[int, int] = {}  #: how far the list of a lane was worked off
         self._closed: set[int] = set()  #: lanes of whose list any entry was closed since it was begun
+        self.from_heap = False  #: rows are found without an index, which did not return them
 
     def work(self, work: Work) -> WindowDone | None:
         """Replace the next rows left over in a lane; at its list's end, begin it again.
@@ -219,6 +186,8 @@ class Leftovers(Windows):
         """
         lane, began = work.lane, time.monotonic()
         number = lane["lane_id"]
+        if self.from_heap:
+            self.session.change("read_heap")
         after = self._after.get(number, 0)
         done = rotate_leftovers(self.session, self.target, number, after, work.size)
         if done["last"] is None:
@@ -235,6 +204,7 @@ class Leftovers(Windows):
         self._later = []
         self.require_same_target()
         self.write_down(work, lane["last_id"], done["lo"], done["hi"], done["rows"])
+        self.session.change("give_names_back")
         seconds = time.monotonic() - began
         return WindowDone(lane["lane"], done["lo"], done["hi"], done["rows"], seconds, done["rows"])
 

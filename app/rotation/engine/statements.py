@@ -14,9 +14,10 @@ DIRECTORY = Path(__file__).resolve().parents[3] / "sql"
 
 @dataclass(frozen=True)
 class Fragment:
-    """Text that goes into a statement; made from the catalog or by us, never from a user.
+    """Text that goes into a statement; written by us, never taken from the catalog or from a user.
 
-    It may hold `{names}` of identifiers itself.
+    It may hold `{names}` of identifiers itself, which are filled in: what somebody named
+    would be taken for such names, and for SQL.
     """
 
     text: str
@@ -29,8 +30,8 @@ class Form:
     statement: str
 
 
-#: What stands in braces in a statement: an identifier with its qualifiers, or a fragment. Under the name
-#: of a statement: the form of it that is used.
+#: What stands in braces in a statement: an identifier with its qualifiers, or a fragment.
+#: Under the name of a statement: the form of it that is used.
 Name = tuple[str, ...] | Fragment | Form
 Names = Mapping[str, Name]
 

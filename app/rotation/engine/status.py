@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
-from app.rotation.engine.database import Session, translated
+from app.rotation.engine.database import Session
 from app.rotation.engine.naming import command
 from app.rotation.engine.progress import Progress, read_progress
 from app.rotation.engine.target import NUMBER_TYPES
@@ -56,7 +56,7 @@ def describe(session: Session, rotation: Rotation, state: State | None = None) -
     """Return the rotation as plain data, with the keys that the command-line contract promises."""
     state = state or read_state(session, rotation.pk)
     progress = state.progress
-    with translated("reading the lanes"):
+    with session.looking("reading the lanes"):
         lanes = list(
             BatchProgress.objects.using(session.alias).filter(rotation=rotation).order_by("lane")
         )

@@ -9,6 +9,7 @@ from app.rotation.engine.control import move, rotations
 from app.rotation.engine.database import Session, translated
 from app.rotation.engine.errors import Refused
 from app.rotation.engine.events import Paused, Resumed
+from app.rotation.engine.options import as_kept
 from app.rotation.models import UNFINISHED, Status
 
 LOOK_SECONDS = 0.3  # how often a paused process looks whether it may go on
@@ -73,7 +74,9 @@ def tune(session: Session, rotation: int, tuned: dict[str, Any], who: str) -> di
         this = rotations(session).select_for_update(no_key=True).get(pk=rotation)
         if this.status not in UNFINISHED:
             raise Refused(f"{this} is {this.status}: there is nothing to tune")
-        now = {name: value for name, value in (this.tuned | tuned).items() if value != "default"}
+        now = {
+            name: value for name, value in (as_kept(this.tuned) | tuned).items() if value != "default"
+        }
         rotations(session).filter(pk=rotation).update(tuned=now)
         asked = " ".join(f"{name}={_text(one)}" for name, one in tuned.items())
         session.change("note_steering", rotation=rotation, who=who, what=f"tune {asked}")

@@ -20,8 +20,9 @@ class StopSwitch:
         self._patient = patient
         self.reason = ""
         self.immediate = False
+        self.cancelled = False  #: whether a request has cancelled a statement
         self._requested = threading.Event()
-        self._running: set[Any] = set()
+        self._running: dict[Any, bool] = {}  #: connections, and whether to cancel them at once
         self._lock = threading.Lock()
 
     @property
@@ -39,21 +40,25 @@ class StopSwitch:
             self.immediate = self.requested or not self._patient
             self.reason = self.reason or reason
             self._requested.set()
-            running = list(self._running) if self.immediate else []
+            running = [one for one, at_once in self._running.items() if at_once or self.immediate]
+            self.cancelled = self.cancelled or bool(running)
         for connection in running:
             with contextlib.suppress(Exception):  # it may have ended or broken just now
                 connection.cancel()
 
     @contextlib.contextmanager
-    def cancellable(self, connection: Any) -> Iterator[None]:
-        """Within the block, an immediate stop cancels what this psycopg2 connection runs."""
+    def cancellable(self, connection: Any, at_once: bool = False) -> Iterator[None]:
+        """Within the block, an immediate stop cancels what this psycopg2 connection runs.
+
+        `at_once`: the first request does, because that is one long statement, which begins again.
+        """
         with self._lock:
-            self._running.add(connection)
+            self._running[connection] = at_once
         try:
             yield
         finally:
             with self._lock:
-                self._running.discard(connection)
+                self._running.pop(connection, None)
 
 
 @contextlib.contextmanager

@@ -12,6 +12,11 @@ from app.rotation.engine.statements import Fragment, Name, Names
 
 #: Types of a primary key that windows can walk: they sort, and come back unchanged from text.
 KEY_TYPES = {"smallint", "integer", "bigint", "uuid", "text", "character varying", "numeric"}
+#: By which of PostgreSQL's own types they are compared.
+OWN_TYPES = {
+    **{"smallint": "int2", "integer": "int4", "bigint": "int8", "uuid": "uuid", "numeric": "numeric"},
+    **{"text": "text", "character varying": "text"},
+}
 NUMBER_TYPES = {"smallint", "integer", "bigint"}
 TEXT_TYPES = {"text", "character varying", "character"}
 RANDOM_UUID = "pg_catalog.gen_random_uuid()"
@@ -66,12 +71,14 @@ class Target:
     table: str
     oid: int
     pk: str
-    pk_type: str  #: as regtype prints it
+    pk_type: str  #: as regtype prints it: for people, and to be stored
+    pk_type_name: tuple[str, str]  #: PostgreSQL's own type that it is, or is under it: for statements
     pk_collation: str  #: as regcollation prints it, or empty
     column: str
     column_type: str  #: as regtype prints it
     attnum: int
     is_text: bool  #: the token is text that spells a UUID, not a uuid
+    partitioned: bool = False  #: its rows are in partitions
     distribution: Distribution | None = None  #: None: the table is on this server
 
     @property
@@ -90,10 +97,12 @@ class Target:
         return {
             "target": (self.schema, self.table),
             "pk": (self.pk,),
-            "pk_type": Fragment(self.pk_type),
+            "pk_type": self.pk_type_name,
             "column": (self.column,),
             "new_token": Fragment(self.new_token),
-            "leaked_token": Fragment("token::text" if self.is_text else "token"),
+            # With their exact types, so that nobody else's function or operator is a better match.
+            "key": Fragment("target.{pk}::pg_catalog." + self.pk_type_name[1]),
+            "token": Fragment("target.{column}::pg_catalog." + ("text" if self.is_text else "uuid")),
             **(self.distribution.names if self.distribution else {}),
         }
 
@@ -136,11 +145,13 @@ def resolve(session: Session, name: TargetName) -> Target:
         oid=table["oid"],
         pk=key["name"],
         pk_type=key["type"],
+        pk_type_name=("pg_catalog", OWN_TYPES[key["base_type"]]),
         pk_collation=key["collation"],
         column=token["name"],
         column_type=token["type"],
         attnum=token["attnum"],
         is_text=token["base_type"] in TEXT_TYPES,
+        partitioned=table["kind"] == "p",
     )
 
 

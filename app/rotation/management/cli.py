@@ -148,6 +148,11 @@ def leaked_list(path: str | None) -> Iterator[LeakedList | None]:
     if path is None:
         yield None
     elif path == "-":
+        # Python has none where the shell closed it (`<&-`), or a host's program did.
+        if sys.stdin is None or sys.stdin.closed:
+            raise UsageError(
+                "--leaked -: the standard input is closed; give it the list, or name a file"
+            )
         yield LeakedList("-", sys.stdin.buffer)
     else:
         try:

@@ -4,18 +4,19 @@ import resource
 from itertools import islice
 from typing import Any
 
-from app.rotation.engine import citus, conclusion, control, preflight, revocation
+from app.rotation.engine import citus, conclusion, copies, preflight, revocation
 from app.rotation.engine.database import Session
 from app.rotation.engine.driver import RotationDriver
 from app.rotation.engine.errors import LockConflict, Refused, RotationError, Stopped, Unproven
 from app.rotation.engine.events import REFUSE
-from app.rotation.engine.leaked import LeakedList, read_tokens
+from app.rotation.engine.leaked import LeakedList
 from app.rotation.engine.options import Options
 from app.rotation.engine.phases import why_unproven
 from app.rotation.engine.plan import Plan
 from app.rotation.engine.progress import Outcome, Progress, read_progress
 from app.rotation.engine.stop import StopSwitch, stop_on_signals
-from app.rotation.engine.target import TargetName, resolve
+from app.rotation.engine.target import Target, TargetName, resolve
+from app.rotation.engine.token_list import read_tokens
 from app.rotation.engine.units import name_keys, size
 from app.rotation.management.reporter import Reporter, peak_memory_mb
 from app.rotation.models import Rotation, Status
@@ -72,8 +73,16 @@ def _proof(progress: Progress) -> str:
     return f"{found} revoked tokens survived at {progress.verified_at:%Y-%m-%d %H:%M:%S %Z}"
 
 
-def verify_rotation(session: Session, rotation: Rotation, leaked: LeakedList | None, write: Any) -> None:
+def verify_rotation(
+    session: Session,
+    rotation: Rotation,
+    leaked: LeakedList | None,
+    write: Any,
+    search_copies: bool = False,
+) -> None:
     """Prove a rotation again, keep the result, and tell it in plain sentences.
+
+    `search_copies`: then search the rest of the database for the revoked tokens.
 
     Raises Refused if there is nothing to prove, Unproven if the proof fails.
     """
@@ -89,9 +98,23 @@ def verify_rotation(session: Session, rotation: Rotation, leaked: LeakedList | N
     session.names.update(target.names)
     citus.settle(session, target, Options())
     complete = read_progress(session, rotation.pk).complete
-    sets = [rotation, *control.given_up_before(session, rotation)]
-    verdict = revocation.verify(session, sets, Options())
+    # The list first: whoever gave a bad one need not wait for the proof to learn of it.
+    listed = revocation.verify_listed(session, rotation, target, leaked) if leaked else None
+    verdict = revocation.verify(session, rotation, target, Options())
     conclusion.record(session, rotation, verdict)
+    problems = _of_proof(rotation, target, verdict, complete, write)
+    if leaked and listed:
+        problems += _of_listed(target, leaked, listed, write)
+    if search_copies:
+        problems += _search(session, target, rotation, write)
+    if problems:
+        raise Unproven(" | ".join(problems))
+
+
+def _of_proof(
+    rotation: Rotation, target: Target, verdict: revocation.Verdict, complete: bool, write: Any
+) -> list[str]:
+    """Tell what a verification found, if that is nothing; else return a sentence."""
     problems = []
     if verdict.conclusive and verdict.survivors and not complete:
         ended, then = "is not finished", "go on"
@@ -101,24 +124,41 @@ def verify_rotation(session: Session, rotation: Rotation, leaked: LeakedList | N
             f"{rotation} {ended}: {verdict.survivors} of {verdict.expected} revoked tokens are"
             f" still in use; run {target.command} to {then}"
         )
-    elif verdict.survivors or not verdict.conclusive:
+    elif not verdict.clean:
         problems.append(why_unproven(verdict, target))
     else:
         write(verdict.sentence(target.label))
+    if rotation.token_type != target.column_type:
+        write(
+            f"note: {target.label} was {rotation.token_type} when it was rotated, and is"
+            f" {target.column_type} now: compared by value all the same"
+        )
     if rotation.table_oid != target.oid:
         write(f"note: {target.label} is another table than the one that was rotated, of the same name")
-    if leaked:
-        listed = revocation.verify_listed(session, rotation, target, leaked)
-        sentence = f"{listed.valid} rows of {target.label} hold one of {listed.listed} listed tokens"
-        if listed.valid:
-            named = name_keys(target.pk, listed.keys, listed.valid)
-            problems.append(
-                f"{sentence}: {named}; run {target.command} --new --leaked {leaked.name} to rotate them"
-            )
-        else:
-            write(sentence)
-    if problems:
-        raise Unproven(" | ".join(problems))
+    return problems
+
+
+def _of_listed(
+    target: Target, leaked: LeakedList, listed: revocation.LeakedVerdict, write: Any
+) -> list[str]:
+    """Tell what the comparison with a list found, if that is nothing; else return a sentence."""
+    sentence = listed.sentence(target.label)
+    if not listed.valid:
+        write(sentence)
+        return []
+    named = name_keys(target.pk, listed.keys, listed.valid)
+    return [f"{sentence}: {named}; run {target.command} --new --leaked {leaked.name} to rotate them"]
+
+
+def _search(session: Session, target: Target, rotation: Rotation, write: Any) -> list[str]:
+    """Search the database for copies, with progress; a sentence for each column that holds some."""
+    session.emit = lambda event: write(str(event))
+    done = copies.search(session, target, rotation)
+    for one in done.skipped:
+        write(f"not searched: {one}")
+    if not done.found:
+        write(done.sentence)
+    return done.found
 
 
 def plan_rotation(

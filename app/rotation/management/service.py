@@ -1,14 +1,15 @@
 """A process that serves: it takes up rotations that were recorded, and those that nobody works on."""
 
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+import traceback
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from app.rotation.engine import control, preflight
-from app.rotation.engine.database import Session, translated
+from app.rotation.engine.database import Session
 from app.rotation.engine.driver import RotationDriver
 from app.rotation.engine.errors import RotationError, Stopped
-from app.rotation.engine.options import from_stored
+from app.rotation.engine.options import Options, from_stored
 from app.rotation.engine.progress import read_progress
 from app.rotation.engine.status import WORKING, read_state
 from app.rotation.engine.stop import StopSwitch, stop_on_signals
@@ -39,20 +40,21 @@ def after(before: Failure | None, why: str, rows_done: int) -> Failure:
     return Failure(why, rows_done, wait, time.monotonic() + wait)
 
 
-def serve(session: Session, reporter: Reporter) -> None:
+def serve(session: Session, reporter: Reporter, throttle_sql: str | None = None) -> None:
     """Take up whatever waits, with the options that are kept with it, until a signal ends this.
 
+    `throttle_sql` is the query that all of them are throttled by: none is taken from the database.
     Raises Stopped if the signal came while a rotation was under way.
     """
     session.stop = StopSwitch()
-    failed: dict[int, Failure] = {}
+    service = Service(session, reporter, throttle_sql)
     told = ""
     with stop_on_signals(session.stop):
         reporter.line("serving: rotations are taken up as they are recorded; Ctrl-C ends it")
         while not session.stop.wait(LOOK_SECONDS):
             try:
                 preflight.require_state(session, preflight.describe_server(session))
-                look_round(session, reporter, failed)
+                service.look_round()
                 told = ""
             except RotationError as error:
                 if session.stop.requested and isinstance(error, Stopped):
@@ -63,51 +65,114 @@ def serve(session: Session, reporter: Reporter) -> None:
                 session.close()
 
 
-def look_round(session: Session, reporter: Reporter, failed: dict[int, Failure]) -> None:
-    """Take up every rotation that waits; keep showing what ails those that could not be done."""
-    for rotation in list(waiting(session, set(failed))):
-        before = failed.get(rotation.pk)
-        if before and time.monotonic() < before.again_at:
-            session.change("note_throttle", rotation=rotation.pk, reason=before.why)
-            continue
-        why = take_up(session, rotation, reporter)
-        now = read_progress(session, rotation.pk)
-        failed.pop(rotation.pk, None)
-        if why and now.status in TAKEN_UP:
-            failed[rotation.pk] = after(before, why, now.rows_done)
-            why += f"; {rotation} is tried again in {failed[rotation.pk].wait:.0f} s"
-        if why:
-            reporter.line(why)
+@dataclass
+class Service:
+    """What a process that serves knows of the rotations that it has looked at."""
+
+    session: Session
+    reporter: Reporter
+    throttle_sql: str | None = None
+    failed: dict[int, Failure] = field(default_factory=dict)
+    warned: set[int] = field(default_factory=set)  #: of which it was told that its query is not run
+
+    def look_round(self) -> None:
+        """Take up every rotation that waits; keep showing what ails those that could not be done.
+
+        Whatever one of them fails by, the others are looked at. Raises Stopped if a signal ended one,
+        and RotationError if there is no list of them.
+        """
+        with self.session.looking("reading the rotations"):
+            unfinished = control.rotations(self.session).filter(status__in=UNFINISHED)
+            # Numbers only: a row that can't be read, its JSON for example, is the matter of one.
+            numbers = list(unfinished.order_by("pk").values_list("pk", flat=True))
+        for number in numbers:
+            if self.session.stop.requested:
+                return
+            self._look_at(number)
+
+    def _look_at(self, number: int) -> None:
+        """Take up one rotation if it waits; whatever keeps it from being done is told, and no more."""
+        before = self.failed.get(number)
+        early = before is not None and time.monotonic() < before.again_at
+        why = ""
+        try:
+            if not self._waits(number):
+                return
+            if before and early:
+                self.session.change("note_throttle", rotation=number, reason=before.why)
+                return
+            rotation = control.read(self.session, number)
+            why = self.take_up(rotation)
+            now = read_progress(self.session, number)
+            self.failed.pop(number, None)
+            if why and now.status in TAKEN_UP:
+                self._fail(number, str(rotation), before, why, now.rows_done)
+            elif why:
+                self.reporter.line(why)
+        except Exception as error:
+            if isinstance(error, Stopped) and self.session.stop.requested:
+                raise
+            self.session.close()
+            if not early:
+                rows = before.rows_done if before else 0
+                self._fail(number, f"rotation {number}", before, why or in_a_line(error), rows)
+
+    def _fail(self, number: int, name: str, before: Failure | None, why: str, rows: int) -> None:
+        """Tell what kept a rotation from being done, and when it is tried again."""
+        failure = self.failed[number] = after(before, why, rows)
+        self.reporter.line(f"{why}; {name} is tried again in {failure.wait:.0f} s")
+
+    def _waits(self, number: int) -> bool:
+        """Whether it is recorded and not begun, or begun and left; not if it is paused.
+
+        One that failed shows a sign of life, which is ours: it waits unless somebody works on it.
+        """
+        state = read_state(self.session, number)
+        stays = number in self.failed and state.progress.status in TAKEN_UP
+        return bool(state.stalled or state.unserved or (stays and not state.workers))
+
+    def take_up(self, rotation: Rotation) -> str:
+        """Do a rotation; what kept it from being done, or nothing.
+
+        Raises Stopped if a signal ended it.
+        """
+        name = TargetName(
+            rotation.table_name, rotation.token_column, rotation.pk_column, rotation.table_schema
+        )
+        try:
+            options = self._options(rotation)
+            driver = RotationDriver(self.session.alias, name, options, self.session.stop, self.reporter)
+            done = summary(driver.run())
+        except Exception as error:
+            if isinstance(error, Stopped) and self.session.stop.requested:
+                raise
+            if not isinstance(error, RotationError):
+                self.session.close()  # nobody knows in what state it was left
+            return in_a_line(error)
+        finally:
+            self.reporter.close()
+        self.reporter.line(done)
+        return ""
+
+    def _options(self, rotation: Rotation) -> Options:
+        """The options kept with a rotation, with the query of this process in place of the one there.
+
+        Whoever may write to the table of rotations would have this process run any query, as its role.
+        """
+        kept = from_stored(rotation.options)
+        if kept.throttle_sql not in (None, self.throttle_sql) and rotation.pk not in self.warned:
+            self.warned.add(rotation.pk)
+            own = "that of --serve is" if self.throttle_sql else "give --serve one of its own"
+            self.reporter.line(
+                f"warn: {rotation} was begun with --throttle-sql, and no query is taken from the"
+                f" database: {own}"
+            )
+        return replace(kept, throttle_sql=self.throttle_sql)
 
 
-def waiting(session: Session, failed: set[int]) -> Iterator[Rotation]:
-    """Rotations that are recorded and not begun, or begun and left; not those that are paused.
-
-    One of `failed` shows a sign of life, which is ours: it waits unless somebody works on it.
-    """
-    with translated("reading the rotations"):
-        unfinished = list(control.rotations(session).filter(status__in=UNFINISHED).order_by("pk"))
-    for rotation in unfinished:
-        state = read_state(session, rotation.pk)
-        stays = rotation.pk in failed and state.progress.status in TAKEN_UP
-        if state.stalled or state.unserved or (stays and not state.workers):
-            yield rotation
-
-
-def take_up(session: Session, rotation: Rotation, reporter: Reporter) -> str:
-    """Do a rotation; what kept it from being done, or nothing. Raises Stopped if a signal ended it."""
-    name = TargetName(
-        rotation.table_name, rotation.token_column, rotation.pk_column, rotation.table_schema
-    )
-    try:
-        options = from_stored(rotation.options)
-        driver = RotationDriver(session.alias, name, options, session.stop, reporter)
-        done = summary(driver.run())
-    except RotationError as error:
-        if session.stop.requested and isinstance(error, Stopped):
-            raise
+def in_a_line(error: Exception) -> str:
+    """What to tell of an error: of an unforeseen one its place, as its words may quote data."""
+    if isinstance(error, RotationError):
         return str(error)
-    finally:
-        reporter.close()
-    reporter.line(done)
-    return ""
+    at = traceback.extract_tb(error.__traceback__)[-1]
+    return f"an unforeseen {type(error).__name__} in {Path(at.filename).name}, line {at.lineno}"

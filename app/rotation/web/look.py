@@ -5,7 +5,7 @@ from typing import Any
 from app.rotation.engine import control
 from app.rotation.engine.database import Session
 from app.rotation.engine.journal import SAMPLED, read_points, read_stages
-from app.rotation.engine.options import TUNABLE
+from app.rotation.engine.options import TUNABLE, as_kept
 from app.rotation.engine.progress import Progress
 from app.rotation.engine.status import describe, read_state
 from app.rotation.engine.units import duration
@@ -60,8 +60,8 @@ def look(session: Session, rotation: Rotation) -> dict[str, Any]:
         "steering": show_steering(rotation),
         "findings": rotation.findings or [],
         "options": {
-            name: show_option(name, rotation.tuned.get(name, value))
-            for name, value in sorted(rotation.options.items())
+            name: show_option(name, as_kept(rotation.tuned).get(name, value))
+            for name, value in sorted(as_kept(rotation.options).items())
             if name in TUNABLE
         },
         "latest": latest.select_related("lane").order_by("-pk")[:LATEST],

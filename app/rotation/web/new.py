@@ -6,16 +6,22 @@ from collections.abc import Iterator
 from typing import Any
 
 from django import forms
+from django.apps import apps
+from django.contrib.auth import get_permission_codename
 from django.core import signing
+from django.db import router
 
+from app.rotation.engine.database import Session
 from app.rotation.engine.driver import RotationDriver
-from app.rotation.engine.errors import RotationError
+from app.rotation.engine.errors import Refused, RotationError
 from app.rotation.engine.options import Options
 from app.rotation.engine.stop import StopSwitch
+from app.rotation.engine.target import TargetName
 from app.rotation.management.cli import target_from
 from app.rotation.management.runner import SHOWN, show_plan
 
 PLAN_SECONDS = 15.0  # that a plan may take; gunicorn ends a worker after 30
+AMCHECK_SECONDS = 5.0  # of them that amcheck may take; the run checks for longer before it begins
 SHOWN_SECONDS = 3600  # for which a plan that was shown may be recorded
 SALT = "rotation.plan"
 TOO_LONG = (
@@ -51,10 +57,36 @@ class NewRotation(forms.Form):
     )
 
 
-def default_target() -> dict[str, Any]:
-    """The form's first values: what a run without --table would rotate."""
+def may_see(user: Any, name: TargetName, session: Session) -> bool:
+    """Whether a user may know of a table and its columns, whose names a plan and its errors show.
+
+    A superuser of the site may; anybody else of the tables of installed models that he may view. The
+    database is asked only about a table that bears the name of one of those.
+    """
+    if user.is_superuser:
+        return True
+    viewed = {
+        model._meta.db_table
+        for model in apps.get_models()
+        # A proxy may show less than its table holds; another database's table is not the one here.
+        if not model._meta.proxy
+        and router.allow_migrate_model(session.alias, model)
+        and user.has_perm(f"{model._meta.app_label}.{get_permission_codename('view', model._meta)}")
+    }
+    if name.table not in viewed:
+        return False
+    of_model, asked = (
+        session.rows("find_table", schema=schema, name=name.table) for schema in (None, name.schema)
+    )
+    return bool(asked) and asked == of_model
+
+
+def default_target(user: Any) -> dict[str, Any]:
+    """The form's first values: what a run without --table would rotate, if the user may see that."""
     try:
         name = target_from({"table": None, "pk": None, "column": None})
+        if not may_see(user, name, Session("default")):
+            return {}
     except RotationError:
         return {}
     return {"table": name.table, "pk": name.pk, "column": name.column}
@@ -92,8 +124,11 @@ def was_shown(posted: Any, asked: dict[str, Any]) -> bool:
         return False
 
 
-def make_driver(given: dict[str, Any], stop: StopSwitch) -> RotationDriver:
-    """A driver for what the form says. Raises RotationError for what can't be used."""
+def make_driver(user: Any, given: dict[str, Any], stop: StopSwitch) -> RotationDriver:
+    """A driver for what the form says. Raises RotationError for what can't be used.
+
+    Of a table that the user may not see it says the same whether that exists or not.
+    """
     options = Options(
         workers=given["workers"],
         max_rate=given["max_rate"],
@@ -105,4 +140,8 @@ def make_driver(given: dict[str, Any], stop: StopSwitch) -> RotationDriver:
         allow_fk=given["allow_fk"],
     )
     name = target_from({**given, "pk": given["pk"] or None})
-    return RotationDriver("default", name, options, stop, lambda event: None)
+    if not may_see(user, name, Session("default", stop=stop)):
+        raise Refused(f"there is no table {given['table']!r} that you may see")
+    driver = RotationDriver("default", name, options, stop, lambda event: None)
+    driver.amcheck_seconds = AMCHECK_SECONDS
+    return driver

@@ -14,7 +14,7 @@ from app.rotation.engine import control, steering
 from app.rotation.engine.database import Session
 from app.rotation.engine.driver import RotationDriver
 from app.rotation.engine.errors import Refused, RotationError
-from app.rotation.engine.options import read_tuning
+from app.rotation.engine.options import as_kept, read_tuning
 from app.rotation.engine.progress import read_progress
 from app.rotation.engine.status import describe
 from app.rotation.management.selection import open_session
@@ -133,12 +133,13 @@ class RotationPages(admin.ModelAdmin):
         """Ask what to rotate, show the plan, and record it; a process that serves takes it up."""
         if not self.has_add_permission(request):
             raise PermissionDenied
-        form = NewRotation(request.POST or None, initial=default_target())
+        first = {} if request.POST else default_target(request.user)
+        form = NewRotation(request.POST or None, initial=first)
         context = self._context(request, None, "New rotation") | {"form": form}
         if form.is_valid():
             with limited_stop() as stop:
                 try:
-                    driver = make_driver(form.cleaned_data, stop)
+                    driver = make_driver(request.user, form.cleaned_data, stop)
                     if unfinished := driver.unfinished():
                         raise Refused(
                             f"{unfinished} is unfinished: let it finish, or cancel it on its page"
@@ -193,7 +194,7 @@ def who(request: HttpRequest) -> str:
 
 def tunable(rotation: Rotation) -> list[dict[str, str]]:
     """The options that can be changed on the page, as they are now."""
-    now = rotation.options | rotation.tuned
+    now = as_kept(rotation.options) | as_kept(rotation.tuned)
     return [{"name": name, "now": give_option(now.get(name))} for name in TUNED_HERE]
 
 

@@ -7,7 +7,7 @@ from django.template.loader import render_to_string
 from django.utils import timezone, translation
 
 from app.rotation.engine import control
-from app.rotation.engine.database import Session, translated
+from app.rotation.engine.database import Session
 from app.rotation.engine.journal import (
     Point,
     read_points,
@@ -15,6 +15,7 @@ from app.rotation.engine.journal import (
     read_throttles,
     read_workers,
 )
+from app.rotation.engine.options import as_kept
 from app.rotation.engine.status import describe, read_state
 from app.rotation.models import Leftover, Rotation
 from app.rotation.web.charts import draw_charts
@@ -90,8 +91,8 @@ def collect(session: Session, rotation: Rotation) -> dict[str, Any]:
         "workers": read_workers(session, rotation.pk),
         "held_back": read_throttles(session, rotation.pk),
         "steering": show_steering(rotation),
-        "options": rotation.options,
-        "tuned": rotation.tuned,
+        "options": as_kept(rotation.options),
+        "tuned": as_kept(rotation.tuned),
         "findings": rotation.findings or [],
         "lanes": state["lanes"],
         "journal": [vars(point) for point in read_points(session, rotation.pk, whole=True)],
@@ -100,7 +101,7 @@ def collect(session: Session, rotation: Rotation) -> dict[str, Any]:
 
 
 def _proof(session: Session, rotation: Rotation) -> dict[str, Any]:
-    with translated("reading what was left over"):
+    with session.looking("reading what was left over"):
         leftovers = Leftover.objects.using(session.alias).filter(lane__rotation=rotation)
         left = {
             "skipped": leftovers.filter(survivor=False).count(),
@@ -119,7 +120,7 @@ def _proof(session: Session, rotation: Rotation) -> dict[str, Any]:
         "left_for_later": left,
         "method": " ".join(
             (
-                GUARDED if rotation.options.get("guard", True) else UNGUARDED,
+                GUARDED if as_kept(rotation.options).get("guard", True) else UNGUARDED,
                 REPLACED,
                 verified,
             )

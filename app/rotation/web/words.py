@@ -94,5 +94,5 @@ def show_option(name: str, value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list):
-        return ", ".join(value) or "none"
-    return size(value) if name in BYTES else give_option(value)
+        return ", ".join(map(str, value)) or "none"
+    return size(value) if name in BYTES and isinstance(value, int) else give_option(value)

@@ -191,7 +191,8 @@ class Command(cli.RotationCommand):
             if given[flag]:
                 text = f"--{flag.replace('_', '-')}: not with --serve, which takes up what was recorded"
                 raise UsageError(text)
-        serve(Session(alias), Reporter(self.stdout, given["progress"], given["verbosity"]))
+        reporter = Reporter(self.stdout, given["progress"], given["verbosity"])
+        serve(Session(alias), reporter, given["throttle_sql"])
 
     def handle(self, *args: Any, **given: Any) -> None:
         with cli.one_line_errors():

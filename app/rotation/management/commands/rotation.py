@@ -8,9 +8,9 @@ from django.core.management.base import CommandParser
 from django.db.models import QuerySet
 
 from app.rotation.engine import control, steering
-from app.rotation.engine.database import Session, translated
+from app.rotation.engine.database import Session
 from app.rotation.engine.errors import Refused, UsageError
-from app.rotation.engine.guard import drop_guard, find_guard, stands
+from app.rotation.engine.guard import drop_guard, find_guard
 from app.rotation.engine.naming import here
 from app.rotation.engine.options import TUNABLE, Options, read_tuning
 from app.rotation.engine.progress import read_progress
@@ -65,6 +65,11 @@ class Command(cli.RotationCommand):
                 cli.add_leaked_flag(
                     action, "tokens known to have leaked, one a line or CSV (-: standard input)"
                 )
+                action.add_argument(
+                    "--search-copies",
+                    action="store_true",
+                    help="then search every other column of the database for revoked tokens",
+                )
         self.add_guard(actions)
 
     def add_guard(self, actions: Any) -> None:
@@ -92,7 +97,7 @@ class Command(cli.RotationCommand):
             getattr(self, options["action"])(session, found, options.get("json", False))
 
     def status(self, session: Session, found: "QuerySet[Rotation]", as_json: bool) -> None:
-        with translated("reading the rotations"):
+        with session.looking("reading the rotations"):
             rotation = found.first()
         if as_json:
             self.stdout.write(json.dumps(describe(session, rotation) if rotation else None))
@@ -104,11 +109,13 @@ class Command(cli.RotationCommand):
             stalled = f", but nobody works on it: run {its} again to go on" if state.stalled else ""
             self.stdout.write(f"{rotation}: {state.progress.status}{stalled}")
             self.stdout.write(progress_line(state.progress))
-            if found.filter(status__in=UNFINISHED).count() > 1:
+            with session.looking("reading the rotations"):
+                several = found.filter(status__in=UNFINISHED).count() > 1
+            if several:
                 self.stdout.write("other rotations are unfinished too: rotation history lists them")
 
     def history(self, session: Session, found: "QuerySet[Rotation]", as_json: bool) -> None:
-        with translated("reading the rotations"):
+        with session.looking("reading the rotations"):
             rotations = list(found.order_by("-pk"))
         entries = [entry(session, rotation) for rotation in rotations]
         if as_json:
@@ -128,19 +135,20 @@ class Command(cli.RotationCommand):
                 f"  {one['operator']}@{one['host']}{reason}"
             )
 
-    def the_unfinished(self, found: "QuerySet[Rotation]", what: str) -> Rotation:
+    def the_unfinished(self, session: Session, found: "QuerySet[Rotation]", what: str) -> Rotation:
         """The one unfinished rotation. Raises Refused if there is none, or more than one."""
-        with translated("reading the rotations"):
+        with session.looking("reading the rotations"):
             unfinished = list(found.filter(status__in=UNFINISHED))
+            none = not unfinished and not found.exists()
         if not unfinished:
-            raise Refused(self.none if not found else f"there is no unfinished rotation to {what}")
+            raise Refused(self.none if none else f"there is no unfinished rotation to {what}")
         if len(unfinished) > 1:
             tables = ", ".join(f"{one.table_schema}.{one.table_name}" for one in unfinished)
             raise Refused(f"several rotations are unfinished: name one by --table ({tables})")
         return unfinished[0]
 
     def pause(self, session: Session, found: "QuerySet[Rotation]", as_json: bool) -> None:
-        rotation = self.the_unfinished(found, "pause")
+        rotation = self.the_unfinished(session, found, "pause")
         go_on = "rotation resume lets it go on"
         if steering.pause(session, rotation.pk, here()):
             self.stdout.write(
@@ -152,7 +160,7 @@ class Command(cli.RotationCommand):
             raise Refused(f"{rotation} is {rotation.status}: only windows can be paused")
 
     def resume(self, session: Session, found: "QuerySet[Rotation]", as_json: bool) -> None:
-        rotation = self.the_unfinished(found, "resume")
+        rotation = self.the_unfinished(session, found, "resume")
         if not steering.resume(session, rotation.pk, here()):
             raise Refused(f"{rotation} is {rotation.status}, not paused")
         # A process that waits shows that it is there; it may not have begun a window yet.
@@ -161,13 +169,13 @@ class Command(cli.RotationCommand):
         self.stdout.write(f"{rotation} goes on{run}")
 
     def tune(self, session: Session, found: "QuerySet[Rotation]", tuned: dict[str, Any]) -> None:
-        rotation = self.the_unfinished(found, "tune")
+        rotation = self.the_unfinished(session, found, "tune")
         now = steering.tune(session, rotation.pk, tuned, here())
         said = ", ".join(f"{name}={'off' if one is None else one}" for name, one in now.items())
         self.stdout.write(f"{rotation}, from the next window on: {said or 'as its runs were given'}")
 
     def cancel(self, session: Session, found: "QuerySet[Rotation]", as_json: bool) -> None:
-        rotation = self.the_unfinished(found, "cancel")
+        rotation = self.the_unfinished(session, found, "cancel")
         cancelled = control.cancel(session, rotation.pk, here())
         progress = read_progress(session, rotation.pk)
         if not cancelled:
@@ -184,7 +192,7 @@ class Command(cli.RotationCommand):
         """Write the evidence of a rotation into a file, or as JSON to the output."""
         if options["id"] is not None:
             found = found.filter(pk=options["id"])
-        with translated("reading the rotations"):
+        with session.looking("reading the rotations"):
             rotation = found.first()
         if rotation is None:
             raise Refused(
@@ -206,11 +214,11 @@ class Command(cli.RotationCommand):
         with cli.leaked_list(options["leaked"]) as leaked, stop_on_signals(stop):
             session = open_session(cli.checked_database(options))
             session.stop = stop
-            with translated("reading the rotations"):
+            with session.looking("reading the rotations"):
                 rotation = chosen(session, options).first()
             if rotation is None:
                 raise Refused(none_found(options))
-            verify_rotation(session, rotation, leaked, self.stdout.write)
+            verify_rotation(session, rotation, leaked, self.stdout.write, options["search_copies"])
 
     def guard(self, options: dict[str, Any]) -> None:
         """Tell whether a column has a guard, or drop the one that a run installed."""
@@ -224,12 +232,12 @@ class Command(cli.RotationCommand):
             )
             return
         guard = find_guard(session, target)
-        if stands(guard):
-            self.stdout.write(f"{target.label} is guarded by {guard['name'] if guard else ''}")
-        elif guard:
+        if guard and guard.problem:
             raise Refused(
-                f"{guard['name']} of {target.label} is switched off or can be bypassed:"
-                " the next rotate_tokens_sql installs a guard that can't"
+                f"the guard {guard.name} of {target.label} can't be relied on: {guard.problem};"
+                " the next rotate_tokens_sql installs it anew"
             )
+        if guard:
+            self.stdout.write(f"{target.label} is guarded by {guard.name}")
         else:
             self.stdout.write(f"{target.label} has no guard; rotate_tokens_sql installs one")

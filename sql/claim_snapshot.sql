@@ -1,4 +1,4 @@
--- Purpose: let one process at a time index a rotation's set of revoked tokens, until COMMIT.
+-- Purpose: let one process at a time take a rotation's snapshot of tokens, until COMMIT.
 -- Parameters: rotation.
 -- Columns: alone (no other process is about it).
 SELECT pg_catalog.pg_try_advisory_xact_lock(

@@ -1,0 +1,38 @@
+"""The database functions and tables of `sql/schema/`, as migrations install them."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from app.rotation.engine.statements import DIRECTORY
+
+Operation = Callable[[Any, Any], None]
+
+
+def in_the_state(*names: str) -> Operation:
+    """Return what a migration does to run those files in the schema of the rotation's state.
+
+    That is the schema in which the models' tables are. Raises ValueError if its name holds a dollar sign
+    or a backslash: the functions could not be quoted.
+    """
+
+    def run(apps: Any, schema_editor: Any) -> None:
+        with schema_editor.connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_catalog.quote_ident(nspname) FROM pg_catalog.pg_namespace"
+                " INNER JOIN pg_catalog.pg_class ON relnamespace = pg_namespace.oid"
+                " WHERE pg_class.oid = 'rotation'::regclass"
+            )
+            state = cursor.fetchone()[0]
+            if re.search(r"[$\\]", state):
+                raise ValueError(f"the schema {state} can't hold the state of rotations: rename it")
+            for name in names:
+                cursor.execute(read(name, state), None)
+
+    return run
+
+
+def read(name: str, state: str = "") -> str:
+    """Return the text of `sql/schema/<name>.sql` for a schema, whose name is given quoted."""
+    text = (DIRECTORY / "schema" / f"{name}.sql").read_text(encoding="utf-8")
+    return text.replace("{state}", state).replace("{state_text}", state.replace("'", "''"))

@@ -1,0 +1,126 @@
+"""What the guard costs the application: whatever writes a new token, and what does not."""
+
+import io
+import json
+import statistics
+import subprocess
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from benchmarks.measuring import OURS, contender, fresh_table, say, spread
+from benchmarks.report import Plot, Table
+
+ROTATIONS = (0, 1, 10)  # known of the column: the guard's cost must not grow with them
+NEW = 20_000  # rows of one statement
+INSERT = (
+    "INSERT INTO ticket (title, status, token, created_at, updated_at)"
+    " SELECT 'x', 'open', gen_random_uuid(), now(), now() FROM generate_series(1, %s)"
+)
+
+
+def guard(cursor: Any, size: int, rounds: int) -> Table:
+    """The guard's cost for a row, in microseconds, with 0, 1 and 10 rotations known of the column."""
+    fresh_table(cursor, size)
+    columns, rows, series = [], {name: [] for name in WRITES}, {}
+    known = 0
+    for rotations in ROTATIONS:
+        for _ in range(rotations - known):
+            subprocess.run([*OURS, "--new"], check=True)
+        known = rotations
+        cursor.execute("VACUUM ANALYZE ticket")
+        columns.append(f"{rotations} rotation{'s' * (rotations != 1)}")
+        taxes = []
+        for name, write in WRITES.items():
+            say(f"{columns[-1]}: {name}")
+            tax, plain = measure_tax(cursor, write, rounds)
+            rows[name].append(f"{spread(tax, 1)} on {statistics.median(plain):.1f}")
+            taxes.append(statistics.median(tax))
+        series[columns[-1]] = taxes
+    caption = (
+        f"{size:,} revoked tokens a rotation; µs a row, on what it takes without, medians of {rounds}"
+    )
+    return Table(caption, columns, rows, Plot("microseconds a row", list(WRITES), series))
+
+
+def measure_tax(
+    cursor: Any, write: Callable[[Any], float], rounds: int
+) -> tuple[list[float], list[float]]:
+    """Microseconds a row that the guard adds, and what the write takes without it, pair by pair."""
+    taxes, plains = [], []
+    for _ in range(rounds):
+        switch(cursor, "DISABLE")
+        plain = write(cursor)
+        switch(cursor, "ENABLE ALWAYS")
+        taxes.append(write(cursor) - plain)
+        plains.append(plain)
+    return taxes, plains
+
+
+def switch(cursor: Any, how: str) -> None:
+    """Switch the guard on or off."""
+    cursor.execute(
+        "SELECT quote_ident(tgname) FROM pg_trigger"
+        " WHERE tgrelid = 'ticket'::regclass AND tgname LIKE '%%guard%%'"
+    )
+    for (name,) in cursor.fetchall():
+        cursor.execute(f"ALTER TABLE ticket {how} TRIGGER {name}")
+
+
+def timed(cursor: Any, statement: str, *parameters: Any, rows: int = NEW) -> float:
+    """Microseconds a row that a statement takes, which is rolled back."""
+    cursor.execute("BEGIN")
+    began = time.perf_counter()
+    cursor.execute(statement, parameters or None)
+    seconds = time.perf_counter() - began
+    cursor.execute("ROLLBACK")
+    return 1e6 * seconds / rows
+
+
+def insert_select(cursor: Any) -> float:
+    """INSERT … SELECT of new rows."""
+    return timed(cursor, INSERT, NEW)
+
+
+def copy(cursor: Any) -> float:
+    """COPY of new rows."""
+    lines = "".join(f"x\topen\t{uuid.uuid4()}\t2026-01-01\t2026-01-01\n" for _ in range(NEW))
+    cursor.execute("BEGIN")
+    began = time.perf_counter()
+    cursor.copy_expert(
+        "COPY ticket (title, status, token, created_at, updated_at) FROM STDIN", io.StringIO(lines)
+    )
+    seconds = time.perf_counter() - began
+    cursor.execute("ROLLBACK")
+    return 1e6 * seconds / NEW
+
+
+def bulk_update(cursor: Any) -> float:
+    """One UPDATE that gives many rows new tokens."""
+    return timed(cursor, "UPDATE ticket SET token = gen_random_uuid() WHERE id <= %s", NEW)
+
+
+def other_columns(cursor: Any) -> float:
+    """One UPDATE of another column of many rows."""
+    return timed(cursor, "UPDATE ticket SET title = 'y' WHERE id <= %s", NEW)
+
+
+def by_django(what: str) -> Callable[[Any], float]:
+    """What one of benchmarks.contenders measures, in a process of its own."""
+
+    def run(cursor: Any) -> float:
+        return 1e3 * float(json.loads(subprocess.check_output(contender(what), text=True)))
+
+    return run
+
+
+WRITES: dict[str, Callable[[Any], float]] = {
+    "INSERT … SELECT": insert_select,
+    "COPY": copy,
+    "UPDATE of tokens": bulk_update,
+    "UPDATE of another column": other_columns,
+    "`bulk_create()`": by_django("bulk_create"),
+    "`save()` of a new row": by_django("save_new"),
+    "`save()` of a loaded row": by_django("save"),
+}

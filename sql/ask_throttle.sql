@@ -1,0 +1,25 @@
+-- Purpose: run the query that --throttle-sql gives, in a transaction that only reads (open_reading.sql).
+--          It comes as a value and is opened as a cursor: PostgreSQL then takes one query and nothing
+--          else, no second statement, no COMMIT, no COPY, and reads two rows of it at the most.
+-- Parameters: query.
+-- Columns: answers (a row as JSON on each line, cut off at 1000 characters; two lines: there are more).
+SELECT pg_catalog.set_config('rotation.query', %(query)s, true);
+
+DO $ask$
+DECLARE
+    found record;
+    answers text[];
+BEGIN
+    FOR found IN EXECUTE pg_catalog.current_setting('rotation.query') LOOP
+        answers := pg_catalog.array_append(
+            answers, pg_catalog.left(pg_catalog.row_to_json(found)::text, 1000)
+        );
+        EXIT WHEN pg_catalog.cardinality(answers) = 2;
+    END LOOP;
+    PERFORM pg_catalog.set_config(
+        'rotation.answers', pg_catalog.array_to_string(answers, pg_catalog.chr(10)), true
+    );
+END
+$ask$;
+
+SELECT pg_catalog.current_setting('rotation.answers') AS answers;

@@ -1,0 +1,450 @@
+-- Purpose: the guard. While it stands, no write puts a revoked token back: an UPDATE leaves the row the
+--          token that it has, the INSERT of a row is refused; every other write passes. It is one
+--          function for each guarded column, called by two triggers, on nothing but a token that is new:
+--          BEFORE UPDATE, where it differs from the row's, and AFTER INSERT, where a row was really
+--          inserted, so that an upsert which comes to an UPDATE is one. Its owner is that of the
+--          rotation's state, so who writes to the table needs no right on that; nobody else may call it.
+-- Parameters: {state}, the schema of the rotation's state; {state_text}, the same within a string.
+
+-- The type under a domain.
+CREATE FUNCTION {state}.rotation_base_type(of_type oid) RETURNS regtype
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    WITH RECURSIVE under AS (
+        SELECT typ.oid, typ.typtype, typ.typbasetype FROM pg_type AS typ WHERE typ.oid = of_type
+
+        UNION ALL
+
+        SELECT typ.oid, typ.typtype, typ.typbasetype
+        FROM under
+        INNER JOIN pg_type AS typ ON typ.oid = under.typbasetype
+    )
+
+    SELECT under.oid::regtype FROM under WHERE under.typtype <> 'd'
+$$;
+
+-- The triggers of a table's guards, by the column that each speaks of in its condition: a trigger keeps
+-- to its column whatever that is called. Of a partition's trigger, which is a copy, the original is
+-- asked.
+CREATE FUNCTION {state}.rotation_guards(of_table oid, of_attnum smallint)
+RETURNS TABLE (trigger oid, name name, function regprocedure, inserting boolean)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT trigger_.oid, trigger_.tgname, function.oid::regprocedure, trigger_.tgtype::int & 4 <> 0
+    FROM pg_trigger AS trigger_
+    INNER JOIN pg_proc AS function ON function.oid = trigger_.tgfoid
+    INNER JOIN pg_class AS state
+        ON state.oid = '{state_text}.rotation'::regclass AND state.relnamespace = function.pronamespace
+    WHERE trigger_.tgrelid = of_table
+        AND trigger_.tgparentid = 0
+        AND function.proname ~ '^rotation_guard_[0-9]+$'
+        AND EXISTS (
+            SELECT FROM pg_depend AS spoken_of
+            WHERE spoken_of.classid = 'pg_trigger'::regclass
+                AND spoken_of.objid = trigger_.oid
+                AND spoken_of.refclassid = 'pg_class'::regclass
+                AND spoken_of.refobjid = of_table
+                AND spoken_of.refobjsubid = of_attnum
+        )
+$$;
+
+-- What the function of a column's guard says now, in PL/pgSQL. It sleeps until anything of the column is
+-- revoked: nothing then costs a write less. Awake, it looks into the set. What it names may be elsewhere
+-- one day: a renamed schema or column, a restored dump, another state of that name. It then looks for
+-- its state where it is itself, and goes the long way round (rotation_refuses). If that can't be read
+-- either, the write passes with a warning: the site's writes don't fail because of our state.
+CREATE FUNCTION {state}.rotation_guard_body(of_table oid, of_attnum smallint) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $outer$
+DECLARE
+    revoked record;
+    column_ record;
+    part text;
+BEGIN
+    SELECT known.set_id, known.salt INTO revoked
+    FROM {state}.rotation_of_column(of_table, of_attnum) AS known
+    WHERE known.revoked IS NOT NULL
+    ORDER BY known.id DESC
+    LIMIT 1;
+    IF revoked.set_id IS NULL THEN
+        RETURN 'BEGIN RETURN NEW; END';
+    END IF;
+    part := '{state_text}.rotation_revoked_' || revoked.set_id;
+    SELECT attname, atttypid, {state}.rotation_base_type(atttypid) AS base INTO column_
+    FROM pg_attribute
+    WHERE attrelid = of_table AND attnum = of_attnum;
+    -- The names are values of format(), whose own text is ours.
+    RETURN format(
+        $body$
+DECLARE
+    unknown boolean;
+    refused boolean := false;
+    own text;
+    reading text;
+BEGIN
+    BEGIN
+        IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
+            PERFORM %9$s.rotation_require_view(%9$L, %7$s);
+        END IF;
+        -- Nothing is evaluated here of a type that is not PostgreSQL's own.
+        IF pg_typeof(NEW.%1$I)::oid <> %2$s::oid OR %3$L::regclass <> %4$s::oid THEN
+            RAISE undefined_table;
+        END IF;
+        -- The second part: the name may be another column's by now.
+        unknown := NOT EXISTS (
+            SELECT FROM %3$s AS revoked WHERE revoked.hash = %9$s.rotation_hash(NEW.%1$I::%5$s, %6$s)
+        ) AND EXISTS (
+            SELECT FROM pg_attribute
+            WHERE attrelid = %10$s::oid AND attnum = %11$s AND attname = %8$L
+        );
+    EXCEPTION
+        WHEN syntax_error_or_access_rule_violation OR invalid_schema_name THEN
+            NULL;
+    END;
+    IF unknown THEN
+        RETURN NEW;
+    END IF;
+
+    BEGIN
+        SELECT quote_ident(namespace.nspname) INTO own
+        FROM pg_trigger AS this
+        INNER JOIN pg_proc AS function ON function.oid = this.tgfoid
+        INNER JOIN pg_namespace AS namespace ON namespace.oid = function.pronamespace
+        WHERE this.tgrelid = TG_RELID AND this.tgname = TG_NAME;
+        EXECUTE concat('SELECT ', own, '.rotation_reading($1, $2)') INTO reading USING TG_RELID, TG_NAME;
+        EXECUTE concat('SELECT ', own, '.rotation_refuses($2, $3, $4, $5, $6, ($1).', reading, ')')
+            INTO refused USING NEW, own, %7$s, %6$s::bigint, TG_RELID, TG_OP;
+    EXCEPTION
+        WHEN syntax_error_or_access_rule_violation OR invalid_schema_name THEN
+            RAISE WARNING 'a guard can not read what it guards by, and lets a token of %% pass',
+                TG_TABLE_NAME
+                USING HINT = 'Run rotation guard status, then rotation verify.';
+    END;
+
+    IF refused AND TG_OP = 'UPDATE' AND reading = %12$L THEN  -- else it was renamed: refused below
+        NEW.%1$I := OLD.%1$I;
+        RETURN NEW;
+    END IF;
+    IF refused THEN
+        RAISE integrity_constraint_violation USING
+            MESSAGE = 'this token was revoked and can not be used again',
+            HINT = 'Insert the row with a new token.',
+            SCHEMA = TG_TABLE_SCHEMA,
+            TABLE = TG_TABLE_NAME,
+            COLUMN = %8$L;
+    END IF;
+    RETURN NEW;
+END
+        $body$,
+        column_.attname,
+        column_.atttypid,
+        part,
+        part::regclass::oid,
+        CASE column_.base WHEN 'uuid'::regtype THEN 'pg_catalog.uuid' ELSE 'pg_catalog.text' END,
+        revoked.salt,
+        revoked.set_id,
+        column_.attname,
+        '{state_text}',
+        of_table,
+        of_attnum,
+        quote_ident(column_.attname) || '::pg_catalog.text'
+    );
+END;
+$outer$;
+
+-- How the guard of a trigger reads its column, whatever that is called now. NULL, and so an error there,
+-- for a type that is not PostgreSQL's own.
+CREATE FUNCTION {state}.rotation_reading(of_table oid, of_trigger name) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    WITH RECURSIVE origin AS (
+        SELECT this.oid, this.tgparentid
+        FROM pg_trigger AS this
+        WHERE this.tgrelid = of_table AND this.tgname = of_trigger
+
+        UNION ALL
+
+        SELECT parent.oid, parent.tgparentid
+        FROM origin
+        INNER JOIN pg_trigger AS parent ON parent.oid = origin.tgparentid
+    )
+
+    SELECT quote_ident(column_.attname) || '::pg_catalog.text'
+    FROM origin
+    INNER JOIN pg_depend AS spoken_of
+        ON spoken_of.classid = 'pg_trigger'::regclass
+        AND spoken_of.objid = origin.oid
+        AND spoken_of.refclassid = 'pg_class'::regclass
+        AND spoken_of.refobjsubid > 0
+    INNER JOIN pg_attribute AS column_
+        ON column_.attrelid = spoken_of.refobjid AND column_.attnum = spoken_of.refobjsubid
+    WHERE EXISTS (
+        WITH RECURSIVE under AS (
+            SELECT column_.atttypid AS oid
+
+            UNION ALL
+
+            SELECT domain.typbasetype
+            FROM under
+            INNER JOIN pg_type AS domain ON domain.oid = under.oid AND domain.typtype = 'd'
+        )
+
+        SELECT FROM under
+        WHERE under.oid IN ('uuid'::regtype, 'text'::regtype, 'varchar'::regtype, 'bpchar'::regtype)
+    )
+    LIMIT 1
+$$;
+
+-- Whether a write may not have a token: looked up by names that hold in the schema `own`, in which the
+-- state is now. A rotation that was given up counts as soon as a later one has revoked what it left:
+-- before that its rows still hold valid old tokens. A row that moves between partitions is inserted with
+-- the token that it has, which may wait for its window: until the rotation is about to be verified that
+-- passes, and the verification finds what came with it.
+CREATE FUNCTION {state}.rotation_refuses(
+    own text, of_set int, salt bigint, of_table oid, operation text, token text
+) RETURNS boolean
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+BEGIN
+    PERFORM set_config('search_path', concat('pg_catalog, ', own, ', pg_temp'), true);
+    IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
+        EXECUTE concat('SELECT ', own, '.rotation_require_view($1, $2)') USING own, of_set;
+    END IF;
+    RETURN EXISTS (
+        SELECT FROM rotation_revoked AS revoked
+        INNER JOIN rotation AS known ON known.id = revoked.rotation_id
+        WHERE revoked.set_id = of_set
+            AND revoked.hash = rotation_hash(token, salt)
+            AND known.revoked IS NOT NULL
+            AND (
+                known.status <> 'cancelled'
+                OR EXISTS (
+                    SELECT FROM rotation AS later
+                    WHERE later.set_id = of_set
+                        AND later.id > known.id
+                        AND later.revoked IS NOT NULL
+                        AND later.status <> 'cancelled'
+                )
+            )
+            AND (
+                operation = 'UPDATE'
+                OR known.verifying_at IS NOT NULL
+                OR known.status = 'succeeded'
+                OR NOT EXISTS (
+                    SELECT FROM pg_class AS relation
+                    WHERE relation.oid = of_table AND relation.relispartition
+                )
+            )
+    );
+END;
+$$;
+
+-- Write the function of a guard anew, as its column's sets are now.
+CREATE FUNCTION {state}.rotation_write_guard(guard regprocedure, of_table oid, of_attnum smallint)
+RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    EXECUTE concat(
+        'CREATE OR REPLACE FUNCTION ', guard, ' RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER ',
+        'SET search_path = pg_catalog, pg_temp SET row_security = off AS ',
+        quote_literal({state}.rotation_guard_body(of_table, of_attnum))
+    );
+END;
+$$;
+
+-- The statement that makes a guard's trigger. The rotation's own tokens pass by its condition, which
+-- costs far less than a look into the set: for who says rotation.active = 'on' and may write to the set,
+-- and so could as well spoil it.
+CREATE FUNCTION {state}.rotation_guard_trigger(
+    of_table oid, of_attnum smallint, trigger_name name, inserting boolean, guard regprocedure
+) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT concat(
+        'CREATE TRIGGER ', quote_ident(trigger_name),
+        CASE WHEN inserting THEN ' AFTER INSERT' ELSE ' BEFORE UPDATE' END,
+        ' ON ', of_table::regclass, ' FOR EACH ROW WHEN ((NEW.', quote_ident(attname),
+        CASE
+            WHEN inserting THEN ' IS NOT NULL'
+            ELSE ' IS DISTINCT FROM OLD.' || quote_ident(attname)
+        END,
+        ') AND ((current_setting(''rotation.active'', true) IS DISTINCT FROM ''on'') OR ',
+        '(pg_trigger_depth() > 0) OR ',
+        '(has_table_privilege(session_user, ', quote_literal('{state_text}.rotation_revoked'),
+        '::regclass, ''INSERT'') IS NOT TRUE) OR ',
+        '(has_table_privilege(', quote_literal('{state_text}.rotation_revoked'),
+        '::regclass, ''INSERT'') IS NOT TRUE))) EXECUTE FUNCTION ', guard
+    )
+    FROM pg_attribute
+    WHERE attrelid = of_table AND attnum = of_attnum
+$$;
+
+-- What there is of a column's guard: each of its triggers, and what is wrong with it, or NULL.
+CREATE FUNCTION {state}.rotation_inspect_guard(of_table oid, of_attnum smallint)
+RETURNS TABLE (name text, function text, inserting boolean, problem text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT
+        installed.name::text,
+        installed.function::text,
+        installed.inserting,
+        CASE
+            WHEN function.proowner <> state.relowner
+                THEN 'its function belongs to another role than the state of rotations'
+            WHEN NOT function.prosecdef
+                OR function.proconfig IS DISTINCT FROM ARRAY[
+                    'search_path=pg_catalog, pg_temp', 'row_security=off'
+                ]
+                OR function.prosrc <> {state}.rotation_guard_body(of_table, of_attnum)
+                THEN 'its function was changed, or the state of rotations renamed or restored'
+            WHEN spelled.found <> spelled.wanted
+                THEN 'its trigger was changed'
+            WHEN part.missing IS NOT NULL
+                THEN 'it is switched off or can be bypassed on ' || part.missing
+        END
+    FROM {state}.rotation_guards(of_table, of_attnum) AS installed
+    INNER JOIN pg_proc AS function ON function.oid = installed.function
+    INNER JOIN pg_class AS state ON state.oid = '{state_text}.rotation'::regclass
+    -- PostgreSQL puts casts and parentheses of its own into a condition.
+    CROSS JOIN LATERAL (
+        SELECT
+            lower(regexp_replace(pg_get_triggerdef(installed.trigger), bare.pattern, '', 'g')) AS found,
+            lower(regexp_replace(
+                {state}.rotation_guard_trigger(
+                    of_table, of_attnum, installed.name, installed.inserting, installed.function
+                ),
+                bare.pattern, '', 'g'
+            )) AS wanted
+        FROM (SELECT '[\s()]|::(text|regclass|oid|uuid|bpchar|character varying)') AS bare (pattern)
+    ) AS spelled
+    CROSS JOIN LATERAL (
+        -- A stands for ENABLE ALWAYS.
+        SELECT min(member.relid::regclass::text) AS missing
+        FROM (
+            SELECT of_table AS relid
+
+            UNION
+
+            SELECT relid FROM pg_partition_tree(of_table::regclass)
+        ) AS member
+        WHERE NOT EXISTS (
+            SELECT FROM pg_trigger AS copied
+            WHERE copied.tgrelid = member.relid
+                AND copied.tgfoid = function.oid
+                AND (copied.tgtype::int & 4 <> 0) = installed.inserting
+                AND copied.tgenabled = 'A'
+        )
+    ) AS part
+$$;
+
+-- Make what a guard needs, and return the statements by which the table's owner installs it, in place of
+-- one that is there. Who makes the triggers has to be allowed to call its function.
+CREATE FUNCTION {state}.rotation_prepare_guard(of_table oid, of_attnum smallint, trigger_name text)
+RETURNS SETOF text
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    caller name := coalesce(nullif(current_setting('role'), 'none'), session_user);
+    installed record;
+    guard regprocedure;
+    second name;
+    remark text;
+BEGIN
+    FOR installed IN SELECT * FROM {state}.rotation_guards(of_table, of_attnum) LOOP
+        guard := (
+            SELECT function.oid
+            FROM pg_proc AS function
+            INNER JOIN pg_class AS state ON state.oid = '{state_text}.rotation'::regclass
+            WHERE function.oid = installed.function AND function.proowner = state.relowner
+        );
+        IF installed.name = trigger_name THEN
+            remark := obj_description(installed.trigger, 'pg_trigger');  -- that of django-pgtrigger
+        END IF;
+        RETURN NEXT concat('DROP TRIGGER ', quote_ident(installed.name), ' ON ', of_table::regclass);
+    END LOOP;
+    -- One rotation's at a time: two would take the same function.
+    PERFORM pg_advisory_xact_lock(hashtext('rotation_prepare_guard'));
+    guard := coalesce(guard, {state}.rotation_find_unused_guard());
+    -- Named after it: partitions come and go with triggers of their own, and so do other states.
+    second := (SELECT proname || '_insert' FROM pg_proc WHERE oid = guard);
+    trigger_name := coalesce(trigger_name, (SELECT proname || '_update' FROM pg_proc WHERE oid = guard));
+    WHILE EXISTS (
+        SELECT FROM pg_trigger AS other
+        WHERE other.tgrelid = of_table
+            AND other.tgname IN (trigger_name, second)
+            AND other.tgfoid NOT IN (
+                SELECT mine.function FROM {state}.rotation_guards(of_table, of_attnum) AS mine
+            )
+    ) LOOP
+        trigger_name := trigger_name || '_';
+        second := second || '_';
+    END LOOP;
+    PERFORM {state}.rotation_write_guard(guard, of_table, of_attnum);
+    IF NOT has_function_privilege(caller, guard, 'EXECUTE') THEN
+        EXECUTE concat('GRANT EXECUTE ON FUNCTION ', guard, ' TO ', quote_ident(caller));
+    END IF;
+    RETURN NEXT {state}.rotation_guard_trigger(of_table, of_attnum, trigger_name, false, guard);
+    RETURN NEXT {state}.rotation_guard_trigger(of_table, of_attnum, second, true, guard);
+    RETURN NEXT concat(
+        'ALTER TABLE ', of_table::regclass,
+        ' ENABLE ALWAYS TRIGGER ', quote_ident(trigger_name),
+        ', ENABLE ALWAYS TRIGGER ', quote_ident(second)
+    );
+    IF remark IS NOT NULL THEN
+        RETURN NEXT concat(
+            'COMMENT ON TRIGGER ', quote_ident(trigger_name), ' ON ', of_table::regclass,
+            ' IS ', quote_literal(remark)
+        );
+    END IF;
+END;
+$$;
+
+-- Take a function from all but its owner: PUBLIC, and whomever default privileges gave it to.
+CREATE FUNCTION {state}.rotation_close_to_others(closed regprocedure) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    other oid;
+BEGIN
+    FOR other IN
+        SELECT DISTINCT privilege.grantee
+        FROM pg_proc AS function
+        CROSS JOIN LATERAL aclexplode(
+            coalesce(function.proacl, acldefault('f', function.proowner))
+        ) AS privilege
+        WHERE function.oid = closed AND privilege.grantee <> function.proowner
+    LOOP
+        EXECUTE concat(
+            'REVOKE ALL ON FUNCTION ', closed, ' FROM ',
+            CASE other WHEN 0 THEN 'PUBLIC' ELSE other::regrole::text END
+        );
+    END LOOP;
+END;
+$$;
+
+CREATE SEQUENCE {state}.rotation_guard_number;
+
+-- A function for a guard: one that no trigger uses any more, or a new one.
+CREATE FUNCTION {state}.rotation_find_unused_guard() RETURNS regprocedure
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    guard regprocedure;
+    signature text;
+BEGIN
+    SELECT function.oid INTO guard
+    FROM pg_proc AS function
+    INNER JOIN pg_class AS state
+        ON state.oid = '{state_text}.rotation'::regclass AND state.relnamespace = function.pronamespace
+    WHERE function.proname ~ '^rotation_guard_[0-9]+$'
+        AND function.proowner = state.relowner
+        AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgfoid = function.oid)
+    LIMIT 1;
+    IF guard IS NULL THEN
+        LOOP  -- past what somebody else may have called so
+            signature := concat(
+                '{state_text}.rotation_guard_', nextval('{state_text}.rotation_guard_number'), '()'
+            );
+            EXIT WHEN to_regprocedure(signature) IS NULL;
+        END LOOP;
+        EXECUTE concat(
+            'CREATE FUNCTION ', signature,
+            ' RETURNS trigger LANGUAGE plpgsql AS ''BEGIN RETURN NEW; END'''
+        );
+        guard := signature::regprocedure;
+        PERFORM {state}.rotation_close_to_others(guard);
+    END IF;
+    RETURN guard;
+END;
+$$;

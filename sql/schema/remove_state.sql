@@ -1,0 +1,81 @@
+-- Purpose: take away what the other files here have made. The guards go first: without the state that
+--          they look into, no row could be written any more.
+-- Parameters: {state}, the schema of the rotation's state; {state_text}, the same within a string.
+DO $$
+DECLARE
+    guard record;
+    function regprocedure;
+BEGIN
+    FOR guard IN
+        SELECT trigger_.tgname, trigger_.tgrelid::regclass AS guarded
+        FROM pg_catalog.pg_trigger AS trigger_
+        INNER JOIN pg_catalog.pg_proc AS function ON function.oid = trigger_.tgfoid
+        INNER JOIN pg_catalog.pg_class AS state
+            ON state.oid = '{state_text}.rotation'::regclass
+            AND state.relnamespace = function.pronamespace
+        WHERE trigger_.tgparentid = 0 AND function.proname ~ '^rotation_guard_[0-9]+$'
+    LOOP
+        EXECUTE pg_catalog.concat(
+            'DROP TRIGGER ', pg_catalog.quote_ident(guard.tgname), ' ON ', guard.guarded
+        );
+    END LOOP;
+    FOR function IN
+        SELECT made.oid
+        FROM pg_catalog.pg_proc AS made
+        INNER JOIN pg_catalog.pg_class AS state
+            ON state.oid = '{state_text}.rotation'::regclass AND state.relnamespace = made.pronamespace
+        WHERE made.proname ~ '^rotation_guard_[0-9]+$'
+    LOOP
+        EXECUTE pg_catalog.concat('DROP FUNCTION ', function);
+    END LOOP;
+END;
+$$;
+
+DROP FUNCTION
+    {state}.rotation_prepare_guard(oid, smallint, text),
+    {state}.rotation_find_unused_guard(),
+    {state}.rotation_close_to_others(regprocedure),
+    {state}.rotation_inspect_guard(oid, smallint),
+    {state}.rotation_guard_trigger(oid, smallint, name, boolean, regprocedure),
+    {state}.rotation_write_guard(regprocedure, oid, smallint),
+    {state}.rotation_refuses(text, int, bigint, oid, text, text),
+    {state}.rotation_reading(oid, name),
+    {state}.rotation_guard_body(oid, smallint),
+    {state}.rotation_guards(oid, smallint),
+    {state}.rotation_base_type(oid),
+    {state}.rotation_close_revoked(bigint, bigint),
+    {state}.rotation_open_revoked(bigint),
+    {state}.rotation_require_view(text, int),
+    {state}.rotation_note_change(int),
+    {state}.rotation_keep_to_owner(regclass),
+    {state}.rotation_of_column(oid, smallint),
+    {state}.rotation_hash(text, bigint),
+    {state}.rotation_hash(uuid, bigint);
+
+DROP SEQUENCE {state}.rotation_guard_number, {state}.rotation_revoked_system;
+
+DO $$
+DECLARE
+    sequence regclass;
+BEGIN
+    FOR sequence IN
+        SELECT since.oid
+        FROM pg_catalog.pg_class AS since
+        INNER JOIN pg_catalog.pg_class AS state
+            ON state.oid = '{state_text}.rotation'::regclass
+            AND state.relnamespace = since.relnamespace
+        WHERE since.relkind = 'S' AND since.relname ~ '^rotation_revoked_[0-9]+_since$'
+    LOOP
+        EXECUTE pg_catalog.concat('DROP SEQUENCE ', sequence);
+    END LOOP;
+END;
+$$;
+
+DROP TABLE {state}.rotation_revoked;
+
+DROP FUNCTION {state}.rotation_kept();
+
+-- What a rotation of a table that Citus distributes made (sql/prepare_citus.sql).
+DROP TABLE IF EXISTS {state}.rotation_two_phase;
+
+DROP FUNCTION IF EXISTS {state}.rotation_new_token(anyelement);

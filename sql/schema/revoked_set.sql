@@ -1,0 +1,211 @@
+-- Purpose: the set of revoked tokens: of each a salted 64-bit hash, never the token. Every guarded
+--          column has one set, a partition, to which each of its rotations adds; so a guard looks into
+--          one index, however many rotations there were. Whoever runs rotations reaches it by way of
+--          rotation_revoked; the partitions are their owner's alone.
+-- Parameters: {state}, the schema of the rotation's state; {state_text}, the same within a string.
+
+CREATE TABLE {state}.rotation_revoked (
+    set_id int NOT NULL,  -- of the column: the id of its first rotation
+    rotation_id int NOT NULL,  -- which rotation revoked it
+    hash bigint NOT NULL
+) PARTITION BY LIST (set_id);
+
+CREATE FUNCTION {state}.rotation_kept() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RAISE EXCEPTION 'the set of revoked tokens is kept: no % on %', lower(TG_OP), TG_TABLE_NAME;
+END;
+$$;
+
+CREATE TRIGGER kept BEFORE UPDATE OR DELETE ON {state}.rotation_revoked
+FOR EACH ROW EXECUTE FUNCTION {state}.rotation_kept();
+
+CREATE TRIGGER kept_from_truncate BEFORE TRUNCATE ON {state}.rotation_revoked
+FOR EACH STATEMENT EXECUTE FUNCTION {state}.rotation_kept();
+
+-- The hash of a token that is a uuid: of its value.
+CREATE FUNCTION {state}.rotation_hash(token uuid, salt bigint) RETURNS bigint
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT pg_catalog.uuid_hash_extended(token, salt)
+$$;
+
+-- The hash of a token that is a text. One that spells a uuid is that uuid, whatever else it is decorated
+-- with: capitals, hyphens, brackets, quotes, blanks, commas, urn:uuid:, and .NET's 0x. Any other text is
+-- taken exactly as it is.
+CREATE FUNCTION {state}.rotation_hash(token text, salt bigint) RETURNS bigint
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE
+        -- As nearly every one is spelled; the long way round takes ten times as long.
+        WHEN token COLLATE "C" OPERATOR(pg_catalog.~*)
+            '^[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}$'
+            THEN pg_catalog.uuid_hash_extended(token::pg_catalog.uuid, salt)
+        WHEN pg_catalog.regexp_replace(
+            pg_catalog.lower(token COLLATE "C"), 'urn:|uuid:|0x|[][(){}<>_,"''[:space:]-]', '', 'g'
+        ) OPERATOR(pg_catalog.~) '^[0-9a-f]{32}$'
+            THEN pg_catalog.uuid_hash_extended(
+                pg_catalog.regexp_replace(
+                    pg_catalog.lower(token COLLATE "C"),
+                    'urn:|uuid:|0x|[][(){}<>_,"''[:space:]-]', '', 'g'
+                )::pg_catalog.uuid,
+                salt
+            )
+        ELSE pg_catalog.hashtextextended(token COLLATE "C", salt)
+    END
+$$;
+
+-- The rotations of a table's column: by its oid and number, which survive every renaming; by their
+-- names, where no table has that oid, because the database was restored from a dump.
+CREATE FUNCTION {state}.rotation_of_column(of_table oid, of_attnum smallint)
+RETURNS SETOF {state}.rotation
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT known.*
+    FROM {state}.rotation AS known
+    WHERE known.table_oid = of_table::bigint AND known.token_attnum = of_attnum
+
+    UNION ALL
+
+    SELECT known.*
+    FROM {state}.rotation AS known
+    INNER JOIN pg_class AS relation ON relation.oid = of_table AND relation.relname = known.table_name
+    INNER JOIN pg_namespace AS namespace
+        ON namespace.oid = relation.relnamespace AND namespace.nspname = known.table_schema
+    INNER JOIN pg_attribute AS column_
+        ON column_.attrelid = of_table
+        AND column_.attnum = of_attnum
+        AND column_.attname = known.token_column
+    WHERE known.table_oid <> of_table::bigint
+        AND NOT EXISTS (
+            SELECT FROM pg_class AS other
+            WHERE other.oid::bigint = known.table_oid AND other.relkind IN ('r', 'p')
+        )
+$$;
+
+-- Take a table from all but its owner: default privileges may have given it away.
+CREATE FUNCTION {state}.rotation_keep_to_owner(kept regclass) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    other record;
+BEGIN
+    FOR other IN
+        SELECT DISTINCT privilege.grantee
+        FROM pg_class AS relation
+        CROSS JOIN LATERAL aclexplode(relation.relacl) AS privilege
+        WHERE relation.oid = kept AND privilege.grantee <> relation.relowner
+    LOOP
+        EXECUTE concat(
+            'REVOKE ALL ON ', kept, ' FROM ',
+            CASE other.grantee WHEN 0 THEN 'PUBLIC' ELSE other.grantee::regrole::text END
+        );
+    END LOOP;
+END;
+$$;
+
+-- A transaction that sees the database as it was before the latest change of a set would look in vain.
+-- Which transaction made that change is kept in a sequence of the set, because it is read past any view;
+-- and of which system in another, because a copy of the database elsewhere counts its transactions anew.
+CREATE SEQUENCE {state}.rotation_revoked_system MINVALUE -9223372036854775808;
+
+CREATE FUNCTION {state}.rotation_note_change(of_set int) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM setval(
+            ('{state_text}.rotation_revoked_' || of_set || '_since')::regclass,
+            pg_current_xact_id()::text::bigint
+        ),
+        setval('{state_text}.rotation_revoked_system', system_identifier)
+    FROM pg_control_system();
+END;
+$$;
+
+-- By names that hold in the schema `own`, in which the state is now.
+CREATE FUNCTION {state}.rotation_require_view(own text, of_set int) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    since bigint;
+BEGIN
+    PERFORM set_config('search_path', concat('pg_catalog, ', own, ', pg_temp'), true);
+    EXECUTE concat('SELECT last_value FROM rotation_revoked_', of_set, '_since') INTO since;
+    IF NOT pg_visible_in_snapshot(since::text::xid8, pg_current_snapshot()) AND (
+        SELECT known.last_value = own.system_identifier
+        FROM rotation_revoked_system AS known
+        CROSS JOIN pg_control_system() AS own
+    ) THEN
+        RAISE serialization_failure USING
+            MESSAGE = 'tokens were revoked since this transaction began',
+            HINT = 'Begin the transaction again.';
+    END IF;
+END;
+$$;
+
+-- Make the place for what a rotation revokes: the set of its column, which is there if there was a
+-- rotation of it before. It is attached, because that waits for no reader. A set that somebody has
+-- detached stays where it is, as evidence, and another one is begun.
+CREATE FUNCTION {state}.rotation_open_revoked(rotation bigint) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    this record;
+    before record;
+    part text;
+BEGIN
+    SELECT * INTO this FROM {state}.rotation AS known WHERE known.id = rotation;
+    IF this.id IS NULL OR this.set_id IS NOT NULL THEN
+        RETURN;
+    END IF;
+    SELECT known.set_id, known.salt INTO before
+    FROM {state}.rotation_of_column(this.table_oid::oid, this.token_attnum) AS known
+    INNER JOIN pg_inherits AS attached
+        ON attached.inhparent = '{state_text}.rotation_revoked'::regclass
+        AND attached.inhrelid = to_regclass('{state_text}.rotation_revoked_' || known.set_id)
+    WHERE known.id < rotation
+    ORDER BY known.id DESC
+    LIMIT 1;
+    UPDATE {state}.rotation AS known
+    SET set_id = coalesce(before.set_id, this.id::int),
+        salt = coalesce(before.salt, uuid_hash_extended(gen_random_uuid(), 0))
+    WHERE known.id = rotation;
+    IF before.set_id IS NULL THEN
+        part := '{state_text}.rotation_revoked_' || rotation;
+        EXECUTE 'CREATE SEQUENCE ' || part || '_since';
+        EXECUTE 'CREATE TABLE ' || part || ' (LIKE {state_text}.rotation_revoked)';
+        PERFORM {state}.rotation_keep_to_owner(part::regclass);
+        EXECUTE 'CREATE TRIGGER kept_from_truncate BEFORE TRUNCATE ON ' || part
+            || ' FOR EACH STATEMENT EXECUTE FUNCTION {state_text}.rotation_kept()';
+        EXECUTE 'ALTER TABLE {state_text}.rotation_revoked ATTACH PARTITION ' || part
+            || ' FOR VALUES IN (' || rotation || ')';
+    END IF;
+END;
+$$;
+
+-- Complete what a rotation revokes, which `taken` tokens were put into the set for, besides those of
+-- lists: the set is indexed, and from the COMMIT on the guard refuses what is in it. Returns how many
+-- hashes the set must hold from now on.
+CREATE FUNCTION {state}.rotation_close_revoked(rotation bigint, taken bigint) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    this record;
+    part text;
+    others bigint;
+    guard regprocedure;
+BEGIN
+    SELECT * INTO this FROM {state}.rotation AS known WHERE known.id = rotation;
+    part := '{state_text}.rotation_revoked_' || this.set_id;
+    EXECUTE 'SELECT count(*) FROM ' || part || ' WHERE rotation_id <> $1' INTO others USING rotation;
+    EXECUTE 'CREATE INDEX IF NOT EXISTS rotation_revoked_' || this.set_id || '_hash'
+        || ' ON ' || part || ' (hash)';
+    -- Without statistics the planner takes the set for a handful of rows, and compares each with each.
+    EXECUTE 'ANALYZE ' || part;
+    UPDATE {state}.rotation AS known
+    SET revoked = others + known.leaked + taken,
+        rows_total = taken,
+        rows_total_exact = true
+    WHERE known.id = rotation;
+    FOR guard IN
+        SELECT installed.function
+        FROM {state}.rotation_guards(this.table_oid::oid, this.token_attnum) AS installed
+    LOOP
+        PERFORM {state}.rotation_write_guard(guard, this.table_oid::oid, this.token_attnum);
+    END LOOP;
+    PERFORM {state}.rotation_note_change(this.set_id);
+    RETURN others + this.leaked + taken;
+END;
+$$;

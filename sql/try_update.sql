@@ -1,0 +1,7 @@
+-- Purpose: give a row a new token as the application would. For the canary, which rolls it back.
+-- Parameters: key (of the row).
+-- Columns: revoked (false); no row if none was changed.
+UPDATE {target} AS target
+SET {column} = {new_token}
+WHERE {key} = %(key)s::{pk_type}
+RETURNING false AS revoked;

@@ -1,0 +1,32 @@
+-- Purpose: try a write of the canary's, undo it, and tell what became of it. Its text is a value here,
+--          which can't end this block; what it fails by is caught, and so in no log.
+-- Parameters: tried (which returns a boolean), active ('on': as the rotation writes, past the
+--          guard).
+-- Columns: outcome (written, revoked where that boolean is true, nothing, or an SQLSTATE).
+SELECT
+    pg_catalog.set_config('rotation.trial', %(tried)s::text, true),
+    pg_catalog.set_config('rotation.trial_as', %(active)s::text, true);
+
+DO $trial$
+DECLARE
+    revoked boolean;
+BEGIN
+    PERFORM pg_catalog.set_config(
+        'rotation.active', pg_catalog.current_setting('rotation.trial_as'), true
+    );
+    EXECUTE pg_catalog.current_setting('rotation.trial') INTO revoked;
+    RAISE SQLSTATE 'RT001' USING
+        MESSAGE = CASE
+            WHEN revoked THEN 'revoked'
+            WHEN revoked IS NULL THEN 'nothing'
+            ELSE 'written'
+        END;
+EXCEPTION
+    WHEN SQLSTATE 'RT001' THEN
+        PERFORM pg_catalog.set_config('rotation.trial', SQLERRM, true);
+    WHEN OTHERS THEN
+        PERFORM pg_catalog.set_config('rotation.trial', SQLSTATE, true);
+END;
+$trial$;
+
+SELECT pg_catalog.current_setting('rotation.trial') AS outcome;

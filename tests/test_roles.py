@@ -1,0 +1,121 @@
+"""A role that is no superuser does everything, with the rights that README lists and no more."""
+
+import re
+from collections.abc import Iterator
+from contextlib import closing
+
+import psycopg2
+import pytest
+
+from tests.conftest import PROJECT, Database, Done
+from tests.test_attacks import ACCOUNT, TWENTY, is_refused, left, make, old, still_guards
+
+
+@pytest.fixture
+def runner(db: Database) -> Iterator[str]:
+    """A role without any right."""
+    name = f"runner_{db.name}"
+    db.sql(f"CREATE ROLE {name} LOGIN")
+    yield name
+    db.sql(f"REASSIGN OWNED BY {name} TO postgres; DROP OWNED BY {name}; DROP ROLE {name}")
+
+
+def as_role(db: Database, name: str, *arguments: str) -> Done:
+    return db.run(*arguments, env=db.environment(DATABASE_URL=db.url.replace("postgres@", f"{name}@")))
+
+
+def grants() -> list[str]:
+    """The statements of README's list."""
+    block = re.search(r"```\n(GRANT .*?)```", (PROJECT / "README.md").read_text(), re.DOTALL)
+    assert block
+    return [" ".join(one.split()) for one in block[1].split(";") if one.strip()]
+
+
+def test_table_of_its_own_and_a_state_of_another_role(db: Database, runner: str) -> None:
+    """It installs the guard, which then belongs to the owner of the state, and needs no more of it."""
+    make(db)
+    db.sql(f"ALTER TABLE account OWNER TO {runner}")
+    for grant in grants()[1:]:
+        db.sql(grant.replace("TO runner", f"TO {runner}"))
+    done = as_role(db, runner, "rotate_tokens_sql", *ACCOUNT, "--window", "5")
+    assert done.code == 0, done.out + done.err
+    assert "guard installed" in done.out
+    assert left(db) == 0
+    still_guards(db)
+    for action in (("verify",), ("guard", "status"), ("report", "--json"), ("status",)):
+        done = as_role(db, runner, "rotation", *action, *(ACCOUNT if action[0] != "report" else ()))
+        assert done.code == 0, done.err
+    # The guard does not depend on them.
+    db.sql(f"REVOKE ALL ON rotation, rotation_revoked, rotation_window FROM {runner}")
+    with closing(db.connect(user=runner)) as session, session.cursor() as cursor:
+        session.autocommit = True
+        cursor.execute("UPDATE account SET api_key = %s, note = 'z' WHERE id = 3", [old(db)])
+        with pytest.raises(psycopg2.IntegrityError):
+            cursor.execute("INSERT INTO account VALUES (901, %s)", [old(db)])
+    assert left(db) == 0
+
+
+def test_table_of_another_role(db: Database, runner: str) -> None:
+    make(db)
+    for grant in grants():
+        db.sql(grant.replace("TO runner", f"TO {runner}"))
+    done = as_role(db, runner, "rotate_tokens_sql", *ACCOUNT)
+    assert (done.code, "may not install the guard" in done.err) == (1, True)
+    done = as_role(db, runner, "rotate_tokens_sql", *ACCOUNT, "--no-guard")
+    assert done.code == 0, done.out + done.err
+    assert left(db) == 0
+
+
+LEFT_OUT = [
+    *("SELECT (id)", "SELECT (api_key)", "UPDATE (api_key)"),
+    *(f"{right} ON {table}" for table in ("rotation", "batchprogress", "rotation_leftover")
+      for right in ("SELECT", "INSERT", "UPDATE")),
+    *(f"{right} ON {table}" for table in ("rotation_window", "rotation_revoked")
+      for right in ("SELECT", "INSERT")),
+    *("EXECUTE ON FUNCTION rotation_hash(uuid, bigint)", "EXECUTE ON FUNCTION rotation_open_revoked"),
+    *("EXECUTE ON FUNCTION rotation_close_revoked", "EXECUTE ON FUNCTION rotation_note_change"),
+    *("EXECUTE ON FUNCTION rotation_inspect_guard", "EXECUTE ON FUNCTION rotation_prepare_guard"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("right", LEFT_OUT)
+def test_each_right_is_needed(db: Database, runner: str, right: str) -> None:
+    """Without any one of them the run refuses, in one line that says what to grant."""
+    make(db)
+    for grant in grants():
+        db.sql(grant.replace("TO runner", f"TO {runner}"))
+    on = "" if " ON " in right else " ON account"
+    db.sql(f"REVOKE {right}{on} FROM {runner}")
+    done = as_role(db, runner, "rotate_tokens_sql", *ACCOUNT, "--no-guard")
+    assert (done.code, len(done.err.splitlines())) == (1, 1), done.out + done.err
+    assert "GRANT" in done.err
+    assert left(db) == 20
+
+
+def test_owner_of_everything(db: Database, runner: str) -> None:
+    """Tables, state and migrations are the role's own: what most projects have."""
+    assert db.call("migrate", "rotation", "zero", verbosity=0).code == 0
+    db.sql(f"GRANT CREATE ON DATABASE {db.name} TO {runner}; CREATE SCHEMA own AUTHORIZATION {runner}")
+    db.sql(
+        f"ALTER ROLE {runner} SET search_path = own, public;"
+        f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {runner}"
+    )
+    # What django-pgtrigger makes goes there, whatever the search path.
+    db.sql(f"GRANT CREATE ON SCHEMA public TO {runner};"
+           f"ALTER FUNCTION public._pgtrigger_should_ignore(name) OWNER TO {runner}")  # fmt: skip
+    assert as_role(db, runner, "migrate", "rotation", "-v", "0").code == 0
+    with closing(db.connect(user=runner)) as session, session.cursor() as cursor:
+        session.autocommit = True
+        cursor.execute("CREATE TABLE account (id bigint PRIMARY KEY, api_key uuid, note text)")
+        cursor.execute(TWENTY)
+        cursor.execute("SELECT api_key::text FROM account WHERE id = 3")
+        before = cursor.fetchone()[0]
+    its = ("--table", "own.account", "--column", "api_key")
+    for also in ((), ("--new",)):
+        done = as_role(db, runner, "rotate_tokens_sql", *its, *also)
+        assert done.code == 0, done.out + done.err
+    is_refused(db, "INSERT INTO own.account VALUES (901, %s)", before)
+    assert as_role(db, runner, "rotation", "guard", "status", *its).code == 0
+    assert as_role(db, runner, "rotation", "guard", "drop", *its).code == 0
+    assert as_role(db, runner, "migrate", "rotation", "zero", "-v", "0").code == 0
+    db.sql("DROP SCHEMA own CASCADE")
