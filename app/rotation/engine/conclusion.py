@@ -27,9 +27,8 @@ def begin_verifying(session: Session, rotation: int) -> bool:
         if not complete:
             move(session, rotation, Status.VERIFYING, Status.RUNNING)
         status = rotations(session).values_list("status", flat=True).get(pk=rotation)
-        session.rows(
-            "note_change", set=read_set(session, rotation)
-        )  # from now on the guard refuses in partitions, too
+        # From now on the guard refuses in partitions, too.
+        session.rows("note_change", set=_read_set(session, rotation))
     if status == Status.CANCELLED:
         raise Stopped(f"rotation {rotation} is {status}")
     return complete and status in (Status.VERIFYING, Status.SUCCEEDED)
@@ -49,11 +48,6 @@ def finish(session: Session, rotation: Rotation, verdict: Verdict | None) -> boo
         )
         end = {"status": Status.SUCCEEDED, "finished_at": Now(), **_result(verdict)}
         return bool(as_read.update(**end))
-
-
-def read_set(session: Session, rotation: int) -> int | None:
-    """The set of a rotation, in the caller's transaction."""
-    return rotations(session).values_list("set_id", flat=True).get(pk=rotation)
 
 
 def fail(session: Session, rotation: int, verdict: Verdict | None) -> None:
@@ -107,10 +101,9 @@ def record(session: Session, rotation: Rotation, verdict: Verdict) -> None:
         if verdict.clean:
             return
         others = rotations(session).filter(table_oid=rotation.table_oid, status__in=UNFINISHED)
-        reopened = {"verifying_at": None}
-        if not others.exists() and move(
-            session, rotation.pk, Status.SUCCEEDED, Status.FAILED, **reopened
-        ):
+        if others.exists():
+            return
+        if move(session, rotation.pk, Status.SUCCEEDED, Status.FAILED, verifying_at=None):
             _list_survivors(session, rotation, verdict)
 
 
@@ -127,6 +120,11 @@ def _list_survivors(session: Session, rotation: Rotation, verdict: Verdict) -> N
             **ends,
         )
     revocation.note_survivors(session, rotation)
+
+
+def _read_set(session: Session, rotation: int) -> int | None:
+    """The set of a rotation, in the caller's transaction."""
+    return rotations(session).values_list("set_id", flat=True).get(pk=rotation)
 
 
 def _result(verdict: Verdict | None) -> dict[str, Any]:
