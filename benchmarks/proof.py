@@ -9,21 +9,26 @@ from typing import Any
 from benchmarks.measuring import MANAGE, PROJECT, fresh_table, say, spread
 from benchmarks.report import Plot, Table
 
+PHASES = ("snapshot", "windows", "verification", "the rest")
+
 
 def share(cursor: Any, size: int, rounds: int) -> Table:
-    """What part of a whole run each phase takes, the start of Python included."""
-    parts: dict[str, list[float]] = {"snapshot": [], "windows": [], "verification": [], "the rest": []}
-    for number in range(rounds):
-        say(f"round {number + 1} of {rounds}")
-        fresh_table(cursor, size)
-        cursor.execute("CHECKPOINT")
-        for name, part in zip(parts, phases_of_a_run(), strict=True):
-            parts[name].append(part)
-    percents = {name: [100 * part for part in found] for name, found in parts.items()}
-    rows = {name: [spread(found, 0)] for name, found in percents.items()}
-    middle = [statistics.median(found) for found in percents.values()]
-    plot = Plot("percent of the whole process's time", list(rows), {"": middle})
-    return Table(f"{size:,} rows, medians of {rounds} rounds", ["percent of the time"], rows, plot)
+    """What part of a whole run each phase takes, of a twentieth, a quarter and all of the rows."""
+    columns, series = [], {}
+    rows: dict[str, list[str]] = {name: [] for name in PHASES}
+    for some in (size // 20, size // 4, size):
+        parts = []
+        for number in range(max(1, rounds * size // 20 // some)):
+            say(f"{some:,} rows, round {number + 1}")
+            fresh_table(cursor, some)
+            cursor.execute("CHECKPOINT")
+            parts.append([100 * part for part in phases_of_a_run()])
+        columns.append(f"{some:,} rows")
+        for name, found in zip(PHASES, zip(*parts, strict=True), strict=True):
+            rows[name].append(spread(list(found), 0) if len(found) > 1 else f"{found[0]:.0f}")
+        series[columns[-1]] = [statistics.median(found) for found in zip(*parts, strict=True)]
+    plot = Plot("percent of the whole process's time", list(PHASES), series)
+    return Table(f"percent of the time, medians of {rounds} rounds, or one", columns, rows, plot)
 
 
 def phases_of_a_run() -> tuple[float, float, float, float]:

@@ -981,7 +981,7 @@ MUTANTS = [
     Mutant(
         "default privileges give the set away",
         SET,
-        "        PERFORM {state}.rotation_keep_to_owner(part::regclass);\n",
+        "        PERFORM {state}.rotation_keep_to_owner('pg_class', part::regclass);\n",
         "",
         "tests/test_guard.py -k owner_only",
     ),

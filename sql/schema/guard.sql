@@ -392,28 +392,6 @@ BEGIN
 END;
 $$;
 
--- Take a function from all but its owner: PUBLIC, and whomever default privileges gave it to.
-CREATE FUNCTION {state}.rotation_close_to_others(closed regprocedure) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    other oid;
-BEGIN
-    FOR other IN
-        SELECT DISTINCT privilege.grantee
-        FROM pg_proc AS function
-        CROSS JOIN LATERAL aclexplode(
-            coalesce(function.proacl, acldefault('f', function.proowner))
-        ) AS privilege
-        WHERE function.oid = closed AND privilege.grantee <> function.proowner
-    LOOP
-        EXECUTE concat(
-            'REVOKE ALL ON FUNCTION ', closed, ' FROM ',
-            CASE other WHEN 0 THEN 'PUBLIC' ELSE other::regrole::text END
-        );
-    END LOOP;
-END;
-$$;
-
 CREATE SEQUENCE {state}.rotation_guard_number;
 
 -- A function for a guard: one that no trigger uses any more, or a new one.
@@ -443,7 +421,7 @@ BEGIN
             ' RETURNS trigger LANGUAGE plpgsql AS ''BEGIN RETURN NEW; END'''
         );
         guard := signature::regprocedure;
-        PERFORM {state}.rotation_close_to_others(guard);
+        PERFORM {state}.rotation_keep_to_owner('pg_proc', guard);
     END IF;
     RETURN guard;
 END;

@@ -34,7 +34,6 @@ $$;
 DROP FUNCTION
     {state}.rotation_prepare_guard(oid, smallint, text),
     {state}.rotation_find_unused_guard(),
-    {state}.rotation_close_to_others(regprocedure),
     {state}.rotation_inspect_guard(oid, smallint),
     {state}.rotation_guard_trigger(oid, smallint, name, boolean, regprocedure),
     {state}.rotation_write_guard(regprocedure, oid, smallint),
@@ -47,7 +46,7 @@ DROP FUNCTION
     {state}.rotation_open_revoked(bigint),
     {state}.rotation_require_view(text, int),
     {state}.rotation_note_change(int),
-    {state}.rotation_keep_to_owner(regclass),
+    {state}.rotation_keep_to_owner(regclass, oid, text),
     {state}.rotation_of_column(oid, smallint),
     {state}.rotation_hash(text, bigint),
     {state}.rotation_hash(uuid, bigint);

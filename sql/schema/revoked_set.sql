@@ -80,21 +80,33 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         )
 $$;
 
--- Take a table from all but its owner: default privileges may have given it away.
-CREATE FUNCTION {state}.rotation_keep_to_owner(kept regclass) RETURNS void
+-- Take a table (of pg_class) or a function (of pg_proc) from all but its owner: PUBLIC, and whomever
+-- default privileges gave it to.
+CREATE FUNCTION {state}.rotation_keep_to_owner(catalog regclass, kept oid, taken text DEFAULT 'ALL')
+RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    other record;
+    other oid;
 BEGIN
     FOR other IN
         SELECT DISTINCT privilege.grantee
-        FROM pg_class AS relation
-        CROSS JOIN LATERAL aclexplode(relation.relacl) AS privilege
-        WHERE relation.oid = kept AND privilege.grantee <> relation.relowner
+        FROM (
+            SELECT 'pg_class'::regclass, oid, relowner, relacl FROM pg_class
+
+            UNION ALL
+
+            SELECT 'pg_proc'::regclass, oid, proowner, coalesce(proacl, acldefault('f', proowner))
+            FROM pg_proc
+        ) AS owned (catalog, oid, owner, privileges)
+        CROSS JOIN LATERAL aclexplode(owned.privileges) AS privilege
+        WHERE owned.catalog = $1 AND owned.oid = $2 AND privilege.grantee <> owned.owner
     LOOP
-        EXECUTE concat(
-            'REVOKE ALL ON ', kept, ' FROM ',
-            CASE other.grantee WHEN 0 THEN 'PUBLIC' ELSE other.grantee::regrole::text END
+        EXECUTE (
+            SELECT concat(
+                'REVOKE ', taken, ' ON ', object.type, ' ', object.identity, ' FROM ',
+                CASE other WHEN 0 THEN 'PUBLIC' ELSE other::regrole::text END
+            )
+            FROM pg_identify_object(catalog, kept, 0) AS object
         );
     END LOOP;
 END;
@@ -167,7 +179,7 @@ BEGIN
         part := '{state_text}.rotation_revoked_' || rotation;
         EXECUTE 'CREATE SEQUENCE ' || part || '_since';
         EXECUTE 'CREATE TABLE ' || part || ' (LIKE {state_text}.rotation_revoked)';
-        PERFORM {state}.rotation_keep_to_owner(part::regclass);
+        PERFORM {state}.rotation_keep_to_owner('pg_class', part::regclass);
         EXECUTE 'CREATE TRIGGER kept_from_truncate BEFORE TRUNCATE ON ' || part
             || ' FOR EACH STATEMENT EXECUTE FUNCTION {state_text}.rotation_kept()';
         EXECUTE 'ALTER TABLE {state_text}.rotation_revoked ATTACH PARTITION ' || part

@@ -149,11 +149,10 @@ def verify(session: Session, rotation: Rotation, target: Target, options: Option
     def look() -> Verdict:
         with session.reading(at_once=True):
             session.change("read_heap")
-            row = session.row("count_survivors", **in_set(rotation))
+            revoked = session.row("count_revoked", set=rotation.set_id)
+            survivors = session.row("count_survivors", **in_set(rotation))["survivors"]
             named = (
-                session.rows("name_survivors", **in_set(rotation), most=MOST_NAMED)
-                if row["survivors"]
-                else []
+                session.rows("name_survivors", **in_set(rotation), most=MOST_NAMED) if survivors else []
             )
             apart = _look_apart(session, rotation, target)
             if session.row("count_rewritten", oid=target.oid)["rewritten"]:
@@ -162,7 +161,7 @@ def verify(session: Session, rotation: Rotation, target: Target, options: Option
             there = {row["oid"] for row in session.rows("list_existing", known=known)}
         keys = [one["key"] for one in named]
         gone = [name for oid, name in rotation.partitions.items() if int(oid) not in there]
-        return Verdict(row["survivors"], keys, row["expected"], row["found"], row["at"], apart, gone)
+        return Verdict(survivors, keys, **revoked, apart=apart, gone=gone)
 
     return patiently(session, options, look)
 
@@ -175,9 +174,8 @@ def _look_apart(session: Session, rotation: Rotation, target: Target) -> dict[st
     for part in session.rows("list_detached", oid=target.oid, known=list(map(int, rotation.partitions))):
         names = session.names | {"target": (part["schema"], part["name"])}
         own = replace(session, names=names)
-        apart[f"{part['schema']}.{part['name']}"] = own.row("count_survivors", **in_set(rotation))[
-            "survivors"
-        ]
+        row = own.row("count_survivors", **in_set(rotation))
+        apart[f"{part['schema']}.{part['name']}"] = row["survivors"]
     return apart
 
 
