@@ -80,8 +80,9 @@ LEFT JOIN (
             FROM pg_catalog.pg_proc AS needed
             WHERE needed.pronamespace = namespace.oid
                 AND needed.proname IN (
-                    'rotation_hash', 'rotation_open_revoked', 'rotation_close_revoked',
-                    'rotation_note_change', 'rotation_prepare_guard', 'rotation_inspect_guard'
+                    'rotation_hash', 'rotation_open_revoked', 'rotation_claim_snapshot',
+                    'rotation_close_revoked', 'rotation_note_change', 'rotation_prepare_guard',
+                    'rotation_inspect_guard'
                 )
         ) AS may_write
     FROM pg_catalog.pg_class AS rotation

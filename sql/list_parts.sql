@@ -1,4 +1,5 @@
--- Purpose: the tables that hold a table's rows: itself, or its partitions.
+-- Purpose: the tables that hold a table's rows: itself, or its partitions. It locks them, so that none
+--          is detached before this transaction ends.
 -- Parameters: oid.
 -- Columns: oid, name (schema.table, for people).
 SELECT

@@ -2,7 +2,7 @@
 --          pooler in transaction mode hands nothing of them to anybody else.
 -- Parameters: lock_timeout, worker (shown as application_name), bounded (the UPDATE and a wait for a
 --          lock together must stay below deadlock_timeout: who waits for us for so long looks for
---          deadlocks, and becomes the victim of one that we are part of).
+--          deadlocks, and becomes the victim of one that we are part of), active (see pass_guard.sql).
 -- Columns: pid of this backend; deadlock_timeout (seconds).
 SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
 
@@ -27,7 +27,7 @@ SELECT
     -- Rows and checkpoint vanish together in a crash, so a window need not wait for the disk.
     pg_catalog.set_config('synchronous_commit', 'off', true),
     -- The guard lets the rotation's own UPDATE pass without a look into the revoked set.
-    pg_catalog.set_config('rotation.active', 'on', true),
+    pg_catalog.set_config('rotation.active', %(active)s, true),
     -- Rows hidden by a policy become an error instead of being passed over in silence.
     pg_catalog.set_config('row_security', 'off', true),
     -- Old statistics must not turn a window into a scan of the whole table.

@@ -1,7 +1,7 @@
 -- Purpose: try a write of the canary's, undo it, and tell what became of it. Its text is a value here,
 --          which can't end this block; what it fails by is caught, and so in no log.
--- Parameters: tried (which returns a boolean), active ('on': as the rotation writes, past the
---          guard).
+-- Parameters: tried (which returns a boolean), active (as the rotation writes, past the guard; see
+--          pass_guard.sql; or empty).
 -- Columns: outcome (written, revoked where that boolean is true, nothing, or an SQLSTATE).
 SELECT
     pg_catalog.set_config('rotation.trial', %(tried)s::text, true),

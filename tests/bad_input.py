@@ -151,9 +151,9 @@ def files() -> Iterator[Case]:
 #: A rotation that has begun, and that nobody works on.
 A_ROTATION = (
     "INSERT INTO rotation (table_schema, table_name, table_oid, pk_column, pk_type, pk_collation,"
-    " token_column, token_attnum, status, rows_total_exact, options, reason, operator, host, salt)"
+    " token_column, token_attnum, status, rows_total_exact, options, reason, operator, host)"
     " SELECT 'public', 'ticket', 'ticket'::regclass::oid::bigint, 'id', 'bigint', '', 'token', attnum,"
-    " 'pending', false, '{}', '', 'somebody', 'a host', 1 FROM pg_attribute"
+    " 'pending', false, '{}', '', 'somebody', 'a host' FROM pg_attribute"
     " WHERE attrelid = 'ticket'::regclass AND attname = 'token';"
 )
 #: It has lanes, of which nothing is done.

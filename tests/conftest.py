@@ -34,8 +34,18 @@ WITHOUT_GUARD = (
 DEBIAN_BINARIES = Path("/usr/lib/postgresql/15/bin")
 
 
+def in_memory() -> Path | None:
+    """A place for servers that keeps files in memory, if it is large enough.
+
+    A database has 400 files; on some disks it takes a quarter of a second to make them.
+    """
+    place = Path("/dev/shm")
+    room = shutil.disk_usage(place).free if os.access(place, os.W_OK) else 0
+    return place if room >= 8 * 2**30 else None
+
+
 def make_server(binaries: Path, **configuration: str) -> Server:
-    home = Path(tempfile.mkdtemp(prefix="rt-"))
+    home = Path(tempfile.mkdtemp(prefix="rt-", dir=in_memory()))
     # Nothing here survives a crash of the machine, and nothing needs to; crashes of the server do.
     settings = {"fsync": "off", "max_connections": "100", "shared_buffers": "64MB", **configuration}
     return Server(binaries, home, settings)
@@ -184,6 +194,15 @@ class Database:
             )
         )
 
+    def active(self, table: str = "ticket", column: str = "token") -> str:
+        """The statement by which a session says that it is the rotation of a column."""
+        return self.value(
+            "SELECT pg_catalog.format('SET rotation.active = %%L', concat(attrelid, '.', attnum))"
+            " FROM pg_attribute WHERE attrelid = %s::regclass AND attname = %s",
+            table,
+            column,
+        )
+
     def unchanged(self, table: str = "ticket", column: str = "token") -> int:
         """How many rows still hold a token of before, by value."""
         return self.value(
@@ -257,7 +276,9 @@ def databases(server: Server) -> Iterator[Database]:
     name = f"t{next(numbers)}"
     with closing(psycopg2.connect(**server.address())) as admin, admin.cursor() as cursor:
         admin.autocommit = True
-        cursor.execute(f"CREATE DATABASE {name} TEMPLATE {MIGRATED}")
+        # Ten times as fast as by the log, which is what PostgreSQL does by default from 15 on.
+        copied = "STRATEGY file_copy" if admin.server_version >= 150000 else ""
+        cursor.execute(f"CREATE DATABASE {name} TEMPLATE {MIGRATED} {copied}")
         database = Database(server, name)
         yield database
         for child in database.children:

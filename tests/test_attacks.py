@@ -27,7 +27,7 @@ def make(db: Database, type_: str = "uuid") -> None:
 
 
 def rotate(db: Database, *also: str, code: int = 0) -> Done:
-    done = db.run("rotate_tokens_sql", *ACCOUNT, *also)
+    done = db.call("rotate_tokens_sql", *ACCOUNT, *also)
     assert done.code == code, done.out + done.err
     return done
 
@@ -147,7 +147,7 @@ def test_guard_on_a_column_of_another_type(rotated: Database) -> None:
 
 
 def test_flag_of_the_rotation_is_not_for_others(mallory: Any, rotated: Database) -> None:
-    mallory.execute("SET rotation.active = 'on'")
+    mallory.execute(rotated.active("account", "api_key"))
     mallory.execute("UPDATE public.account SET api_key = %s WHERE id = 3", [old(rotated)])
     with pytest.raises(psycopg2.IntegrityError, match=REVOKED):
         mallory.execute("INSERT INTO public.account VALUES (901, %s)", [old(rotated)])
@@ -202,7 +202,7 @@ def test_operators_and_functions_that_the_search_path_finds_first(db: Database) 
     db.sql(f"ALTER DATABASE {db.name} SET search_path = evil, public")
     rotate(db)
     for action in ("verify", "status", "history"):
-        assert db.run("rotation", action, "--table", "public.account").code == 0
+        assert db.call("rotation", action, "--table", "public.account").code == 0
     assert db.sql("SELECT * FROM evil.called") == []
     assert left(db) == 0
 
@@ -218,7 +218,7 @@ def test_function_that_has_a_guards_name_already(db: Database) -> None:
         rotate(db)
         still_guards(db)
         db.sql(f"ALTER FUNCTION {db.value(FUNCTION)} OWNER TO {name}")
-        done = db.run("rotation", "guard", "status", *ACCOUNT)
+        done = db.call("rotation", "guard", "status", *ACCOUNT)
         assert (done.code, "belongs to another role" in done.err) == (1, True)
     finally:
         db.sql(f"REASSIGN OWNED BY {name} TO postgres; DROP ROLE {name}")
@@ -255,12 +255,12 @@ def test_column_that_changes_its_type(rotated: Database, type_: str) -> None:
     db = rotated
     with pytest.raises(psycopg2.errors.FeatureNotSupported, match="used in a trigger definition"):
         db.sql(f"ALTER TABLE account ALTER api_key TYPE {type_}")
-    assert db.run("rotation", "guard", "drop", *ACCOUNT).code == 0
+    assert db.call("rotation", "guard", "drop", *ACCOUNT).code == 0
     db.sql(f"ALTER TABLE account ALTER api_key TYPE {type_}")
-    done = db.run("rotation", "verify", *ACCOUNT)
+    done = db.call("rotation", "verify", *ACCOUNT)
     assert (done.code, "was uuid when it was rotated" in done.out) == (0, True)
     db.sql("UPDATE account SET api_key = upper(%s) WHERE id = 3", old(db))
-    assert "1 of 20 revoked tokens survive" in db.run("rotation", "verify", *ACCOUNT).err
+    assert "1 of 20 revoked tokens survive" in db.call("rotation", "verify", *ACCOUNT).err
     rotate(db)
     assert left(db) == 0
     still_guards(db)
@@ -302,7 +302,7 @@ def test_text_that_spells_a_revoked_token_otherwise(db: Database, spelling: str)
     assert db.value("SELECT count(*) FROM account WHERE api_key = %s", spelled) == 0
     db.sql("ALTER TABLE account DISABLE TRIGGER ALL")
     db.sql("UPDATE account SET api_key = %s WHERE id = 4", spelled)
-    assert "1 of 20 revoked tokens survive" in db.run("rotation", "verify", *ACCOUNT).err
+    assert "1 of 20 revoked tokens survive" in db.call("rotation", "verify", *ACCOUNT).err
 
 
 def test_other_texts_are_taken_as_they_are(db: Database) -> None:
@@ -330,7 +330,7 @@ def rotate_around(db: Database, change: str) -> Done:
     db.sql("ALTER TABLE account ADD CONSTRAINT stop CHECK (id <> 8) NOT VALID")
     rotate(db, "--window", "5", code=1)
     db.sql(f"ALTER TABLE account DROP CONSTRAINT stop; {change}")
-    return db.run("rotate_tokens_sql", *ACCOUNT)
+    return db.call("rotate_tokens_sql", *ACCOUNT)
 
 
 def test_partition_that_is_detached_meanwhile(db: Database) -> None:
@@ -496,7 +496,7 @@ def test_names_that_need_quotes(db: Database) -> None:
     for also in ((), ("--new",)):
         done = db.run("rotate_tokens_sql", *its, *also)
         assert done.code == 0, done.out + done.err
-    assert db.run("rotation", "guard", "status", *its).code == 0
+    assert db.call("rotation", "guard", "status", *its).code == 0
     is_refused(db, f"INSERT INTO {full} VALUES (99, %s)", before[0])
     db.sql(f"UPDATE {full} SET {quoted} = %s", before[0])
     assert db.value(f"SELECT count(*) FROM {full} WHERE {quoted}::text = ANY (%s)", before) == 0
@@ -563,7 +563,7 @@ def test_table_that_takes_the_name_of_another(rotated: Database) -> None:
     for table in ("account", "account_old"):
         db.sql(f"INSERT INTO {table} VALUES (902, gen_random_uuid())")
     assert db.unchanged("account_old", "api_key") == 0
-    dropped = db.run("rotation", "guard", "drop", "--table", "account_old", "--column", "api_key")
+    dropped = db.call("rotation", "guard", "drop", "--table", "account_old", "--column", "api_key")
     assert dropped.code == 0, dropped.err
 
 
@@ -606,7 +606,7 @@ def test_column_that_is_renamed(rotated: Database) -> None:
     is_refused(rotated, "INSERT INTO account VALUES (901, %s)", old(rotated))
     rotated.sql("UPDATE account SET key_of_api = gen_random_uuid(), note = 'y' WHERE id = 3")
     rotated.sql("INSERT INTO account VALUES (902, gen_random_uuid())")
-    done = rotated.run("rotation", "guard", "status", "--table", "account", "--column", "key_of_api")
+    done = rotated.call("rotation", "guard", "status", "--table", "account", "--column", "key_of_api")
     assert (done.code, "renamed" in done.err) == (1, True)
 
 
@@ -616,7 +616,7 @@ def test_table_that_is_renamed(rotated: Database) -> None:
     is_refused(rotated, "INSERT INTO far.x VALUES (901, %s)", old(rotated))
     rotated.sql("UPDATE far.x SET api_key = %s, note = 'y' WHERE y = 3", old(rotated))
     assert rotated.unchanged("far.x", "api_key") == 0
-    done = rotated.run("rotation", "guard", "status", "--table", "far.x", "--column", "api_key")
+    done = rotated.call("rotation", "guard", "status", "--table", "far.x", "--column", "api_key")
     assert done.code == 0, done.err
 
 
@@ -630,7 +630,7 @@ def test_state_that_is_gone(rotated: Database) -> None:
             connection.notices
         )
     rotated.sql("ALTER TABLE hidden_too RENAME TO rotation")
-    assert rotated.run("rotation", "guard", "status", *ACCOUNT).code == 1
+    assert rotated.call("rotation", "guard", "status", *ACCOUNT).code == 1
     rotated.sql("ALTER TABLE hidden RENAME TO rotation_revoked_1")
     still_guards(rotated)
 
@@ -743,7 +743,7 @@ def test_flag_that_goes_through_a_deputy(mallory: Any, rotated: Database) -> Non
         " 'UPDATE public.account SET api_key = t WHERE id = k';"
         f"REVOKE ALL ON account FROM {me}; GRANT EXECUTE ON FUNCTION set_key TO {me}"
     )
-    mallory.execute("SET rotation.active = 'on'")
+    mallory.execute(rotated.active("account", "api_key"))
     mallory.execute("SELECT public.set_key(3, %s)", [old(rotated)])
     assert left(rotated) == 0
 
@@ -794,7 +794,7 @@ def test_guards_function_with_another_owner_is_replaced(db: Database) -> None:
     db.sql(f"CREATE ROLE {name}; ALTER FUNCTION {db.value(FUNCTION)} OWNER TO {name}")
     try:
         rotate(db, "--new")
-        assert db.run("rotation", "guard", "status", *ACCOUNT).code == 0
+        assert db.call("rotation", "guard", "status", *ACCOUNT).code == 0
         db.sql("UPDATE account SET api_key = %s WHERE id = 3", old(db))
         assert left(db) == 0
     finally:
@@ -847,7 +847,7 @@ def test_trigger_that_fires_on_anything_else(rotated: Database) -> None:
         f" WHEN (NEW.api_key IS DISTINCT FROM OLD.api_key AND NEW.id < 3) EXECUTE FUNCTION {function}();"
         f"ALTER TABLE account ENABLE ALWAYS TRIGGER {name}"
     )
-    done = db.run("rotation", "guard", "status", *ACCOUNT)
+    done = db.call("rotation", "guard", "status", *ACCOUNT)
     assert (done.code, "its trigger was changed" in done.err) == (1, True)
     rotate(db, "--new")
     still_guards(db)

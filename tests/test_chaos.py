@@ -49,7 +49,7 @@ def test_oracle_sees_damage(db: Database) -> None:
     assert db.run(*COMMAND).code == 0
     db.sql("UPDATE ticket SET title = 'again' WHERE id = 5")  # a change too many
     db.sql("DELETE FROM changes WHERE id = '7'")  # as if it had never been changed
-    db.sql("SET rotation.active = 'on'; UPDATE ticket SET token = before.token::uuid"
+    db.sql(f"{db.active()}; UPDATE ticket SET token = before.token::uuid"
            " FROM before WHERE before.id = '9' AND ticket.id = 9")  # fmt: skip
     result = Result()
     result.judge(db.run("rotation", "pause"), db)

@@ -342,7 +342,7 @@ def test_verification_answers_for_a_cancelled_rotation(db: Database) -> None:
     with gate(db, "ticket", "BEFORE UPDATE", passes="NEW.id < 90"):
         child = db.start(*RUN[:1], "--window", "30", *RUN[3:])
         until(lambda: waiting_at_gate(db))
-        db.sql("SET rotation.active = 'on'; UPDATE ticket SET token = %s WHERE id = 4", old_token(db, 4))
+        db.sql(f"{db.active()}; UPDATE ticket SET token = %s WHERE id = 4", old_token(db, 4))
     out = child.communicate(timeout=60)[0]
     assert child.returncode == 0, out
     assert "1 row holds a revoked token: id 4; rotating again" in out

@@ -31,20 +31,40 @@ class GuardSql(compiler.UpsertTriggerSql):
             DO $install_guard$
             DECLARE
                 guarded regclass := $table${table}$table$;
+                path text := pg_catalog.current_setting('search_path');
+                schemas name[] := pg_catalog.current_schemas(false);
+                prepare regproc;
                 statement text;
             BEGIN
+                PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+                -- Not what somebody put there who may only create objects in a schema of the path.
+                SELECT function.oid INTO prepare
+                FROM unnest(schemas) WITH ORDINALITY AS searched (name, place)
+                INNER JOIN pg_namespace AS namespace ON namespace.nspname = searched.name
+                INNER JOIN pg_proc AS function
+                    ON function.pronamespace = namespace.oid
+                    AND function.proname = 'rotation_prepare_guard'
+                INNER JOIN pg_roles AS owner ON owner.oid = function.proowner
+                INNER JOIN pg_database AS database ON database.datname = current_database()
+                WHERE owner.rolsuper
+                    OR owner.rolname = current_user
+                    OR owner.oid IN (namespace.nspowner, database.datdba)
+                ORDER BY searched.place
+                LIMIT 1;
                 -- Where rotations have no state yet there is nothing to guard by: it follows with that.
-                IF to_regprocedure('rotation_prepare_guard(oid, smallint, text)') IS NULL THEN
-                    RETURN;
+                IF prepare IS NOT NULL THEN
+                    FOR statement IN EXECUTE concat(
+                        'SELECT ', prepare, '(attrelid, attnum, $2) FROM pg_attribute',
+                        ' WHERE attrelid = $1 AND attname = $3'
+                    ) USING guarded, '{pgid}', {func}
+                    LOOP
+                        EXECUTE statement;
+                    END LOOP;
+                    EXECUTE concat(
+                        'COMMENT ON TRIGGER {pgid} ON ', guarded, ' IS ', quote_literal('{hash}')
+                    );
                 END IF;
-                FOR statement IN
-                    SELECT rotation_prepare_guard(guarded, attnum, '{pgid}')
-                    FROM pg_catalog.pg_attribute
-                    WHERE attrelid = guarded AND attname = {func}
-                LOOP
-                    EXECUTE statement;
-                END LOOP;
-                COMMENT ON TRIGGER {pgid} ON {table} IS '{hash}';
+                PERFORM set_config('search_path', path, true);
             END;
             $install_guard$;
         """
@@ -117,9 +137,11 @@ def install_missing(using: str) -> None:
             if not isinstance(trigger, TokenGuard) or not router.allow_migrate_model(using, model):  # type: ignore[arg-type]
                 continue
             cursor.execute(
-                "SELECT FROM pg_catalog.pg_class WHERE oid = pg_catalog.to_regclass(%s)"
+                "SELECT FROM pg_catalog.pg_class"
+                " WHERE oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass(%s)::pg_catalog.oid"
                 " AND pg_catalog.pg_has_role(relowner, 'USAGE') AND NOT EXISTS (SELECT"
-                " FROM pg_catalog.pg_trigger WHERE tgrelid = pg_class.oid AND tgname = %s)",
+                " FROM pg_catalog.pg_trigger WHERE tgrelid OPERATOR(pg_catalog.=) pg_class.oid"
+                " AND tgname OPERATOR(pg_catalog.=) %s)",
                 [_quoted(model._meta.db_table), trigger.get_pgid(model)],
             )
             if cursor.fetchone() is not None:

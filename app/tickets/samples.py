@@ -29,7 +29,7 @@ def regenerate(alias: str, name: TargetName, size: int, stop: StopSwitch) -> Non
             if rotation and describe(session, rotation)["workers"]:
                 raise Refused(f"{rotation} is under way: stop it first, by Ctrl-C where it runs")
             control.replace_rows(session, target)
-            session.rows("pass_guard")
+            session.rows("pass_guard", active=target.active)
             session.change("generate_tickets", size=size)
     except LockConflict as conflict:
         if stop.requested:

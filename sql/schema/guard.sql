@@ -6,20 +6,28 @@
 --          rotation's state, so who writes to the table needs no right on that; nobody else may call it.
 -- Parameters: {state}, the schema of the rotation's state; {state_text}, the same within a string.
 
--- The type under a domain.
-CREATE FUNCTION {state}.rotation_base_type(of_type oid) RETURNS regtype
+-- As what a token is read: a uuid or a text, which may be under domains. NULL for any other type: others'
+-- types may bring code of their own, and the guard has its owner's rights.
+CREATE FUNCTION {state}.rotation_reads_as(of_type oid) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     WITH RECURSIVE under AS (
-        SELECT typ.oid, typ.typtype, typ.typbasetype FROM pg_type AS typ WHERE typ.oid = of_type
+        SELECT of_type AS oid
 
         UNION ALL
 
-        SELECT typ.oid, typ.typtype, typ.typbasetype
+        SELECT domain.typbasetype
         FROM under
-        INNER JOIN pg_type AS typ ON typ.oid = under.typbasetype
+        INNER JOIN pg_type AS domain ON domain.oid = under.oid AND domain.typtype = 'd'
     )
 
-    SELECT under.oid::regtype FROM under WHERE under.typtype <> 'd'
+    SELECT max(
+        CASE
+            WHEN under.oid = 'uuid'::regtype THEN 'pg_catalog.uuid'
+            WHEN under.oid IN ('text'::regtype, 'varchar'::regtype, 'bpchar'::regtype)
+                THEN 'pg_catalog.text'
+        END
+    )
+    FROM under
 $$;
 
 -- The triggers of a table's guards, by the column that each speaks of in its condition: a trigger keeps
@@ -60,6 +68,9 @@ DECLARE
 BEGIN
     SELECT known.set_id, known.salt INTO revoked
     FROM {state}.rotation_of_column(of_table, of_attnum) AS known
+    INNER JOIN pg_inherits AS attached
+        ON attached.inhparent = '{state_text}.rotation_revoked'::regclass
+        AND attached.inhrelid = to_regclass('{state_text}.rotation_revoked_' || known.set_id)
     WHERE known.revoked IS NOT NULL
     ORDER BY known.id DESC
     LIMIT 1;
@@ -67,17 +78,23 @@ BEGIN
         RETURN 'BEGIN RETURN NEW; END';
     END IF;
     part := '{state_text}.rotation_revoked_' || revoked.set_id;
-    SELECT attname, atttypid, {state}.rotation_base_type(atttypid) AS base INTO column_
+    SELECT attname, atttypid, {state}.rotation_reads_as(atttypid) AS kind INTO column_
     FROM pg_attribute
     WHERE attrelid = of_table AND attnum = of_attnum;
+    IF column_.kind IS NULL THEN
+        RAISE feature_not_supported USING MESSAGE = 'tokens of this type can not be guarded';
+    END IF;
     -- The names are values of format(), whose own text is ours.
     RETURN format(
         $body$
+#variable_conflict use_variable
 DECLARE
     unknown boolean;
     refused boolean := false;
+    hash bigint;
     own text;
-    reading text;
+    reading name;
+    token text;
 BEGIN
     BEGIN
         IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
@@ -87,9 +104,11 @@ BEGIN
         IF pg_typeof(NEW.%1$I)::oid <> %2$s::oid OR %3$L::regclass <> %4$s::oid THEN
             RAISE undefined_table;
         END IF;
+        -- By itself: what is a parameter of a statement may come into the server's log.
+        hash := %9$s.rotation_hash(NEW.%1$I::%5$s, %6$s);
         -- The second part: the name may be another column's by now.
         unknown := NOT EXISTS (
-            SELECT FROM %3$s AS revoked WHERE revoked.hash = %9$s.rotation_hash(NEW.%1$I::%5$s, %6$s)
+            SELECT FROM %3$s AS revoked WHERE revoked.hash = hash
         ) AND EXISTS (
             SELECT FROM pg_attribute
             WHERE attrelid = %10$s::oid AND attnum = %11$s AND attname = %8$L
@@ -108,9 +127,16 @@ BEGIN
         INNER JOIN pg_proc AS function ON function.oid = this.tgfoid
         INNER JOIN pg_namespace AS namespace ON namespace.oid = function.pronamespace
         WHERE this.tgrelid = TG_RELID AND this.tgname = TG_NAME;
-        EXECUTE concat('SELECT ', own, '.rotation_reading($1, $2)') INTO reading USING TG_RELID, TG_NAME;
-        EXECUTE concat('SELECT ', own, '.rotation_refuses($2, $3, $4, $5, $6, ($1).', reading, ')')
-            INTO refused USING NEW, own, %7$s, %6$s::bigint, TG_RELID, TG_OP;
+        PERFORM set_config('search_path', concat('pg_catalog, ', own, ', pg_temp'), true);
+        reading := rotation_reading(TG_RELID, TG_NAME);
+        IF reading = %8$L THEN
+            hash := rotation_hash(NEW.%1$I::%5$s, %6$s);
+        ELSE
+            EXECUTE concat('SELECT ($1).', quote_ident(reading), '::pg_catalog.text')
+                INTO STRICT token USING NEW;
+            hash := rotation_hash(token, %6$s);
+        END IF;
+        refused := rotation_refuses(own, %7$s, hash, TG_RELID, TG_OP);
     EXCEPTION
         WHEN syntax_error_or_access_rule_violation OR invalid_schema_name THEN
             RAISE WARNING 'a guard can not read what it guards by, and lets a token of %% pass',
@@ -118,7 +144,7 @@ BEGIN
                 USING HINT = 'Run rotation guard status, then rotation verify.';
     END;
 
-    IF refused AND TG_OP = 'UPDATE' AND reading = %12$L THEN  -- else it was renamed: refused below
+    IF refused AND TG_OP = 'UPDATE' AND reading = %8$L THEN  -- else it was renamed: refused below
         NEW.%1$I := OLD.%1$I;
         RETURN NEW;
     END IF;
@@ -137,22 +163,21 @@ END
         column_.atttypid,
         part,
         part::regclass::oid,
-        CASE column_.base WHEN 'uuid'::regtype THEN 'pg_catalog.uuid' ELSE 'pg_catalog.text' END,
+        column_.kind,
         revoked.salt,
         revoked.set_id,
         column_.attname,
         '{state_text}',
         of_table,
-        of_attnum,
-        quote_ident(column_.attname) || '::pg_catalog.text'
+        of_attnum
     );
 END;
 $outer$;
 
--- How the guard of a trigger reads its column, whatever that is called now. NULL, and so an error there,
--- for a type that is not PostgreSQL's own.
-CREATE FUNCTION {state}.rotation_reading(of_table oid, of_trigger name) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+-- What the column of a guard's trigger is called in the trigger's table now. NULL, and so an error there,
+-- unless it can be read. It is called where names hold in the schema in which the state is now.
+CREATE FUNCTION {state}.rotation_reading(of_table oid, of_trigger name) RETURNS name
+LANGUAGE sql STABLE AS $$
     WITH RECURSIVE origin AS (
         SELECT this.oid, this.tgparentid
         FROM pg_trigger AS this
@@ -165,7 +190,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         INNER JOIN pg_trigger AS parent ON parent.oid = origin.tgparentid
     )
 
-    SELECT quote_ident(column_.attname) || '::pg_catalog.text'
+    SELECT written.attname
     FROM origin
     INNER JOIN pg_depend AS spoken_of
         ON spoken_of.classid = 'pg_trigger'::regclass
@@ -174,30 +199,20 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         AND spoken_of.refobjsubid > 0
     INNER JOIN pg_attribute AS column_
         ON column_.attrelid = spoken_of.refobjid AND column_.attnum = spoken_of.refobjsubid
-    WHERE EXISTS (
-        WITH RECURSIVE under AS (
-            SELECT column_.atttypid AS oid
-
-            UNION ALL
-
-            SELECT domain.typbasetype
-            FROM under
-            INNER JOIN pg_type AS domain ON domain.oid = under.oid AND domain.typtype = 'd'
-        )
-
-        SELECT FROM under
-        WHERE under.oid IN ('uuid'::regtype, 'text'::regtype, 'varchar'::regtype, 'bpchar'::regtype)
-    )
+    INNER JOIN pg_attribute AS written
+        ON written.attrelid = of_table AND written.attname = column_.attname
+    -- Not the type of what is spoken of, which may be another type's field of that name.
+    WHERE origin.tgparentid = 0 AND rotation_reads_as(written.atttypid) IS NOT NULL
     LIMIT 1
 $$;
 
--- Whether a write may not have a token: looked up by names that hold in the schema `own`, in which the
--- state is now. A rotation that was given up counts as soon as a later one has revoked what it left:
--- before that its rows still hold valid old tokens. A row that moves between partitions is inserted with
--- the token that it has, which may wait for its window: until the rotation is about to be verified that
--- passes, and the verification finds what came with it.
+-- Whether a write may not have a token, whose hash is given: looked up by names that hold in the schema
+-- `own`, in which the state is now. What counts is what was revoked by the column's latest rotation that
+-- was not given up, or earlier: rows of one that was given up still hold valid old tokens. A row that
+-- moves between partitions is inserted with the token that it has, which may wait for its window: until
+-- that rotation is about to be verified this passes, and the verification finds what came with it.
 CREATE FUNCTION {state}.rotation_refuses(
-    own text, of_set int, salt bigint, of_table oid, operation text, token text
+    own text, of_set int, token bigint, of_table oid, operation text
 ) RETURNS boolean
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
@@ -209,22 +224,20 @@ BEGIN
     RETURN EXISTS (
         SELECT FROM rotation_revoked AS revoked
         INNER JOIN rotation AS known ON known.id = revoked.rotation_id
+        CROSS JOIN (
+            SELECT other.id, other.verifying_at IS NOT NULL OR other.status = 'succeeded' AS strict
+            FROM rotation AS other
+            WHERE other.set_id = of_set AND other.revoked IS NOT NULL AND other.status <> 'cancelled'
+            ORDER BY other.id DESC
+            LIMIT 1
+        ) AS latest
         WHERE revoked.set_id = of_set
-            AND revoked.hash = rotation_hash(token, salt)
+            AND revoked.hash = token
             AND known.revoked IS NOT NULL
-            AND (
-                known.status <> 'cancelled'
-                OR EXISTS (
-                    SELECT FROM rotation AS later
-                    WHERE later.set_id = of_set
-                        AND later.id > known.id
-                        AND later.revoked IS NOT NULL
-                        AND later.status <> 'cancelled'
-                )
-            )
+            AND known.id <= latest.id
             AND (
                 operation = 'UPDATE'
-                OR known.verifying_at IS NOT NULL
+                OR latest.strict
                 OR known.status = 'succeeded'
                 OR NOT EXISTS (
                     SELECT FROM pg_class AS relation
@@ -242,15 +255,16 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     EXECUTE concat(
         'CREATE OR REPLACE FUNCTION ', guard, ' RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER ',
-        'SET search_path = pg_catalog, pg_temp SET row_security = off AS ',
+        -- A plan that was kept since the set was small would scan it, however large it is now.
+        'SET search_path = pg_catalog, pg_temp SET row_security = off SET enable_seqscan = off AS ',
         quote_literal({state}.rotation_guard_body(of_table, of_attnum))
     );
 END;
 $$;
 
 -- The statement that makes a guard's trigger. The rotation's own tokens pass by its condition, which
--- costs far less than a look into the set: for who says rotation.active = 'on' and may write to the set,
--- and so could as well spoil it.
+-- costs far less than a look into the set: for who names the column by rotation.active and may write to
+-- the set, and so could as well spoil it.
 CREATE FUNCTION {state}.rotation_guard_trigger(
     of_table oid, of_attnum smallint, trigger_name name, inserting boolean, guard regprocedure
 ) RETURNS text
@@ -263,7 +277,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
             WHEN inserting THEN ' IS NOT NULL'
             ELSE ' IS DISTINCT FROM OLD.' || quote_ident(attname)
         END,
-        ') AND ((current_setting(''rotation.active'', true) IS DISTINCT FROM ''on'') OR ',
+        ') AND ((current_setting(''rotation.active'', true) IS DISTINCT FROM ''',
+        of_table, '.', of_attnum, ''') OR ',
         '(pg_trigger_depth() > 0) OR ',
         '(has_table_privilege(session_user, ', quote_literal('{state_text}.rotation_revoked'),
         '::regclass, ''INSERT'') IS NOT TRUE) OR ',
@@ -287,7 +302,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
                 THEN 'its function belongs to another role than the state of rotations'
             WHEN NOT function.prosecdef
                 OR function.proconfig IS DISTINCT FROM ARRAY[
-                    'search_path=pg_catalog, pg_temp', 'row_security=off'
+                    'search_path=pg_catalog, pg_temp', 'row_security=off', 'enable_seqscan=off'
                 ]
                 OR function.prosrc <> {state}.rotation_guard_body(of_table, of_attnum)
                 THEN 'its function was changed, or the state of rotations renamed or restored'
@@ -320,6 +335,10 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
             UNION
 
             SELECT relid FROM pg_partition_tree(of_table::regclass)
+
+            UNION
+
+            SELECT inhrelid FROM pg_inherits WHERE inhparent = of_table
         ) AS member
         WHERE NOT EXISTS (
             SELECT FROM pg_trigger AS copied
@@ -343,6 +362,9 @@ DECLARE
     second name;
     remark text;
 BEGIN
+    IF NOT (SELECT pg_has_role(caller, relowner, 'USAGE') FROM pg_class WHERE oid = of_table) THEN
+        RAISE insufficient_privilege USING MESSAGE = 'a guard is made by its table''s owner';
+    END IF;
     FOR installed IN SELECT * FROM {state}.rotation_guards(of_table, of_attnum) LOOP
         guard := (
             SELECT function.oid
@@ -355,8 +377,8 @@ BEGIN
         END IF;
         RETURN NEXT concat('DROP TRIGGER ', quote_ident(installed.name), ' ON ', of_table::regclass);
     END LOOP;
-    -- One rotation's at a time: two would take the same function.
-    PERFORM pg_advisory_xact_lock(hashtext('rotation_prepare_guard'));
+    -- One at a time: two would take the same function. Nobody else can hold this lock.
+    LOCK TABLE ONLY {state}.rotation_revoked IN SHARE UPDATE EXCLUSIVE MODE;
     guard := coalesce(guard, {state}.rotation_find_unused_guard());
     -- Named after it: partitions come and go with triggers of their own, and so do other states.
     second := (SELECT proname || '_insert' FROM pg_proc WHERE oid = guard);

@@ -37,12 +37,13 @@ DROP FUNCTION
     {state}.rotation_inspect_guard(oid, smallint),
     {state}.rotation_guard_trigger(oid, smallint, name, boolean, regprocedure),
     {state}.rotation_write_guard(regprocedure, oid, smallint),
-    {state}.rotation_refuses(text, int, bigint, oid, text, text),
+    {state}.rotation_refuses(text, int, bigint, oid, text),
     {state}.rotation_reading(oid, name),
     {state}.rotation_guard_body(oid, smallint),
     {state}.rotation_guards(oid, smallint),
-    {state}.rotation_base_type(oid),
+    {state}.rotation_reads_as(oid),
     {state}.rotation_close_revoked(bigint, bigint),
+    {state}.rotation_claim_snapshot(bigint),
     {state}.rotation_open_revoked(bigint),
     {state}.rotation_require_view(text, int),
     {state}.rotation_note_change(int),
@@ -71,6 +72,8 @@ END;
 $$;
 
 DROP TABLE {state}.rotation_revoked;
+
+DROP TRIGGER kept ON {state}.rotation;
 
 DROP FUNCTION {state}.rotation_kept();
 

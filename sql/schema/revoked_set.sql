@@ -23,15 +23,23 @@ FOR EACH ROW EXECUTE FUNCTION {state}.rotation_kept();
 CREATE TRIGGER kept_from_truncate BEFORE TRUNCATE ON {state}.rotation_revoked
 FOR EACH STATEMENT EXECUTE FUNCTION {state}.rotation_kept();
 
+-- By another salt, another set or another list of partitions a rotation would answer for other tokens.
+CREATE TRIGGER kept BEFORE UPDATE ON {state}.rotation
+FOR EACH ROW WHEN (
+    OLD.salt IS DISTINCT FROM NEW.salt AND OLD.salt IS NOT NULL
+    OR OLD.set_id IS DISTINCT FROM NEW.set_id AND OLD.set_id IS NOT NULL
+    OR OLD.partitions IS DISTINCT FROM NEW.partitions AND OLD.revoked IS NOT NULL
+) EXECUTE FUNCTION {state}.rotation_kept();
+
 -- The hash of a token that is a uuid: of its value.
 CREATE FUNCTION {state}.rotation_hash(token uuid, salt bigint) RETURNS bigint
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT pg_catalog.uuid_hash_extended(token, salt)
 $$;
 
--- The hash of a token that is a text. One that spells a uuid is that uuid, whatever else it is decorated
--- with: capitals, hyphens, brackets, quotes, blanks, commas, urn:uuid:, and .NET's 0x. Any other text is
--- taken exactly as it is.
+-- The hash of a token that is a text. One that spells a uuid in a way that some library accepts is that
+-- uuid; any other text is taken exactly as it is. All in it is immutable, so that PostgreSQL puts it in
+-- place: called as a function it would be slow, and its parameter might come into the server's log.
 CREATE FUNCTION {state}.rotation_hash(token text, salt bigint) RETURNS bigint
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT CASE
@@ -39,13 +47,37 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
         WHEN token COLLATE "C" OPERATOR(pg_catalog.~*)
             '^[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}$'
             THEN pg_catalog.uuid_hash_extended(token::pg_catalog.uuid, salt)
-        WHEN pg_catalog.regexp_replace(
-            pg_catalog.lower(token COLLATE "C"), 'urn:|uuid:|0x|[][(){}<>_,"''[:space:]-]', '', 'g'
-        ) OPERATOR(pg_catalog.~) '^[0-9a-f]{32}$'
+        -- Go reads past any character before and after it.
+        WHEN token COLLATE "C" OPERATOR(pg_catalog.~*) '^.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}.$'
             THEN pg_catalog.uuid_hash_extended(
-                pg_catalog.regexp_replace(
-                    pg_catalog.lower(token COLLATE "C"),
-                    'urn:|uuid:|0x|[][(){}<>_,"''[:space:]-]', '', 'g'
+                pg_catalog.substr(token, 2, 36)::pg_catalog.uuid, salt
+            )
+        -- Java reads groups without their leading zeros.
+        WHEN token COLLATE "C" OPERATOR(pg_catalog.~*)
+            '^[0-9a-f]{1,8}(-[0-9a-f]{1,4}){3}-[0-9a-f]{1,12}$'
+            THEN pg_catalog.uuid_hash_extended(
+                (
+                    pg_catalog.lpad(pg_catalog.split_part(token, '-', 1), 8, '0')
+                    OPERATOR(pg_catalog.||) pg_catalog.lpad(pg_catalog.split_part(token, '-', 2), 4, '0')
+                    OPERATOR(pg_catalog.||) pg_catalog.lpad(pg_catalog.split_part(token, '-', 3), 4, '0')
+                    OPERATOR(pg_catalog.||) pg_catalog.lpad(pg_catalog.split_part(token, '-', 4), 4, '0')
+                    OPERATOR(pg_catalog.||) pg_catalog.lpad(pg_catalog.split_part(token, '-', 5), 12, '0')
+                )::pg_catalog.uuid,
+                salt
+            )
+        -- Python reads a number of 32 characters, of which some may be a sign, blanks or 0x; and anybody
+        -- may have put brackets or quotes around it.
+        WHEN pg_catalog.length(token) OPERATOR(pg_catalog.>=) 32
+            AND pg_catalog.regexp_replace(
+                pg_catalog.lower(token COLLATE "C"), 'urn:|uuid:|0x|[^0-9a-z]', '', 'g'
+            ) OPERATOR(pg_catalog.~) '^[0-9a-f]{1,32}$'
+            THEN pg_catalog.uuid_hash_extended(
+                pg_catalog.lpad(
+                    pg_catalog.regexp_replace(
+                        pg_catalog.lower(token COLLATE "C"), 'urn:|uuid:|0x|[^0-9a-z]', '', 'g'
+                    ),
+                    32,
+                    '0'
                 )::pg_catalog.uuid,
                 salt
             )
@@ -185,6 +217,24 @@ BEGIN
         EXECUTE 'ALTER TABLE {state_text}.rotation_revoked ATTACH PARTITION ' || part
             || ' FOR VALUES IN (' || rotation || ')';
     END IF;
+END;
+$$;
+
+-- Whether this process is the only one that is about a rotation's snapshot, until its transaction ends: it
+-- has a lock of the set's that no other role can take. A vacuum of the set makes way.
+CREATE FUNCTION {state}.rotation_claim_snapshot(rotation bigint) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' AS $$
+BEGIN
+    EXECUTE (
+        SELECT 'LOCK TABLE {state_text}.rotation_revoked_' || known.set_id
+            || ' IN SHARE UPDATE EXCLUSIVE MODE'
+        FROM {state}.rotation AS known
+        WHERE known.id = rotation
+    );
+    RETURN true;
+EXCEPTION
+    WHEN lock_not_available THEN
+        RETURN false;
 END;
 $$;
 

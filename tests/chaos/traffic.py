@@ -50,7 +50,7 @@ BEGIN
     IF TG_OP = 'UPDATE' AND NEW.token = OLD.token THEN RETURN NULL; END IF;
     INSERT INTO public.chain (id, was, "is", by_window, xid)
     VALUES (coalesce(OLD.id, NEW.id), OLD.token, NEW.token,
-            coalesce(current_setting('rotation.active', true), '') = 'on', pg_current_xact_id());
+            coalesce(current_setting('rotation.active', true), '') <> '', pg_current_xact_id());
     RETURN NULL;
 END $$;
 CREATE TRIGGER note_chain AFTER INSERT OR UPDATE OR DELETE ON ticket

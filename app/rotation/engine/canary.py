@@ -72,7 +72,7 @@ def _try(session: Session, stage: Stage, size: int, after: str | None, options: 
         return False
     stage.at = (window.lo, window.hi)
     if options.guard and stage.target.distribution is None:
-        try_guard(session, stage.target, lane, window.lo)
+        try_guard(session, stage.target, lane, window.lo, options.ack_triggers)
     rows = session.change("rotate_window", lo=window.lo, hi=window.hi)
     session.change("check_constraints")
     found = session.row(
@@ -87,7 +87,7 @@ def _judge(stage: Stage, done: _RolledBack) -> None:
     tokens, distinct, unchanged = (
         done.found[name] for name in ("tokens", "distinct_tokens", "unchanged")
     )
-    where = f"in the canary window {done.window.lo}..{done.window.hi} of {stage.target.label}"
+    where = f"in the canary window {done.window} of {stage.target.label}"
     then = "it was rolled back, nothing was replaced"
     if unchanged or done.rows != tokens:
         raise Refused(

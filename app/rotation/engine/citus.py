@@ -184,7 +184,7 @@ def open_window(session: Session, target: Target, lock_timeout_ms: int, bounded:
     its = {"lock_timeout": f"{lock_timeout_ms}ms", "bounded": bounded, "worker": session.worker}
     if target.distribution:
         session.change("set_on_workers", **its)
-    return session.row("open_window", **its)
+    return session.row("open_window", **its, active=target.active)
 
 
 def rotate_or_leave(

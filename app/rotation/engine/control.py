@@ -83,6 +83,13 @@ def find_finished(session: Session, target: Target) -> Rotation | None:
     return latest if latest and latest.status == Status.SUCCEEDED else None
 
 
+def find_revoking(session: Session, target: Target) -> Rotation | None:
+    """The latest rotation that revoked tokens of the column, or None."""
+    its = rotations(session).filter(table_oid=target.oid, token_attnum=target.attnum)
+    with session.looking("reading the rotation"):
+        return its.filter(revoked__isnull=False).order_by("-pk").first()
+
+
 def lanes_of(session: Session, rotation: Rotation) -> tuple[Lane, ...]:
     """The rotation's lanes with their checkpoints."""
     with session.looking("reading the lanes"):

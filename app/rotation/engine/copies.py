@@ -5,10 +5,11 @@ from dataclasses import dataclass, field, replace
 from app.rotation.engine.database import Session
 from app.rotation.engine.errors import DatabaseFailure, LockConflict, Stopped
 from app.rotation.engine.events import Event
-from app.rotation.engine.holders import Holder, list_holders, one_line
+from app.rotation.engine.holders import Holder, list_holders
 from app.rotation.engine.revocation import in_set
 from app.rotation.engine.statements import Fragment
 from app.rotation.engine.target import Target
+from app.rotation.engine.units import one_line
 from app.rotation.models import Rotation
 
 WHY = {

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from app.rotation.engine.units import name_keys
+from app.rotation.engine.units import name_keys, shown
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class WindowDone(Event):
     keys: int  #: rows that the window held
 
     def __str__(self) -> str:
-        return f"window {self.lo}..{self.hi}: {self.rows} rows in {self.seconds:.3f} s"
+        return f"window {shown(self.lo)}..{shown(self.hi)}: {self.rows} rows in {self.seconds:.3f} s"
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Blocked(Event):
 
     def __str__(self) -> str:
         return (
-            f"rows {self.lo}..{self.hi} are locked by {self.blockers};"
+            f"rows {shown(self.lo)}..{shown(self.hi)} are locked by {self.blockers};"
             f" trying again with {self.size} row{'s' if self.size != 1 else ''} a window"
         )
 
@@ -219,7 +219,8 @@ class HolesLeft(Event):
     def __str__(self) -> str:
         rows = f"{self.rows} row{'s' * (self.rows != 1)}"
         return (
-            f"{rows} from {self.first} on skipped, to be rotated at the end; locked by {self.blockers}"
+            f"{rows} from {shown(self.first)} on skipped, to be rotated at the end;"
+            f" locked by {self.blockers}"
         )
 
 

@@ -49,6 +49,17 @@ def stands(guard: Guard | None) -> bool:
     return guard is not None and guard.problem is None
 
 
+def require_standing(session: Session, target: Target) -> None:
+    """Raise Refused if nothing keeps revoked tokens from the target at the end of a rotation."""
+    found = find_guard(session, target)
+    if not stands(found):
+        problem = found.problem if found else "it is gone"
+        raise Refused(
+            f"the guard of {target.label} can't be relied on any more ({problem}): find out what has"
+            " changed it, then run the same command again, which installs it and verifies again"
+        )
+
+
 def require_guard(session: Session, target: Target, options: Options) -> bool:
     """Install the guard unless it stands; whether it had to be installed.
 

@@ -7,6 +7,7 @@ from app.rotation.engine.database import Session
 from app.rotation.engine.preflight import STATE_TABLES
 from app.rotation.engine.statements import Fragment, Name
 from app.rotation.engine.target import Target
+from app.rotation.engine.units import one_line
 
 #: The texts by which an index is asked for a token: those that RESPELLED knows (see target.py).
 SPELLINGS = """ARRAY[
@@ -84,11 +85,6 @@ class Holder:
             "copied": Fragment(source),
         }
         return names | {f"column_{n}": (one.name,) for n, one in enumerate(self.columns, 1)}
-
-
-def one_line(name: str) -> str:
-    """A name from the catalog for a line of output, whatever characters are in it."""
-    return "".join(mark if mark.isprintable() else "?" for mark in name)
 
 
 def list_holders(session: Session, target: Target) -> list[Holder]:

@@ -12,7 +12,7 @@ from app.rotation.engine.canary import try_one_window
 from app.rotation.engine.crew import Crew
 from app.rotation.engine.database import Row, Session
 from app.rotation.engine.errors import LockConflict, Stopped, Unproven
-from app.rotation.engine.events import NOTE, Found, Phase, Survived
+from app.rotation.engine.events import NOTE, WARN, Found, Phase, Survived
 from app.rotation.engine.lanes import draw_lanes
 from app.rotation.engine.naming import worker_name
 from app.rotation.engine.options import LiveOptions, Options
@@ -58,6 +58,9 @@ class Phases:
         """
         if self._read().status != Status.SUCCEEDED or self._more_revoked:
             self._rotate_all()
+        elif self._options.guard and guard.require_guard(self._session, self._target, self._options):
+            text = "the guard was gone or changed, and is installed again: run rotation verify"
+            self._session.emit(Found(WARN, text))
         if self._options.reindex:
             rebuild_indexes(self._session, self._rotation, self._target)
 
@@ -177,15 +180,16 @@ class Phases:
         if rotation.status == Status.SUCCEEDED and not self._more_revoked:  # by another process
             return True
         session.through_outages(lambda: citus.settle(session, self._target, options))
-        verdict = None
+        if not session.through_outages(lambda: conclusion.begin_verifying(session, self._rotation)):
+            return self._overtaken()
+        if self._target.partitioned:
+            self._barrier()  # whoever is about to insert into a partition what passed until now
+        rotation, verdict = self._read(), None
         if options.verify:
-            if not session.through_outages(lambda: conclusion.begin_verifying(session, self._rotation)):
-                return self._overtaken()
-            if self._target.partitioned:
-                self._barrier()  # whoever is about to insert into a partition what passed until now
-            rotation = self._read()
             verdict = revocation.verify(session, rotation, self._target, options)
             conclusion.require_distinct(session, rotation, self._target, verdict)
+        if options.guard:
+            session.through_outages(lambda: guard.require_standing(session, self._target))
         if verdict is None or verdict.clean:
             self._tell_partitions(verdict)
             replayed = (

@@ -4,11 +4,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.db.models import F
 
-from app.rotation.engine.database import Session, translated
+from app.rotation.engine.database import Row, Session, translated
 from app.rotation.engine.errors import LockConflict, Refused, RotationError, Stopped
 from app.rotation.engine.events import ListRead
 from app.rotation.engine.leaked import CopySource, LeakedList
@@ -93,6 +93,7 @@ def take_snapshot(session: Session, rotation: Rotation, target: Target) -> int:
 
 
 def _take(session: Session, rotation: Rotation, target: Target) -> int:
+    parts = _parts(session, target)
     session.change("read_heap")
     if target.is_text and (misfits := session.rows("find_misfit", lo=None, hi=None)):
         raise Refused(
@@ -103,10 +104,34 @@ def _take(session: Session, rotation: Rotation, target: Target) -> int:
     # Into a set that has an index, in the index's order: that is much faster.
     its = {"rotation": rotation.pk, **in_set(rotation), "sorted": rotation.set_id != rotation.pk}
     taken = session.change("take_snapshot", **its)
-    parts = {str(row["oid"]): row["name"] for row in session.rows("list_parts", oid=target.oid)}
+    _require_same(session, target, parts)
     with translated("noting the partitions"):
-        Rotation.objects.using(session.alias).filter(pk=rotation.pk).update(partitions=parts)
+        known = {str(oid): name for oid, name in parts.items()}
+        Rotation.objects.using(session.alias).filter(pk=rotation.pk).update(partitions=known)
     return int(session.row("close_revoked", rotation=rotation.pk, taken=taken)["revoked"])
+
+
+def _parts(session: Session, target: Target) -> dict[int, str]:
+    """The tables that hold the target's rows, by oid; from now on locked in the caller's transaction."""
+    return {row["oid"]: row["name"] for row in session.rows("list_parts", oid=target.oid)}
+
+
+def _require_same(session: Session, target: Target, parts: dict[int, str], apart: Any = ()) -> None:
+    """See that what was read in this transaction by the target's names was the whole target.
+
+    Raises LockConflict if it has to be read again: a part was attached, detached or rewritten meanwhile;
+    Refused if the names mean something else now.
+    """
+    named = {"schema": target.schema, "table": target.table, "column": target.column}
+    if not session.row("check_name", oid=target.oid, attnum=target.attnum, **named)["same"]:
+        raise Refused(
+            f"{target.label} was renamed or replaced while it was read: look at the table, then run the"
+            " command on the one that holds the old tokens"
+        )
+    if _parts(session, target) != parts:
+        raise LockConflict("partitions came or went while they were read")
+    if session.row("count_rewritten", read=[*parts, *apart])["rewritten"]:
+        raise LockConflict("the table was rewritten while it was waited for")
 
 
 def in_set(rotation: Rotation) -> dict[str, int | None]:
@@ -148,35 +173,31 @@ def verify(session: Session, rotation: Rotation, target: Target, options: Option
 
     def look() -> Verdict:
         with session.reading(at_once=True):
+            parts = _parts(session, target)
             session.change("read_heap")
             revoked = session.row("count_revoked", set=rotation.set_id)
             survivors = session.row("count_survivors", **in_set(rotation))["survivors"]
             named = (
                 session.rows("name_survivors", **in_set(rotation), most=MOST_NAMED) if survivors else []
             )
-            apart = _look_apart(session, rotation, target)
-            if session.row("count_rewritten", oid=target.oid)["rewritten"]:
-                raise LockConflict("the table was rewritten while it was waited for")
             known = list(map(int, rotation.partitions))
+            apart = [oid for oid in known if oid not in parts] if target.partitioned else []
+            detached = session.rows("list_detached", oids=apart)
+            held = {f"{one['schema']}.{one['name']}": _count(session, rotation, one) for one in detached}
+            _require_same(session, target, parts, (one["oid"] for one in detached))
             there = {row["oid"] for row in session.rows("list_existing", known=known)}
         keys = [one["key"] for one in named]
         gone = [name for oid, name in rotation.partitions.items() if int(oid) not in there]
-        return Verdict(survivors, keys, **revoked, apart=apart, gone=gone)
+        return Verdict(survivors, keys, **revoked, apart=held, gone=gone)
 
     return patiently(session, options, look)
 
 
-def _look_apart(session: Session, rotation: Rotation, target: Target) -> dict[str, int]:
-    """How many revoked tokens each table holds that was a partition at the start, and is none now."""
-    if not target.partitioned:
-        return {}
-    apart = {}
-    for part in session.rows("list_detached", oid=target.oid, known=list(map(int, rotation.partitions))):
-        names = session.names | {"target": (part["schema"], part["name"])}
-        own = replace(session, names=names)
-        row = own.row("count_survivors", **in_set(rotation))
-        apart[f"{part['schema']}.{part['name']}"] = row["survivors"]
-    return apart
+def _count(session: Session, rotation: Rotation, detached: Row) -> int:
+    """How many revoked tokens a table holds that was a partition at the start, and is none now."""
+    names = session.names | {"target": (detached["schema"], detached["name"])}
+    own = replace(session, names=names)
+    return int(own.row("count_survivors", **in_set(rotation))["survivors"])
 
 
 def verify_listed(

@@ -8,9 +8,10 @@ from dataclasses import replace
 from app.rotation.engine.database import Session
 from app.rotation.engine.errors import DatabaseFailure, LockConflict
 from app.rotation.engine.events import NOTE, WARN, Found
-from app.rotation.engine.holders import Column, Holder, list_holders, one_line
+from app.rotation.engine.holders import Column, Holder, list_holders
 from app.rotation.engine.statements import Fragment
 from app.rotation.engine.target import Target
+from app.rotation.engine.units import one_line
 
 PAGE_BYTES = 8192  # of nearly every server
 SAMPLED_PAGES = 100  # of a table

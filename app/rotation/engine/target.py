@@ -92,6 +92,11 @@ class Target:
         return command(self.schema, self.table, self.column)
 
     @property
+    def active(self) -> str:
+        """How rotation.active names the column, whose guard lets the rotation's own tokens pass."""
+        return f"{self.oid}.{self.attnum}"
+
+    @property
     def names(self) -> Names:
         """What fills the braces in statements on the target."""
         return {
@@ -129,12 +134,12 @@ def parse_table(text: str) -> tuple[str | None, str]:
     return schema, table
 
 
-def resolve(session: Session, name: TargetName) -> Target:
-    """Find the target in the catalog.
+def resolve(session: Session, name: TargetName, inheritance: bool = False) -> Target:
+    """Find the target in the catalog; one with children by `inheritance` can be looked at only.
 
     Raises Refused, with what to do, for a table, key or column that can't be rotated.
     """
-    table = _find_table(session, name)
+    table = _find_table(session, name, inheritance)
     columns = {row["name"]: row for row in session.rows("list_columns", oid=table["oid"])}
     label = f"{table['schema']}.{table['name']}"
     key = _find_key(columns, name.pk, label)
@@ -155,7 +160,7 @@ def resolve(session: Session, name: TargetName) -> Target:
     )
 
 
-def _find_table(session: Session, name: TargetName) -> Row:
+def _find_table(session: Session, name: TargetName, inheritance: bool) -> Row:
     found = session.rows("find_table", schema=name.schema, name=name.table)
     if not found:
         _refuse_unknown_table(session, name)
@@ -176,7 +181,7 @@ def _find_table(session: Session, name: TargetName) -> Row:
         )
     if table["partition_of"]:
         raise Refused(f"{label} is a partition: rotate the whole table, {table['partition_of']}")
-    if table["inherits"]:
+    if table["inherits"] and not inheritance:
         raise Refused(
             f"{label} takes part in table inheritance, where one primary key does not cover all rows:"
             " name a plain or a partitioned table"

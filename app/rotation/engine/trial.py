@@ -10,8 +10,10 @@ from app.rotation.engine.target import NUMBER_TYPES, Target
 WRITTEN, REVOKED, NOTHING = "written", "revoked", "nothing"  # what try_write.sql says
 
 
-def try_guard(session: Session, target: Target, lane: Row, key: str) -> None:
+def try_guard(session: Session, target: Target, lane: Row, key: str, acknowledged: bool) -> None:
     """Change a row's token, and insert a copy of it, through the guard; in the caller's transaction.
+
+    Where other triggers fire on an INSERT there is one only if they are `acknowledged`.
 
     A failure counts only if the same write passes without the guard: what else may fail, a constraint of
     the application's or a right that this role lacks, says nothing. Raises Refused if the guard lets a
@@ -20,12 +22,21 @@ def try_guard(session: Session, target: Target, lane: Row, key: str) -> None:
     free_key = _free_key(target)
     its = replace(session, names=session.names | _names_of_a_copy(session, target, free_key))
     _must_pass(session, target, its.text("try_update", key=key))
-    if not free_key:
+    # What it fires may act outside the database, where nothing is rolled back.
+    fires = session.row("find_insert_triggers", oid=target.oid)["fires"]
+    if not free_key or (fires and not acknowledged):
         return
+    try:
+        _try_insert(its, target, lane, key)
+    except LockConflict:
+        return  # somebody inserts at this moment, perhaps for hours: nothing is learnt
+
+
+def _try_insert(its: Session, target: Target, lane: Row, key: str) -> None:
     row = {"key": key, "set": lane["set_id"], "salt": lane["salt"]}
-    _must_pass(session, target, its.text("try_insert", old=False, **row))
+    _must_pass(its, target, its.text("try_insert", old=False, **row))
     # Rows of partitions may move with the tokens that they have; see sql/schema/guard.sql.
-    if target.partitioned or _outcome(session, its.text("try_insert", old=True, **row)) != REVOKED:
+    if target.partitioned or _outcome(its, its.text("try_insert", old=True, **row)) != REVOKED:
         return
     raise Refused(
         f"the guard of {target.label} lets a revoked token be inserted: see rotation guard status;"
@@ -35,7 +46,7 @@ def try_guard(session: Session, target: Target, lane: Row, key: str) -> None:
 
 def _must_pass(session: Session, target: Target, statement: str) -> None:
     outcome = _outcome(session, statement)
-    if outcome == WRITTEN or _outcome(session, statement, "on") != WRITTEN:
+    if outcome == WRITTEN or _outcome(session, statement, target.active) != WRITTEN:
         return
     why = "nothing is written" if outcome == NOTHING else condition(outcome)
     raise Refused(

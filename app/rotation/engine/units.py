@@ -2,6 +2,7 @@
 
 import re
 
+LONGEST_KEY = 60  # characters that are shown of one
 SIZES = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
 
 
@@ -29,7 +30,18 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def one_line(name: str) -> str:
+    """A name from the catalog for a line of output, whatever characters are in it."""
+    return "".join(mark if mark.isprintable() else "?" for mark in name)
+
+
+def shown(key: str) -> str:
+    """A key for a line of output, which may hold anything and be long."""
+    text = one_line(key[: LONGEST_KEY + 1])
+    return text if len(text) <= LONGEST_KEY else f"{text[:LONGEST_KEY]}…"
+
+
 def name_keys(pk: str, keys: list[str], count: int) -> str:
     """Rows by primary key, for people: 'id 3, 5, 8 and 20 more'."""
     more = f" and {count - len(keys)} more" if count > len(keys) else ""
-    return f"{pk} {', '.join(keys)}{more}"
+    return f"{pk} {', '.join(map(shown, keys))}{more}"

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from app.rotation.engine.units import shown
+
 FIRST_SIZE = 500  # rows: small enough to learn the table's pace without hurting anyone
 TYPICAL_SIZE = 10_000  # rows: shown in a plan whose windows are sized while it runs
 LARGEST_SIZE = 1_000_000  # rows
@@ -14,6 +16,9 @@ class Window:
     lo: str
     hi: str
     keys: int
+
+    def __str__(self) -> str:
+        return f"{shown(self.lo)}..{shown(self.hi)}"
 
 
 class WindowSizer:

@@ -17,7 +17,7 @@ from app.rotation.engine.progress import Outcome, Progress, read_progress
 from app.rotation.engine.stop import StopSwitch, stop_on_signals
 from app.rotation.engine.target import Target, TargetName, resolve
 from app.rotation.engine.token_list import read_tokens
-from app.rotation.engine.units import name_keys, size
+from app.rotation.engine.units import name_keys, shown, size
 from app.rotation.management.reporter import Reporter, peak_memory_mb
 from app.rotation.models import Rotation, Status
 
@@ -94,7 +94,7 @@ def verify_rotation(
         rotation.table_name, rotation.token_column, rotation.pk_column, rotation.table_schema
     )
     server = preflight.describe_server(session)
-    target = citus.adapt(session, resolve(session, name), server["citus"])
+    target = citus.adapt(session, resolve(session, name, inheritance=True), server["citus"])
     session.names.update(target.names)
     citus.settle(session, target, Options())
     complete = read_progress(session, rotation.pk).complete
@@ -213,8 +213,8 @@ def show_plan(
     counts = f"{about}{plan.size.keys}, {about}{plan.size.tokens} with a token"
     write(f"rows       {counts if known else 'unknown: ANALYZE the table for an estimate'}")
     for lane in plan.lanes:
-        begun = f", done up to {lane.last_id}" if lane.last_id else ""
-        write(f"lane {lane.lane}     {lane.lower}..{lane.upper}{begun}")
+        begun = f", done up to {shown(lane.last_id)}" if lane.last_id else ""
+        write(f"lane {lane.lane}     {shown(lane.lower)}..{shown(lane.upper)}{begun}")
     if plan.statement:
         _show_windows(driver, plan, write, None if everything else walked or MOST_WALKED)
         _show_statement(plan, write)
@@ -234,7 +234,7 @@ def _show_windows(driver: RotationDriver, plan: Plan, write: Any, most: int | No
     walk = driver.walk(plan)
     for window in islice(walk, most):
         total += 1
-        text = f"{total:>9}  {window.lo}..{window.hi}  ({window.keys} rows)"
+        text = f"{total:>9}  {window}  ({window.keys} rows)"
         if most is None or total <= SHOWN:
             write(text)
         else:

@@ -21,7 +21,7 @@ from app.rotation.management import cli
 from app.rotation.management.reporter import progress_line
 from app.rotation.management.runner import verify_rotation
 from app.rotation.management.selection import chosen, entry, none_found, open_session
-from app.rotation.models import UNFINISHED, Rotation
+from app.rotation.models import UNFINISHED, Rotation, Status
 from app.rotation.web.report import as_json, collect, render
 
 
@@ -224,7 +224,7 @@ class Command(cli.RotationCommand):
         """Tell whether a column has a guard, or drop the one that a run installed."""
         name = cli.target_from(options)
         session = open_session(cli.checked_database(options))
-        target = resolve(session, name)
+        target = resolve(session, name, inheritance=True)
         if options["guard_action"] == "drop":
             dropped = drop_guard(session, target, Options())
             self.stdout.write(
@@ -232,12 +232,28 @@ class Command(cli.RotationCommand):
             )
             return
         guard = find_guard(session, target)
+        latest = control.find_revoking(session, target)
         if guard and guard.problem:
             raise Refused(
                 f"the guard {guard.name} of {target.label} can't be relied on: {guard.problem};"
                 " the next rotate_tokens_sql installs it anew"
             )
-        if guard:
-            self.stdout.write(f"{target.label} is guarded by {guard.name}")
-        else:
+        if guard and latest and latest.status == Status.CANCELLED:
+            raise Refused(
+                f"{target.label} is guarded by {guard.name}, but {latest} was cancelled: what it revoked"
+                " can be written; run rotate_tokens_sql over all rows"
+            )
+        if not guard and latest:
+            raise Refused(
+                f"{target.label} has no guard: {latest.revoked} revoked tokens can be written to it;"
+                " rotate_tokens_sql installs one"
+            )
+        if not guard:
             self.stdout.write(f"{target.label} has no guard; rotate_tokens_sql installs one")
+            return
+        self.stdout.write(f"{target.label} is guarded by {guard.name}")
+        if target.partitioned and latest and latest.verifying_at is None:
+            self.stdout.write(
+                f"note: until {latest} is verified again, rows with revoked tokens can be inserted"
+                " into its partitions, because rows move that way"
+            )

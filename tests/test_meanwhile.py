@@ -1,0 +1,191 @@
+"""What becomes of the table while the snapshot or the verification reads it."""
+
+import threading
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg2
+import pytest
+
+from app.rotation.engine import preflight, revocation
+from app.rotation.engine.database import Session
+from app.rotation.engine.options import Options
+from app.rotation.engine.target import Target, TargetName, resolve
+from app.rotation.models import Rotation
+from tests.conftest import Database, read_until, until
+from tests.test_attacks import (
+    ACCOUNT,
+    REVOKED,
+    is_refused,
+    left,
+    make,
+    old,
+    parts,
+    rotate,
+    rotate_around,
+    rotated,
+)
+
+__all__ = ["rotated"]
+PLACE = "FOR VALUES FROM (11) TO (1000)"
+
+
+@dataclass
+class Interrupted(Session):
+    """A session that does something else, once, after one of its statements."""
+
+    after: str = ""
+    meddle: Callable[[], Any] = field(default=lambda: None)
+
+    def _execute(self, statement: str, parameters: dict[str, Any]) -> Any:
+        context = super()._execute(statement, parameters)
+        if statement != self.after:
+            return context
+        with context:
+            pass
+        self.after = ""
+        self.meddle()
+        return super()._execute(statement, parameters)
+
+
+def opened(after: str, meddle: Callable[[], Any]) -> tuple[Session, Target]:
+    session = Interrupted("default", after=after, meddle=meddle)
+    preflight.check_server(session)
+    target = resolve(session, TargetName("account", "api_key", schema="public"))
+    session.names.update(target.names)
+    return session, target
+
+
+def test_partition_attached_while_the_table_is_compared(db: Database) -> None:
+    """It was not in what was compared, and is not among the detached any more."""
+    parts(db)
+    assert rotate_around(db, "ALTER TABLE account DETACH PARTITION high").code == 4
+    attach = f"ALTER TABLE account ATTACH PARTITION high {PLACE}"
+    session, target = opened("count_survivors", lambda: db.sql(attach))
+    verdict = revocation.verify(session, Rotation.objects.get(), target, Options())
+    session.close()
+    assert (verdict.survivors, verdict.apart) == (10, {})
+
+
+def test_detached_partition_rewritten_while_it_is_compared(db: Database) -> None:
+    """In the view of the verification a table that was rewritten seems empty."""
+    parts(db)
+    assert rotate_around(db, "ALTER TABLE account DETACH PARTITION high").code == 4
+    rewrite = "ALTER TABLE high ADD made timestamptz DEFAULT clock_timestamp()"
+    session, target = opened("count_revoked", lambda: db.sql(rewrite))
+    verdict = revocation.verify(session, Rotation.objects.get(), target, Options())
+    session.close()
+    assert verdict.apart == {"public.high": 10}
+
+
+def test_partition_detached_while_the_snapshot_is_taken(db: Database) -> None:
+    """Its tokens are in the set, so it has to be among the partitions that are compared; or neither."""
+    parts(db)
+    db.sql("ALTER TABLE account ADD CONSTRAINT stop CHECK (id > 1000) NOT VALID")
+    rotate(db, code=1)
+    assert db.call("rotation", "cancel").code == 0
+    db.sql("ALTER TABLE account DROP CONSTRAINT stop")
+    detaching = threading.Thread(
+        target=lambda: db.sql("ALTER TABLE account DETACH PARTITION high CONCURRENTLY")
+    )
+
+    def meddle() -> None:
+        detaching.start()
+        until(lambda: db.value("SELECT bool_or(inhdetachpending) FROM pg_inherits"))
+
+    session, target = opened("take_snapshot", meddle)
+    columns = (
+        "table_schema, table_name, table_oid, pk_column, pk_type, pk_collation, token_column,"
+        " token_attnum, token_type, rows_total_exact, options, findings, reason, operator, host,"
+        " steered, tuned, leaked"
+    )
+    db.sql(f"INSERT INTO rotation (status, partitions, {columns})"
+           f" SELECT 'pending', '{{}}', {columns} FROM rotation;"
+           "SELECT rotation_open_revoked(2)")  # fmt: skip
+    rotation = Rotation.objects.get(pk=2)
+    revocation.patiently(session, Options(), lambda: revocation.take_snapshot(session, rotation, target))
+    session.close()
+    detaching.join()
+    kept = Rotation.objects.get(pk=2).partitions
+    hashes = db.value("SELECT count(*) FROM rotation_revoked WHERE rotation_id = 2")
+    assert (hashes, sorted(kept.values())) == (10, ["public.low"])
+
+
+SWAPS = {
+    "table": "CREATE TABLE copy (LIKE account INCLUDING ALL); INSERT INTO copy SELECT * FROM account;"
+    "ALTER TABLE account RENAME TO original; ALTER TABLE copy RENAME TO account",
+    "column": "ALTER TABLE account RENAME api_key TO was; ALTER TABLE account ADD api_key uuid",
+}
+
+
+@pytest.mark.parametrize("swap", SWAPS.values(), ids=SWAPS)
+def test_table_replaced_while_the_verification_waits(rotated: Database, swap: str) -> None:
+    with closing(rotated.connect(autocommit=False)) as other, other.cursor() as cursor:
+        cursor.execute("LOCK account")
+        child = rotated.start("rotation", "verify", *ACCOUNT)
+        until(lambda: rotated.value("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+        cursor.execute(swap)
+        other.commit()
+    said = child.communicate(timeout=60)[0]
+    assert (child.returncode, "renamed or replaced" in said) == (1, True), said
+
+
+def test_guard_lost_while_the_verification_runs(db: Database) -> None:
+    make(db)
+    with closing(db.connect(autocommit=False)) as other, other.cursor() as cursor:
+        child = db.start("rotate_tokens_sql", *ACCOUNT, "--window", "5", "--max-rate", "20")
+        read_until(child, "phase 2")
+        until(lambda: db.value("SELECT coalesce(sum(rows), 0) FROM batchprogress") == 20)
+        cursor.execute("LOCK account IN ACCESS EXCLUSIVE MODE")
+        until(lambda: db.value("SELECT status FROM rotation") == "verifying")
+        cursor.execute("SELECT quote_ident(tgname) FROM pg_trigger WHERE tgrelid = 'account'::regclass")
+        for (name,) in cursor.fetchall():
+            cursor.execute(f"DROP TRIGGER {name} ON account")
+        other.commit()
+    said = child.communicate(timeout=60)[0]
+    assert (child.returncode, "can't be relied on any more" in said) == (1, True), said
+    assert "guard installed" in said or rotate(db).code == 0
+    is_refused(db, "INSERT INTO account VALUES (901, %s)", old(db))
+
+
+def test_check_of_a_finished_rotation_leaves_the_guard_strict(db: Database) -> None:
+    """One survivor that it finds lets no other revoked token into a partition."""
+    parts(db)
+    rotate(db)
+    db.sql("SET session_replication_role = replica; ALTER TABLE account DISABLE TRIGGER USER;"
+           f"UPDATE account SET api_key = '{old(db, 5)}' WHERE id = 5;"
+           "ALTER TABLE account ENABLE TRIGGER USER")  # fmt: skip
+    assert db.call("rotation", "verify", *ACCOUNT).code == 4
+    db.sql("DO $$DECLARE t record; BEGIN FOR t IN SELECT tgname, tgrelid::regclass AS r FROM pg_trigger"
+           " WHERE tgname ~ '^rotation_guard' LOOP EXECUTE concat('ALTER TABLE ', t.r,"
+           " ' ENABLE ALWAYS TRIGGER ', quote_ident(t.tgname)); END LOOP; END$$")  # fmt: skip
+    is_refused(db, "INSERT INTO account VALUES (901, %s)", old(db))
+    rotate(db)
+    assert left(db) == 0
+
+
+def test_partitions_are_strict_from_the_end_without_a_verification(db: Database) -> None:
+    """Who has inserted before is waited for; whose view is older must begin again."""
+    parts(db)
+    db.sql("ALTER TABLE account ADD CONSTRAINT stop CHECK (id <> 8) NOT VALID")
+    rotate(db, "--window", "5", code=1)
+    db.sql("ALTER TABLE account DROP CONSTRAINT stop")
+    with (
+        closing(db.connect(autocommit=False)) as early,
+        closing(db.connect(autocommit=False)) as reader,
+        early.cursor() as writes,
+        reader.cursor() as reads,
+    ):
+        reads.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SELECT FROM pg_class LIMIT 1")
+        writes.execute("INSERT INTO account VALUES (905, %s)", [old(db, 5)])
+        child = db.start("rotate_tokens_sql", *ACCOUNT, "--no-verify")
+        read_until(child, "the barrier waits")
+        early.rollback()
+        said = child.communicate(timeout=60)[0]
+        assert child.returncode == 0, said
+        with pytest.raises(psycopg2.errors.SerializationFailure):
+            reads.execute("INSERT INTO account VALUES (906, %s)", [old(db, 6)])
+    with pytest.raises(psycopg2.IntegrityError, match=REVOKED):
+        db.sql("INSERT INTO account VALUES (906, %s)", old(db, 6))

@@ -1,0 +1,293 @@
+"""What a role with a few rights tries on guard and state: to become more than it is, to spoil them."""
+
+from contextlib import closing
+
+import psycopg2
+import pytest
+
+from tests.conftest import WITHOUT_GUARD, Database
+from tests.test_attacks import (
+    ACCOUNT,
+    FUNCTION,
+    TWENTY,
+    is_refused,
+    left,
+    make,
+    old,
+    parts,
+    rotate,
+    rotate_around,
+    rotated,
+    still_guards,
+)
+from tests.test_roles import as_role, grants, runner
+
+__all__ = ["rotated", "runner"]
+
+#: A type whose conversion to text makes a role superuser, if the guard's owner is made to call it.
+EVIL = (
+    "CREATE TYPE pg_temp.evil AS (x int);"
+    "CREATE FUNCTION pg_temp.convert_it(pg_temp.evil) RETURNS text LANGUAGE plpgsql AS"
+    " $$BEGIN ALTER ROLE {name} SUPERUSER; RETURN 'x'; END$$;"
+    "CREATE CAST (pg_temp.evil AS text) WITH FUNCTION pg_temp.convert_it(pg_temp.evil)"
+)
+
+
+def granted(db: Database, name: str) -> None:
+    for grant in grants():
+        db.sql(grant.replace("TO runner", f"TO {name}"))
+
+
+def try_all(db: Database, name: str, *statements: str) -> None:
+    """Execute each as that role, whatever becomes of the others; it must be what it was afterwards."""
+    with closing(db.connect(user=name)) as session, session.cursor() as cursor:
+        for statement in statements:
+            try:
+                cursor.execute(statement)
+            except psycopg2.Error:
+                continue
+    assert db.value("SELECT NOT rolsuper FROM pg_roles WHERE rolname = %s", name)
+
+
+def test_field_of_a_composite_is_not_the_column(db: Database, runner: str) -> None:
+    """A condition that speaks of a field had the guard read the column of that name."""
+    make(db)
+    db.sql(f"ALTER TABLE account OWNER TO {runner}")
+    granted(db, runner)
+    assert as_role(db, runner, "rotate_tokens_sql", *ACCOUNT).code == 0
+    try_all(
+        db,
+        runner,
+        EVIL.format(name=runner),
+        "CREATE TYPE pg_temp.carrier AS (token uuid);"
+        "CREATE TEMP TABLE mine (id int, carried pg_temp.carrier, token pg_temp.evil);"
+        "CREATE TRIGGER t BEFORE INSERT ON mine FOR EACH ROW WHEN ((NEW.carried).token IS NULL)"
+        f" EXECUTE FUNCTION public.{db.value(FUNCTION)}()",
+        "INSERT INTO mine VALUES (1, NULL, ROW(1)::pg_temp.evil)",
+        "CREATE TRIGGER own BEFORE INSERT ON mine FOR EACH ROW WHEN (NEW.token IS NOT NULL)"
+        f" EXECUTE FUNCTION public.{db.value(FUNCTION)}()",
+        "DROP TRIGGER t ON mine",
+        "INSERT INTO mine VALUES (1, NULL, ROW(1)::pg_temp.evil)",
+    )
+
+
+def test_no_guard_for_others_types(db: Database, runner: str) -> None:
+    """Whoever may write to the state may say that any column is rotated."""
+    make(db)
+    granted(db, runner)
+    rotate(db)
+    try_all(
+        db,
+        runner,
+        EVIL.format(name=runner),
+        "CREATE TEMP TABLE mine (id int, token pg_temp.evil)",
+        "INSERT INTO rotation (table_schema, table_name, table_oid, pk_column, pk_type, pk_collation,"
+        " token_column, token_attnum, token_type, status, rows_total_exact, options, findings, reason,"
+        " operator, host, steered, tuned, partitions, leaked)"
+        " SELECT 'pg_temp', 'mine', 'mine'::regclass::oid, 'id', 'integer', '', 'token', 2, 'evil',"
+        " 'pending', false, '{}', '[]', '', '', '', '[]', '{}', '{}', 0",
+        "SELECT rotation_open_revoked(max(id)) FROM rotation",
+        "INSERT INTO rotation_revoked SELECT set_id, id, 1 FROM rotation ORDER BY id DESC LIMIT 1",
+        "SELECT rotation_close_revoked(max(id), 1) FROM rotation",
+    )
+    assert db.value("SELECT count(*) FROM rotation WHERE table_name = 'mine' AND revoked = 1") == 1
+    mine = "'pg_temp.mine'::regclass::oid, 2::smallint, 'zz'"
+    with closing(db.connect(user=runner)) as session, session.cursor() as cursor:
+        cursor.execute(EVIL.format(name=runner))
+        cursor.execute("CREATE TEMP TABLE mine (id int, token pg_temp.evil)")
+        cursor.execute("SELECT 'pg_temp.mine'::regclass::oid")
+        db.sql("ALTER TABLE rotation DISABLE TRIGGER USER;"
+               f"UPDATE rotation SET table_oid = {cursor.fetchone()[0]} WHERE table_name = 'mine';"
+               "ALTER TABLE rotation ENABLE TRIGGER USER")  # fmt: skip
+        with pytest.raises(psycopg2.errors.FeatureNotSupported, match="can not be guarded"):
+            cursor.execute(f"SELECT rotation_prepare_guard({mine})")
+
+
+def test_guard_is_made_for_the_tables_owner_only(db: Database, runner: str) -> None:
+    """Who calls for one may execute its function afterwards."""
+    make(db)
+    granted(db, runner)
+    with (
+        closing(db.connect(user=runner)) as session,
+        session.cursor() as cursor,
+        pytest.raises(psycopg2.errors.InsufficientPrivilege, match="its table's owner"),
+    ):
+        cursor.execute("SELECT rotation_prepare_guard('account'::regclass::oid, 2::smallint, NULL)")
+
+
+@pytest.mark.parametrize("command", ["pgtrigger install", "migrate"])
+def test_migrations_call_nobody_elses_function(db: Database, runner: str, command: str) -> None:
+    """A schema before that of the state, in which another role may create objects."""
+    db.sql(
+        f"CREATE SCHEMA first; GRANT USAGE, CREATE ON SCHEMA first TO {runner};"
+        f"ALTER DATABASE {db.name} SET search_path = first, public;"
+        f"{WITHOUT_GUARD}"
+    )
+    with closing(db.connect(user=runner)) as session, session.cursor() as cursor:
+        cursor.execute(
+            "CREATE FUNCTION first.rotation_prepare_guard(oid, smallint, text) RETURNS SETOF text"
+            f" LANGUAGE sql AS $$SELECT 'ALTER ROLE {runner} SUPERUSER'$$;"
+            "CREATE FUNCTION first.equal(oid, regclass) RETURNS boolean LANGUAGE plpgsql AS"
+            f" $$BEGIN ALTER ROLE {runner} SUPERUSER; RETURN true; END$$;"
+            "CREATE OPERATOR first.= (FUNCTION = first.equal, LEFTARG = oid, RIGHTARG = regclass)"
+        )
+    done = db.run(*command.split())
+    assert done.code == 0, done.err
+    assert db.value("SELECT NOT rolsuper FROM pg_roles WHERE rolname = %s", runner)
+    assert db.call("rotation", "guard", "status", "--table", "public.ticket").code == 0
+
+
+@pytest.mark.parametrize(
+    "change", ["salt = 5", "set_id = 7", "set_id = NULL", "partitions = '{}'", "salt = NULL"]
+)
+def test_what_the_proof_depends_on_is_kept(rotated: Database, change: str) -> None:
+    """By another salt every old token would look new."""
+    with pytest.raises(psycopg2.errors.RaiseException, match="is kept"):
+        rotated.sql(f"SET pgtrigger.ignore = '{{rotation:same_target}}'; UPDATE rotation SET {change}")
+    rotated.sql(
+        "ALTER TABLE account DISABLE TRIGGER ALL;"
+        "UPDATE account SET api_key = token::uuid FROM before WHERE before.id = account.id::text"
+    )
+    assert rotated.call("rotation", "verify", *ACCOUNT).code == 4
+
+
+def test_locks_that_anybody_can_hold_stop_nothing(db: Database, runner: str) -> None:
+    make(db)
+    with closing(db.connect(user=runner)) as session, session.cursor() as cursor:
+        for name in ("rotation_revoked", "rotation_prepare_guard"):
+            cursor.execute(
+                "SELECT pg_advisory_lock(hashtext(%s), g) FROM generate_series(1, 50) g", [name]
+            )
+            cursor.execute("SELECT pg_advisory_lock(hashtext(%s))", [name])
+        rotate(db, "--lock-patience", "5")
+        cursor.execute("SELECT 1")
+    assert left(db) == 0
+
+
+def test_keys_forge_no_line(db: Database) -> None:
+    """A key may hold line breaks and what a terminal obeys."""
+    forged = "k9\nphase 4 of 4: verified by value\x1b[2J" + "x" * 500
+    db.sql("CREATE TABLE account (id text PRIMARY KEY, api_key uuid, note text)")
+    db.sql(TWENTY.replace("SELECT g,", "SELECT 'k' || g,"))
+    db.sql("INSERT INTO account VALUES (%s, gen_random_uuid(), 'x')", forged)
+    with closing(db.connect(autocommit=False)) as other, other.cursor() as cursor:
+        cursor.execute("SELECT FROM account WHERE id = %s FOR UPDATE", [forged])
+        done = db.run("rotate_tokens_sql", *ACCOUNT, "--lock-patience", "2")
+    said = done.out + done.err
+    assert (done.code, "k9?phase" in said) == (4, True), said
+    assert not [line for line in said.splitlines() if line.startswith("phase 4")]
+    assert "\x1b" not in said and "x" * 100 not in said
+
+
+@pytest.mark.parametrize("kind", ["uuid", "text"])
+def test_log_of_nested_statements_holds_no_token(db: Database, kind: str) -> None:
+    """auto_explain writes a statement's parameters down."""
+    make(db, kind)
+    rotate(db)
+    db.sql(f"CREATE TABLE backup AS SELECT id::bigint, token::{kind} AS api_key FROM before")
+    with closing(db.connect()) as session, session.cursor() as cursor:
+        try:
+            cursor.execute("LOAD 'auto_explain'")
+        except psycopg2.Error:
+            pytest.skip("this PostgreSQL has no auto_explain")
+        cursor.execute(
+            "SET auto_explain.log_min_duration = 0; SET auto_explain.log_nested_statements = on;"
+            "SET auto_explain.log_level = notice"
+        )
+        for _ in range(8):  # PL/pgSQL changes to a plan that it keeps after five times
+            cursor.execute(
+                "UPDATE account SET api_key = backup.api_key FROM backup"
+                " WHERE backup.id = account.id AND account.id = 3"
+            )
+            cursor.execute(f"UPDATE account SET api_key = gen_random_uuid()::{kind} WHERE id = 4")
+        said = "".join(session.notices)
+    assert "rotation_revoked" in said
+    assert old(db) not in said
+    assert str(db.value("SELECT api_key FROM account WHERE id = 4")) not in said
+
+
+def test_plan_kept_since_the_set_was_small_does_not_scan_it(rotated: Database) -> None:
+    """While a snapshot fills the set, a scan would read what is not even committed."""
+    guard = rotated.value(FUNCTION)
+    config = "SELECT proconfig FROM pg_proc WHERE oid = %s::regproc"
+    assert "enable_seqscan=off" in rotated.value(config, guard)
+    rotated.sql(f"ALTER FUNCTION {guard}() RESET enable_seqscan")
+    assert rotated.call("rotation", "guard", "status", *ACCOUNT).code == 1
+    rotate(rotated)
+    assert "enable_seqscan=off" in rotated.value(config, guard)
+
+
+def test_rotation_of_one_column_opens_no_other_guard(db: Database) -> None:
+    """A trigger that fires for the one brings the other's old tokens back."""
+    make(db)
+    db.sql("ALTER TABLE account ADD secret uuid; UPDATE account SET secret = gen_random_uuid();"
+           "CREATE TABLE legacy AS SELECT id, secret FROM account")  # fmt: skip
+    secret = (*ACCOUNT[:3], "secret")
+    assert db.run("rotate_tokens_sql", *secret).code == 0
+    db.sql("CREATE FUNCTION sync() RETURNS trigger LANGUAGE plpgsql AS"
+           " $$BEGIN NEW.secret := (SELECT secret FROM public.legacy WHERE id = NEW.id);"
+           " RETURN NEW; END$$;"
+           "CREATE TRIGGER a_sync BEFORE UPDATE OF api_key ON account"
+           " FOR EACH ROW EXECUTE FUNCTION sync()")  # fmt: skip
+    rotate(db)
+    assert db.value("SELECT count(*) FROM account INNER JOIN legacy USING (secret)") == 0
+
+
+def test_cancelled_rotation_before_one_of_a_partitioned_table(db: Database) -> None:
+    """What it revoked is refused in partitions, too, when the later one has succeeded."""
+    parts(db)
+    rotate_around(db, "SELECT 1; ALTER TABLE account ADD CONSTRAINT stop CHECK (id <> 8) NOT VALID")
+    first = old(db)
+    assert db.call("rotation", "cancel").code == 0
+    status = db.call("rotation", "guard", "status", *ACCOUNT)
+    assert (status.code, "was cancelled" in status.err) == (1, True), status.err
+    db.sql("ALTER TABLE account DROP CONSTRAINT stop")
+    rotate(db)
+    is_refused(db, "INSERT INTO account VALUES (901, %s)", first)
+    assert db.call("rotation", "guard", "status", *ACCOUNT).code == 0
+
+
+def test_inheritance_child_is_told_and_compared(rotated: Database) -> None:
+    rotated.sql("CREATE TABLE child () INHERITS (account);"
+                "INSERT INTO child VALUES (1001, gen_random_uuid())")  # fmt: skip
+    rotated.sql("UPDATE account SET api_key = %s WHERE id = 1001", old(rotated))
+    status = rotated.call("rotation", "guard", "status", *ACCOUNT)
+    assert (status.code, "child" in status.err) == (1, True), status.err
+    verified = rotated.call("rotation", "verify", *ACCOUNT)
+    assert (verified.code, "id 1001" in verified.err) == (4, True), verified.err
+
+
+def test_set_that_was_detached_is_told(rotated: Database) -> None:
+    rotated.sql("ALTER TABLE rotation_revoked DETACH PARTITION rotation_revoked_1")
+    assert rotated.call("rotation", "guard", "status", *ACCOUNT).code == 1
+
+
+def test_lost_guard_is_told_and_put_back(rotated: Database) -> None:
+    assert rotated.call("rotation", "guard", "drop", *ACCOUNT).code == 0
+    status = rotated.call("rotation", "guard", "status", *ACCOUNT)
+    assert (status.code, "has no guard" in status.err) == (1, True), status.err
+    assert "installed again: run rotation verify" in rotate(rotated).out
+    still_guards(rotated)
+
+
+def test_insert_of_the_canary_fires_nobodys_trigger(db: Database) -> None:
+    """What a trigger does outside the database is not rolled back."""
+    make(db)
+    db.acknowledges = False
+    db.sql("CREATE SEQUENCE fired; CREATE FUNCTION welcome() RETURNS trigger LANGUAGE plpgsql AS"
+           " $$BEGIN PERFORM nextval('public.fired'); RETURN NULL; END$$;"
+           "CREATE TRIGGER welcome AFTER INSERT ON account"
+           " FOR EACH ROW EXECUTE FUNCTION welcome()")  # fmt: skip
+    rotate(db)
+    assert not db.value("SELECT is_called FROM fired")
+
+
+def test_insert_of_the_canary_waits_for_nobodys_insert(db: Database) -> None:
+    """An open transaction has inserted the next key, as every sequence does."""
+    make(db)
+    db.sql("ALTER TABLE account ADD CONSTRAINT stop CHECK (id <> 8) NOT VALID")
+    rotate(db, "--window", "5", code=1)
+    db.sql("ALTER TABLE account DROP CONSTRAINT stop")
+    with closing(db.connect(autocommit=False)) as other, other.cursor() as cursor:
+        cursor.execute("INSERT INTO account VALUES (21, gen_random_uuid())")
+        rotate(db, "--lock-patience", "3")
