@@ -80,7 +80,7 @@ LEFT JOIN (
             FROM pg_catalog.pg_proc AS needed
             WHERE needed.pronamespace = namespace.oid
                 AND needed.proname IN (
-                    'rotation_hash', 'rotation_open_revoked', 'rotation_claim_snapshot',
+                    'rotation_hash', 'rotation_open_revoked', 'rotation_claim',
                     'rotation_close_revoked', 'rotation_note_change', 'rotation_prepare_guard',
                     'rotation_inspect_guard'
                 )

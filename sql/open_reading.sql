@@ -9,15 +9,6 @@ SELECT
     pg_catalog.set_config('lock_timeout', '6s', true),
     pg_catalog.set_config('row_security', 'off', true),
     pg_catalog.set_config('jit', 'off', true),
-    -- Verification joins the table with the whole revoked set: four times as fast in one hash table.
-    pg_catalog.set_config(
-        'work_mem',
-        greatest(
-            pg_catalog.pg_size_bytes(pg_catalog.current_setting('work_mem')),
-            pg_catalog.pg_size_bytes('64MB')
-        ) / 1024 || 'kB',
-        true
-    ),
     CASE
         WHEN pg_catalog.current_setting('transaction_timeout', true) IS NOT NULL
             THEN pg_catalog.set_config('transaction_timeout', '0', true)

@@ -454,8 +454,8 @@ MUTANTS = [
     Mutant(
         "two processes rebuild the same index",
         "sql/claim_rebuild.sql",
-        "pg_try_advisory_xact_lock(",
-        "pg_try_advisory_xact_lock_shared(",
+        "{rotation_claim}(%(rotation)s::bigint) AS alone,",
+        "true AS alone,",
         "tests/test_rebuild.py",
     ),
     Mutant(
@@ -1160,7 +1160,7 @@ MUTANTS = [
     Mutant(
         "anybody can hold the snapshot up",
         "sql/claim_snapshot.sql",
-        "SELECT {rotation_claim_snapshot}(%(rotation)s::bigint) AS alone;",
+        "SELECT {rotation_claim}(%(rotation)s::bigint) AS alone;",
         "SELECT pg_catalog.pg_try_advisory_xact_lock("
         "pg_catalog.hashtext('rotation_revoked'), %(rotation)s) AS alone;",
         "tests/test_trespass.py -k anybody_can_hold",

@@ -73,7 +73,7 @@ LEFT_OUT = [
     *(f"{right} ON {table}" for table in ("rotation_window", "rotation_revoked")
       for right in ("SELECT", "INSERT")),
     *("EXECUTE ON FUNCTION rotation_hash(uuid, bigint)", "EXECUTE ON FUNCTION rotation_open_revoked"),
-    "EXECUTE ON FUNCTION rotation_claim_snapshot",
+    "EXECUTE ON FUNCTION rotation_claim",
     *("EXECUTE ON FUNCTION rotation_close_revoked", "EXECUTE ON FUNCTION rotation_note_change"),
     *("EXECUTE ON FUNCTION rotation_inspect_guard", "EXECUTE ON FUNCTION rotation_prepare_guard"),
 ]  # fmt: skip

@@ -27,7 +27,8 @@ def test_rotates_every_token_once(db: Database) -> None:
     ]
     begins = done.lines.index("rotation 1 of public.ticket.token begins")
     *lines, last = done.lines[begins + 1 :]
-    assert [line for line in lines if not LINE.match(line)] == [
+    comparing = "phase 4 of 4: comparing every token with the 2500 revoked ones"  # if it takes long
+    assert [line for line in lines if not LINE.match(line) and line != comparing] == [
         "phase 1 of 4: guard in place; every transaction that wrote before has ended",
         "phase 2 of 4: 2500 tokens are revoked; of each a salted hash is kept",
         "phase 3 of 4: 2500 tokens replaced",

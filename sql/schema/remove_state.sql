@@ -43,7 +43,7 @@ DROP FUNCTION
     {state}.rotation_guards(oid, smallint),
     {state}.rotation_reads_as(oid),
     {state}.rotation_close_revoked(bigint, bigint),
-    {state}.rotation_claim_snapshot(bigint),
+    {state}.rotation_claim(bigint),
     {state}.rotation_open_revoked(bigint),
     {state}.rotation_require_view(text, int),
     {state}.rotation_note_change(int),

@@ -220,9 +220,10 @@ BEGIN
 END;
 $$;
 
--- Whether this process is the only one that is about a rotation's snapshot, until its transaction ends: it
--- has a lock of the set's that no other role can take. A vacuum of the set makes way.
-CREATE FUNCTION {state}.rotation_claim_snapshot(rotation bigint) RETURNS boolean
+-- Whether this process, until its transaction ends, is the only one that does for a rotation what is one
+-- process's: its snapshot, its rebuilds. It has a lock of the set's that no other role can take. A vacuum
+-- of the set makes way.
+CREATE FUNCTION {state}.rotation_claim(rotation bigint) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' AS $$
 BEGIN
     EXECUTE (

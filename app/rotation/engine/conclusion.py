@@ -75,6 +75,7 @@ def require_distinct(session: Session, rotation: Rotation, target: Target, verdi
 
 def _count_repeated(session: Session) -> int:
     with session.reading():
+        session.change("read_heap")
         return int(session.row("count_repeated")["repeated"])
 
 

@@ -5,7 +5,7 @@ from app.rotation.engine.errors import ConnectionLost, Refused
 
 STATE_TABLES = ("rotation", "batchprogress", "rotation_window", "rotation_leftover", "rotation_revoked")
 STATE_FUNCTIONS = (
-    *("rotation_hash", "rotation_open_revoked", "rotation_claim_snapshot", "rotation_close_revoked"),
+    *("rotation_hash", "rotation_open_revoked", "rotation_claim", "rotation_close_revoked"),
     *("rotation_note_change", "rotation_prepare_guard", "rotation_inspect_guard"),
 )
 #: The same as GRANT names them: of one there are two.
