@@ -7,7 +7,9 @@
 SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
 
 SELECT
-    {rotation_claim}(%(rotation)s::bigint) AS alone,
+    pg_catalog.pg_try_advisory_xact_lock(
+        pg_catalog.hashtext('rotation_rebuild'), %(rotation)s
+    ) AS alone,
     pg_catalog.set_config('application_name', %(worker)s, true),
     pg_catalog.set_config('statement_timeout', '0', true),
     -- A process that freezes loses its claim (see keep_claim.sql).

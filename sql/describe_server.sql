@@ -25,7 +25,7 @@ LEFT JOIN (
         (
             SELECT pg_catalog.string_agg(
                 DISTINCT CASE privilege.grantee
-                    WHEN 0 THEN 'PUBLIC'
+                    WHEN 0::oid THEN 'PUBLIC'
                     ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(privilege.grantee))
                 END,
                 ', '
@@ -51,7 +51,6 @@ LEFT JOIN (
             LEFT JOIN pg_catalog.pg_roles AS other ON other.oid = privilege.grantee
             WHERE privilege.grantee <> rotation.relowner
                 AND other.rolsuper IS NOT TRUE
-                AND other.rolname IS DISTINCT FROM current_user
         ) AS intruders,
         EXISTS (
             SELECT FROM pg_catalog.pg_proc AS open_one
@@ -60,8 +59,8 @@ LEFT JOIN (
             ) AS privilege
             WHERE open_one.pronamespace = namespace.oid
                 AND open_one.proowner = rotation.relowner
-                AND open_one.proname ~ '^rotation_'
-                AND privilege.grantee = 0
+                AND pg_catalog.starts_with(open_one.proname::text, 'rotation_')
+                AND privilege.grantee = 0::oid
         ) AS for_everybody,
         pg_catalog.has_schema_privilege(namespace.oid, 'USAGE')
         AND (

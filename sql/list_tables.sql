@@ -7,4 +7,5 @@ SELECT
 FROM pg_catalog.pg_class AS relation
 INNER JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = relation.relnamespace
 WHERE relation.relkind IN ('r', 'p')
-    AND namespace.nspname !~ '^pg_' AND namespace.nspname <> 'information_schema';
+    AND NOT pg_catalog.starts_with(namespace.nspname::text, 'pg_')
+    AND namespace.nspname <> 'information_schema';

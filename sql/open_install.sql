@@ -2,6 +2,8 @@
 --          waited for only briefly, because everybody else would wait behind us.
 -- Parameters: lock_timeout, worker (shown as application_name).
 -- Columns: pid of this backend.
+SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+
 SELECT
     pg_catalog.pg_backend_pid() AS pid,
     pg_catalog.set_config('application_name', %(worker)s, true),

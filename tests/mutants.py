@@ -237,9 +237,9 @@ MUTANTS = [
     Mutant(
         "a list that came during the verification is passed over",
         f"{ENGINE}/conclusion.py",
-        "pk=rotation.pk, status=Status.VERIFYING, leaked=rotation.leaked",
-        "pk=rotation.pk, status=Status.VERIFYING",
-        "tests/test_proof.py",
+        "            leaked=rotation.leaked,\n",
+        "",
+        "tests/test_meanwhile.py -k older_verdict",
     ),
     Mutant(
         "no canary",
@@ -454,8 +454,8 @@ MUTANTS = [
     Mutant(
         "two processes rebuild the same index",
         "sql/claim_rebuild.sql",
-        "{rotation_claim}(%(rotation)s::bigint) AS alone,",
-        "true AS alone,",
+        "pg_try_advisory_xact_lock(",
+        "pg_try_advisory_xact_lock_shared(",
         "tests/test_rebuild.py",
     ),
     Mutant(
@@ -939,7 +939,7 @@ MUTANTS = [
     Mutant(
         "an INSERT into a partition passes for ever",
         GUARD,
-        "OR latest.strict\n                OR known.status = 'succeeded'\n",
+        "OR latest.strict\n                OR known.status::text = 'succeeded'\n",
         "",
         "tests/test_guard.py -k moves_to_another",
     ),
@@ -953,8 +953,8 @@ MUTANTS = [
     Mutant(
         "a cancelled rotation still revokes",
         GUARD,
-        "other.revoked IS NOT NULL AND other.status <> 'cancelled'",
-        "other.revoked IS NOT NULL",
+        "                AND other.status::text <> 'cancelled'\n",
+        "",
         "tests/test_guard.py -k cancelled",
     ),
     Mutant(
@@ -1111,8 +1111,8 @@ MUTANTS = [
     Mutant(
         "a guard keeps a function of somebody else's",
         GUARD,
-        "            WHERE function.oid = installed.function AND function.proowner = state.relowner\n",
-        "            WHERE function.oid = installed.function\n",
+        "                AND function.proowner = state.relowner\n                AND NOT",
+        "                AND NOT",
         "tests/test_attacks.py -k another_owner",
     ),
     Mutant(
@@ -1139,8 +1139,8 @@ MUTANTS = [
     Mutant(
         "a guard is made for anybody",
         GUARD,
-        "    IF NOT (SELECT pg_has_role(caller, relowner, 'USAGE')",
-        "    IF false AND NOT (SELECT pg_has_role(caller, relowner, 'USAGE')",
+        "    IF (SELECT pg_has_role(caller, relowner, 'USAGE')",
+        "    IF (SELECT true OR pg_has_role(caller, relowner, 'USAGE')",
         "tests/test_trespass.py -k owner_only",
     ),
     Mutant(
@@ -1211,7 +1211,7 @@ MUTANTS = [
     Mutant(
         "a lost guard stays lost",
         f"{ENGINE}/driver.py",
-        "if already and not self.options.reindex and self._guarded():",
+        "if already and not self.options.reindex and self._guarded(rotation):",
         "if already and not self.options.reindex:",
         "tests/test_trespass.py -k lost_guard",
     ),
@@ -1246,8 +1246,8 @@ MUTANTS = [
     Mutant(
         "a table that was replaced is verified in its place",
         f"{ENGINE}/revocation.py",
-        'attnum=target.attnum, **named)["same"]:',
-        'attnum=target.attnum, **named)["same"] and False:',
+        "    if not _means(session, target.oid, target.attnum, *names):",
+        "    if False and not _means(session, target.oid, target.attnum, *names):",
         "tests/test_meanwhile.py -k replaced",
     ),
     Mutant(
@@ -1270,6 +1270,48 @@ MUTANTS = [
         "        if self._target.partitioned:\n            self._barrier()",
         "        if self._target.partitioned and options.verify:\n            self._barrier()",
         "tests/test_meanwhile.py -k without_a_verification",
+    ),
+    Mutant(
+        "a guard's function keeps whom it was for before",
+        GUARD,
+        "    PERFORM {state}.rotation_keep_to_owner('pg_proc', guard);\n    IF NOT has",
+        "    IF NOT has",
+        "tests/test_trespass.py -k taken_from_whom",
+    ),
+    Mutant(
+        "a guard's function is written for another table",
+        GUARD,
+        "                AND NOT installed.shared\n",
+        "",
+        "tests/test_trespass.py -k put_on_a_table",
+    ),
+    Mutant(
+        "a list of a cancelled rotation is let in",
+        GUARD,
+        "            AND known.id <= latest.id\n",
+        "            AND known.id <= latest.id\n            AND known.revoked IS NOT NULL\n",
+        "tests/test_trespass.py -k listed_in",
+    ),
+    Mutant(
+        "a detached partition is compared by any name",
+        f"{ENGINE}/revocation.py",
+        'if not _means(session, detached["oid"], detached["attnum"], schema, table, target.column):',
+        "if False:",
+        "tests/test_meanwhile.py -k renamed",
+    ),
+    Mutant(
+        "sequences stay given away",
+        SET,
+        "        PERFORM {state}.rotation_keep_to_owner('pg_class', (part || '_since')::regclass);\n",
+        "",
+        "tests/test_trespass.py -k sequences",
+    ),
+    Mutant(
+        "an older verdict finishes a rotation",
+        f"{ENGINE}/conclusion.py",
+        "            verifying_at=rotation.verifying_at,\n",
+        "",
+        "tests/test_meanwhile.py -k older_verdict",
     ),
 ]
 

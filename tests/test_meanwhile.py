@@ -9,7 +9,7 @@ from typing import Any
 import psycopg2
 import pytest
 
-from app.rotation.engine import preflight, revocation
+from app.rotation.engine import conclusion, preflight, revocation
 from app.rotation.engine.database import Session
 from app.rotation.engine.options import Options
 from app.rotation.engine.target import Target, TargetName, resolve
@@ -189,3 +189,30 @@ def test_partitions_are_strict_from_the_end_without_a_verification(db: Database)
             reads.execute("INSERT INTO account VALUES (906, %s)", [old(db, 6)])
     with pytest.raises(psycopg2.IntegrityError, match=REVOKED):
         db.sql("INSERT INTO account VALUES (906, %s)", old(db, 6))
+
+
+def test_detached_partition_renamed_while_it_is_compared(db: Database) -> None:
+    """Another table has its name by then."""
+    parts(db)
+    assert rotate_around(db, "ALTER TABLE account DETACH PARTITION high").code == 4
+    rename = "ALTER TABLE high RENAME TO high_old; CREATE TABLE high (LIKE high_old)"
+    session, target = opened("list_detached", lambda: db.sql(rename))
+    verdict = revocation.verify(session, Rotation.objects.get(), target, Options())
+    session.close()
+    assert verdict.apart == {"public.high_old": 10}
+
+
+@pytest.mark.parametrize("change", ["verifying_at = now()", "leaked = leaked + 1"])
+def test_older_verdict_finishes_nothing(db: Database, change: str) -> None:
+    """Another process has lowered the guard of the partitions in between, or has added a list."""
+    parts(db)
+    rotate(db)
+    db.sql("ALTER TABLE rotation DISABLE TRIGGER USER;"
+           "UPDATE rotation SET status = 'verifying', finished_at = NULL;"
+           "ALTER TABLE rotation ENABLE TRIGGER USER")  # fmt: skip
+    session, target = opened("", lambda: None)
+    rotation = Rotation.objects.get()
+    verdict = revocation.verify(session, rotation, target, Options())
+    db.sql(f"UPDATE rotation SET {change}")
+    assert not conclusion.finish(session, rotation, verdict)
+    session.close()

@@ -1,11 +1,15 @@
 """What a role with a few rights tries on guard and state: to become more than it is, to spoil them."""
 
+import threading
+import uuid
 from contextlib import closing
+from pathlib import Path
+from typing import Any
 
 import psycopg2
 import pytest
 
-from tests.conftest import WITHOUT_GUARD, Database
+from tests.conftest import WITHOUT_GUARD, Database, until
 from tests.test_attacks import (
     ACCOUNT,
     FUNCTION,
@@ -116,10 +120,14 @@ def test_guard_is_made_for_the_tables_owner_only(db: Database, runner: str) -> N
 
 
 @pytest.mark.parametrize("command", ["pgtrigger install", "migrate"])
-def test_migrations_call_nobody_elses_function(db: Database, runner: str, command: str) -> None:
-    """A schema before that of the state, in which another role may create objects."""
+@pytest.mark.parametrize("owns", [False, True])
+def test_migrations_call_nobody_elses_function(
+    db: Database, runner: str, owns: bool, command: str
+) -> None:
+    """A schema before that of the state, where another role may create objects, or which is its own."""
+    owner = f" AUTHORIZATION {runner}" if owns else ""
     db.sql(
-        f"CREATE SCHEMA first; GRANT USAGE, CREATE ON SCHEMA first TO {runner};"
+        f"CREATE SCHEMA first{owner}; GRANT USAGE, CREATE ON SCHEMA first TO {runner};"
         f"ALTER DATABASE {db.name} SET search_path = first, public;"
         f"{WITHOUT_GUARD}"
     )
@@ -138,7 +146,8 @@ def test_migrations_call_nobody_elses_function(db: Database, runner: str, comman
 
 
 @pytest.mark.parametrize(
-    "change", ["salt = 5", "set_id = 7", "set_id = NULL", "partitions = '{}'", "salt = NULL"]
+    "change",
+    ["revoked = NULL", "salt = 5", "set_id = 7", "set_id = NULL", "partitions = '{}'", "salt = NULL"],
 )
 def test_what_the_proof_depends_on_is_kept(rotated: Database, change: str) -> None:
     """By another salt every old token would look new."""
@@ -154,12 +163,12 @@ def test_what_the_proof_depends_on_is_kept(rotated: Database, change: str) -> No
 def test_locks_that_anybody_can_hold_stop_nothing(db: Database, runner: str) -> None:
     make(db)
     with closing(db.connect(user=runner)) as session, session.cursor() as cursor:
-        for name in ("rotation_revoked", "rotation_prepare_guard", "rotation_rebuild"):
+        for name in ("rotation_revoked", "rotation_prepare_guard"):
             cursor.execute(
                 "SELECT pg_advisory_lock(hashtext(%s), g) FROM generate_series(1, 50) g", [name]
             )
             cursor.execute("SELECT pg_advisory_lock(hashtext(%s))", [name])
-        rotate(db, "--lock-patience", "5", "--reindex")
+        rotate(db, "--lock-patience", "5")
         cursor.execute("SELECT 1")
     assert left(db) == 0
 
@@ -270,6 +279,15 @@ def test_lost_guard_is_told_and_put_back(rotated: Database) -> None:
     still_guards(rotated)
 
 
+def test_finished_without_a_guard_stays_so(db: Database) -> None:
+    """Whoever ran it may not own the table."""
+    make(db)
+    rotate(db, "--no-guard")
+    assert "was finished" in rotate(db).out
+    assert rotate(db, "--reindex").code == 0
+    assert db.value("SELECT count(*) FROM pg_trigger WHERE tgrelid = 'account'::regclass") == 0
+
+
 def test_insert_of_the_canary_fires_nobodys_trigger(db: Database) -> None:
     """What a trigger does outside the database is not rolled back."""
     make(db)
@@ -291,3 +309,150 @@ def test_insert_of_the_canary_waits_for_nobodys_insert(db: Database) -> None:
     with closing(db.connect(autocommit=False)) as other, other.cursor() as cursor:
         cursor.execute("INSERT INTO account VALUES (21, gen_random_uuid())")
         rotate(db, "--lock-patience", "3")
+
+
+def prepared(cursor: Any, table: str) -> list[str]:
+    """What installs a guard on the column `token` of a table."""
+    cursor.execute(
+        "SELECT rotation_prepare_guard(attrelid, attnum, NULL) FROM pg_attribute"
+        " WHERE attrelid = %s::regclass AND attname = 'token'",
+        [table],
+    )
+    return [statement for (statement,) in cursor.fetchall()]
+
+
+MINE = "CREATE TEMP TABLE mine (id int, token uuid)"
+
+
+def test_function_of_a_guard_is_taken_from_whom_it_was_for(db: Database, runner: str) -> None:
+    """Who asked for a guard, and made none, could put the next table's function on his own."""
+    make(db)
+    granted(db, runner)
+    with closing(db.connect(user=runner)) as session, session.cursor() as cursor:
+        cursor.execute(MINE)
+        prepared(cursor, "mine")
+        rotate(db)
+        with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+            cursor.execute(
+                "CREATE TRIGGER t BEFORE UPDATE ON mine FOR EACH ROW WHEN (NEW.token IS NOT NULL)"
+                f" EXECUTE FUNCTION {db.value(FUNCTION)}()"
+            )
+    still_guards(db)
+
+
+def test_function_that_was_put_on_a_table_of_ones_own_is_not_written(db: Database, runner: str) -> None:
+    """Whoever once owned the table may still execute its guard's function."""
+    make(db)
+    db.sql(f"ALTER TABLE account OWNER TO {runner}")
+    granted(db, runner)
+    assert as_role(db, runner, "rotate_tokens_sql", *ACCOUNT).code == 0
+    db.sql("ALTER TABLE account OWNER TO postgres")
+    with closing(db.connect(user=runner)) as session, session.cursor() as cursor:
+        cursor.execute(MINE)
+        cursor.execute(
+            "CREATE TRIGGER t BEFORE UPDATE ON mine FOR EACH ROW WHEN (NEW.token IS NOT NULL)"
+            f" EXECUTE FUNCTION {db.value(FUNCTION)}()"
+        )
+        prepared(cursor, "mine")
+    still_guards(db)
+    assert db.call("rotation", "guard", "status", *ACCOUNT).code == 0
+
+
+def test_no_guard_for_a_table_that_is_none(db: Database, runner: str) -> None:
+    make(db)
+    granted(db, runner)
+    with (
+        closing(db.connect(user=runner)) as session,
+        session.cursor() as cursor,
+        pytest.raises(psycopg2.errors.InsufficientPrivilege),
+    ):
+        cursor.execute("SELECT rotation_prepare_guard(1::oid, 2::smallint, NULL)")
+
+
+def test_two_that_install_a_guard_at_once_install_one(db: Database) -> None:
+    db.sql("CREATE TABLE account (id bigint PRIMARY KEY, token uuid)")
+    second: list[str] = []
+
+    def install() -> None:
+        with closing(db.connect()) as session, session.cursor() as cursor:
+            second.extend(prepared(cursor, "account"))
+
+    thread = threading.Thread(target=install)
+    with closing(db.connect(autocommit=False)) as session, session.cursor() as cursor:
+        statements = prepared(cursor, "account")
+        thread.start()
+        until(lambda: db.value("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+        for statement in statements:
+            cursor.execute(statement)
+        session.commit()
+    thread.join()
+    assert sum(statement.startswith("DROP TRIGGER") for statement in second) == 2
+
+
+def test_token_listed_in_a_rotation_that_was_cancelled_before_its_snapshot(
+    db: Database, tmp_path: Path
+) -> None:
+    make(db)
+    listed = str(uuid.uuid4())
+    (tmp_path / "list").write_text(listed)
+    with closing(db.connect(autocommit=False)) as other, other.cursor() as cursor:
+        cursor.execute("INSERT INTO account VALUES (900, gen_random_uuid())")
+        rotate(db, "--leaked", str(tmp_path / "list"), "--lock-patience", "1", code=3)
+        assert db.call("rotation", "cancel").code == 0
+    rotate(db)
+    is_refused(db, "INSERT INTO account VALUES (901, %s)", listed)
+
+
+def test_default_privileges_give_no_sequences_away(db: Database, runner: str) -> None:
+    """By the number of a transaction that never comes no old view could write any more."""
+    db.sql(f"ALTER DEFAULT PRIVILEGES GRANT ALL ON SEQUENCES TO {runner}")
+    assert db.call("migrate", "rotation", "zero", verbosity=0).code == 0
+    assert db.call("migrate", verbosity=0).code == 0
+    make(db)
+    rotate(db)
+    given = db.sql(
+        "SELECT relname FROM pg_class CROSS JOIN aclexplode(relacl) AS given"
+        " WHERE relkind = 'S' AND relname ~ '^rotation_(revoked|guard)_' AND grantee = %s::regrole",
+        runner,
+    )
+    db.sql(f"ALTER DEFAULT PRIVILEGES REVOKE ALL ON SEQUENCES FROM {runner}")
+    assert given == []
+
+
+def test_operators_of_other_schemas_are_not_called(db: Database, runner: str) -> None:
+    """pg_catalog has no such operator, so that of any schema of the path would be the best match."""
+    make(db)
+    db.sql(
+        f"CREATE SCHEMA first; GRANT USAGE, CREATE ON SCHEMA first TO {runner};"
+        f"ALTER DATABASE {db.name} SET search_path = public, first"
+    )
+    with closing(db.connect(user=runner)) as session, session.cursor() as cursor:
+        for number, (mark, left_, right) in enumerate(OPERATORS):
+            cursor.execute(
+                f"CREATE FUNCTION first.f{number}({left_}, {right}) RETURNS boolean LANGUAGE plpgsql AS"
+                f" $$BEGIN ALTER ROLE {runner} SUPERUSER; RETURN true; END$$;"
+                f"CREATE OPERATOR first.{mark} (FUNCTION = first.f{number}, LEFTARG = {left_},"
+                f" RIGHTARG = {right})"
+            )
+    rotate(db)
+    assert db.run("rotation", "status").code == 0
+    assert db.run("rotate_tokens_sql", "--table", "acount").code == 1
+    is_refused(db, "INSERT INTO account VALUES (901, %s)", old(db))
+    assert db.value("SELECT NOT rolsuper FROM pg_roles WHERE rolname = %s", runner)
+
+
+#: Of types by which the catalog and our state are compared.
+OPERATORS = [
+    *(("~", one, one) for one in ("name", "varchar")),
+    *(("!~", one, one) for one in ("name", "varchar")),
+    *((mark, "varchar", "varchar") for mark in ("=", "<>")),
+    *((mark, "oid", other) for mark in ("=", "<>") for other in ("int4", "bigint", "regclass")),
+]
+
+
+def test_role_that_may_create_objects_beside_the_state_is_told(db: Database, runner: str) -> None:
+    make(db)
+    granted(db, runner)
+    db.sql(f"GRANT CREATE ON SCHEMA public TO {runner}")
+    done = as_role(db, runner, "rotate_tokens_sql", *ACCOUNT, "--no-guard")
+    assert (done.code, "may create objects" in done.err) == (1, True), done.err

@@ -45,10 +45,11 @@ class GuardSql(compiler.UpsertTriggerSql):
                     ON function.pronamespace = namespace.oid
                     AND function.proname = 'rotation_prepare_guard'
                 INNER JOIN pg_roles AS owner ON owner.oid = function.proowner
-                INNER JOIN pg_database AS database ON database.datname = current_database()
+                INNER JOIN pg_roles AS this ON this.rolname = current_user
+                -- A superuser is a member of every role.
                 WHERE owner.rolsuper
-                    OR owner.rolname = current_user
-                    OR owner.oid IN (namespace.nspowner, database.datdba)
+                    OR owner.oid = this.oid
+                    OR (pg_has_role(owner.oid, 'USAGE') AND NOT this.rolsuper)
                 ORDER BY searched.place
                 LIMIT 1;
                 -- Where rotations have no state yet there is nothing to guard by: it follows with that.

@@ -32,11 +32,22 @@ $$;
 
 -- The triggers of a table's guards, by the column that each speaks of in its condition: a trigger keeps
 -- to its column whatever that is called. Of a partition's trigger, which is a copy, the original is
--- asked.
+-- asked. `shared` is a function that somebody has put on another table, too: it is not written for this
+-- one, because it may be the other's guard.
 CREATE FUNCTION {state}.rotation_guards(of_table oid, of_attnum smallint)
-RETURNS TABLE (trigger oid, name name, function regprocedure, inserting boolean)
+RETURNS TABLE (trigger oid, name name, function regprocedure, inserting boolean, shared boolean)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT trigger_.oid, trigger_.tgname, function.oid::regprocedure, trigger_.tgtype::int & 4 <> 0
+    SELECT
+        trigger_.oid,
+        trigger_.tgname,
+        function.oid::regprocedure,
+        trigger_.tgtype::int & 4 <> 0,
+        EXISTS (
+            SELECT FROM pg_trigger AS other
+            WHERE other.tgfoid = function.oid
+                AND other.tgparentid = 0
+                AND other.tgrelid <> of_table
+        )
     FROM pg_trigger AS trigger_
     INNER JOIN pg_proc AS function ON function.oid = trigger_.tgfoid
     INNER JOIN pg_class AS state
@@ -217,6 +228,7 @@ CREATE FUNCTION {state}.rotation_refuses(
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
 BEGIN
+    -- From here on only operators that pg_catalog has for exactly these types, hence ::text.
     PERFORM set_config('search_path', concat('pg_catalog, ', own, ', pg_temp'), true);
     IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
         EXECUTE concat('SELECT ', own, '.rotation_require_view($1, $2)') USING own, of_set;
@@ -225,20 +237,21 @@ BEGIN
         SELECT FROM rotation_revoked AS revoked
         INNER JOIN rotation AS known ON known.id = revoked.rotation_id
         CROSS JOIN (
-            SELECT other.id, other.verifying_at IS NOT NULL OR other.status = 'succeeded' AS strict
+            SELECT other.id, other.verifying_at IS NOT NULL OR other.status::text = 'succeeded' AS strict
             FROM rotation AS other
-            WHERE other.set_id = of_set AND other.revoked IS NOT NULL AND other.status <> 'cancelled'
+            WHERE other.set_id = of_set
+                AND other.revoked IS NOT NULL
+                AND other.status::text <> 'cancelled'
             ORDER BY other.id DESC
             LIMIT 1
         ) AS latest
         WHERE revoked.set_id = of_set
             AND revoked.hash = token
-            AND known.revoked IS NOT NULL
             AND known.id <= latest.id
             AND (
                 operation = 'UPDATE'
                 OR latest.strict
-                OR known.status = 'succeeded'
+                OR known.status::text = 'succeeded'
                 OR NOT EXISTS (
                     SELECT FROM pg_class AS relation
                     WHERE relation.oid = of_table AND relation.relispartition
@@ -362,23 +375,26 @@ DECLARE
     second name;
     remark text;
 BEGIN
-    IF NOT (SELECT pg_has_role(caller, relowner, 'USAGE') FROM pg_class WHERE oid = of_table) THEN
+    IF (SELECT pg_has_role(caller, relowner, 'USAGE') FROM pg_class WHERE oid = of_table) IS NOT TRUE THEN
         RAISE insufficient_privilege USING MESSAGE = 'a guard is made by its table''s owner';
     END IF;
+    -- One at a time: two would take the same function, or install two guards. Nobody else can hold this
+    -- lock.
+    LOCK TABLE ONLY {state}.rotation_revoked IN SHARE UPDATE EXCLUSIVE MODE;
     FOR installed IN SELECT * FROM {state}.rotation_guards(of_table, of_attnum) LOOP
         guard := (
             SELECT function.oid
             FROM pg_proc AS function
             INNER JOIN pg_class AS state ON state.oid = '{state_text}.rotation'::regclass
-            WHERE function.oid = installed.function AND function.proowner = state.relowner
+            WHERE function.oid = installed.function
+                AND function.proowner = state.relowner
+                AND NOT installed.shared
         );
         IF installed.name = trigger_name THEN
             remark := obj_description(installed.trigger, 'pg_trigger');  -- that of django-pgtrigger
         END IF;
         RETURN NEXT concat('DROP TRIGGER ', quote_ident(installed.name), ' ON ', of_table::regclass);
     END LOOP;
-    -- One at a time: two would take the same function. Nobody else can hold this lock.
-    LOCK TABLE ONLY {state}.rotation_revoked IN SHARE UPDATE EXCLUSIVE MODE;
     guard := coalesce(guard, {state}.rotation_find_unused_guard());
     -- Named after it: partitions come and go with triggers of their own, and so do other states.
     second := (SELECT proname || '_insert' FROM pg_proc WHERE oid = guard);
@@ -395,6 +411,8 @@ BEGIN
         second := second || '_';
     END LOOP;
     PERFORM {state}.rotation_write_guard(guard, of_table, of_attnum);
+    -- Whoever has made triggers of it before may be the owner of another table by now.
+    PERFORM {state}.rotation_keep_to_owner('pg_proc', guard);
     IF NOT has_function_privilege(caller, guard, 'EXECUTE') THEN
         EXECUTE concat('GRANT EXECUTE ON FUNCTION ', guard, ' TO ', quote_ident(caller));
     END IF;
@@ -443,7 +461,6 @@ BEGIN
             ' RETURNS trigger LANGUAGE plpgsql AS ''BEGIN RETURN NEW; END'''
         );
         guard := signature::regprocedure;
-        PERFORM {state}.rotation_keep_to_owner('pg_proc', guard);
     END IF;
     RETURN guard;
 END;

@@ -1,6 +1,6 @@
 -- Purpose: take from PUBLIC, and from whomever default privileges gave them to, the functions of the
---          rotation's state, the set of revoked tokens, and every right to write to the state: whoever
---          runs rotations is granted what that needs, and a trigger fires without.
+--          rotation's state, the set of revoked tokens, its sequences, and every right to write to the
+--          state: whoever runs rotations is granted what that needs, and a trigger fires without.
 -- Parameters: {state}, the schema of the rotation's state; {state_text}, the same within a string.
 SELECT {state}.rotation_keep_to_owner('pg_catalog.pg_proc', function.oid)
 FROM pg_catalog.pg_proc AS function
@@ -17,7 +17,13 @@ WHERE function.proname ~ '^rotation_'
             AND kept.relname IN ('rotation', 'batchprogress', 'rotation_window', 'rotation_leftover')
     );
 
-SELECT {state}.rotation_keep_to_owner('pg_catalog.pg_class', '{state_text}.rotation_revoked'::regclass);
+SELECT {state}.rotation_keep_to_owner('pg_catalog.pg_class', kept)
+FROM (
+    VALUES
+        ('{state_text}.rotation_revoked'::regclass),
+        ('{state_text}.rotation_revoked_system'),
+        ('{state_text}.rotation_guard_number')
+) AS relations (kept);
 
 SELECT {state}.rotation_keep_to_owner(
     'pg_catalog.pg_class', kept, 'INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER'

@@ -29,6 +29,7 @@ FOR EACH ROW WHEN (
     OLD.salt IS DISTINCT FROM NEW.salt AND OLD.salt IS NOT NULL
     OR OLD.set_id IS DISTINCT FROM NEW.set_id AND OLD.set_id IS NOT NULL
     OR OLD.partitions IS DISTINCT FROM NEW.partitions AND OLD.revoked IS NOT NULL
+    OR NEW.revoked IS NULL AND OLD.revoked IS NOT NULL
 ) EXECUTE FUNCTION {state}.rotation_kept();
 
 -- The hash of a token that is a uuid: of its value.
@@ -112,7 +113,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         )
 $$;
 
--- Take a table (of pg_class) or a function (of pg_proc) from all but its owner: PUBLIC, and whomever
+-- Take a table, a sequence (of pg_class) or a function (of pg_proc) from all but its owner: PUBLIC, and whomever
 -- default privileges gave it to.
 CREATE FUNCTION {state}.rotation_keep_to_owner(catalog regclass, kept oid, taken text DEFAULT 'ALL')
 RETURNS void
@@ -210,6 +211,7 @@ BEGIN
     IF before.set_id IS NULL THEN
         part := '{state_text}.rotation_revoked_' || rotation;
         EXECUTE 'CREATE SEQUENCE ' || part || '_since';
+        PERFORM {state}.rotation_keep_to_owner('pg_class', (part || '_since')::regclass);
         EXECUTE 'CREATE TABLE ' || part || ' (LIKE {state_text}.rotation_revoked)';
         PERFORM {state}.rotation_keep_to_owner('pg_class', part::regclass);
         EXECUTE 'CREATE TRIGGER kept_from_truncate BEFORE TRUNCATE ON ' || part
@@ -220,9 +222,8 @@ BEGIN
 END;
 $$;
 
--- Whether this process, until its transaction ends, is the only one that does for a rotation what is one
--- process's: its snapshot, its rebuilds. It has a lock of the set's that no other role can take. A vacuum
--- of the set makes way.
+-- Whether this process, until its transaction ends, is the only one that takes a rotation's snapshot: it
+-- has a lock of the set's that no other role can take. A vacuum of the set makes way.
 CREATE FUNCTION {state}.rotation_claim(rotation bigint) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' AS $$
 BEGIN
@@ -265,6 +266,7 @@ BEGIN
     FOR guard IN
         SELECT installed.function
         FROM {state}.rotation_guards(this.table_oid::oid, this.token_attnum) AS installed
+        WHERE NOT installed.shared
     LOOP
         PERFORM {state}.rotation_write_guard(guard, this.table_oid::oid, this.token_attnum);
     END LOOP;

@@ -25,7 +25,7 @@ def begin_verifying(session: Session, rotation: int) -> bool:
         move(session, rotation, Status.RUNNING, Status.VERIFYING, **now)
         complete = read_progress(session, rotation).complete
         if not complete:
-            move(session, rotation, Status.VERIFYING, Status.RUNNING)
+            move(session, rotation, Status.VERIFYING, Status.RUNNING, verifying_at=None)
         status = rotations(session).values_list("status", flat=True).get(pk=rotation)
         # From now on the guard refuses in partitions, too.
         session.rows("note_change", set=_read_set(session, rotation))
@@ -42,7 +42,10 @@ def finish(session: Session, rotation: Rotation, verdict: Verdict | None) -> boo
     """
     with session.durable(), translated("finishing the rotation"):
         as_read = rotations(session).filter(
-            pk=rotation.pk, status=Status.VERIFYING, leaked=rotation.leaked
+            pk=rotation.pk,
+            status=Status.VERIFYING,
+            verifying_at=rotation.verifying_at,
+            leaked=rotation.leaked,
         )
         end = {"status": Status.SUCCEEDED, "finished_at": Now(), **_result(verdict)}
         return bool(as_read.update(**end))

@@ -19,7 +19,7 @@ from app.rotation.engine.errors import (
     UsageError,
 )
 from app.rotation.engine.events import NOTE, REFUSE, Began, Emit, Found, Stopping
-from app.rotation.engine.guard import find_guard, stands
+from app.rotation.engine.guard import find_guard, stands, wanted
 from app.rotation.engine.leaked import LeakedList
 from app.rotation.engine.naming import operator, worker_name
 from app.rotation.engine.notes import Waits, note_process
@@ -107,7 +107,7 @@ class RotationDriver:
         rotation, resumed = self._session.through_outages(lambda: self._open(reason, leaked))
         progress = self._read(rotation.pk)
         already = rotation.status == Status.SUCCEEDED
-        if already and not self.options.reindex and self._guarded():
+        if already and not self.options.reindex and self._guarded(rotation):
             return Outcome(rotation.pk, rotation.target, progress, 0, 0.0, already)
         if not already:
             self._session.through_outages(lambda: note_process(self._session, rotation.pk, self.server))
@@ -121,9 +121,9 @@ class RotationDriver:
         seconds = time.monotonic() - began
         return Outcome(rotation.pk, rotation.target, progress, conductor.phases.rows, seconds, already)
 
-    def _guarded(self) -> bool:
+    def _guarded(self, rotation: Rotation) -> bool:
         """Whether the guard stands, or is not wanted."""
-        if not self.options.guard:
+        if not wanted(rotation, self.target, self.options):
             return True
         return self._session.through_outages(lambda: stands(find_guard(self._session, self.target)))
 

@@ -12,6 +12,7 @@ from app.rotation.engine.errors import LockConflict, Refused, Stopped
 from app.rotation.engine.events import Waiting
 from app.rotation.engine.options import Options
 from app.rotation.engine.target import Target
+from app.rotation.models import Rotation
 from app.rotation.triggers import INSTALLED_PREFIX
 
 TELL_SECONDS = 10.0  # how often the same blocker is named
@@ -41,12 +42,20 @@ def find_guard(session: Session, target: Target) -> Guard | None:
     problem = next((half["problem"] for half in halves if half["problem"]), None)
     if {half["inserting"] for half in halves} != {False, True}:
         problem = "one of its two triggers is missing"
+    elif len(halves) > 2:
+        problem = "it is there more than once"
     return Guard(halves[0]["name"], problem, [half["drop"] for half in halves])
 
 
 def stands(guard: Guard | None) -> bool:
     """Whether a guard is there, and nothing makes it pass what it should not."""
     return guard is not None and guard.problem is None
+
+
+def wanted(rotation: Rotation, target: Target, options: Options) -> bool:
+    """Whether a finished rotation has a guard that should stand, and that a run may put back."""
+    kept = rotation.options if isinstance(rotation.options, dict) else {}
+    return options.guard and kept.get("guard", True) is True and target.distribution is None
 
 
 def require_standing(session: Session, target: Target) -> None:

@@ -56,13 +56,15 @@ class Phases:
 
         Raises Stopped if the same command can go on later, Unproven if something remains, Refused.
         """
-        if self._read().status != Status.SUCCEEDED or self._more_revoked:
+        session, target, options = self._session, self._target, self._options
+        rotation = self._read()
+        if rotation.status != Status.SUCCEEDED or self._more_revoked:
             self._rotate_all()
-        elif self._options.guard and guard.require_guard(self._session, self._target, self._options):
+        elif guard.wanted(rotation, target, options) and guard.require_guard(session, target, options):
             text = "the guard was gone or changed, and is installed again: run rotation verify"
-            self._session.emit(Found(WARN, text))
-        if self._options.reindex:
-            rebuild_indexes(self._session, self._rotation, self._target)
+            session.emit(Found(WARN, text))
+        if options.reindex:
+            rebuild_indexes(session, self._rotation, target)
 
     def _rotate_all(self) -> None:
         watch = Watch(self._own("watch"), self._rotation, self._target.oid, self._throttle)

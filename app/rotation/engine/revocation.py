@@ -10,7 +10,7 @@ from django.db.models import F
 
 from app.rotation.engine.database import Row, Session, translated
 from app.rotation.engine.errors import LockConflict, Refused, RotationError, Stopped
-from app.rotation.engine.events import ListRead
+from app.rotation.engine.events import ListRead, Waiting
 from app.rotation.engine.leaked import CopySource, LeakedList
 from app.rotation.engine.options import Options
 from app.rotation.engine.target import Target
@@ -19,6 +19,7 @@ from app.rotation.models import Rotation
 Result = TypeVar("Result")
 
 MOST_NAMED = 20  # survivors that are named by key
+TELL_SECONDS = 10.0  # how often it is told that another process takes the snapshot
 LOOK_SECONDS = 0.5  # how often it is looked whether another process has taken the snapshot
 
 
@@ -80,6 +81,7 @@ def take_snapshot(session: Session, rotation: Rotation, target: Target) -> int:
     about it, wait for its end. The first request to stop cancels it, because it begins again anyway.
     Raises LockConflict then, Stopped where it waited, Refused for a text that is no UUID.
     """
+    told = time.monotonic()
     while True:
         with session.durable(at_once=True):
             if session.row("claim_snapshot", rotation=rotation.pk)["alone"]:
@@ -88,6 +90,9 @@ def take_snapshot(session: Session, rotation: Rotation, target: Target) -> int:
                 if rotation.revoked is not None:
                     return rotation.revoked
                 return _take(session, rotation, target)
+        if time.monotonic() - told > TELL_SECONDS:
+            told = time.monotonic()
+            session.emit(Waiting("the snapshot", "another process, which is taking it"))
         if session.stop.wait(LOOK_SECONDS):
             raise Stopped(f"by {session.stop.reason}")
 
@@ -122,8 +127,8 @@ def _require_same(session: Session, target: Target, parts: dict[int, str], apart
     Raises LockConflict if it has to be read again: a part was attached, detached or rewritten meanwhile;
     Refused if the names mean something else now.
     """
-    named = {"schema": target.schema, "table": target.table, "column": target.column}
-    if not session.row("check_name", oid=target.oid, attnum=target.attnum, **named)["same"]:
+    names = (target.schema, target.table, target.column)
+    if not _means(session, target.oid, target.attnum, *names):
         raise Refused(
             f"{target.label} was renamed or replaced while it was read: look at the table, then run the"
             " command on the one that holds the old tokens"
@@ -182,8 +187,11 @@ def verify(session: Session, rotation: Rotation, target: Target, options: Option
             )
             known = list(map(int, rotation.partitions))
             apart = [oid for oid in known if oid not in parts] if target.partitioned else []
-            detached = session.rows("list_detached", oids=apart)
-            held = {f"{one['schema']}.{one['name']}": _count(session, rotation, one) for one in detached}
+            detached = session.rows("list_detached", oids=apart, column=target.column)
+            held = {
+                f"{one['schema']}.{one['name']}": _count(session, rotation, target, one)
+                for one in detached
+            }
             _require_same(session, target, parts, (one["oid"] for one in detached))
             there = {row["oid"] for row in session.rows("list_existing", known=known)}
         keys = [one["key"] for one in named]
@@ -193,11 +201,23 @@ def verify(session: Session, rotation: Rotation, target: Target, options: Option
     return patiently(session, options, look)
 
 
-def _count(session: Session, rotation: Rotation, detached: Row) -> int:
-    """How many revoked tokens a table holds that was a partition at the start, and is none now."""
-    names = session.names | {"target": (detached["schema"], detached["name"])}
-    own = replace(session, names=names)
-    return int(own.row("count_survivors", **in_set(rotation))["survivors"])
+def _count(session: Session, rotation: Rotation, target: Target, detached: Row) -> int:
+    """How many revoked tokens a table holds that was a partition at the start, and is none now.
+
+    Raises LockConflict if its name means another table by now.
+    """
+    schema, table = detached["schema"], detached["name"]
+    own = replace(session, names=session.names | {"target": (schema, table)})
+    held = own.row("count_survivors", **in_set(rotation))["survivors"]
+    if not _means(session, detached["oid"], detached["attnum"], schema, table, target.column):
+        raise LockConflict("a partition that was detached has another name now")
+    return int(held)
+
+
+def _means(session: Session, oid: int, attnum: int, schema: str, table: str, column: str) -> bool:
+    """Whether the names that were read by mean that column of that table."""
+    names = {"schema": schema, "table": table, "column": column}
+    return bool(session.row("check_name", oid=oid, attnum=attnum, **names)["same"])
 
 
 def verify_listed(
