@@ -58,14 +58,19 @@ def opened(after: str, meddle: Callable[[], Any]) -> tuple[Session, Target]:
     return session, target
 
 
+def verified(after: str, meddle: Callable[[], Any]) -> revocation.Verdict:
+    """The only rotation's verdict, where something is done after one of the statements."""
+    session, target = opened(after, meddle)
+    with closing(session):
+        return revocation.verify(session, Rotation.objects.get(), target, Options())
+
+
 def test_partition_attached_while_the_table_is_compared(db: Database) -> None:
     """It was not in what was compared, and is not among the detached any more."""
     parts(db)
     assert rotate_around(db, "ALTER TABLE account DETACH PARTITION high").code == 4
     attach = f"ALTER TABLE account ATTACH PARTITION high {PLACE}"
-    session, target = opened("count_survivors", lambda: db.sql(attach))
-    verdict = revocation.verify(session, Rotation.objects.get(), target, Options())
-    session.close()
+    verdict = verified("count_survivors", lambda: db.sql(attach))
     assert (verdict.survivors, verdict.apart) == (10, {})
 
 
@@ -74,9 +79,7 @@ def test_detached_partition_rewritten_while_it_is_compared(db: Database) -> None
     parts(db)
     assert rotate_around(db, "ALTER TABLE account DETACH PARTITION high").code == 4
     rewrite = "ALTER TABLE high ADD made timestamptz DEFAULT clock_timestamp()"
-    session, target = opened("count_revoked", lambda: db.sql(rewrite))
-    verdict = revocation.verify(session, Rotation.objects.get(), target, Options())
-    session.close()
+    verdict = verified("count_revoked", lambda: db.sql(rewrite))
     assert verdict.apart == {"public.high": 10}
 
 
@@ -196,9 +199,7 @@ def test_detached_partition_renamed_while_it_is_compared(db: Database) -> None:
     parts(db)
     assert rotate_around(db, "ALTER TABLE account DETACH PARTITION high").code == 4
     rename = "ALTER TABLE high RENAME TO high_old; CREATE TABLE high (LIKE high_old)"
-    session, target = opened("list_detached", lambda: db.sql(rename))
-    verdict = revocation.verify(session, Rotation.objects.get(), target, Options())
-    session.close()
+    verdict = verified("list_detached", lambda: db.sql(rename))
     assert verdict.apart == {"public.high_old": 10}
 
 

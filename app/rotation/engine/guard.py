@@ -10,7 +10,7 @@ from app.rotation.engine.blockers import BlockerWatch, describe_pids
 from app.rotation.engine.database import Session
 from app.rotation.engine.errors import LockConflict, Refused, Stopped
 from app.rotation.engine.events import Waiting
-from app.rotation.engine.options import Options
+from app.rotation.engine.options import Options, as_kept
 from app.rotation.engine.target import Target
 from app.rotation.models import Rotation
 from app.rotation.triggers import INSTALLED_PREFIX
@@ -54,8 +54,8 @@ def stands(guard: Guard | None) -> bool:
 
 def wanted(rotation: Rotation, target: Target, options: Options) -> bool:
     """Whether a finished rotation has a guard that should stand, and that a run may put back."""
-    kept = rotation.options if isinstance(rotation.options, dict) else {}
-    return options.guard and kept.get("guard", True) is True and target.distribution is None
+    kept = as_kept(rotation.options).get("guard", True)
+    return options.guard and kept is True and target.distribution is None
 
 
 def require_standing(session: Session, target: Target) -> None:
