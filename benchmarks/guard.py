@@ -6,7 +6,8 @@ import statistics
 import subprocess
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from benchmarks.measuring import MANAGE, OURS, contender, fresh_table, say, spread
@@ -63,22 +64,30 @@ def measure_tax(
     for number in range(rounds):
         taken = {}
         # In turn: the second may find warm what the first has fetched.
-        for how in sorted(("DISABLE", "ENABLE ALWAYS"), reverse=number % 2 == 1):
-            switch(cursor, how)
-            taken[how] = write(cursor)
-        taxes.append(taken["ENABLE ALWAYS"] - taken["DISABLE"])
-        plains.append(taken["DISABLE"])
+        for guarded in (True, False) if number % 2 else (False, True):
+            if guarded:
+                taken[guarded] = write(cursor)
+            else:
+                with no_guard(cursor):
+                    taken[guarded] = write(cursor)
+        taxes.append(taken[True] - taken[False])
+        plains.append(taken[False])
     return taxes, plains
 
 
-def switch(cursor: Any, how: str) -> None:
-    """Switch the guard on or off."""
+@contextmanager
+def no_guard(cursor: Any) -> Iterator[None]:
+    """Drop the guard, because one that is only disabled still has each row locked; and put it back."""
     cursor.execute(
-        "SELECT quote_ident(tgname) FROM pg_trigger"
-        " WHERE tgrelid = 'ticket'::regclass AND tgname LIKE '%%guard%%'"
+        "SELECT quote_ident(tgname), pg_get_triggerdef(oid) FROM pg_trigger"
+        " WHERE tgrelid = 'ticket'::regclass AND tgname LIKE '%guard%'"
     )
-    for (name,) in cursor.fetchall():
-        cursor.execute(f"ALTER TABLE ticket {how} TRIGGER {name}")
+    triggers = cursor.fetchall()
+    for name, _ in triggers:
+        cursor.execute(f"DROP TRIGGER {name} ON ticket")
+    yield
+    for name, definition in triggers:
+        cursor.execute(f"{definition}; ALTER TABLE ticket ENABLE ALWAYS TRIGGER {name}")
 
 
 def timed(cursor: Any, statement: str, *parameters: Any, rows: int = NEW) -> float:

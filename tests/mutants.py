@@ -1030,19 +1030,26 @@ MUTANTS = [
     Mutant(
         "a guard evaluates any type",
         GUARD,
-        "pg_typeof(NEW.%1$I)::oid <> %2$s::oid OR ",
-        "",
+        "pg_typeof(NEW.%1$I)::oid <> %2$s::oid\n",
+        "false\n",
         "tests/test_attacks.py -k type",
     ),
     Mutant(
         "the rotation's flag is for everybody",
         GUARD,
-        "        '(has_table_privilege(session_user, ',"
+        "                '(has_table_privilege(session_user, ',"
         " quote_literal('{state_text}.rotation_revoked'),\n"
-        "        '::regclass, ''INSERT'') IS NOT TRUE) OR ',\n"
-        "        '(has_table_privilege(', quote_literal('{state_text}.rotation_revoked'),\n"
-        "        '::regclass, ''INSERT'') IS NOT TRUE))) EXECUTE FUNCTION ', guard\n",
-        "        'false)) EXECUTE FUNCTION ', guard\n",
+        "                '::regclass, ''INSERT'') IS NOT TRUE) OR ',\n"
+        "                '(has_table_privilege(', quote_literal('{state_text}.rotation_revoked'),\n"
+        "                '::regclass, ''INSERT'') IS NOT TRUE))'\n",
+        "                'false)'\n",
+        "tests/test_attacks.py -k flag",
+    ),
+    Mutant(
+        "the rotation's flag opens an INSERT",
+        GUARD,
+        "quote_ident(attname), ' IS NOT NULL')",
+        "quote_ident(attname), ' IS NOT NULL AND current_setting(''rotation.active'', true) IS NULL')",
         "tests/test_attacks.py -k flag",
     ),
     Mutant(
@@ -1097,9 +1104,23 @@ MUTANTS = [
     Mutant(
         "columns that swap their names are not noticed",
         GUARD,
-        "AND attname = %8$L",
-        "AND attname IS NOT NULL",
+        " IS DISTINCT FROM %8$L\n",
+        " IS NULL\n",
         "tests/test_attacks.py -k swap_their",
+    ),
+    Mutant(
+        "a column has the name that the transaction sees",
+        GUARD,
+        "    SELECT known.object_names[3]::name\n",
+        "    SELECT column_.attname\n",
+        "tests/test_attacks.py -k renamed_while",
+    ),
+    Mutant(
+        "a guard's plan outlives its table's columns",
+        GUARD,
+        "rotation_called('%10$s', %11$s)",
+        "rotation_called(%10$s::oid, %11$s)",
+        "tests/test_attacks.py -k renamed_while",
     ),
     Mutant(
         "varchar keys are compared by the search path",

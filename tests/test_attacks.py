@@ -2,6 +2,7 @@
 
 import io
 import subprocess
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Any
@@ -152,6 +153,8 @@ def test_flag_of_the_rotation_is_not_for_others(mallory: Any, rotated: Database)
     with pytest.raises(psycopg2.IntegrityError, match=REVOKED):
         mallory.execute("INSERT INTO public.account VALUES (901, %s)", [old(rotated)])
     assert left(rotated) == 0
+    as_a_rotation = rotated.active("account", "api_key")
+    is_refused(rotated, f"{as_a_rotation}; INSERT INTO account VALUES (901, %s)", old(rotated))
 
 
 # 2. Where others may create objects
@@ -608,6 +611,27 @@ def test_column_that_is_renamed(rotated: Database) -> None:
     rotated.sql("INSERT INTO account VALUES (902, gen_random_uuid())")
     done = rotated.call("rotation", "guard", "status", "--table", "account", "--column", "key_of_api")
     assert (done.code, "renamed" in done.err) == (1, True)
+
+
+def test_column_that_is_renamed_while_a_transaction_reads(rotated: Database) -> None:
+    """What a transaction sees of the catalog may be older than the columns it writes to, and no guard
+    keeps that for the next one."""
+    with closing(rotated.connect(autocommit=False)) as connection, connection.cursor() as cursor:
+        for key in range(30, 40):  # so that the guard's plans are kept
+            cursor.execute("INSERT INTO account VALUES (%s, gen_random_uuid())", [key])
+        connection.commit()
+        connection.set_session("REPEATABLE READ")
+        cursor.execute("SELECT 1")
+        rotated.sql(
+            "ALTER TABLE account RENAME api_key TO key_of_api; ALTER TABLE account ADD api_key uuid"
+        )
+        insert = "INSERT INTO account (id, key_of_api, api_key) VALUES (%s, %s, gen_random_uuid())"
+        for key in (901, 902):
+            with pytest.raises(psycopg2.errors.IntegrityConstraintViolation):
+                cursor.execute(insert, [key, old(rotated)])
+            connection.rollback()
+            cursor.execute("SELECT 1")
+        cursor.execute(insert, [903, str(uuid.uuid4())])
 
 
 def test_table_that_is_renamed(rotated: Database) -> None:

@@ -65,6 +65,17 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         )
 $$;
 
+-- What a table's column is called at this moment, however old the view of the transaction is. Not
+-- immutable at all, but a plan with a constant table in it is made anew after each change of that table,
+-- so that a guard can ask for every row at no cost.
+CREATE FUNCTION {state}.rotation_called(of_table regclass, of_attnum int) RETURNS name
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT known.object_names[3]::name
+    FROM pg_attribute AS column_
+    CROSS JOIN LATERAL pg_identify_object_as_address('pg_class'::regclass, attrelid, attnum) AS known
+    WHERE column_.attrelid = of_table AND column_.attnum = of_attnum
+$$;
+
 -- What the function of a column's guard says now, in PL/pgSQL. It sleeps until anything of the column is
 -- revoked: nothing then costs a write less. Awake, it looks into the set. What it names may be elsewhere
 -- one day: a renamed schema or column, a restored dump, another state of that name. It then looks for
@@ -112,18 +123,15 @@ BEGIN
             PERFORM %9$s.rotation_require_view(%9$L, %7$s);
         END IF;
         -- Nothing is evaluated here of a type that is not PostgreSQL's own.
-        IF pg_typeof(NEW.%1$I)::oid <> %2$s::oid OR %3$L::regclass <> %4$s::oid THEN
+        IF pg_typeof(NEW.%1$I)::oid <> %2$s::oid
+            OR %3$L::regclass <> %4$s::oid
+            OR %9$s.rotation_called('%10$s', %11$s) IS DISTINCT FROM %8$L
+        THEN
             RAISE undefined_table;
         END IF;
         -- By itself: what is a parameter of a statement may come into the server's log.
         hash := %9$s.rotation_hash(NEW.%1$I::%5$s, %6$s);
-        -- The second part: the name may be another column's by now.
-        unknown := NOT EXISTS (
-            SELECT FROM %3$s AS revoked WHERE revoked.hash = hash
-        ) AND EXISTS (
-            SELECT FROM pg_attribute
-            WHERE attrelid = %10$s::oid AND attnum = %11$s AND attname = %8$L
-        );
+        unknown := NOT EXISTS (SELECT FROM %3$s AS revoked WHERE revoked.hash = hash);
     EXCEPTION
         WHEN syntax_error_or_access_rule_violation OR invalid_schema_name THEN
             NULL;
@@ -201,17 +209,17 @@ LANGUAGE sql STABLE AS $$
         INNER JOIN pg_trigger AS parent ON parent.oid = origin.tgparentid
     )
 
-    SELECT written.attname
+    SELECT rotation_called(of_table, written.attnum)
     FROM origin
     INNER JOIN pg_depend AS spoken_of
         ON spoken_of.classid = 'pg_trigger'::regclass
         AND spoken_of.objid = origin.oid
         AND spoken_of.refclassid = 'pg_class'::regclass
         AND spoken_of.refobjsubid > 0
-    INNER JOIN pg_attribute AS column_
-        ON column_.attrelid = spoken_of.refobjid AND column_.attnum = spoken_of.refobjsubid
     INNER JOIN pg_attribute AS written
-        ON written.attrelid = of_table AND written.attname = column_.attname
+        ON written.attrelid = of_table
+        AND rotation_called(of_table, written.attnum)
+            = rotation_called(spoken_of.refobjid, spoken_of.refobjsubid)
     -- Not the type of what is spoken of, which may be another type's field of that name.
     WHERE origin.tgparentid = 0 AND rotation_reads_as(written.atttypid) IS NOT NULL
     LIMIT 1
@@ -275,9 +283,10 @@ BEGIN
 END;
 $$;
 
--- The statement that makes a guard's trigger. The rotation's own tokens pass by its condition, which
--- costs far less than a look into the set: for who names the column by rotation.active and may write to
--- the set, and so could as well spoil it.
+-- The statement that makes a guard's trigger. The rotation's own tokens, which are UPDATEs, pass by its
+-- condition, which costs far less than a look into the set: for who names the column by rotation.active
+-- and may write to the set, and so could as well spoil it. PostgreSQL reads a condition anew in each
+-- statement, hence none of this for an INSERT.
 CREATE FUNCTION {state}.rotation_guard_trigger(
     of_table oid, of_attnum smallint, trigger_name name, inserting boolean, guard regprocedure
 ) RETURNS text
@@ -285,18 +294,21 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT concat(
         'CREATE TRIGGER ', quote_ident(trigger_name),
         CASE WHEN inserting THEN ' AFTER INSERT' ELSE ' BEFORE UPDATE' END,
-        ' ON ', of_table::regclass, ' FOR EACH ROW WHEN ((NEW.', quote_ident(attname),
+        ' ON ', of_table::regclass, ' FOR EACH ROW WHEN (',
         CASE
-            WHEN inserting THEN ' IS NOT NULL'
-            ELSE ' IS DISTINCT FROM OLD.' || quote_ident(attname)
+            WHEN inserting THEN concat('NEW.', quote_ident(attname), ' IS NOT NULL')
+            ELSE concat(
+                '(NEW.', quote_ident(attname), ' IS DISTINCT FROM OLD.', quote_ident(attname),
+                ') AND ((current_setting(''rotation.active'', true) IS DISTINCT FROM ''',
+                of_table, '.', of_attnum, ''') OR ',
+                '(pg_trigger_depth() > 0) OR ',
+                '(has_table_privilege(session_user, ', quote_literal('{state_text}.rotation_revoked'),
+                '::regclass, ''INSERT'') IS NOT TRUE) OR ',
+                '(has_table_privilege(', quote_literal('{state_text}.rotation_revoked'),
+                '::regclass, ''INSERT'') IS NOT TRUE))'
+            )
         END,
-        ') AND ((current_setting(''rotation.active'', true) IS DISTINCT FROM ''',
-        of_table, '.', of_attnum, ''') OR ',
-        '(pg_trigger_depth() > 0) OR ',
-        '(has_table_privilege(session_user, ', quote_literal('{state_text}.rotation_revoked'),
-        '::regclass, ''INSERT'') IS NOT TRUE) OR ',
-        '(has_table_privilege(', quote_literal('{state_text}.rotation_revoked'),
-        '::regclass, ''INSERT'') IS NOT TRUE))) EXECUTE FUNCTION ', guard
+        ') EXECUTE FUNCTION ', guard
     )
     FROM pg_attribute
     WHERE attrelid = of_table AND attnum = of_attnum

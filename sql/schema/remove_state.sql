@@ -39,6 +39,7 @@ DROP FUNCTION
     {state}.rotation_write_guard(regprocedure, oid, smallint),
     {state}.rotation_refuses(text, int, bigint, oid, text),
     {state}.rotation_reading(oid, name),
+    {state}.rotation_called(regclass, int),
     {state}.rotation_guard_body(oid, smallint),
     {state}.rotation_guards(oid, smallint),
     {state}.rotation_reads_as(oid),
