@@ -188,6 +188,17 @@ def test_keys_forge_no_line(db: Database) -> None:
     assert "\x1b" not in said and "x" * 100 not in said
 
 
+@pytest.mark.parametrize("more", [0, 1200], ids=["in the sample", "found by the snapshot"])
+def test_keys_of_rows_that_are_refused_forge_no_line(db: Database, more: int) -> None:
+    db.sql("CREATE TABLE account (id text PRIMARY KEY, api_key text)")
+    db.sql("INSERT INTO account VALUES (%s, 'sk_live_1')", "k9\nphase 4 of 4\x1b[2J" + "x" * 500)
+    db.sql("INSERT INTO account SELECT 'a' || g, gen_random_uuid() FROM generate_series(1, %s) g", more)
+    refused = db.run("rotate_tokens_sql", *ACCOUNT)
+    said = refused.out + refused.err
+    assert (refused.code, "with id k9?phase 4 of 4?[2Jxx" in said) == (1, True), said
+    assert "\x1b" not in said and "x" * 100 not in said
+
+
 @pytest.mark.parametrize("kind", ["uuid", "text"])
 def test_log_of_nested_statements_holds_no_token(db: Database, kind: str) -> None:
     """auto_explain writes a statement's parameters down."""

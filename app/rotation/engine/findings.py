@@ -9,6 +9,7 @@ from app.rotation.engine.options import Options
 from app.rotation.engine.plan import find_window
 from app.rotation.engine.surroundings import of_server
 from app.rotation.engine.target import Target
+from app.rotation.engine.units import shown
 
 SEARCH = "after the end run rotation verify --search-copies"
 SAMPLE = 1000  # rows whose text is looked at before the run begins
@@ -90,8 +91,8 @@ def _of_texts(session: Session, target: Target) -> Iterator[Found]:
     if misfits:
         yield Found(
             REFUSE,
-            f"{target.label} of the row with {target.pk} {misfits[0]['key']} is no UUID of 32 or 36"
-            " characters in one case: name the token's column by --column, or mend that row",
+            f"{target.label} of the row with {target.pk} {shown(misfits[0]['key'])} is no UUID of 32 or"
+            " 36 characters in one case: name the token's column by --column, or mend that row",
         )
     else:
         yield Found(

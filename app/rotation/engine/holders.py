@@ -94,7 +94,7 @@ def list_holders(session: Session, target: Target) -> list[Holder]:
         oid=target.oid,
         attnum=target.attnum,
         state_schema=session.state_schema,
-        state_tables=[*STATE_TABLES, "rotation_moved"],
+        state_tables=list(STATE_TABLES),
     )
     holders = []
     for _, group in itertools.groupby(rows, key=lambda row: row["oid"]):

@@ -1,7 +1,7 @@
 """The indexes by which windows find their rows: whether they can be trusted to return every one.
 
-Snapshot, windows and proof go by the same index. A row that it does not return is in none of them, and
-would keep its old token in silence.
+Windows go by an index. A row that it does not return is in none of them, and only the verification,
+which goes by no index, finds that it still has its old token.
 """
 
 import time

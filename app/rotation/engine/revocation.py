@@ -14,6 +14,7 @@ from app.rotation.engine.events import ListRead, Waiting
 from app.rotation.engine.leaked import CopySource, LeakedList
 from app.rotation.engine.options import Options
 from app.rotation.engine.target import Target
+from app.rotation.engine.units import shown
 from app.rotation.models import Rotation
 
 Result = TypeVar("Result")
@@ -102,7 +103,7 @@ def _take(session: Session, rotation: Rotation, target: Target) -> int:
     session.change("read_heap")
     if target.is_text and (misfits := session.rows("find_misfit", lo=None, hi=None)):
         raise Refused(
-            f"{target.label} of the row with {target.pk} {misfits[0]['key']} is no UUID of"
+            f"{target.label} of the row with {target.pk} {shown(misfits[0]['key'])} is no UUID of"
             " 32 or 36 characters in one case; nothing was replaced: mend or empty it and run the"
             " same command again, or give up with rotation cancel"
         )

@@ -236,7 +236,7 @@ class Command(cli.RotationCommand):
         if guard and guard.problem:
             raise Refused(
                 f"the guard {guard.name} of {target.label} can't be relied on: {guard.problem};"
-                " the next rotate_tokens_sql installs it anew"
+                " run rotate_tokens_sql, which installs it anew or says why it can't"
             )
         if guard and latest and latest.status == Status.CANCELLED:
             raise Refused(
