@@ -2,13 +2,14 @@
 -- Columns: version (server_version_num), standby, read_only (by default), role, state_schema (NULL
 --          if `migrate` has not been run here), state_schema_quoted, may_write_state, intruders (who
 --          else may create objects in that schema; NULL for nobody), for_everybody (PUBLIC may execute
---          functions of it); database, address (host and port, or NULL for a socket), version_text,
---          citus (the extension is there).
+--          functions of it), state_owner, owner_may_create (tables there); database, address (host and
+--          port, or NULL for a socket), version_text, citus (the extension is there).
 SELECT
     pg_catalog.current_setting('server_version_num')::int AS version,
     pg_catalog.pg_is_in_recovery() AS standby,
     pg_catalog.current_setting('default_transaction_read_only')::boolean AS read_only,
     current_user::text AS role,
+    pg_catalog.quote_ident(current_user) AS role_quoted,
     state.schema AS state_schema,
     pg_catalog.quote_ident(state.schema) AS state_schema_quoted,
     pg_catalog.current_database() AS database,
@@ -17,11 +18,15 @@ SELECT
     EXISTS (SELECT FROM pg_catalog.pg_extension WHERE extname = 'citus') AS citus,
     state.may_write AS may_write_state,
     state.intruders,
-    state.for_everybody
+    state.for_everybody,
+    state.owner AS state_owner,
+    state.owner_may_create
 FROM (SELECT) AS always
 LEFT JOIN (
     SELECT
         namespace.nspname::text AS schema,
+        pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(rotation.relowner)) AS owner,
+        pg_catalog.has_schema_privilege(rotation.relowner, namespace.oid, 'CREATE') AS owner_may_create,
         (
             SELECT pg_catalog.string_agg(
                 DISTINCT CASE privilege.grantee

@@ -1,15 +1,18 @@
--- Purpose: those of some tables that are still there, and have a column; they once held another table's
---          rows.
--- Parameters: oids, column (its name).
--- Columns: oid, attnum (of the column), schema, name.
+-- Purpose: those of some tables that are still there, with the column of each that once held another
+--          table's tokens, whatever it is called by now.
+-- Parameters: oids, attnums (of the columns, in the same order).
+-- Columns: oid, attnum, schema, name, column.
 SELECT
     part.oid::bigint AS oid,
     column_.attnum,
     namespace.nspname AS schema,
-    part.relname AS name
-FROM pg_catalog.pg_class AS part
+    part.relname AS name,
+    column_.attname AS column
+FROM ROWS FROM (
+    pg_catalog.unnest(%(oids)s::bigint[]), pg_catalog.unnest(%(attnums)s::int2[])
+) AS known (oid, attnum)
+INNER JOIN pg_catalog.pg_class AS part ON part.oid::bigint = known.oid AND part.relkind = 'r'
 INNER JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = part.relnamespace
 INNER JOIN pg_catalog.pg_attribute AS column_
-    ON column_.attrelid = part.oid AND column_.attname::text = %(column)s
-WHERE part.oid = ANY (%(oids)s::bigint[]::oid[]) AND part.relkind = 'r'
+    ON column_.attrelid = part.oid AND column_.attnum = known.attnum AND NOT column_.attisdropped
 ORDER BY 3, 4;

@@ -35,7 +35,8 @@ sorted AS MATERIALIZED (
                 'pg_catalog.uuid[]'::regtype, 'pg_catalog.text[]'::regtype,
                 'pg_catalog.varchar[]'::regtype, 'pg_catalog.bpchar[]'::regtype,
                 'pg_catalog.json[]'::regtype, 'pg_catalog.jsonb[]'::regtype
-            ) OR type.typname IN ('hstore', 'citext') THEN 'document'
+            ) OR type.typname IN ('hstore', '_hstore', 'citext', '_citext', 'name', 'tsvector')
+                THEN 'document'
         END AS sort
     FROM based
     INNER JOIN pg_catalog.pg_type AS type ON type.oid = based.base

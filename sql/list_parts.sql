@@ -1,17 +1,34 @@
--- Purpose: the tables that hold a table's rows: itself, or its partitions. It locks them, so that none
---          is detached before this transaction ends.
--- Parameters: oid.
--- Columns: oid, name (schema.table, for people).
-SELECT
-    part.oid::bigint AS oid,
-    namespace.nspname || '.' || part.relname AS name
-FROM (
+-- Purpose: the tables that hold a table's rows: itself, its partitions, its children by inheritance. It
+--          locks itself and partitions, so that none is detached before this transaction ends.
+-- Parameters: oid, attnum (of the column).
+-- Columns: oid, name (schema.table, for people), attnum (of the column there).
+WITH RECURSIVE member AS (
     SELECT %(oid)s::oid AS oid
 
     UNION
 
+    SELECT child.inhrelid
+    FROM member
+    -- Not of a partitioned table, which has what is about to be detached there still.
+    INNER JOIN pg_catalog.pg_class AS parent ON parent.oid = member.oid AND parent.relkind = 'r'
+    INNER JOIN pg_catalog.pg_inherits AS child ON child.inhparent = parent.oid
+)
+
+SELECT
+    part.oid::bigint AS oid,
+    namespace.nspname || '.' || part.relname AS name,
+    column_.attnum
+FROM (
+    SELECT member.oid FROM member
+
+    UNION
+
     SELECT relid FROM pg_catalog.pg_partition_tree(%(oid)s::oid::regclass)
-) AS member
-INNER JOIN pg_catalog.pg_class AS part ON part.oid = member.oid AND part.relkind <> 'p'
+) AS held
+INNER JOIN pg_catalog.pg_class AS part ON part.oid = held.oid AND part.relkind <> 'p'
 INNER JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = part.relnamespace
+INNER JOIN pg_catalog.pg_attribute AS original
+    ON original.attrelid = %(oid)s::oid AND original.attnum = %(attnum)s
+INNER JOIN pg_catalog.pg_attribute AS column_
+    ON column_.attrelid = part.oid AND column_.attname = original.attname
 ORDER BY part.oid;

@@ -1,18 +1,44 @@
--- Purpose: the foreign keys that a new token would touch.
+-- Purpose: the foreign keys that a new token would touch: of the column itself, and of those to which
+--          they would carry it on.
 -- Parameters: oid, attnum (of the token's column).
 -- Columns: name, table (the other one), outgoing (the token refers to it, not the other way round),
---          on_update (pg_constraint.confupdtype).
+--          on_update (pg_constraint.confupdtype), carried (the column that it refers to, if not the
+--          token's).
+WITH RECURSIVE changed AS (
+    SELECT %(oid)s::oid AS oid, %(attnum)s::int2 AS attnum
+
+    UNION
+
+    SELECT carrying.conrelid, pair.attnum
+    FROM changed
+    INNER JOIN pg_catalog.pg_constraint AS carrying
+        ON carrying.contype = 'f'
+        AND carrying.confrelid = changed.oid
+        AND carrying.confupdtype NOT IN ('a', 'r')
+    CROSS JOIN LATERAL ROWS FROM (
+        pg_catalog.unnest(carrying.conkey), pg_catalog.unnest(carrying.confkey)
+    ) AS pair (attnum, referred)
+    WHERE pair.referred = changed.attnum
+)
+
 SELECT
     reference.conname AS name,
-    CASE WHEN reference.confrelid = %(oid)s::oid THEN reference.conrelid ELSE reference.confrelid END
+    CASE WHEN touched.outgoing THEN reference.confrelid ELSE reference.conrelid END
         ::regclass::text AS table,
-    NOT (reference.confrelid = %(oid)s::oid AND %(attnum)s::int2 = ANY (reference.confkey)) AS outgoing,
-    reference.confupdtype AS on_update
-FROM pg_catalog.pg_constraint AS reference
-WHERE reference.contype = 'f'
+    touched.outgoing,
+    reference.confupdtype AS on_update,
+    CASE WHEN NOT touched.itself THEN changed.oid::regclass || '.' || column_.attname END AS carried
+FROM changed
+INNER JOIN pg_catalog.pg_attribute AS column_
+    ON column_.attrelid = changed.oid AND column_.attnum = changed.attnum
+INNER JOIN pg_catalog.pg_constraint AS reference
+    ON reference.contype = 'f'
     AND reference.conparentid = 0
-    AND (
-        (reference.confrelid = %(oid)s::oid AND %(attnum)s::int2 = ANY (reference.confkey))
-        OR (reference.conrelid = %(oid)s::oid AND %(attnum)s::int2 = ANY (reference.conkey))
-    )
-ORDER BY reference.conname;
+    AND changed.oid IN (reference.confrelid, reference.conrelid)
+CROSS JOIN LATERAL (
+    SELECT
+        NOT (reference.confrelid = changed.oid AND changed.attnum = ANY (reference.confkey)) AS outgoing,
+        changed.oid = %(oid)s::oid AND changed.attnum = %(attnum)s::int2 AS itself
+) AS touched
+WHERE NOT touched.outgoing OR (touched.itself AND changed.attnum = ANY (reference.conkey))
+ORDER BY touched.itself DESC, reference.conname;

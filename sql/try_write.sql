@@ -2,7 +2,8 @@
 --          which can't end this block; what it fails by is caught, and so in no log.
 -- Parameters: tried (which returns a boolean), active (as the rotation writes, past the guard; see
 --          pass_guard.sql; or empty).
--- Columns: outcome (written, revoked where that boolean is true, nothing, or an SQLSTATE).
+-- Columns: outcome (written, revoked where that boolean is true, nothing, or an SQLSTATE), by_guard (it
+--          is an SQLSTATE of an error within a guard's function).
 SELECT
     pg_catalog.set_config('rotation.trial', %(tried)s::text, true),
     pg_catalog.set_config('rotation.trial_as', %(active)s::text, true);
@@ -10,6 +11,7 @@ SELECT
 DO $trial$
 DECLARE
     revoked boolean;
+    context text;
 BEGIN
     PERFORM pg_catalog.set_config(
         'rotation.active', pg_catalog.current_setting('rotation.trial_as'), true
@@ -25,8 +27,12 @@ EXCEPTION
     WHEN SQLSTATE 'RT001' THEN
         PERFORM pg_catalog.set_config('rotation.trial', SQLERRM, true);
     WHEN OTHERS THEN
+        GET STACKED DIAGNOSTICS context = PG_EXCEPTION_CONTEXT;
         PERFORM pg_catalog.set_config('rotation.trial', SQLSTATE, true);
+        PERFORM pg_catalog.set_config('rotation.trial_as', context, true);
 END;
 $trial$;
 
-SELECT pg_catalog.current_setting('rotation.trial') AS outcome;
+SELECT
+    pg_catalog.current_setting('rotation.trial') AS outcome,
+    pg_catalog.current_setting('rotation.trial_as') ~ 'rotation_guard_[0-9]+[(][)]' AS by_guard;

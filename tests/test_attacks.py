@@ -283,6 +283,9 @@ SPELLINGS = {
     "hyphens of PostgreSQL": "{1:.4}-{2}",
     "underscores": "{3}",
     "capitals": "{4}",
+    "urn within urn, of Python": "uurn:uid:{0}",
+    "plus, of Java": "{0:.8}-+{6}",
+    "without zeros, of Java": "{0:.8}-{6}",
     "of .NET": "{{0x{5[0]},0x{5[1]},0x{5[2]},{{0x{5[3]}}}}}",
 }
 
@@ -299,7 +302,9 @@ def test_text_that_spells_a_revoked_token_otherwise(db: Database, spelling: str)
         bare[12:16],
         ",0x".join(bare[at : at + 2] for at in range(16, 32, 2)),
     ]
-    spelled = spelling.format(one, bare, bare[4:], one.replace("-", "_"), one.upper(), groups)
+    short = one[9:].replace("-0", "-")  # Java needs no zeros
+    its = (one, bare, bare[4:], one.replace("-", "_"), one.upper(), groups, short)
+    spelled = spelling.format(*its)
     is_refused(db, "INSERT INTO account VALUES (901, %s)", spelled)
     db.sql("UPDATE account SET api_key = %s WHERE id = 4", spelled)
     assert db.value("SELECT count(*) FROM account WHERE api_key = %s", spelled) == 0
@@ -353,6 +358,45 @@ def test_partition_that_is_detached_and_rotated_by_itself(db: Database) -> None:
     done = db.run("rotate_tokens_sql", "--table", "public.high", "--column", "api_key")
     assert done.code == 0, done.out + done.err
     assert "public.high, detached since the start, holds no revoked token" in rotate(db).out
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["RENAME api_key TO was", "RENAME api_key TO was; ALTER TABLE high ADD api_key uuid",
+     "ALTER api_key TYPE text USING 'sk_' || api_key", "ALTER api_key TYPE text"],
+)  # fmt: skip
+def test_partition_that_is_detached_and_changed(db: Database, change: str) -> None:
+    """Its tokens are found whatever their column is called, and are in no log if they are none now."""
+    parts(db)
+    done = rotate_around(db, f"ALTER TABLE account DETACH PARTITION high; ALTER TABLE high {change}")
+    if "sk_" in change:
+        assert (done.code, "public.high, detached since the start, holds no revoked" in done.out) == (
+            0,
+            True,
+        )
+    else:
+        assert (done.code, "10 rows of public.high, detached" in done.err) == (4, True), done.out
+        verified = db.call("rotation", "verify", *ACCOUNT)
+        assert (verified.code, "10 rows of public.high" in verified.err) == (4, True)
+
+
+def test_child_by_inheritance_that_comes_and_goes(db: Database) -> None:
+    """Its tokens were revoked while it was one, and it may be one again."""
+    make(db)
+    db.sql("CREATE TABLE child (LIKE account INCLUDING ALL)")
+    with gate(db, "batchprogress", "BEFORE INSERT", passes="false"):
+        with closing(db.connect(autocommit=False)) as writer, writer.cursor() as cursor:
+            cursor.execute("UPDATE account SET note = 'w' WHERE id = 1")  # the barrier waits for it
+            child = db.start("rotate_tokens_sql", *ACCOUNT, "--no-guard")
+            until(lambda: db.value("SELECT count(*) FROM rotation"))
+            db.sql(
+                "INSERT INTO child VALUES (900, gen_random_uuid()); ALTER TABLE child INHERIT account"
+            )
+            writer.commit()
+        until(lambda: waiting_at_gate(db))
+        db.sql("ALTER TABLE child NO INHERIT account")
+    out = child.communicate(timeout=60)[0]
+    assert (child.returncode, "1 row of public.child, detached" in out) == (4, True), out
 
 
 def test_partition_that_is_dropped_meanwhile(db: Database) -> None:
@@ -881,12 +925,16 @@ def test_default_privileges_give_nobody_the_state(db: Database) -> None:
     """Who could write to it could end a rotation there, and with it what its guard refuses."""
     name = f"other_{db.name}"
     assert db.call("migrate", "rotation", "zero", verbosity=0).code == 0
-    db.sql(f"CREATE ROLE {name}; ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO {name};"
-           f"ALTER DEFAULT PRIVILEGES GRANT ALL ON FUNCTIONS TO {name}")  # fmt: skip
+    db.sql(f"CREATE ROLE {name};" + "".join(
+           f"ALTER DEFAULT PRIVILEGES GRANT ALL ON {what} TO {name};"
+           for what in ("TABLES", "SEQUENCES", "FUNCTIONS")))  # fmt: skip
     try:
         assert db.call("migrate", verbosity=0).code == 0
         make(db)
         rotate(db)
+        rights = ["INSERT", "UPDATE", "DELETE"]
+        if int(db.value("SHOW server_version_num")) >= 170000:
+            rights.append("MAINTAIN")
         for table in (
             "rotation",
             "batchprogress",
@@ -894,8 +942,11 @@ def test_default_privileges_give_nobody_the_state(db: Database) -> None:
             "rotation_leftover",
             "rotation_revoked",
         ):
-            for right in ("INSERT", "UPDATE", "DELETE"):
+            for right in rights:
                 assert not db.value("SELECT has_table_privilege(%s, %s, %s)", name, table, right)
+        sequences = "SELECT oid::regclass::text FROM pg_class WHERE relkind = 'S' AND relname ~ %s"
+        for (sequence,) in db.sql(sequences, "rotation|batch"):
+            assert not db.value("SELECT has_sequence_privilege(%s, %s, 'USAGE, UPDATE')", name, sequence)
         called = "SELECT count(*) FROM pg_proc WHERE proname LIKE 'rotation%%'"
         assert db.value(f"{called} AND has_function_privilege(%s, oid, 'EXECUTE')", name) == 0
     finally:

@@ -201,3 +201,15 @@ def test_cancelled_by_the_administrator_is_tried_again(db: Database) -> None:
         until(lambda: db.sql(find, db.name))
     assert child.wait(60) == 0
     db.each_once(100)
+
+
+def test_first_row_that_is_locked_has_an_empty_key(db: Database) -> None:
+    """The canary tries other rows than one that somebody holds, whatever its key."""
+    db.sql("CREATE TABLE account (id text PRIMARY KEY, token uuid);"
+           "INSERT INTO account SELECT 'k' || g, gen_random_uuid() FROM generate_series(1, 30) AS g;"
+           "INSERT INTO account VALUES ('', gen_random_uuid())")  # fmt: skip
+    with closing(db.connect(autocommit=False)) as other, other.cursor() as cursor:
+        cursor.execute("SELECT FROM account WHERE id = '' FOR UPDATE")
+        done = db.run("rotate_tokens_sql", "--table", "account", "--lock-patience", "3")
+    assert (done.code, "phase 2 of 4" in done.out) == (4, True), done.out + done.err
+    assert "every other row is rotated" in done.err

@@ -113,7 +113,7 @@ def test_partition_detached_while_the_snapshot_is_taken(db: Database) -> None:
     detaching.join()
     kept = Rotation.objects.get(pk=2).partitions
     hashes = db.value("SELECT count(*) FROM rotation_revoked WHERE rotation_id = 2")
-    assert (hashes, sorted(kept.values())) == (10, ["public.low"])
+    assert (hashes, [name for name, _ in kept.values()]) == (10, ["public.low"])
 
 
 SWAPS = {

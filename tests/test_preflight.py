@@ -156,6 +156,19 @@ def test_foreign_key_that_forbids(db: Database, mode: str) -> None:
     finds(db, finding, "--allow-fk")
 
 
+def test_foreign_key_that_forbids_what_another_carries_on(db: Database) -> None:
+    """The window would fail, and PostgreSQL would write the token down in its log."""
+    db.tickets(20)
+    db.sql("DROP TRIGGER note ON ticket;" + CHILD.format(mode="CASCADE"))
+    db.sql("ALTER TABLE child ADD UNIQUE (ticket_token); CREATE TABLE far (of uuid REFERENCES child"
+           " (ticket_token) DEFERRABLE)")  # fmt: skip
+    finding = (
+        "refuse foreign key far_of_fkey of far refers to child.ticket_token, which would get"
+        " public.ticket.token's new tokens, ON UPDATE NO ACTION"
+    )
+    finds(db, finding, "--allow-fk")
+
+
 @pytest.mark.parametrize(
     ("mode", "says", "left"),
     [

@@ -619,6 +619,20 @@ def test_kill_during_the_verification(db: Database) -> None:
     succeeded(db)
 
 
+def test_another_column_has_the_name_by_now(db: Database) -> None:
+    """What is verified is the column that was rotated, not one that is called so."""
+    db.sql("CREATE TABLE account (id bigint PRIMARY KEY, token uuid);"
+           "INSERT INTO account VALUES (1, gen_random_uuid())")  # fmt: skip
+    assert db.call("rotate_tokens_sql", "--table", "account").code == 0
+    db.sql("ALTER TABLE account RENAME token TO was; ALTER TABLE account ADD token uuid")
+    done = db.call("rotation", "verify", "--table", "account")
+    assert (done.code, "is another column than the one that was rotated" in done.err) == (1, True), (
+        done.out
+    )
+    db.sql("ALTER TABLE account DROP token; ALTER TABLE account RENAME was TO token")
+    assert db.call("rotation", "verify", "--table", "account").code == 0
+
+
 def test_verification_of_a_cancelled_rotation_names_the_table_and_what_would_follow(
     db: Database,
 ) -> None:

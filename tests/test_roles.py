@@ -8,7 +8,7 @@ import psycopg2
 import pytest
 
 from tests.conftest import PROJECT, Database, Done
-from tests.test_attacks import ACCOUNT, TWENTY, is_refused, left, make, old, still_guards
+from tests.test_attacks import ACCOUNT, TWENTY, is_refused, left, make, old, rotate, still_guards
 
 
 @pytest.fixture
@@ -66,6 +66,31 @@ def test_table_of_another_role(db: Database, runner: str) -> None:
     assert left(db) == 0
 
 
+def test_who_may_write_to_the_state_does_not_say_what_was_revoked(db: Database, runner: str) -> None:
+    """By a rotation that is said to have its snapshot, or that brings another salt, all would pass."""
+    make(db)
+    for grant in grants():
+        db.sql(grant.replace("TO runner", f"TO {runner}"))
+    rotate(db)
+    columns = ", ".join(
+        name for (name,) in db.sql(
+            "SELECT attname FROM pg_attribute WHERE attrelid = 'rotation'::regclass AND attnum > 1"
+            " AND attname NOT IN ('salt', 'set_id', 'revoked', 'partitions', 'status')"
+        )
+    )  # fmt: skip
+    begun = f"INSERT INTO rotation (status, {columns}{{}}) SELECT 'pending', {columns}{{}} FROM rotation"
+    with closing(db.connect(user=runner)) as session, session.cursor() as cursor:
+        for name, value in (("salt", "salt + 1"), ("set_id", "set_id"), ("revoked", "0")):
+            with pytest.raises(psycopg2.errors.RaiseException, match="are its owner's to give"):
+                cursor.execute(begun.format(f", {name}", f", {value}"))
+        with pytest.raises(psycopg2.errors.RaiseException, match="are its owner's to give"):
+            cursor.execute(begun.format(", partitions", ', \'{"1": "x"}\'::jsonb'))
+        cursor.execute(begun.format("", ""))
+        for name in ("salt", "set_id", "revoked"):
+            with pytest.raises(psycopg2.errors.RaiseException, match="are its owner's to give"):
+                cursor.execute(f"UPDATE rotation SET {name} = 0 WHERE status = 'pending'")
+
+
 LEFT_OUT = [
     *("SELECT (id)", "SELECT (api_key)", "UPDATE (api_key)"),
     *(f"{right} ON {table}" for table in ("rotation", "batchprogress", "rotation_leftover")
@@ -91,6 +116,21 @@ def test_each_right_is_needed(db: Database, runner: str, right: str) -> None:
     assert (done.code, len(done.err.splitlines())) == (1, 1), done.out + done.err
     assert "GRANT" in done.err
     assert left(db) == 20
+
+
+def test_owner_of_the_state_needs_room_for_sets(db: Database, runner: str) -> None:
+    """Each new column's set is a table; that is said before anything is begun."""
+    make(db)
+    db.sql(
+        "DO $$ DECLARE one record; BEGIN FOR one IN SELECT oid::regclass AS it FROM pg_class"
+        " WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')"
+        " AND relname ~ 'rotation|batch'"
+        f" LOOP EXECUTE 'ALTER TABLE ' || one.it || ' OWNER TO {runner}'; END LOOP; END $$;"
+    )
+    for also in (("--dry-run",), ()):
+        done = db.call("rotate_tokens_sql", *ACCOUNT, *also)
+        assert (done.code, f"GRANT CREATE ON SCHEMA public TO {runner}, then" in done.err) == (1, True)
+    assert db.value("SELECT count(*) FROM rotation") == 0
 
 
 def test_owner_of_everything(db: Database, runner: str) -> None:

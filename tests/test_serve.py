@@ -136,8 +136,8 @@ def test_tuned_options_are_an_object(tuned: str) -> None:
         ("[1]", "rotation.options holds no object of options"),
         ('"text"', "rotation.options holds no object of options"),
         ("null", "rotation.options holds no object of options"),
-        ('{"window": 1' + 5000 * "0" + "}", "an unforeseen ValueError in decoder.py"),
-        ("[" * 2000 + "]" * 2000, "an unforeseen RecursionError in decoder.py"),
+        ('{"window": 1' + 5000 * "0" + "}", "rotation.options holds no object of options"),
+        ("[" * 2000 + "]" * 2000, "rotation.options holds no object of options"),
     ],
     ids=lambda one: one[:40],
 )
@@ -158,8 +158,11 @@ def test_options_written_by_hand_end_no_other_rotation(two: Database, stored: st
 
 
 @pytest.mark.parametrize(
-    "stored", ["[1]", "null", '"x"', '{"window": [1], "min_free": "x", "standbys": [1, {}], "nice": {}}']
-)
+    "stored",
+    ["[1]", "null", '"x"', '{"window": [1], "min_free": "x", "standbys": [1, {}], "nice": {}}',
+     "[" * 5000 + "]" * 5000, "1" * 5000],
+    ids=lambda one: one[:30],
+)  # fmt: skip
 def test_options_written_by_hand_break_no_page(db: Database, stored: str) -> None:
     """And can be tuned, which mends what was tuned by hand."""
     db.tickets(10)

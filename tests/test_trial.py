@@ -7,6 +7,7 @@ from tests.test_attacks import ACCOUNT, FUNCTION, left, make
 from tests.test_interruption import gate, waiting_at_gate
 
 BROKEN = "BEGIN RAISE invalid_text_representation; END"
+BROKEN_INSERT = BROKEN.replace("RAISE", "IF TG_OP = ''UPDATE'' THEN RETURN NEW; END IF; RAISE")
 OPEN = "BEGIN RETURN NEW; END"
 
 
@@ -27,6 +28,7 @@ def run_with(db: Database, body: str) -> Done:
         (BROKEN, "can't be written to (invalid text representation): nothing was replaced"),
         (OPEN, "lets a revoked token be inserted: see rotation guard status; nothing was replaced"),
         ("BEGIN RETURN NULL; END", "can't be written to (nothing is written)"),
+        (BROKEN_INSERT, "can't be written to (invalid text representation): nothing was replaced"),
     ],
 )
 def test_guard_that_does_not_work(db: Database, body: str, says: str) -> None:

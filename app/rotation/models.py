@@ -7,6 +7,8 @@ salted 64-bit hash is kept, in `rotation_revoked`, which has no model: it is par
 `sql/schema/revoked_set.sql`.
 """
 
+from typing import Any
+
 import pgtrigger
 from django.db import models
 from django.db.models import Q
@@ -19,6 +21,22 @@ from app.rotation.invariants import (
     STEERING_IS_APPENDED,
     kept_from_truncate,
 )
+
+
+class KeptJSONField(models.JSONField):
+    """JSON that others may write to: what Python can't read, by size or depth, comes as its text."""
+
+    def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:
+        """Return the value, or its text."""
+        try:
+            return super().from_db_value(value, expression, connection)
+        except (ValueError, RecursionError):
+            return value
+
+    def deconstruct(self) -> Any:
+        """Migrations need not know of it."""
+        name, _, arguments, named = super().deconstruct()
+        return name, "django.db.models.JSONField", arguments, named
 
 
 class Status(models.TextChoices):
@@ -98,20 +116,20 @@ class Rotation(models.Model):
         null=True,
         help_text="hashes that the set must hold, with earlier ones; NULL until the snapshot is there",
     )
-    partitions = models.JSONField(
-        db_default={}, default=dict, help_text="oid and name of each when the snapshot was taken"
+    partitions = KeptJSONField(
+        db_default={}, default=dict, help_text="by oid: its name, number of its column, at the snapshot"
     )
     survivors = models.BigIntegerField(
         null=True, help_text="rows that held a revoked token when last verified"
     )
     verified_at = models.DateTimeField(null=True)
-    findings = models.JSONField(null=True, help_text="what the preflight of the first run found")
+    findings = KeptJSONField(null=True, help_text="what the preflight of the first run found")
 
-    options = models.JSONField(default=dict, help_text="what the first run was asked to do")
-    tuned = models.JSONField(db_default={}, default=dict, help_text="options changed since")
+    options = KeptJSONField(default=dict, help_text="what the first run was asked to do")
+    tuned = KeptJSONField(db_default={}, default=dict, help_text="options changed since")
     throttle = models.TextField(db_default="", blank=True, help_text="why windows wait now")
     vacuumed = models.BigIntegerField(db_default=0, help_text="rows done at the latest vacuum")
-    rebuilt = models.JSONField(db_default=[], default=list, help_text="oids of the indexes rebuilt")
+    rebuilt = KeptJSONField(db_default=[], default=list, help_text="oids of the indexes rebuilt")
     reason = models.TextField(blank=True)
     operator = models.TextField()
     host = models.TextField()
@@ -121,8 +139,8 @@ class Rotation(models.Model):
     touched_at = models.DateTimeField(null=True, help_text="last sign of life; NULL: left by all")
     verifying_at = models.DateTimeField(null=True, help_text="when its latest verification began")
     finished_at = models.DateTimeField(null=True)
-    steered = models.JSONField(db_default=[], default=list, help_text="who steered it, when, and how")
-    versions = models.JSONField(
+    steered = KeptJSONField(db_default=[], default=list, help_text="who steered it, when, and how")
+    versions = KeptJSONField(
         db_default={}, default=dict, help_text="of server and tools, when a process last took it up"
     )
     retired_at = models.DateTimeField(

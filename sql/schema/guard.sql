@@ -89,10 +89,7 @@ DECLARE
     part text;
 BEGIN
     SELECT known.set_id, known.salt INTO revoked
-    FROM {state}.rotation_of_column(of_table, of_attnum) AS known
-    INNER JOIN pg_inherits AS attached
-        ON attached.inhparent = '{state_text}.rotation_revoked'::regclass
-        AND attached.inhrelid = to_regclass('{state_text}.rotation_revoked_' || known.set_id)
+    FROM {state}.rotation_with_set(of_table, of_attnum) AS known
     WHERE known.revoked IS NOT NULL
     ORDER BY known.id DESC
     LIMIT 1;
@@ -141,11 +138,16 @@ BEGIN
     END IF;
 
     BEGIN
-        SELECT quote_ident(namespace.nspname) INTO own
+        -- Not what the transaction sees of the catalog, which may be as old as itself.
+        SELECT function.schema INTO own
         FROM pg_trigger AS this
-        INNER JOIN pg_proc AS function ON function.oid = this.tgfoid
-        INNER JOIN pg_namespace AS namespace ON namespace.oid = function.pronamespace
+        CROSS JOIN LATERAL pg_identify_object('pg_proc'::regclass, this.tgfoid, 0) AS function
         WHERE this.tgrelid = TG_RELID AND this.tgname = TG_NAME;
+        IF own IS NULL THEN
+            RAISE serialization_failure USING
+                MESSAGE = 'this table was changed since this transaction began',
+                HINT = 'Begin the transaction again.';
+        END IF;
         PERFORM set_config('search_path', concat('pg_catalog, ', own, ', pg_temp'), true);
         reading := rotation_reading(TG_RELID, TG_NAME);
         IF reading = %8$L THEN
@@ -423,6 +425,9 @@ BEGIN
         second := second || '_';
     END LOOP;
     PERFORM {state}.rotation_write_guard(guard, of_table, of_attnum);
+    -- An old view may know these triggers as those of another column.
+    PERFORM {state}.rotation_note_change(known.set_id)
+    FROM {state}.rotation_with_set(of_table, of_attnum) AS known;
     -- Whoever has made triggers of it before may be the owner of another table by now.
     PERFORM {state}.rotation_keep_to_owner('pg_proc', guard);
     IF NOT has_function_privilege(caller, guard, 'EXECUTE') THEN

@@ -22,11 +22,22 @@ FROM (
     VALUES
         ('{state_text}.rotation_revoked'::regclass),
         ('{state_text}.rotation_revoked_system'),
-        ('{state_text}.rotation_guard_number')
+        ('{state_text}.rotation_guard_number'),
+        (pg_catalog.pg_get_serial_sequence('{state_text}.rotation', 'id')::regclass),
+        (pg_catalog.pg_get_serial_sequence('{state_text}.batchprogress', 'id')::regclass),
+        (pg_catalog.pg_get_serial_sequence('{state_text}.rotation_window', 'id')::regclass),
+        (pg_catalog.pg_get_serial_sequence('{state_text}.rotation_leftover', 'id')::regclass)
 ) AS relations (kept);
 
 SELECT {state}.rotation_keep_to_owner(
-    'pg_catalog.pg_class', kept, 'INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER'
+    'pg_catalog.pg_class',
+    kept,
+    pg_catalog.concat(
+        'INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER',
+        CASE
+            WHEN pg_catalog.current_setting('server_version_num')::int >= 170000 THEN ', MAINTAIN'
+        END
+    )
 )
 FROM (
     VALUES

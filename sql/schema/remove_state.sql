@@ -49,6 +49,7 @@ DROP FUNCTION
     {state}.rotation_require_view(text, int),
     {state}.rotation_note_change(int),
     {state}.rotation_keep_to_owner(regclass, oid, text),
+    {state}.rotation_with_set(oid, smallint),
     {state}.rotation_of_column(oid, smallint),
     {state}.rotation_hash(text, bigint),
     {state}.rotation_hash(uuid, bigint);
@@ -75,8 +76,10 @@ $$;
 DROP TABLE {state}.rotation_revoked;
 
 DROP TRIGGER kept ON {state}.rotation;
+DROP TRIGGER from_owner ON {state}.rotation;
+DROP TRIGGER from_owner_first ON {state}.rotation;
 
-DROP FUNCTION {state}.rotation_kept();
+DROP FUNCTION {state}.rotation_kept(), {state}.rotation_from_owner();
 
 -- What a rotation of a table that Citus distributes made (sql/prepare_citus.sql).
 DROP TABLE IF EXISTS {state}.rotation_two_phase;

@@ -23,6 +23,27 @@ FOR EACH ROW EXECUTE FUNCTION {state}.rotation_kept();
 CREATE TRIGGER kept_from_truncate BEFORE TRUNCATE ON {state}.rotation_revoked
 FOR EACH STATEMENT EXECUTE FUNCTION {state}.rotation_kept();
 
+-- Salt, set and that it is complete come from the owner's functions, whoever else may write to a rotation.
+CREATE FUNCTION {state}.rotation_from_owner() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF pg_has_role((SELECT relowner FROM pg_class WHERE oid = TG_RELID), 'USAGE') THEN
+        RETURN NEW;
+    END IF;
+    RAISE EXCEPTION 'salt, set and revoked tokens of a rotation are its owner''s to give';
+END;
+$$;
+
+CREATE TRIGGER from_owner_first BEFORE INSERT ON {state}.rotation
+FOR EACH ROW WHEN (num_nonnulls(NEW.salt, NEW.set_id, NEW.revoked) > 0 OR NEW.partitions <> '{}')
+EXECUTE FUNCTION {state}.rotation_from_owner();
+
+CREATE TRIGGER from_owner BEFORE UPDATE ON {state}.rotation
+FOR EACH ROW WHEN (
+    num_nulls(NEW.salt, NEW.set_id, NEW.revoked) <> num_nulls(OLD.salt, OLD.set_id, OLD.revoked)
+)
+EXECUTE FUNCTION {state}.rotation_from_owner();
+
 -- By another salt, another set or another list of partitions a rotation would answer for other tokens.
 CREATE TRIGGER kept BEFORE UPDATE ON {state}.rotation
 FOR EACH ROW WHEN (
@@ -53,16 +74,14 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
             THEN pg_catalog.uuid_hash_extended(
                 pg_catalog.substr(token, 2, 36)::pg_catalog.uuid, salt
             )
-        -- Java reads groups without their leading zeros.
-        WHEN token COLLATE "C" OPERATOR(pg_catalog.~*)
-            '^[0-9a-f]{1,8}(-[0-9a-f]{1,4}){3}-[0-9a-f]{1,12}$'
+        -- Java reads each group as a number, and takes its last digits.
+        WHEN pg_catalog.length(token) OPERATOR(pg_catalog.<=) 36
+            AND token COLLATE "C" OPERATOR(pg_catalog.~*) '^[+]?[0-9a-f]+(-[+]?[0-9a-f]+){4}$'
             THEN pg_catalog.uuid_hash_extended(
-                (
-                    pg_catalog.lpad(pg_catalog.split_part(token, '-', 1), 8, '0')
-                    OPERATOR(pg_catalog.||) pg_catalog.lpad(pg_catalog.split_part(token, '-', 2), 4, '0')
-                    OPERATOR(pg_catalog.||) pg_catalog.lpad(pg_catalog.split_part(token, '-', 3), 4, '0')
-                    OPERATOR(pg_catalog.||) pg_catalog.lpad(pg_catalog.split_part(token, '-', 4), 4, '0')
-                    OPERATOR(pg_catalog.||) pg_catalog.lpad(pg_catalog.split_part(token, '-', 5), 12, '0')
+                pg_catalog.regexp_replace(
+                    pg_catalog.regexp_replace(token, '(^|-)[+]?', '\1000000000000', 'g'),
+                    '^.*(.{8})-.*(.{4})-.*(.{4})-.*(.{4})-.*(.{12})$',
+                    '\1\2\3\4\5'
                 )::pg_catalog.uuid,
                 salt
             )
@@ -70,12 +89,22 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
         -- may have put brackets or quotes around it.
         WHEN pg_catalog.length(token) OPERATOR(pg_catalog.>=) 32
             AND pg_catalog.regexp_replace(
-                pg_catalog.lower(token COLLATE "C"), 'urn:|uuid:|0x|[^0-9a-z]', '', 'g'
+                pg_catalog.replace(
+                    pg_catalog.replace(pg_catalog.lower(token COLLATE "C"), 'urn:', ''), 'uuid:', ''
+                ),
+                '[^0-9a-z]|0[^0-9a-z]*x',
+                '',
+                'g'
             ) OPERATOR(pg_catalog.~) '^[0-9a-f]{1,32}$'
             THEN pg_catalog.uuid_hash_extended(
                 pg_catalog.lpad(
                     pg_catalog.regexp_replace(
-                        pg_catalog.lower(token COLLATE "C"), 'urn:|uuid:|0x|[^0-9a-z]', '', 'g'
+                        pg_catalog.replace(
+                            pg_catalog.replace(pg_catalog.lower(token COLLATE "C"), 'urn:', ''), 'uuid:', ''
+                        ),
+                        '[^0-9a-z]|0[^0-9a-z]*x',
+                        '',
+                        'g'
                     ),
                     32,
                     '0'
@@ -111,6 +140,16 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
             SELECT FROM pg_class AS other
             WHERE other.oid::bigint = known.table_oid AND other.relkind IN ('r', 'p')
         )
+$$;
+
+-- Those of them whose set is in its place.
+CREATE FUNCTION {state}.rotation_with_set(of_table oid, of_attnum smallint) RETURNS SETOF {state}.rotation
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT known.*
+    FROM {state}.rotation_of_column(of_table, of_attnum) AS known
+    INNER JOIN pg_inherits AS attached
+        ON attached.inhparent = '{state_text}.rotation_revoked'::regclass
+        AND attached.inhrelid = to_regclass('{state_text}.rotation_revoked_' || known.set_id)
 $$;
 
 -- Take a table, a sequence (of pg_class) or a function (of pg_proc) from all but its owner: PUBLIC, and whomever
@@ -197,10 +236,7 @@ BEGIN
         RETURN;
     END IF;
     SELECT known.set_id, known.salt INTO before
-    FROM {state}.rotation_of_column(this.table_oid::oid, this.token_attnum) AS known
-    INNER JOIN pg_inherits AS attached
-        ON attached.inhparent = '{state_text}.rotation_revoked'::regclass
-        AND attached.inhrelid = to_regclass('{state_text}.rotation_revoked_' || known.set_id)
+    FROM {state}.rotation_with_set(this.table_oid::oid, this.token_attnum) AS known
     WHERE known.id < rotation
     ORDER BY known.id DESC
     LIMIT 1;

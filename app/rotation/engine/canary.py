@@ -50,7 +50,7 @@ def try_one_window(session: Session, stage: Stage, options: Options) -> None:
                 raise stage.gave_up(options.lock_patience, conflict, "other sessions") from conflict
             # Somebody holds a row: try fewer, and at last others.
             if size == 1:
-                after = stage.at[1] or None
+                after = stage.at[1] if stage.at else None
             size = max(1, size // 2)
             session.stop.wait(0.05)
         except DatabaseFailure as failure:
@@ -67,7 +67,9 @@ def _try(session: Session, stage: Stage, size: int, after: str | None, options: 
     lane = stage.claim()
     if lane["lane_id"] is None:
         return lane["status"] in PAUSED
-    window = find_window(session, lane["lower"], lane["upper"], after or lane["last_id"], size)
+    window = find_window(
+        session, lane["lower"], lane["upper"], lane["last_id"] if after is None else after, size
+    )
     if window is None:
         return False
     stage.at = (window.lo, window.hi)

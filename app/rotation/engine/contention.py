@@ -96,4 +96,5 @@ class Contention:
         if streak.blockers and now - streak.told_at >= TELL_SECONDS:
             streak.told_at = now
             size = max(1, self._sizer.size // 2)
-            self._session.emit(Blocked(*self._stage.at, streak.blockers, size))
+            lo, hi = self._stage.at or ("", "")
+            self._session.emit(Blocked(lo, hi, streak.blockers, size))

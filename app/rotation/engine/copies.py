@@ -48,9 +48,8 @@ class Search:
         """That nothing was found, and where."""
         columns = f"{self.columns} column{'s' * (self.columns != 1)}"
         where = f"{columns} of {self.tables} table{'s' * (self.tables != 1)} searched"
-        if not self.skipped:
-            return f"no other column of the database holds a revoked token ({where})"
-        return f"no other column that could be searched holds a revoked token ({where})"
+        could = " that could be searched" if self.skipped else ""
+        return f"no other uuid, text or JSON column{could} holds a revoked token ({where})"
 
 
 def search(session: Session, target: Target, rotation: Rotation) -> Search:
@@ -106,7 +105,10 @@ def _search_one(session: Session, holder: Holder, rotation: Rotation) -> dict[in
     for n, one in enumerate(holder.columns, 1):
         is_uuid = one.sort == "uuid"
         kind = "pg_catalog.uuid" if is_uuid else 'pg_catalog.text COLLATE "C"'
-        columns.append(f"copied.{{column_{n}}}::{kind} AS value_{n}")
+        value = f"copied.{{column_{n}}}::{kind}"
+        if one.sort == "document":  # as JSON may have its hyphens
+            value = f"pg_catalog.regexp_replace({value}, '[\\\\]u002d', '-', 'gi')"
+        columns.append(f"{value} AS value_{n}")
         token, text = f"value_{n}", "NULL::pg_catalog.text"
         values.append(f"({n}, {token}, {text})" if is_uuid else f"({n}, NULL::pg_catalog.uuid, {token})")
     its = replace(

@@ -55,6 +55,8 @@ class Blocked(Event):
     size: int
 
     def __str__(self) -> str:
+        if self.lo == self.hi:
+            return f"row {shown(self.lo)} is locked by {self.blockers}; trying again"
         return (
             f"rows {shown(self.lo)}..{shown(self.hi)} are locked by {self.blockers};"
             f" trying again with {self.size} row{'s' if self.size != 1 else ''} a window"

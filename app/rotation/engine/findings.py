@@ -9,7 +9,7 @@ from app.rotation.engine.options import Options
 from app.rotation.engine.plan import find_window
 from app.rotation.engine.surroundings import of_server
 from app.rotation.engine.target import Target
-from app.rotation.engine.units import shown
+from app.rotation.engine.units import one_line, shown
 
 SEARCH = "after the end run rotation verify --search-copies"
 SAMPLE = 1000  # rows whose text is looked at before the run begins
@@ -111,7 +111,10 @@ def _of_references(session: Session, target: Target, options: Options) -> Iterat
                 " rotate the column there",
             )
             continue
-        text = f"foreign key {key['name']} of {key['table']} refers to {target.label}, ON UPDATE"
+        refers_to = target.label
+        if key["carried"]:
+            refers_to = f"{one_line(key['carried'])}, which would get {target.label}'s new tokens"
+        text = f"foreign key {key['name']} of {key['table']} refers to {refers_to}, ON UPDATE"
         text += f" {ON_UPDATE[key['on_update']]}"
         if key["on_update"] in "ar":
             yield Found(REFUSE, f"{text}; make it ON UPDATE CASCADE, or drop it for the rotation")

@@ -2,12 +2,13 @@
 
 import itertools
 import struct
+import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import BinaryIO
+from dataclasses import dataclass
+from typing import BinaryIO, cast
 
-from app.rotation.engine.errors import Stopped, UsageError
-from app.rotation.engine.token_list import read_tokens
+from app.rotation.engine.errors import UsageError
+from app.rotation.engine.token_list import LONGEST, read_tokens
 
 #: The binary format of COPY (PostgreSQL's documentation, COPY, 'Binary Format'): signature, flags,
 #: length of the extension; for each row the number of fields and the length of the one; the end.
@@ -15,6 +16,7 @@ HEADER = b"PGCOPY\n\xff\r\n\0" + struct.pack(">ii", 0, 0)
 ROW = struct.pack(">hi", 1, 16)
 TRAILER = struct.pack(">h", -1)
 BATCH = 1000  # rows handed over at once
+IN_MEMORY = 2**20  # bytes of a list from a pipe; what is longer goes into a temporary file
 
 
 @dataclass
@@ -22,24 +24,32 @@ class LeakedList:
     """A list as a person gave it: one token a line, or CSV with the token in one column."""
 
     name: str  #: for messages
-    stream: BinaryIO
-    _begun: bool = field(default=False, init=False)
+    stream: BinaryIO  #: which can be read again, see `read_whole`
+
+    def __post_init__(self) -> None:
+        self._start = self.stream.tell()
 
     def from_the_start(self) -> BinaryIO:
-        """The stream at its first byte, however far it was read before something broke.
-
-        Raises Stopped if it was read, and can't be read twice.
-        """
-        if self._begun:
-            try:
-                self.stream.seek(0)
-            except OSError:
-                raise Stopped(
-                    f"--leaked {self.name}: it must be read from its start again, and a pipe"
-                    " can't be read twice; run the same command again with the whole list"
-                ) from None
-        self._begun = True
+        """The stream at its first byte, however far it was read before something broke."""
+        self.stream.seek(self._start)
         return self.stream
+
+
+def read_whole(stream: BinaryIO) -> BinaryIO:
+    """What a pipe or a terminal gives, in a temporary file; a file as it is.
+
+    So nothing in the database waits for whoever writes into a pipe, and it can be read twice. It ends
+    with the first line that is no text, which `read_tokens` refuses.
+    """
+    if stream.seekable():
+        return stream
+    kept = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 (the caller's)
+    for line in iter(lambda: stream.readline(LONGEST + 1), b""):
+        kept.write(line)
+        if len(line) > LONGEST or b"\0" in line:
+            break
+    kept.seek(0)
+    return cast("BinaryIO", kept)
 
 
 class CopySource:

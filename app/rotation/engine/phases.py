@@ -193,7 +193,8 @@ class Phases:
         if options.guard:
             session.through_outages(lambda: guard.require_standing(session, self._target))
         if verdict is None or verdict.clean:
-            self._tell_partitions(verdict)
+            for note in verdict.notes if verdict else ():
+                session.emit(Found(NOTE, note))
             replayed = (
                 wait_for_standbys(session, options, self._require_wanted)
                 if options.wait_replicas
@@ -211,13 +212,6 @@ class Phases:
         self._repairs += 1
         session.through_outages(lambda: conclusion.repair(session, rotation, verdict))
         return False
-
-    def _tell_partitions(self, verdict: revocation.Verdict | None) -> None:
-        """Tell what became of partitions that are none any more."""
-        for name in verdict.apart if verdict else ():
-            self._session.emit(Found(NOTE, f"{name}, detached since the start, holds no revoked token"))
-        for name in verdict.gone if verdict else ():
-            self._session.emit(Found(NOTE, f"a partition of the start is gone: {name}"))
 
     def _overtaken(self) -> bool:
         """Whether the rotation, which another process has changed meanwhile, is at its end.
@@ -276,7 +270,7 @@ def why_unproven(verdict: revocation.Verdict, target: Target) -> str:
             f"{verdict.sentence(target.label)}: end it with python manage.py rotation cancel, then start"
             " another; keep rotation_revoked as evidence"
         )
-    apart = [f"{rows} rows of {name}" for name, rows in verdict.apart.items() if rows]
+    apart = [f"{rows} row{'s' * (rows != 1)} of {name}" for name, rows in verdict.apart.items() if rows]
     if apart and not verdict.survivors:
         return (
             f"{' and '.join(apart)}, detached from {target.schema}.{target.table} since the start, hold"

@@ -42,9 +42,19 @@ def check_server(session: Session) -> Row:
             f" EXECUTE ON ALL FUNCTIONS IN SCHEMA {schema} FROM PUBLIC, then run the same command again"
         )
     if not server["may_write_state"]:
+        role = server["role_quoted"]
         raise Refused(
-            f"role {server['role']} may not write the rotation's state: GRANT SELECT, INSERT, UPDATE"
-            f" ON {', '.join(STATE_TABLES)} and EXECUTE ON FUNCTION {GRANTED} to it"
+            f"role {server['role']} may not write the rotation's state: GRANT SELECT, INSERT, UPDATE ON"
+            f" rotation, batchprogress, rotation_leftover TO {role}; GRANT SELECT, INSERT ON"
+            f" rotation_window, rotation_revoked TO {role}; GRANT EXECUTE ON FUNCTION {GRANTED}"
+            f" TO {role}"
+        )
+    if not server["owner_may_create"]:
+        owner, schema = server["state_owner"], server["state_schema_quoted"]
+        raise Refused(
+            f"role {owner}, which owns the rotation's state, may not create tables in schema {schema},"
+            f" and each column's set of hashes is one: GRANT CREATE ON SCHEMA {schema} TO {owner}, then"
+            " run the same command again"
         )
     return server
 

@@ -13,11 +13,14 @@ from app.rotation.engine.errors import LockConflict, Refused, RotationError, Sto
 from app.rotation.engine.events import ListRead, Waiting
 from app.rotation.engine.leaked import CopySource, LeakedList
 from app.rotation.engine.options import Options
+from app.rotation.engine.statements import Fragment
 from app.rotation.engine.target import Target
 from app.rotation.engine.units import shown
 from app.rotation.models import Rotation
 
 Result = TypeVar("Result")
+#: Name and number of the token's column of each table, by oid.
+Parts = dict[int, tuple[str, int]]
 
 MOST_NAMED = 20  # survivors that are named by key
 TELL_SECONDS = 10.0  # how often it is told that another process takes the snapshot
@@ -34,7 +37,7 @@ class Verdict:
     found: int  #: hashes that it holds
     at: datetime
     apart: dict[str, int] = field(default_factory=dict)  #: of partitions detached since, by name
-    gone: list[str] = field(default_factory=list)  #: partitions of the start that were dropped
+    gone: list[str] = field(default_factory=list)  #: partitions that were dropped, or their column
 
     @property
     def conclusive(self) -> bool:
@@ -45,6 +48,15 @@ class Verdict:
     def clean(self) -> bool:
         """Whether no revoked token survives, in the table or in what was detached from it."""
         return self.conclusive and not self.survivors and not any(self.apart.values())
+
+    @property
+    def notes(self) -> list[str]:
+        """What became of partitions that are none any more, where that proves nothing wrong."""
+        return [
+            *(f"{name}, detached since the start, holds no revoked token"
+              for name, rows in self.apart.items() if not rows),
+            *(f"a partition of the start is gone: {name}" for name in self.gone),
+        ]  # fmt: skip
 
     def sentence(self, label: str) -> str:
         """The result in one plain sentence."""
@@ -112,17 +124,18 @@ def _take(session: Session, rotation: Rotation, target: Target) -> int:
     taken = session.change("take_snapshot", **its)
     _require_same(session, target, parts)
     with translated("noting the partitions"):
-        known = {str(oid): name for oid, name in parts.items()}
-        Rotation.objects.using(session.alias).filter(pk=rotation.pk).update(partitions=known)
+        this = Rotation.objects.using(session.alias).filter(pk=rotation.pk)
+        this.update(partitions={str(oid): list(its) for oid, its in parts.items()})
     return int(session.row("close_revoked", rotation=rotation.pk, taken=taken)["revoked"])
 
 
-def _parts(session: Session, target: Target) -> dict[int, str]:
-    """The tables that hold the target's rows, by oid; from now on locked in the caller's transaction."""
-    return {row["oid"]: row["name"] for row in session.rows("list_parts", oid=target.oid)}
+def _parts(session: Session, target: Target) -> Parts:
+    """The tables that hold the target's rows; from now on locked in the caller's transaction."""
+    rows = session.rows("list_parts", oid=target.oid, attnum=target.attnum)
+    return {row["oid"]: (row["name"], row["attnum"]) for row in rows}
 
 
-def _require_same(session: Session, target: Target, parts: dict[int, str], apart: Any = ()) -> None:
+def _require_same(session: Session, target: Target, parts: Parts, apart: Any = ()) -> None:
     """See that what was read in this transaction by the target's names was the whole target.
 
     Raises LockConflict if it has to be read again: a part was attached, detached or rewritten meanwhile;
@@ -186,31 +199,45 @@ def verify(session: Session, rotation: Rotation, target: Target, options: Option
             named = (
                 session.rows("name_survivors", **in_set(rotation), most=MOST_NAMED) if survivors else []
             )
-            known = list(map(int, rotation.partitions))
-            apart = [oid for oid in known if oid not in parts] if target.partitioned else []
-            detached = session.rows("list_detached", oids=apart, column=target.column)
-            held = {
-                f"{one['schema']}.{one['name']}": _count(session, rotation, target, one)
-                for one in detached
-            }
+            apart = _apart(rotation, target, parts)
+            attnums = [attnum for _, attnum in apart.values()]
+            detached = session.rows("list_detached", oids=list(apart), attnums=attnums)
+            held = {f"{one['schema']}.{one['name']}": _count(session, rotation, one) for one in detached}
             _require_same(session, target, parts, (one["oid"] for one in detached))
-            there = {row["oid"] for row in session.rows("list_existing", known=known)}
         keys = [one["key"] for one in named]
-        gone = [name for oid, name in rotation.partitions.items() if int(oid) not in there]
+        there = {one["oid"] for one in detached}
+        gone = [name for oid, (name, _) in apart.items() if oid not in there]
         return Verdict(survivors, keys, **revoked, apart=held, gone=gone)
 
     return patiently(session, options, look)
 
 
-def _count(session: Session, rotation: Rotation, target: Target, detached: Row) -> int:
+def _apart(rotation: Rotation, target: Target, parts: Parts) -> Parts:
+    """What the table's rows were in when the snapshot was taken, and are not in any more."""
+    if rotation.table_oid != target.oid:
+        return {}  # restored, or replaced: the numbers are those of other tables
+    kept = {int(oid): (name, attnum) for oid, (name, attnum) in rotation.partitions.items()}
+    return {oid: its for oid, its in kept.items() if oid not in parts and oid != target.oid}
+
+
+def _count(session: Session, rotation: Rotation, detached: Row) -> int:
     """How many revoked tokens a table holds that was a partition at the start, and is none now.
 
     Raises LockConflict if its name means another table by now.
     """
-    schema, table = detached["schema"], detached["name"]
-    own = replace(session, names=session.names | {"target": (schema, table)})
+    names = (detached["schema"], detached["name"], detached["column"])
+    own = replace(
+        session,
+        names={
+            **session.names,
+            "target": names[:2],
+            "column": names[2:],
+            # Its type may be another one by now, and a text hashes as the uuid that it spells.
+            "token": Fragment("target.{column}::pg_catalog.text"),
+        },
+    )
     held = own.row("count_survivors", **in_set(rotation))["survivors"]
-    if not _means(session, detached["oid"], detached["attnum"], schema, table, target.column):
+    if not _means(session, detached["oid"], detached["attnum"], *names):
         raise LockConflict("a partition that was detached has another name now")
     return int(held)
 

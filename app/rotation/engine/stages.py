@@ -38,7 +38,7 @@ class Stage:
         self.rotation = rotation
         self.target = target
         self.channel: str | None = None  #: whose listeners are told of each window
-        self.at = ("", "")  #: first and last key of the latest window
+        self.at: tuple[str, str] | None = None  #: first and last key of the latest window
         self._shape = shape
         self._later: list[int] = []  #: lanes in which nothing could be locked a moment ago
 

@@ -9,6 +9,7 @@ from app.rotation.engine.database import Row, Session
 from app.rotation.engine.errors import Refused, UsageError
 from app.rotation.engine.naming import command, spelled
 from app.rotation.engine.statements import Fragment, Name, Names
+from app.rotation.engine.units import one_line
 
 #: Types of a primary key that windows can walk: they sort, and come back unchanged from text.
 KEY_TYPES = {"smallint", "integer", "bigint", "uuid", "text", "character varying", "numeric"}
@@ -84,7 +85,7 @@ class Target:
     @property
     def label(self) -> str:
         """For people: schema.table.column."""
-        return f"{self.schema}.{self.table}.{self.column}"
+        return one_line(f"{self.schema}.{self.table}.{self.column}")
 
     @property
     def command(self) -> str:

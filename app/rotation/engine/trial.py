@@ -15,9 +15,9 @@ def try_guard(session: Session, target: Target, lane: Row, key: str, acknowledge
 
     Where other triggers fire on an INSERT there is one only if they are `acknowledged`.
 
-    A failure counts only if the same write passes without the guard: what else may fail, a constraint of
-    the application's or a right that this role lacks, says nothing. Raises Refused if the guard lets a
-    revoked token pass, or makes a write fail that should not.
+    A failure counts only if it is the guard's: what else may fail, a constraint of the application's or
+    a right that this role lacks, says nothing. Raises Refused if the guard lets a revoked token pass, or
+    makes a write fail that should not.
     """
     free_key = _free_key(target)
     its = replace(session, names=session.names | _names_of_a_copy(session, target, free_key))
@@ -36,7 +36,7 @@ def _try_insert(its: Session, target: Target, lane: Row, key: str) -> None:
     row = {"key": key, "set": lane["set_id"], "salt": lane["salt"]}
     _must_pass(its, target, its.text("try_insert", old=False, **row))
     # Rows of partitions may move with the tokens that they have; see sql/schema/guard.sql.
-    if target.partitioned or _outcome(its, its.text("try_insert", old=True, **row)) != REVOKED:
+    if target.partitioned or _try(its, its.text("try_insert", old=True, **row))["outcome"] != REVOKED:
         return
     raise Refused(
         f"the guard of {target.label} lets a revoked token be inserted: see rotation guard status;"
@@ -45,8 +45,13 @@ def _try_insert(its: Session, target: Target, lane: Row, key: str) -> None:
 
 
 def _must_pass(session: Session, target: Target, statement: str) -> None:
-    outcome = _outcome(session, statement)
-    if outcome == WRITTEN or _outcome(session, statement, target.active) != WRITTEN:
+    tried = _try(session, statement)
+    outcome = tried["outcome"]
+    if outcome == NOTHING:
+        by_guard = _try(session, statement, target.active)["outcome"] == WRITTEN
+    else:
+        by_guard = tried["by_guard"]
+    if not by_guard:
         return
     why = "nothing is written" if outcome == NOTHING else condition(outcome)
     raise Refused(
@@ -55,12 +60,12 @@ def _must_pass(session: Session, target: Target, statement: str) -> None:
     )
 
 
-def _outcome(session: Session, statement: str, active: str = "") -> str:
+def _try(session: Session, statement: str, active: str = "") -> Row:
     """Write, and undo it; see try_write.sql. Raises LockConflict."""
-    outcome = str(session.row("try_write", tried=statement, active=active)["outcome"])
-    if outcome in CONFLICTS:
-        raise LockConflict(f"trying the guard: {condition(outcome)}")
-    return outcome
+    tried = session.row("try_write", tried=statement, active=active)
+    if tried["outcome"] in CONFLICTS:
+        raise LockConflict(f"trying the guard: {condition(tried['outcome'])}")
+    return tried
 
 
 def _free_key(target: Target) -> str:

@@ -1,7 +1,9 @@
 """What the product's commands share: one-line errors, exit codes, the target's flags."""
 
 import contextlib
+import signal
 import sys
+import threading
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +14,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
 
+from app.rotation.engine import errors
 from app.rotation.engine.errors import (
     ConnectionLost,
     DatabaseFailure,
@@ -19,7 +22,8 @@ from app.rotation.engine.errors import (
     RotationError,
     UsageError,
 )
-from app.rotation.engine.leaked import LeakedList
+from app.rotation.engine.leaked import LeakedList, read_whole
+from app.rotation.engine.stop import SIGNALS
 from app.rotation.engine.target import TargetName, parse_table
 
 
@@ -140,9 +144,9 @@ def _or(given: str | None, otherwise: str) -> str:
 
 @contextlib.contextmanager
 def leaked_list(path: str | None) -> Iterator[LeakedList | None]:
-    """The list that --leaked names, open for reading; `-` is the standard input.
+    """The list that --leaked names, open for reading, twice if need be; `-` is the standard input.
 
-    Raises UsageError if it can't be opened.
+    Raises UsageError if it can't be opened, Stopped if a signal comes while a pipe is read.
     """
     require_text("--leaked", path)
     if path is None:
@@ -153,14 +157,39 @@ def leaked_list(path: str | None) -> Iterator[LeakedList | None]:
             raise UsageError(
                 "--leaked -: the standard input is closed; give it the list, or name a file"
             )
-        yield LeakedList("-", sys.stdin.buffer)
+        if sys.stdin.isatty() and sys.stderr:
+            sys.stderr.write("reading leaked tokens from the terminal: end the list with Ctrl-D\n")
+        with _stopped_at_once("--leaked -"):
+            whole = read_whole(sys.stdin.buffer)
+        yield LeakedList("-", whole)
     else:
         try:
-            stream = Path(path).open("rb")  # noqa: SIM115 (closed below)
+            with _stopped_at_once(f"--leaked {path}"):
+                stream = Path(path).open("rb")  # noqa: SIM115 (closed below)
+                whole = read_whole(stream)
         except OSError as error:
             raise UsageError(f"--leaked {path}: {(error.strerror or str(error)).lower()}") from error
         with stream:
-            yield LeakedList(path, stream)
+            yield LeakedList(path, whole)
+
+
+@contextlib.contextmanager
+def _stopped_at_once(what: str) -> Iterator[None]:
+    """End with Stopped at the first signal, which nothing has to be undone for."""
+
+    def stop(number: int, _: Any) -> None:
+        raise errors.Stopped(f"by {signal.Signals(number).name}, while {what} was read")
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    caught = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, stop) for number in caught}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def add_leaked_flag(parser: ArgumentParser, text: str) -> None:

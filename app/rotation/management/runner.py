@@ -4,7 +4,7 @@ import resource
 from itertools import islice
 from typing import Any
 
-from app.rotation.engine import citus, conclusion, copies, preflight, revocation
+from app.rotation.engine import citus, conclusion, copies, guard, preflight, revocation
 from app.rotation.engine.database import Session
 from app.rotation.engine.driver import RotationDriver
 from app.rotation.engine.errors import LockConflict, Refused, RotationError, Stopped, Unproven
@@ -95,6 +95,11 @@ def verify_rotation(
     )
     server = preflight.describe_server(session)
     target = citus.adapt(session, resolve(session, name, inheritance=True), server["citus"])
+    if rotation.table_oid == target.oid and rotation.token_attnum != target.attnum:
+        raise Refused(
+            f"{target.label} is another column than the one that was rotated, which was renamed or"
+            " dropped: give the column its old name to verify it, or rotate this one"
+        )
     session.names.update(target.names)
     citus.settle(session, target, Options())
     complete = read_progress(session, rotation.pk).complete
@@ -103,6 +108,8 @@ def verify_rotation(
     verdict = revocation.verify(session, rotation, target, Options())
     conclusion.record(session, rotation, verdict)
     problems = _of_proof(rotation, target, verdict, complete, write)
+    if target.distribution is None and not guard.stands(guard.find_guard(session, target)):
+        write(f"note: nothing keeps revoked tokens out of {target.label}: see rotation guard status")
     if leaked and listed:
         problems += _of_listed(target, leaked, listed, write)
     if search_copies:
@@ -128,6 +135,8 @@ def _of_proof(
         problems.append(why_unproven(verdict, target))
     else:
         write(verdict.sentence(target.label))
+    for note in verdict.notes:
+        write(f"note: {note}")
     if rotation.token_type != target.column_type:
         write(
             f"note: {target.label} was {rotation.token_type} when it was rotated, and is"

@@ -94,7 +94,7 @@ class Migration(migrations.Migration):
                 ('salt', models.BigIntegerField(help_text='of the hashes in that set', null=True)),
                 ('leaked', models.BigIntegerField(db_default=0, help_text='hashes added to the snapshot from lists')),
                 ('revoked', models.BigIntegerField(help_text='hashes that the set must hold, with earlier ones; NULL until the snapshot is there', null=True)),
-                ('partitions', models.JSONField(db_default={}, default=dict, help_text='oid and name of each when the snapshot was taken')),
+                ('partitions', models.JSONField(db_default={}, default=dict, help_text='by oid: its name, number of its column, at the snapshot')),
                 ('survivors', models.BigIntegerField(help_text='rows that held a revoked token when last verified', null=True)),
                 ('verified_at', models.DateTimeField(null=True)),
                 ('findings', models.JSONField(help_text='what the preflight of the first run found', null=True)),

@@ -17,6 +17,7 @@ from app.rotation.engine.progress import read_progress
 from app.rotation.engine.status import command_of, describe, read_state
 from app.rotation.engine.stop import StopSwitch, stop_on_signals
 from app.rotation.engine.target import resolve
+from app.rotation.engine.units import one_line
 from app.rotation.management import cli
 from app.rotation.management.reporter import progress_line
 from app.rotation.management.runner import verify_rotation
@@ -129,11 +130,12 @@ class Command(cli.RotationCommand):
                 for key in ("started_at", "finished_at")
             )
             reason = f" | {one['reason']}" if one["reason"] else ""
-            self.stdout.write(
+            line = (
                 f"{one['id']:>4}  {one['status']:<10} {one['table']}.{one['column']}"
                 f"  {one['rows_done']} rows  {start} to {end}"
                 f"  {one['operator']}@{one['host']}{reason}"
             )
+            self.stdout.write(one_line(line))
 
     def the_unfinished(self, session: Session, found: "QuerySet[Rotation]", what: str) -> Rotation:
         """The one unfinished rotation. Raises Refused if there is none, or more than one."""
