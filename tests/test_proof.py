@@ -349,10 +349,107 @@ def row_moved_with_a_lost_window(db: Database) -> None:
            f" WHERE b.id = '7' AND ticket.id = 7{GUARDED}")  # fmt: skip
 
 
+BACK = "UPDATE ticket SET token = (SELECT token::uuid FROM before WHERE id = '7') WHERE id = 7"
+HALVES = (
+    "SELECT tgname, tgfoid::regproc FROM pg_trigger"
+    " WHERE tgrelid = 'ticket'::regclass AND tgname ~ 'guard'"
+)
+
+
+def guard_whose_function_says_nothing(db: Database) -> None:
+    (_, function), *_ = db.sql(HALVES)
+    db.sql(f"CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql AS"
+           f" 'BEGIN RETURN NEW; END'; {BACK}")  # fmt: skip
+
+
+def guard_dropped_by_hand(db: Database) -> None:
+    for name, _ in db.sql(HALVES):
+        db.sql(f"DROP TRIGGER {name} ON ticket")
+    db.sql(BACK)
+
+
+def guard_that_does_not_fire_in_a_replica(db: Database) -> None:
+    for name, _ in db.sql(HALVES):
+        db.sql(f"ALTER TABLE ticket ENABLE TRIGGER {name}")
+    db.sql(f"SET session_replication_role = replica; {BACK}")
+
+
+def guard_without_its_half_for_inserts(db: Database) -> None:
+    db.sql(f"ALTER TABLE ticket DISABLE TRIGGER rotation_guard_1_insert; {OLD_ROW.format(id=7777)}")
+
+
+def trigger_that_fires_after_the_guard(db: Database) -> None:
+    db.sql(
+        "CREATE FUNCTION late() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " NEW.token := (SELECT token::uuid FROM before WHERE id = NEW.id::text); RETURN NEW; END $$;"
+        "CREATE TRIGGER zz_late BEFORE UPDATE ON ticket FOR EACH ROW EXECUTE FUNCTION late();"
+        "UPDATE ticket SET title = 'x' WHERE id = 7; DROP TRIGGER zz_late ON ticket"
+    )
+
+
+def written_as_a_rotation_writes(db: Database) -> None:
+    db.sql(f"{db.active()}; {BACK}")
+
+
+def merged_from_a_backup(db: Database) -> None:
+    db.sql(f"{UNGUARDED} MERGE INTO ticket USING before AS b ON b.id = ticket.id::text AND b.id = '7'"
+           f" WHEN MATCHED THEN UPDATE SET token = b.token::uuid{GUARDED}")  # fmt: skip
+
+
+def table_emptied_and_loaded(db: Database) -> None:
+    db.sql(f"{UNGUARDED} CREATE TABLE kept AS SELECT * FROM ticket; {BACK.replace('ticket', 'kept')};"
+           f"TRUNCATE ticket; INSERT INTO ticket SELECT * FROM kept{GUARDED}")  # fmt: skip
+
+
+def column_is_a_text_by_now(db: Database) -> None:
+    db.sql(f"{WITHOUT_GUARD}; ALTER TABLE ticket ALTER token TYPE text;"
+           f"{BACK.replace('token::uuid', 'token')}")  # fmt: skip
+
+
+def default_of_the_column(db: Database) -> None:
+    old = db.value("SELECT token FROM before WHERE id = '7'")
+    db.sql(f"{UNGUARDED} ALTER TABLE ticket ALTER token SET DEFAULT '{old}';"
+           "INSERT INTO ticket (id, title, status, created_at, updated_at)"
+           " VALUES (7777, 'x', 'open', now(), now());"
+           f"ALTER TABLE ticket ALTER token DROP DEFAULT{GUARDED}")  # fmt: skip
+
+
+def prepared_transaction(db: Database) -> None:
+    db.sql(f"BEGIN; {UNGUARDED} {BACK}; PREPARE TRANSACTION 'leak_{db.name}'")
+    db.sql(f"COMMIT PREPARED 'leak_{db.name}'")
+    db.sql(GUARDED.strip("; "))
+
+
+def copied_back_from_another_column(db: Database) -> None:
+    db.sql("UPDATE ticket SET title = before.token FROM before WHERE before.id = ticket.id::text;"
+           f"{UNGUARDED} UPDATE ticket SET token = title::uuid WHERE id = 7{GUARDED}")  # fmt: skip
+
+
+def test_another_table_has_the_name_by_now(db: Database) -> None:
+    """What it holds is compared, and rotated once the rotation of the old table is given up."""
+    db.tickets(50)
+    assert db.call("rotate_tokens_sql").code == 0
+    db.sql("CREATE TABLE copy (LIKE ticket INCLUDING ALL); INSERT INTO copy SELECT * FROM ticket;"
+           f"{BACK.replace('ticket', 'copy')}; DROP TABLE ticket;"
+           "ALTER TABLE copy RENAME TO ticket")  # fmt: skip
+    done = db.call("rotation", "verify")
+    assert (done.code, "1 of 50 revoked tokens survive" in done.err) == (4, True)
+    assert "note: nothing keeps revoked tokens out of public.ticket.token" in done.out
+    refused = db.call("rotate_tokens_sql")
+    assert (refused.code, "end it with python manage.py rotation cancel" in refused.err) == (1, True)
+    assert db.call("rotation", "cancel").code == 0
+    assert db.call("rotate_tokens_sql").code == 0
+    succeeded(db)
+
+
 LEAKS = [
     *(stale_write_past_the_guard, row_restored_from_a_backup, another_row_with_its_token),
     *(every_row_restored, tokens_swapped_between_rows, table_loaded_by_copy),
-    *(column_rewritten_by_ddl, row_moved_with_a_lost_window),
+    *(column_rewritten_by_ddl, row_moved_with_a_lost_window, guard_whose_function_says_nothing),
+    *(guard_dropped_by_hand, guard_that_does_not_fire_in_a_replica, guard_without_its_half_for_inserts),
+    *(trigger_that_fires_after_the_guard, written_as_a_rotation_writes, merged_from_a_backup),
+    *(table_emptied_and_loaded, column_is_a_text_by_now, default_of_the_column),
+    *(prepared_transaction, copied_back_from_another_column),
 ]
 
 
