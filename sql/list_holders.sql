@@ -35,7 +35,16 @@ sorted AS MATERIALIZED (
                 'pg_catalog.uuid[]'::regtype, 'pg_catalog.text[]'::regtype,
                 'pg_catalog.varchar[]'::regtype, 'pg_catalog.bpchar[]'::regtype,
                 'pg_catalog.json[]'::regtype, 'pg_catalog.jsonb[]'::regtype
-            ) OR type.typname IN ('hstore', '_hstore', 'citext', '_citext', 'name', 'tsvector')
+            )
+            OR type.oid IN ('pg_catalog.name'::regtype, 'pg_catalog.tsvector'::regtype)
+            OR type.typname IN ('hstore', 'citext')
+            -- An array is a base type whoever made it: what it is of must be one.
+            OR EXISTS (
+                SELECT FROM pg_catalog.pg_type AS element
+                WHERE element.typarray = type.oid
+                    AND element.typtype = 'b'
+                    AND element.typname IN ('hstore', 'citext')
+            )
                 THEN 'document'
         END AS sort
     FROM based

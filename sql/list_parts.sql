@@ -1,5 +1,5 @@
 -- Purpose: the tables that hold a table's rows: itself, its partitions, its children by inheritance. It
---          locks itself and partitions, so that none is detached before this transaction ends.
+--          locks partitions, so that none is detached before this transaction ends.
 -- Parameters: oid, attnum (of the column).
 -- Columns: oid, name (schema.table, for people), attnum (of the column there).
 WITH RECURSIVE member AS (

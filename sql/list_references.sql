@@ -19,6 +19,8 @@ WITH RECURSIVE changed AS (
         pg_catalog.unnest(carrying.conkey), pg_catalog.unnest(carrying.confkey)
     ) AS pair (attnum, referred)
     WHERE pair.referred = changed.attnum
+        -- Every column of such a key gets its NULL or its default.
+        OR (carrying.confupdtype IN ('n', 'd') AND changed.attnum = ANY (carrying.confkey))
 )
 
 SELECT
@@ -40,5 +42,13 @@ CROSS JOIN LATERAL (
         NOT (reference.confrelid = changed.oid AND changed.attnum = ANY (reference.confkey)) AS outgoing,
         changed.oid = %(oid)s::oid AND changed.attnum = %(attnum)s::int2 AS itself
 ) AS touched
-WHERE NOT touched.outgoing OR (touched.itself AND changed.attnum = ANY (reference.conkey))
+WHERE NOT touched.outgoing
+    OR (
+        changed.attnum = ANY (reference.conkey)
+        -- Not the key that carries the new token there.
+        AND NOT EXISTS (
+            SELECT FROM changed AS source
+            WHERE source.oid = reference.confrelid AND source.attnum = ANY (reference.confkey)
+        )
+    )
 ORDER BY touched.itself DESC, reference.conname;

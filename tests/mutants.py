@@ -1002,7 +1002,7 @@ MUTANTS = [
     Mutant(
         "a detached partition is out of sight",
         f"{ENGINE}/revocation.py",
-        "if oid not in parts and oid != target.oid}",
+        "if oid not in parts and oid != rotation.table_oid}",
         "if False}",
         "tests/test_attacks.py -k detached",
     ),
@@ -1196,8 +1196,8 @@ MUTANTS = [
     Mutant(
         "the hash of a text is a function's call",
         SET,
-        "pg_catalog.regexp_replace(token, '(^|-)[+]?',",
-        "pg_catalog.regexp_replace(pg_catalog.concat(token), '(^|-)[+]?',",
+        "token COLLATE \"C\", '(^|-)[+]?',",
+        "pg_catalog.concat(token) COLLATE \"C\", '(^|-)[+]?',",
         "tests/test_trespass.py -k nested",
     ),
     Mutant(
@@ -1425,6 +1425,27 @@ MUTANTS = [
         '    if not server["owner_may_create"]:\n',
         "    if False:\n",
         "tests/test_roles.py -k room",
+    ),
+    Mutant(
+        "what nobody read counts as read",
+        "sql/count_rewritten.sql",
+        "        OR NOT EXISTS (\n",
+        "        OR false AND NOT EXISTS (\n",
+        "tests/test_meanwhile.py -k leaves_while",
+    ),
+    Mutant(
+        "an array of anybody's type is searched",
+        "sql/list_holders.sql",
+        "                    AND element.typtype = 'b'\n",
+        "",
+        "tests/test_copies.py -k called_like",
+    ),
+    Mutant(
+        "a detached column of any type is compared",
+        f"{ENGINE}/revocation.py",
+        '    if not detached["comparable"]:\n',
+        "    if False:\n",
+        "tests/test_attacks.py -k detached_and_changed",
     ),
 ]
 

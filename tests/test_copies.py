@@ -562,3 +562,18 @@ def test_column_with_a_quote_in_its_name(db: Database) -> None:
     db.acknowledges = False
     done = db.call("rotate_tokens_sql", "--table", "account", "--column", 'a"b')
     assert (done.code, "may copy old tokens" in done.err) == (1, True), done
+
+
+def test_type_that_is_called_like_one_that_is_known(db: Database) -> None:
+    """What somebody made of that name may bring code along, which nobody runs for him."""
+    db.tickets(20)
+    assert db.call("rotate_tokens_sql").code == 0
+    db.sql(
+        "CREATE SCHEMA evil; CREATE TYPE evil.citext AS (x text); CREATE SEQUENCE evil.calls;"
+        "CREATE FUNCTION evil.f(evil.citext[]) RETURNS text LANGUAGE sql AS"
+        " $$ SELECT nextval('evil.calls')::text $$;"
+        "CREATE CAST (evil.citext[] AS text) WITH FUNCTION evil.f(evil.citext[]);"
+        "CREATE TABLE evil.t (c evil.citext[]); INSERT INTO evil.t VALUES ('{}')"
+    )
+    db.sql("DROP TABLE IF EXISTS before, changes")
+    finds_nothing(db)

@@ -217,3 +217,25 @@ def test_older_verdict_finishes_nothing(db: Database, change: str) -> None:
     db.sql(f"UPDATE rotation SET {change}")
     assert not conclusion.finish(session, rotation, verdict)
     session.close()
+
+
+def test_child_by_inheritance_that_leaves_while_the_verification_waits(db: Database) -> None:
+    """What the view of the verification calls a child may have been read by nobody."""
+    make(db)
+    db.sql("CREATE TABLE child (LIKE account INCLUDING ALL)")
+    with closing(db.connect(autocommit=False)) as writer, writer.cursor() as cursor:
+        cursor.execute("UPDATE account SET note = 'w' WHERE id = 1")  # the barrier waits for it
+        run = db.start("rotate_tokens_sql", *ACCOUNT, "--no-guard")
+        until(lambda: db.value("SELECT count(*) FROM rotation"))
+        db.sql("INSERT INTO child VALUES (900, gen_random_uuid()); ALTER TABLE child INHERIT account")
+        writer.commit()
+    assert run.wait(60) == 0
+    db.sql("UPDATE child SET api_key = (SELECT token::uuid FROM before WHERE id = '3')")
+    with closing(db.connect(autocommit=False)) as other, other.cursor() as cursor:
+        cursor.execute("LOCK account")
+        verifying = db.start("rotation", "verify", *ACCOUNT)
+        until(lambda: db.value("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+        cursor.execute("ALTER TABLE child NO INHERIT account")
+        other.commit()
+    said = verifying.communicate(timeout=60)[0]
+    assert (verifying.returncode, "1 row of public.child, detached" in said) == (4, True), said

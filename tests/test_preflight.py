@@ -163,10 +163,14 @@ def test_foreign_key_that_forbids_what_another_carries_on(db: Database) -> None:
     db.sql("ALTER TABLE child ADD UNIQUE (ticket_token); CREATE TABLE far (of uuid REFERENCES child"
            " (ticket_token) DEFERRABLE)")  # fmt: skip
     finding = (
-        "refuse foreign key far_of_fkey of far refers to child.ticket_token, which would get"
-        " public.ticket.token's new tokens, ON UPDATE NO ACTION"
+        "refuse foreign key far_of_fkey of far refers to child.ticket_token, which follows"
+        " public.ticket.token, ON UPDATE NO ACTION"
     )
     finds(db, finding, "--allow-fk")
+    db.sql("DROP TABLE far; CREATE TABLE registry AS SELECT ticket_token AS of FROM child;"
+           "ALTER TABLE registry ADD PRIMARY KEY (of);"
+           "ALTER TABLE child ADD FOREIGN KEY (ticket_token) REFERENCES registry")  # fmt: skip
+    finds(db, "refuse child.ticket_token itself refers to registry", "--allow-fk")
 
 
 @pytest.mark.parametrize(

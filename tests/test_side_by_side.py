@@ -124,12 +124,14 @@ def test_one_that_fails_leaves_the_other_alone(db: Database, other: Database) ->
         (["--dry-run"], "--database: with --serve and --dry-run give one at a time"),
         (["--serve"], "--database: with --serve and --dry-run give one at a time"),
         (["--leaked", "-"], "--leaked -: a pipe can't be read once for each --database; give a file"),
+        (["--leaked", "{fifo}"], "fifo: a pipe can't be read once for each --database; give a file"),
         (["--database", "nosuch"], "--database nosuch: settings.DATABASES has default, other"),
         (["--database", "other"], "--database other: it is given twice"),
     ],
 )
-def test_refused_flags(db: Database, other: Database, flags: list[str], says: str) -> None:
-    done = db.run(*RUN, *flags)
+def test_refused_flags(db: Database, other: Database, flags: list[str], says: str, tmp_path) -> None:
+    os.mkfifo(fifo := tmp_path / "fifo")
+    done = db.run(*RUN, *(flag.format(fifo=fifo) for flag in flags))
     assert done.code == 2
     assert says in done.err
     assert len(done.err.splitlines()) == 1

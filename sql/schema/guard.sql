@@ -425,7 +425,12 @@ BEGIN
         second := second || '_';
     END LOOP;
     PERFORM {state}.rotation_write_guard(guard, of_table, of_attnum);
-    -- An old view may know these triggers as those of another column.
+    -- An old view may know these triggers as those of another column. Whoever else notes a change of the
+    -- set has its rotations' rows for himself until he ends: the later one must be noted last.
+    PERFORM
+    FROM {state}.rotation AS known
+    WHERE known.set_id IN (SELECT set_id FROM {state}.rotation_with_set(of_table, of_attnum))
+    FOR NO KEY UPDATE;
     PERFORM {state}.rotation_note_change(known.set_id)
     FROM {state}.rotation_with_set(of_table, of_attnum) AS known;
     -- Whoever has made triggers of it before may be the owner of another table by now.

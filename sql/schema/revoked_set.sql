@@ -78,10 +78,13 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
         WHEN pg_catalog.length(token) OPERATOR(pg_catalog.<=) 36
             AND token COLLATE "C" OPERATOR(pg_catalog.~*) '^[+]?[0-9a-f]+(-[+]?[0-9a-f]+){4}$'
             THEN pg_catalog.uuid_hash_extended(
+                -- E'': a session may take a backslash in a plain string for itself.
                 pg_catalog.regexp_replace(
-                    pg_catalog.regexp_replace(token, '(^|-)[+]?', '\1000000000000', 'g'),
+                    pg_catalog.regexp_replace(
+                        token COLLATE "C", '(^|-)[+]?', E'\\1000000000000', 'g'
+                    ),
                     '^.*(.{8})-.*(.{4})-.*(.{4})-.*(.{4})-.*(.{12})$',
-                    '\1\2\3\4\5'
+                    E'\\1\\2\\3\\4\\5'
                 )::pg_catalog.uuid,
                 salt
             )

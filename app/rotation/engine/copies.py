@@ -107,7 +107,7 @@ def _search_one(session: Session, holder: Holder, rotation: Rotation) -> dict[in
         kind = "pg_catalog.uuid" if is_uuid else 'pg_catalog.text COLLATE "C"'
         value = f"copied.{{column_{n}}}::{kind}"
         if one.sort == "document":  # as JSON may have its hyphens
-            value = f"pg_catalog.regexp_replace({value}, '[\\\\]u002d', '-', 'gi')"
+            value = f"pg_catalog.regexp_replace({value}, E'[\\\\\\\\]u002d', '-', 'gi')"
         columns.append(f"{value} AS value_{n}")
         token, text = f"value_{n}", "NULL::pg_catalog.text"
         values.append(f"({n}, {token}, {text})" if is_uuid else f"({n}, NULL::pg_catalog.uuid, {token})")

@@ -107,13 +107,13 @@ def _of_references(session: Session, target: Target, options: Options) -> Iterat
         if key["outgoing"]:
             yield Found(
                 REFUSE,
-                f"{target.label} itself refers to {key['table']} ({key['name']}):"
-                " rotate the column there",
+                f"{one_line(key['carried'] or target.label)} itself refers to {key['table']}"
+                f" ({key['name']}): rotate the column there",
             )
             continue
         refers_to = target.label
         if key["carried"]:
-            refers_to = f"{one_line(key['carried'])}, which would get {target.label}'s new tokens"
+            refers_to = f"{one_line(key['carried'])}, which follows {target.label}"
         text = f"foreign key {key['name']} of {key['table']} refers to {refers_to}, ON UPDATE"
         text += f" {ON_UPDATE[key['on_update']]}"
         if key["on_update"] in "ar":

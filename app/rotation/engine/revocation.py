@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from django.db.models import F
 
 from app.rotation.engine.database import Row, Session, translated
-from app.rotation.engine.errors import LockConflict, Refused, RotationError, Stopped
+from app.rotation.engine.errors import LockConflict, Refused, RotationError, Stopped, Unproven
 from app.rotation.engine.events import ListRead, Waiting
 from app.rotation.engine.leaked import CopySource, LeakedList
 from app.rotation.engine.options import Options
@@ -37,7 +37,7 @@ class Verdict:
     found: int  #: hashes that it holds
     at: datetime
     apart: dict[str, int] = field(default_factory=dict)  #: of partitions detached since, by name
-    gone: list[str] = field(default_factory=list)  #: partitions that were dropped, or their column
+    gone: list[str] = field(default_factory=list)  #: partitions of the start that were dropped
 
     @property
     def conclusive(self) -> bool:
@@ -202,7 +202,10 @@ def verify(session: Session, rotation: Rotation, target: Target, options: Option
             apart = _apart(rotation, target, parts)
             attnums = [attnum for _, attnum in apart.values()]
             detached = session.rows("list_detached", oids=list(apart), attnums=attnums)
-            held = {f"{one['schema']}.{one['name']}": _count(session, rotation, one) for one in detached}
+            if rotation.table_oid != target.oid:  # replaced, or restored: other tables' numbers, perhaps
+                detached = [one for one in detached if apart[one["oid"]][0] == _name(one)]
+                apart = {one["oid"]: apart[one["oid"]] for one in detached}
+            held = {_name(one): _count(session, rotation, one) for one in detached}
             _require_same(session, target, parts, (one["oid"] for one in detached))
         keys = [one["key"] for one in named]
         there = {one["oid"] for one in detached}
@@ -214,17 +217,25 @@ def verify(session: Session, rotation: Rotation, target: Target, options: Option
 
 def _apart(rotation: Rotation, target: Target, parts: Parts) -> Parts:
     """What the table's rows were in when the snapshot was taken, and are not in any more."""
-    if rotation.table_oid != target.oid:
-        return {}  # restored, or replaced: the numbers are those of other tables
     kept = {int(oid): (name, attnum) for oid, (name, attnum) in rotation.partitions.items()}
-    return {oid: its for oid, its in kept.items() if oid not in parts and oid != target.oid}
+    return {oid: its for oid, its in kept.items() if oid not in parts and oid != rotation.table_oid}
+
+
+def _name(detached: Row) -> str:
+    return f"{detached['schema']}.{detached['name']}"
 
 
 def _count(session: Session, rotation: Rotation, detached: Row) -> int:
     """How many revoked tokens a table holds that was a partition at the start, and is none now.
 
-    Raises LockConflict if its name means another table by now.
+    Raises LockConflict if its name means another table by now, Unproven if it can't be compared.
     """
+    if not detached["comparable"]:
+        raise Unproven(
+            f"{_name(detached)}, detached since the start, has not the column any more that held its"
+            " tokens, or of another type: drop that table, or attach it as it was; then run the same"
+            " command again"
+        )
     names = (detached["schema"], detached["name"], detached["column"])
     own = replace(
         session,

@@ -7,7 +7,7 @@ import threading
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from django.apps import apps
 from django.conf import settings
@@ -159,18 +159,18 @@ def leaked_list(path: str | None) -> Iterator[LeakedList | None]:
             )
         if sys.stdin.isatty() and sys.stderr:
             sys.stderr.write("reading leaked tokens from the terminal: end the list with Ctrl-D\n")
-        with _stopped_at_once("--leaked -"):
-            whole = read_whole(sys.stdin.buffer)
-        yield LeakedList("-", whole)
+        yield _whole(path, lambda: sys.stdin.buffer)
     else:
-        try:
-            with _stopped_at_once(f"--leaked {path}"):
-                stream = Path(path).open("rb")  # noqa: SIM115 (closed below)
-                whole = read_whole(stream)
-        except OSError as error:
-            raise UsageError(f"--leaked {path}: {(error.strerror or str(error)).lower()}") from error
-        with stream:
-            yield LeakedList(path, whole)
+        with contextlib.ExitStack() as stack:
+            yield _whole(path, lambda: stack.enter_context(Path(path).open("rb")))
+
+
+def _whole(path: str, opened: Callable[[], BinaryIO]) -> LeakedList:
+    try:
+        with _stopped_at_once(f"--leaked {path}"):
+            return LeakedList(path, read_whole(opened()))
+    except OSError as error:
+        raise UsageError(f"--leaked {path}: {(error.strerror or str(error)).lower()}") from error
 
 
 @contextlib.contextmanager
@@ -183,7 +183,7 @@ def _stopped_at_once(what: str) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    caught = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+    caught = [number for number in SIGNALS if signal.getsignal(number) not in (signal.SIG_IGN, None)]
     before = {number: signal.signal(number, stop) for number in caught}
     try:
         yield

@@ -2,6 +2,7 @@
 
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from django.db import connections
@@ -38,8 +39,10 @@ def run_side_by_side(aliases: list[str], asked: Asked, reporter: Reporter) -> No
     None is begun if one of them is refused. Raises RotationError with the worst exit code if any did
     not end well; the others are finished all the same.
     """
-    if asked.leaked == "-":
-        raise UsageError("--leaked -: a pipe can't be read once for each --database; give a file")
+    if asked.leaked and (asked.leaked == "-" or Path(asked.leaked).is_fifo()):
+        raise UsageError(
+            f"--leaked {asked.leaked}: a pipe can't be read once for each --database; give a file"
+        )
     stop, told = StopSwitch(), Together(aliases, reporter)
     with stop_on_signals(stop):
         for alias in aliases:

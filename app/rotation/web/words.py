@@ -47,7 +47,9 @@ def in_utc(moment: datetime) -> str:
 
 def show_steering(rotation: Rotation) -> list[dict[str, Any]]:
     """Who paused, resumed, tuned or cancelled it, and when."""
-    return [one | {"at": parse_datetime(one["at"])} for one in rotation.steered]
+    kept = rotation.steered if isinstance(rotation.steered, list) else []
+    steps = [one for one in kept if isinstance(one, dict) and isinstance(one.get("at"), str)]
+    return [one | {"at": parse_datetime(one["at"])} for one in steps]
 
 
 def why_nothing_happens(rotation: Rotation, state: State) -> str:
