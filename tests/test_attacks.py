@@ -388,19 +388,23 @@ def test_partition_that_is_detached_and_changed(db: Database, change: str) -> No
         assert (verified.code, "10 rows of public.high" in verified.err) == (4, True)
 
 
+def start_with_a_child(db: Database) -> subprocess.Popen[str]:
+    """A run whose table gets a child by inheritance, with a row, before its snapshot."""
+    db.sql("CREATE TABLE child (LIKE account INCLUDING ALL)")
+    with closing(db.connect(autocommit=False)) as writer, writer.cursor() as cursor:
+        cursor.execute("UPDATE account SET note = 'w' WHERE id = 1")  # the barrier waits for it
+        run = db.start("rotate_tokens_sql", *ACCOUNT, "--no-guard")
+        until(lambda: db.value("SELECT count(*) FROM rotation"))
+        db.sql("INSERT INTO child VALUES (900, gen_random_uuid()); ALTER TABLE child INHERIT account")
+        writer.commit()
+    return run
+
+
 def test_child_by_inheritance_that_comes_and_goes(db: Database) -> None:
     """Its tokens were revoked while it was one, and it may be one again."""
     make(db)
-    db.sql("CREATE TABLE child (LIKE account INCLUDING ALL)")
     with gate(db, "batchprogress", "BEFORE INSERT", passes="false"):
-        with closing(db.connect(autocommit=False)) as writer, writer.cursor() as cursor:
-            cursor.execute("UPDATE account SET note = 'w' WHERE id = 1")  # the barrier waits for it
-            child = db.start("rotate_tokens_sql", *ACCOUNT, "--no-guard")
-            until(lambda: db.value("SELECT count(*) FROM rotation"))
-            db.sql(
-                "INSERT INTO child VALUES (900, gen_random_uuid()); ALTER TABLE child INHERIT account"
-            )
-            writer.commit()
+        child = start_with_a_child(db)
         until(lambda: waiting_at_gate(db))
         db.sql("ALTER TABLE child NO INHERIT account")
     out = child.communicate(timeout=60)[0]

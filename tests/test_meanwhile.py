@@ -26,6 +26,7 @@ from tests.test_attacks import (
     rotate,
     rotate_around,
     rotated,
+    start_with_a_child,
 )
 
 __all__ = ["rotated"]
@@ -222,14 +223,7 @@ def test_older_verdict_finishes_nothing(db: Database, change: str) -> None:
 def test_child_by_inheritance_that_leaves_while_the_verification_waits(db: Database) -> None:
     """What the view of the verification calls a child may have been read by nobody."""
     make(db)
-    db.sql("CREATE TABLE child (LIKE account INCLUDING ALL)")
-    with closing(db.connect(autocommit=False)) as writer, writer.cursor() as cursor:
-        cursor.execute("UPDATE account SET note = 'w' WHERE id = 1")  # the barrier waits for it
-        run = db.start("rotate_tokens_sql", *ACCOUNT, "--no-guard")
-        until(lambda: db.value("SELECT count(*) FROM rotation"))
-        db.sql("INSERT INTO child VALUES (900, gen_random_uuid()); ALTER TABLE child INHERIT account")
-        writer.commit()
-    assert run.wait(60) == 0
+    assert start_with_a_child(db).wait(60) == 0
     db.sql("UPDATE child SET api_key = (SELECT token::uuid FROM before WHERE id = '3')")
     with closing(db.connect(autocommit=False)) as other, other.cursor() as cursor:
         cursor.execute("LOCK account")
