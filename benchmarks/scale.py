@@ -100,7 +100,7 @@ def costs(cursor: Any, size: int) -> Costs:
     require_rotated(cursor, "rotate_tokens_sql")
     cursor.execute(
         "SELECT pg_current_wal_insert_lsn() - %s::pg_lsn, pg_total_relation_size('ticket'),"
-        " pg_total_relation_size('rotation_revoked_' || (SELECT max(id) FROM rotation)),"
+        " pg_total_relation_size('rotation_revoked_' || (SELECT max(set_id) FROM rotation)),"
         " (SELECT count(*) FROM rotation_window WHERE rotation_id = (SELECT max(id) FROM rotation)),"
         " (SELECT wal_fpi FROM pg_stat_wal)",
         [position],

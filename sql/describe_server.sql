@@ -2,8 +2,9 @@
 -- Columns: version (server_version_num), standby, read_only (by default), role, state_schema (NULL
 --          if `migrate` has not been run here), state_schema_quoted, may_write_state, intruders (who
 --          else may create objects in that schema; NULL for nobody), for_everybody (PUBLIC may execute
---          functions of it), state_owner, owner_may_create (tables there); database, address (host and
---          port, or NULL for a socket), version_text, citus (the extension is there).
+--          functions of it), state_owner, owner_may_create (tables there), states (the schemas that hold
+--          one, wherever this role looks; quoted, NULL for none); role_quoted, database, address (host
+--          and port, or NULL for a socket), version_text, citus (the extension is there).
 SELECT
     pg_catalog.current_setting('server_version_num')::int AS version,
     pg_catalog.pg_is_in_recovery() AS standby,
@@ -20,7 +21,15 @@ SELECT
     state.intruders,
     state.for_everybody,
     state.owner AS state_owner,
-    state.owner_may_create
+    state.owner_may_create,
+    (
+        SELECT pg_catalog.string_agg(pg_catalog.quote_ident(namespace.nspname), ', ')
+        FROM pg_catalog.pg_class AS revoked
+        INNER JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = revoked.relnamespace
+        INNER JOIN pg_catalog.pg_class AS rotation
+            ON rotation.relnamespace = revoked.relnamespace AND rotation.relname = 'rotation'
+        WHERE revoked.relname = 'rotation_revoked' AND revoked.relkind = 'p'
+    ) AS states
 FROM (SELECT) AS always
 LEFT JOIN (
     SELECT
@@ -67,8 +76,7 @@ LEFT JOIN (
                 AND pg_catalog.starts_with(open_one.proname::text, 'rotation_')
                 AND privilege.grantee = 0::oid
         ) AS for_everybody,
-        pg_catalog.has_schema_privilege(namespace.oid, 'USAGE')
-        AND (
+        (
             SELECT pg_catalog.bool_and(pg_catalog.has_table_privilege(needed.oid, needed.privilege))
             FROM (
                 VALUES

@@ -1,6 +1,6 @@
 -- Purpose: the columns of a table, with what matters for a key or a token.
 -- Parameters: oid (of the table).
--- Columns: name, attnum, type (regtype, for people), type_schema, type_name (the same, exactly),
+-- Columns: name, attnum, type (regtype, for people),
 --          base_type (under any domain), room (characters that a char or varchar holds, else NULL),
 --          collation (empty if the type has none), generated, in_key (part of the primary key),
 --          may_select, may_update.
@@ -20,8 +20,6 @@ SELECT
     column_.attname AS name,
     column_.attnum,
     column_.atttypid::regtype::text AS type,
-    namespace.nspname AS type_schema,
-    type.typname AS type_name,
     base.type::regtype::text AS base_type,
     CASE
         WHEN base.modifier > 0
@@ -40,8 +38,6 @@ SELECT
     pg_catalog.has_column_privilege(%(oid)s::oid, column_.attnum, 'SELECT') AS may_select,
     pg_catalog.has_column_privilege(%(oid)s::oid, column_.attnum, 'UPDATE') AS may_update
 FROM pg_catalog.pg_attribute AS column_
-INNER JOIN pg_catalog.pg_type AS type ON type.oid = column_.atttypid
-INNER JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = type.typnamespace
 INNER JOIN base
     ON base.attnum = column_.attnum
     AND NOT EXISTS (

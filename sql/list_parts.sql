@@ -25,7 +25,11 @@ FROM (
 
     SELECT relid FROM pg_catalog.pg_partition_tree(%(oid)s::oid::regclass)
 ) AS held
-INNER JOIN pg_catalog.pg_class AS part ON part.oid = held.oid AND part.relkind <> 'p'
+-- Nor what is another session's own, which nobody else can read.
+INNER JOIN pg_catalog.pg_class AS part
+    ON part.oid = held.oid
+    AND part.relkind <> 'p'
+    AND part.relpersistence <> 't'
 INNER JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = part.relnamespace
 INNER JOIN pg_catalog.pg_attribute AS original
     ON original.attrelid = %(oid)s::oid AND original.attnum = %(attnum)s

@@ -46,5 +46,7 @@ SELECT
 FROM pg_catalog.pg_class AS relation
 INNER JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = relation.relnamespace
 INNER JOIN pg_catalog.pg_attribute AS column_
-    ON column_.attrelid = relation.oid AND column_.attnum = %(attnum)s
+    ON column_.attrelid = relation.oid
+    AND column_.attnum = %(attnum)s
+    AND NOT column_.attisdropped
 WHERE relation.oid = %(oid)s::oid;

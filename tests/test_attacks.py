@@ -286,6 +286,8 @@ SPELLINGS = {
     "urn within urn, of Python": "uurn:uid:{0}",
     "plus, of Java": "{0:.8}-+{6}",
     "without zeros, of Java": "{0:.8}-{6}",
+    "four hyphens elsewhere, of PostgreSQL": "{7[0]}-{7[1]}{7[2]}-{7[3]}-{7[4]}-{7[5]}",
+    "four hyphens elsewhere, of Python": "{1:.1}-{8}",
     "of .NET": "{{0x{5[0]},0x{5[1]},0x{5[2]},{{0x{5[3]}}}}}",
 }
 
@@ -303,7 +305,9 @@ def test_text_that_spells_a_revoked_token_otherwise(db: Database, spelling: str)
         ",0x".join(bare[at : at + 2] for at in range(16, 32, 2)),
     ]
     short = one[9:].replace("-0", "-")  # Java needs no zeros
-    its = (one, bare, bare[4:], one.replace("-", "_"), one.upper(), groups, short)
+    eighths = [bare[:8], *(bare[at : at + 4] for at in range(8, 24, 4)), bare[24:]]
+    odd = f"{bare[1:2]}-{bare[2:19]}-{bare[19:20]}-{bare[20:]}"
+    its = (one, bare, bare[4:], one.replace("-", "_"), one.upper(), groups, short, eighths, odd)
     spelled = spelling.format(*its)
     is_refused(db, "INSERT INTO account VALUES (901, %s)", spelled)
     db.sql("UPDATE account SET api_key = %s WHERE id = 4", spelled)

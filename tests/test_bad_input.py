@@ -52,7 +52,7 @@ def acting_as(db: Database, role: bool) -> Iterator[str]:
     name = db.name
     db.sql(f"CREATE ROLE {name} LOGIN; GRANT ALL ON ALL TABLES IN SCHEMA public TO {name};"
            f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {name}; GRANT EXECUTE ON FUNCTION"
-           f" {GRANTED} TO {name}")  # fmt: skip
+           f" {', '.join(GRANTED)} TO {name}")  # fmt: skip
     try:
         connection.settings_dict["USER"] = name
         yield name

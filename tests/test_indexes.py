@@ -439,7 +439,7 @@ def role(db: Database) -> Iterator[str]:
     account(db)
     db.sql(
         f"CREATE ROLE {db.name} LOGIN; GRANT ALL ON ALL TABLES IN SCHEMA public TO {db.name};"
-        f"GRANT EXECUTE ON FUNCTION {GRANTED} TO {db.name}"
+        f"GRANT EXECUTE ON FUNCTION {', '.join(GRANTED)} TO {db.name}"
     )
     yield db.name
     db.sql(f"DROP OWNED BY {db.name}; DROP ROLE {db.name}")

@@ -8,10 +8,15 @@ from contextlib import closing
 
 import pytest
 
+from app.rotation.engine.events import Blocked
 from app.rotation.engine.preflight import GRANTED
 from tests.conftest import Database, read_until, until
 
 RUN = ("rotate_tokens_sql", "--window", "100", "--progress", "lines", "--lock-timeout", "50")
+
+
+def test_locked_table_is_not_taken_for_a_row() -> None:
+    assert str(Blocked(None, None, "pid 1", 5)) == "the table is locked by pid 1; trying again"
 
 
 def test_blocked_window_is_halved_retried_and_the_blocker_named(db: Database) -> None:
@@ -115,7 +120,7 @@ def test_connection_for_the_blockers_name_is_not_needed(db: Database) -> None:
     db.sql("CREATE ROLE narrow LOGIN CONNECTION LIMIT 4")
     db.sql(
         f"GRANT ALL ON ALL TABLES IN SCHEMA public TO narrow; GRANT ALL ON DATABASE {db.name} TO narrow;"
-        f"GRANT EXECUTE ON FUNCTION {GRANTED} TO narrow"
+        f"GRANT EXECUTE ON FUNCTION {', '.join(GRANTED)} TO narrow"
     )
     try:
         url = db.url.replace("postgres@", "narrow@")

@@ -1,6 +1,7 @@
 """What becomes of the table while the snapshot or the verification reads it."""
 
 import threading
+import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from typing import Any
 import psycopg2
 import pytest
 
-from app.rotation.engine import conclusion, preflight, revocation
+from app.rotation.engine import conclusion, guard, preflight, revocation
 from app.rotation.engine.database import Session
 from app.rotation.engine.options import Options
 from app.rotation.engine.target import Target, TargetName, resolve
@@ -115,6 +116,39 @@ def test_partition_detached_while_the_snapshot_is_taken(db: Database) -> None:
     kept = Rotation.objects.get(pk=2).partitions
     hashes = db.value("SELECT count(*) FROM rotation_revoked WHERE rotation_id = 2")
     assert (hashes, [name for name, _ in kept.values()]) == (10, ["public.low"])
+
+
+def test_what_comes_late_is_read_again_whatever_the_patience(db: Database) -> None:
+    """Reading may take longer than the patience, which begins with the first conflict."""
+    parts(db)
+    assert rotate_around(db, "ALTER TABLE account DETACH PARTITION high").code == 4
+    attach = f"ALTER TABLE account ATTACH PARTITION high {PLACE}"
+
+    def meddle() -> None:
+        time.sleep(0.3)
+        db.sql(attach)
+
+    session, target = opened("count_survivors", meddle)
+    with closing(session):
+        options = Options(lock_patience=0.1)
+        verdict = revocation.verify(session, Rotation.objects.get(), target, options)
+    assert (verdict.survivors, verdict.apart) == (10, {})
+
+
+def test_guard_that_another_process_has_installed_is_left_alone(db: Database) -> None:
+    make(db)
+    triggers = "SELECT array_agg(oid ORDER BY oid) FROM pg_trigger WHERE tgrelid = 'account'::regclass"
+    made: list[Any] = []
+
+    def meddle() -> None:
+        assert db.run("rotate_tokens_sql", *ACCOUNT).code == 0
+        made.append(db.value(triggers))
+
+    session, target = opened("open_install", meddle)
+    with closing(session):
+        guard.require_guard(session, target, Options())
+    assert len(made[0]) == 2
+    assert db.value(triggers) == made[0]
 
 
 SWAPS = {

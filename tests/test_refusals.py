@@ -196,11 +196,23 @@ def test_no_state_tables(db: Database) -> None:
     assert db.call("rotation", "status").code == 1
 
 
+def test_state_that_the_role_does_not_find(db: Database) -> None:
+    """A second state beside it would know nothing of what the first has revoked."""
+    db.tickets(5)
+    db.sql("CREATE SCHEMA elsewhere")
+    there = db.environment(DATABASE_URL=db.url + "?options=-csearch_path%3Delsewhere")
+    for command in (["rotate_tokens_sql", "--table", "public.ticket"], ["rotation", "status"]):
+        done = db.run(*command, env=there)
+        assert (done.code, done.out) == (1, "")
+        assert "does not find the rotation's state, which is in schema public: GRANT USAGE" in done.err
+        assert len(done.err.splitlines()) == 1
+
+
 @pytest.fixture
 def role(db: Database) -> Iterator[str]:
     """A role that may do everything, until the test takes some of it away."""
     db.sql(f"CREATE ROLE {db.name} LOGIN; GRANT ALL ON ALL TABLES IN SCHEMA public TO {db.name};"
-           f"GRANT EXECUTE ON FUNCTION {GRANTED} TO {db.name}")  # fmt: skip
+           f"GRANT EXECUTE ON FUNCTION {', '.join(GRANTED)} TO {db.name}")  # fmt: skip
     yield db.name
     db.sql(f"DROP OWNED BY {db.name}; DROP ROLE {db.name}")
 
@@ -213,7 +225,7 @@ def role(db: Database) -> Iterator[str]:
         ("UPDATE ON batchprogress", "may not write the rotation's state: GRANT"),
         (
             "EXECUTE ON FUNCTION rotation_close_revoked",
-            "EXECUTE ON FUNCTION rotation_hash(uuid, bigint),",
+            "EXECUTE ON FUNCTION public.rotation_hash(uuid, bigint), public.rotation_hash(text,",
         ),
         ("INSERT ON rotation_window", "may not write the rotation's state: GRANT"),
         ("SELECT ON rotation", "may not write the rotation's state: GRANT"),

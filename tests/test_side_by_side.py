@@ -137,6 +137,13 @@ def test_refused_flags(db: Database, other: Database, flags: list[str], says: st
     assert len(done.err.splitlines()) == 1
 
 
+def test_path_that_can_not_be_looked_at_is_told_when_it_is_opened(db: Database, other: Database) -> None:
+    done = db.run(*RUN, "--leaked", "x" * 5000)
+    assert done.code == 2
+    assert "file name too long" in done.err
+    assert len(done.err.splitlines()) == 1
+
+
 def test_list_of_leaked_tokens_for_each(db: Database, other: Database, tmp_path) -> None:
     db.tickets(10)
     other.tickets(10)

@@ -277,6 +277,36 @@ def test_inheritance_child_is_told_and_compared(rotated: Database) -> None:
     assert (verified.code, "id 1001" in verified.err) == (4, True), verified.err
 
 
+def test_another_sessions_temporary_child_is_passed_over(rotated: Database) -> None:
+    """Nobody else can read it."""
+    with closing(rotated.connect()) as other, other.cursor() as cursor:
+        cursor.execute("CREATE TEMPORARY TABLE staging () INHERITS (account)")
+        verified = rotated.call("rotation", "verify", *ACCOUNT)
+    assert (verified.code, verified.err) == (0, "")
+
+
+def test_copy_of_the_table_in_its_place_is_told_to_have_no_guard(rotated: Database) -> None:
+    rotated.sql("CREATE TABLE copy (LIKE account INCLUDING ALL); INSERT INTO copy SELECT * FROM account;"
+                "DROP TABLE account; ALTER TABLE copy RENAME TO account")  # fmt: skip
+    status = rotated.call("rotation", "guard", "status", *ACCOUNT)
+    assert (status.code, "20 revoked tokens can be written to it" in status.err) == (1, True), status.err
+
+
+def test_trigger_of_a_partition_with_another_condition_is_told(db: Database) -> None:
+    parts(db)
+    rotate(db)
+    assert db.call("rotation", "guard", "status", *ACCOUNT).code == 0
+    function = db.value(
+        "SELECT tgfoid::regproc FROM pg_trigger WHERE tgrelid = 'high'::regclass LIMIT 1"
+    )
+    db.sql(f"ALTER TABLE high DISABLE TRIGGER {function}_update;"
+           "CREATE TRIGGER never BEFORE UPDATE ON high FOR EACH ROW WHEN (false)"
+           f" EXECUTE FUNCTION {function}();"
+           "ALTER TABLE high ENABLE ALWAYS TRIGGER never")  # fmt: skip
+    status = db.call("rotation", "guard", "status", *ACCOUNT)
+    assert (status.code, "can be bypassed on public.high" in status.err) == (1, True), status.err
+
+
 def test_set_that_was_detached_is_told(rotated: Database) -> None:
     rotated.sql("ALTER TABLE rotation_revoked DETACH PARTITION rotation_revoked_1")
     assert rotated.call("rotation", "guard", "status", *ACCOUNT).code == 1

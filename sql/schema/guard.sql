@@ -241,7 +241,7 @@ BEGIN
     -- From here on only operators that pg_catalog has for exactly these types, hence ::text.
     PERFORM set_config('search_path', concat('pg_catalog, ', own, ', pg_temp'), true);
     IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
-        EXECUTE concat('SELECT ', own, '.rotation_require_view($1, $2)') USING own, of_set;
+        PERFORM rotation_require_view(own, of_set);
     END IF;
     RETURN EXISTS (
         SELECT FROM rotation_revoked AS revoked
@@ -373,6 +373,12 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
                 AND copied.tgfoid = function.oid
                 AND (copied.tgtype::int & 4 <> 0) = installed.inserting
                 AND copied.tgenabled = 'A'
+                -- A partition's has its parent's condition if PostgreSQL made it.
+                AND (
+                    copied.oid = installed.trigger
+                    OR copied.tgparentid <> 0
+                    OR (SELECT relkind FROM pg_class WHERE oid = of_table) = 'r'
+                )
         )
     ) AS part
 $$;
@@ -392,6 +398,12 @@ BEGIN
     IF (SELECT pg_has_role(caller, relowner, 'USAGE') FROM pg_class WHERE oid = of_table) IS NOT TRUE THEN
         RAISE insufficient_privilege USING MESSAGE = 'a guard is made by its table''s owner';
     END IF;
+    -- Whoever else notes a change of the set has its rotations' rows for himself until he ends. First of all
+    -- locks: the end of a snapshot takes them in this order, too.
+    PERFORM
+    FROM {state}.rotation AS known
+    WHERE known.set_id IN (SELECT set_id FROM {state}.rotation_with_set(of_table, of_attnum))
+    FOR NO KEY UPDATE;
     -- One at a time: two would take the same function, or install two guards. Nobody else can hold this
     -- lock.
     LOCK TABLE ONLY {state}.rotation_revoked IN SHARE UPDATE EXCLUSIVE MODE;
@@ -425,14 +437,11 @@ BEGIN
         second := second || '_';
     END LOOP;
     PERFORM {state}.rotation_write_guard(guard, of_table, of_attnum);
-    -- An old view may know these triggers as those of another column. Whoever else notes a change of the
-    -- set has its rotations' rows for himself until he ends: the later one must be noted last.
-    PERFORM
-    FROM {state}.rotation AS known
-    WHERE known.set_id IN (SELECT set_id FROM {state}.rotation_with_set(of_table, of_attnum))
-    FOR NO KEY UPDATE;
-    PERFORM {state}.rotation_note_change(known.set_id)
-    FROM {state}.rotation_with_set(of_table, of_attnum) AS known;
+    -- An old view may know these triggers as those of another column.
+    PERFORM {state}.rotation_note_change(its.set_id)
+    FROM (
+        SELECT DISTINCT known.set_id FROM {state}.rotation_with_set(of_table, of_attnum) AS known
+    ) AS its;
     -- Whoever has made triggers of it before may be the owner of another table by now.
     PERFORM {state}.rotation_keep_to_owner('pg_proc', guard);
     IF NOT has_function_privilege(caller, guard, 'EXECUTE') THEN

@@ -74,9 +74,14 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
             THEN pg_catalog.uuid_hash_extended(
                 pg_catalog.substr(token, 2, 36)::pg_catalog.uuid, salt
             )
-        -- Java reads each group as a number, and takes its last digits.
+        -- Java reads each group as a number, and takes its last digits. Of 32 characters without their
+        -- hyphens PostgreSQL and Python make a uuid wherever those are: these come first.
         WHEN pg_catalog.length(token) OPERATOR(pg_catalog.<=) 36
             AND token COLLATE "C" OPERATOR(pg_catalog.~*) '^[+]?[0-9a-f]+(-[+]?[0-9a-f]+){4}$'
+            AND (
+                pg_catalog.length(pg_catalog.replace(token, '-', '')) OPERATOR(pg_catalog.<>) 32
+                OR pg_catalog.strpos(token, '-+') OPERATOR(pg_catalog.>) 0
+            )
             THEN pg_catalog.uuid_hash_extended(
                 -- E'': a session may take a backslash in a plain string for itself.
                 pg_catalog.regexp_replace(

@@ -96,5 +96,5 @@ class Contention:
         if streak.blockers and now - streak.told_at >= TELL_SECONDS:
             streak.told_at = now
             size = max(1, self._sizer.size // 2)
-            lo, hi = self._stage.at or ("", "")
+            lo, hi = self._stage.at or (None, None)
             self._session.emit(Blocked(lo, hi, streak.blockers, size))

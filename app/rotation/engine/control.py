@@ -84,10 +84,22 @@ def find_finished(session: Session, target: Target) -> Rotation | None:
 
 
 def find_revoking(session: Session, target: Target) -> Rotation | None:
-    """The latest rotation that revoked tokens of the column, or None."""
-    its = rotations(session).filter(table_oid=target.oid, token_attnum=target.attnum)
+    """The latest rotation that revoked tokens of the column, or None.
+
+    By its numbers, which survive every renaming; by its names, where its table is gone (restored from a
+    dump, or replaced).
+    """
+    numbers = Q(table_oid=target.oid, token_attnum=target.attnum)
+    names = Q(table_schema=target.schema, table_name=target.table, token_column=target.column)
     with session.looking("reading the rotation"):
-        return its.filter(revoked__isnull=False).order_by("-pk").first()
+        known = rotations(session).filter(numbers | names, revoked__isnull=False).order_by("-pk")
+        for rotation in known:
+            its = {"oid": rotation.table_oid, "attnum": rotation.token_attnum}
+            if its == {"oid": target.oid, "attnum": target.attnum}:
+                return rotation
+            if rotation.table_oid != target.oid and not session.rows("look_at_target", **its):
+                return rotation
+    return None
 
 
 def lanes_of(session: Session, rotation: Rotation) -> tuple[Lane, ...]:

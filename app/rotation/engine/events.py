@@ -49,12 +49,14 @@ class WindowDone(Event):
 class Blocked(Event):
     """A window waits for somebody else's lock and is tried again, smaller."""
 
-    lo: str
-    hi: str
+    lo: str | None  #: None: the table itself is locked, no row was looked for
+    hi: str | None
     blockers: str
     size: int
 
     def __str__(self) -> str:
+        if self.lo is None or self.hi is None:
+            return f"the table is locked by {self.blockers}; trying again"
         if self.lo == self.hi:
             return f"row {shown(self.lo)} is locked by {self.blockers}; trying again"
         return (

@@ -81,6 +81,8 @@ def require_guard(session: Session, target: Target, options: Options) -> bool:
     name = found.name if found and keeps else None  # None: after its function
 
     def install() -> list[str]:
+        if stands(find_guard(session, target)):
+            return []  # another process was faster
         rows = session.rows("prepare_guard", oid=target.oid, attnum=target.attnum, name=name)
         return [row["statement"] for row in rows]
 

@@ -9,7 +9,7 @@ STATE_FUNCTIONS = (
     *("rotation_note_change", "rotation_prepare_guard", "rotation_inspect_guard"),
 )
 #: The same as GRANT names them: of one there are two.
-GRANTED = "rotation_hash(uuid, bigint), rotation_hash(text, bigint), " + ", ".join(STATE_FUNCTIONS[1:])
+GRANTED = ("rotation_hash(uuid, bigint)", "rotation_hash(text, bigint)", *STATE_FUNCTIONS[1:])
 OLDEST_VERSION = 130000  # gen_random_uuid() is built in since PostgreSQL 13
 
 
@@ -42,12 +42,13 @@ def check_server(session: Session) -> Row:
             f" EXECUTE ON ALL FUNCTIONS IN SCHEMA {schema} FROM PUBLIC, then run the same command again"
         )
     if not server["may_write_state"]:
-        role = server["role_quoted"]
+        role, schema = server["role_quoted"], server["state_schema_quoted"]
+        granted = ", ".join(f"{schema}.{name}" for name in GRANTED)
         raise Refused(
             f"role {server['role']} may not write the rotation's state: GRANT SELECT, INSERT, UPDATE ON"
-            f" rotation, batchprogress, rotation_leftover TO {role}; GRANT SELECT, INSERT ON"
-            f" rotation_window, rotation_revoked TO {role}; GRANT EXECUTE ON FUNCTION {GRANTED}"
-            f" TO {role}"
+            f" {schema}.rotation, {schema}.batchprogress, {schema}.rotation_leftover TO {role};"
+            f" GRANT SELECT, INSERT ON {schema}.rotation_window, {schema}.rotation_revoked TO {role};"
+            f" GRANT EXECUTE ON FUNCTION {granted} TO {role}"
         )
     if not server["owner_may_create"]:
         owner, schema = server["state_owner"], server["state_schema_quoted"]
@@ -71,6 +72,12 @@ def require_state(session: Session, server: Row) -> None:
     """Raise Refused if the tables of our state are not there, else name them to the session."""
     if server["citus"] and not session.row("is_coordinator")["here"]:
         raise Refused("this server is a worker node of Citus: point the command at the coordinator")
+    if server["state_schema"] is None and server["states"]:
+        raise Refused(
+            f"role {server['role']} does not find the rotation's state, which is in schema"
+            f" {server['states']}: GRANT USAGE ON SCHEMA {server['states']} TO {server['role_quoted']},"
+            " and put it on that role's search_path"
+        )
     if server["state_schema"] is None:
         raise Refused(
             "the tables of the rotation's state are not in this database:"

@@ -284,17 +284,22 @@ def note_survivors(session: Session, rotation: Rotation) -> int:
 
 
 def patiently(session: Session, options: Options, action: Callable[[], Result]) -> Result:
-    """Try an action that reads the whole table until it gets its lock, or the patience runs out."""
-    began = time.monotonic()
+    """Try an action that reads the whole table until it succeeds, or the patience runs out.
+
+    The patience begins with the first conflict: reading the table may take longer than that.
+    """
+    began: float | None = None
     while True:
         try:
             return session.through_outages(action)
         except LockConflict as conflict:
             if session.stop.requested:
                 raise Stopped(f"by {session.stop.reason}") from None
-            if time.monotonic() - began > options.lock_patience:
+            now = time.monotonic()
+            began = now if began is None else began
+            if now - began > options.lock_patience:
                 raise Stopped(
-                    f"no lock on the table for {options.lock_patience:.0f} s ({conflict}):"
-                    " end what holds it, then run the same command again"
+                    f"the table could not be read for {options.lock_patience:.0f} s ({conflict}):"
+                    " end what locks or alters it, then run the same command again"
                 ) from conflict
             session.stop.wait(0.5)

@@ -17,7 +17,7 @@ from app.rotation.engine.progress import Outcome, Progress, read_progress
 from app.rotation.engine.stop import StopSwitch, stop_on_signals
 from app.rotation.engine.target import Target, TargetName, resolve
 from app.rotation.engine.token_list import read_tokens
-from app.rotation.engine.units import name_keys, shown, size
+from app.rotation.engine.units import name_keys, one_line, shown, size
 from app.rotation.management.reporter import Reporter, peak_memory_mb
 from app.rotation.models import Rotation, Status
 
@@ -90,16 +90,8 @@ def verify_rotation(
         raise Refused(
             f"{rotation} has no complete snapshot of revoked tokens, against which it could be verified"
         )
-    name = TargetName(
-        rotation.table_name, rotation.token_column, rotation.pk_column, rotation.table_schema
-    )
     server = preflight.describe_server(session)
-    target = citus.adapt(session, resolve(session, name, inheritance=True), server["citus"])
-    if rotation.table_oid == target.oid and rotation.token_attnum != target.attnum:
-        raise Refused(
-            f"{target.label} is another column than the one that was rotated, which was renamed or"
-            " dropped: give the column its old name to verify it, or rotate this one"
-        )
+    target = citus.adapt(session, find_rotated(session, rotation), server["citus"])
     session.names.update(target.names)
     citus.settle(session, target, Options())
     complete = read_progress(session, rotation.pk).complete
@@ -116,6 +108,31 @@ def verify_rotation(
         problems += _search(session, target, rotation, write)
     if problems:
         raise Unproven(" | ".join(problems))
+
+
+def find_rotated(session: Session, rotation: Rotation) -> Target:
+    """The column that was rotated: by the names of the start, or, if it was renamed, by its numbers.
+
+    Names come first: where a dump was restored, another table may have the number. Raises Refused if
+    it is gone.
+    """
+    names = (rotation.table_name, rotation.token_column, rotation.pk_column, rotation.table_schema)
+    numbers = {"oid": rotation.table_oid, "attnum": rotation.token_attnum}
+    now = next(iter(session.rows("look_at_target", **numbers)), None)
+    try:
+        target = resolve(session, TargetName(*names), inheritance=True)
+        if target.oid != rotation.table_oid or target.attnum == rotation.token_attnum:
+            return target
+    except Refused:
+        if now is None:
+            raise
+    if now is None:
+        raise Refused(
+            f"{target.label} is another column than the one that was rotated, which was dropped:"
+            " rotate this one"
+        )
+    name = TargetName(now["table"], now["column"], None, now["schema"])
+    return resolve(session, name, inheritance=True)
 
 
 def _of_proof(
@@ -142,6 +159,8 @@ def _of_proof(
             f"note: {target.label} was {rotation.token_type} when it was rotated, and is"
             f" {target.column_type} now: compared by value all the same"
         )
+    if rotation.target != f"{target.schema}.{target.table}.{target.column}":
+        write(f"note: {target.label} was called {one_line(rotation.target)} when it was rotated")
     if rotation.table_oid != target.oid:
         write(f"note: {target.label} is another table than the one that was rotated, of the same name")
     return problems

@@ -25,13 +25,12 @@ def chosen(session: Session, options: dict[str, Any]) -> "QuerySet[Rotation]":
     found = control.rotations(session).order_by(unfinished, "-pk")
     for flag in ("table", "column"):
         cli.require_text(f"--{flag}", options[flag])
-    if options["column"] is not None:
-        found = found.filter(token_column=options["column"])
-    if options["table"] is None:
+    if options["table"] is None and options["column"] is None:
         return found
-    schema, name = parse_table(options["table"])
-    found = found.filter(table_name=name)
-    return found.filter(table_schema=schema) if schema else found
+    schema, table = (None, None) if options["table"] is None else parse_table(options["table"])
+    its = {"schema": schema, "table": table, "column": options["column"]}
+    with session.looking("reading the rotations"):
+        return found.filter(pk__in={row["id"] for row in session.rows("find_rotations", **its)})
 
 
 def none_found(options: dict[str, Any]) -> str:

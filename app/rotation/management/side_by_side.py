@@ -1,5 +1,6 @@
 """Several databases, each with a rotation of its own, side by side: one progress, one exit code."""
 
+import contextlib
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +40,7 @@ def run_side_by_side(aliases: list[str], asked: Asked, reporter: Reporter) -> No
     None is begun if one of them is refused. Raises RotationError with the worst exit code if any did
     not end well; the others are finished all the same.
     """
-    if asked.leaked and (asked.leaked == "-" or Path(asked.leaked).is_fifo()):
+    if asked.leaked and is_pipe(asked.leaked):
         raise UsageError(
             f"--leaked {asked.leaked}: a pipe can't be read once for each --database; give a file"
         )
@@ -66,6 +67,13 @@ def run_side_by_side(aliases: list[str], asked: Asked, reporter: Reporter) -> No
     worst = next(kind for kind in WORST_FIRST if kind.exit_code in codes)
     reporter.ended(text, worst.exit_code)
     raise worst(text)
+
+
+def is_pipe(path: str) -> bool:
+    """Whether a list can be read only once; what can't be looked at is told when it is opened."""
+    with contextlib.suppress(OSError, ValueError):
+        return path == "-" or Path(path).is_fifo()
+    return False
 
 
 def require_fit(alias: str, asked: Asked, stop: StopSwitch) -> None:

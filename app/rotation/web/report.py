@@ -43,6 +43,7 @@ INCONCLUSIVE = (
     " the rotation with rotation cancel, start another, and keep rotation_revoked as evidence."
 )
 UNVERIFIED = "The end has not been verified by value."
+NOT_STARTED = "No token has been replaced yet."
 LIMITS = (
     "Copies outside of the column: caches, search indexes, other tables, materialized views, logical"
     " subscribers (the preflight's findings name those that the database knows of).",
@@ -112,19 +113,14 @@ def _proof(session: Session, rotation: Rotation) -> dict[str, Any]:
         verified = UNVERIFIED
     else:
         verified = INCONCLUSIVE if rotation.survivors is None else VERIFIED
+    guarded = GUARDED if as_kept(rotation.options).get("guard", True) else UNGUARDED
     return {
         "revoked": rotation.revoked,
-        "of_them_from_lists_and_moved_rows": rotation.leaked,
+        "of_them_from_lists": rotation.leaked,
         "survivors": rotation.survivors,
         "verified_at": rotation.verified_at,
         "left_for_later": left,
-        "method": " ".join(
-            (
-                GUARDED if as_kept(rotation.options).get("guard", True) else UNGUARDED,
-                REPLACED,
-                verified,
-            )
-        ),
+        "method": " ".join((guarded, REPLACED, verified)) if rotation.started_at else NOT_STARTED,
         "not_reached": list(LIMITS),
     }
 
