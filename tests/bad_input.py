@@ -6,7 +6,7 @@ Every case: a documented exit code but 0, one clear line, no traceback, no token
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from app.rotation.engine.preflight import GRANTED
+from app.rotation.schema import GRANTED
 
 RUN = "rotate_tokens_sql"
 LONG = "9" * 40

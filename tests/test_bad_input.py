@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.rotation.engine.preflight import GRANTED
+from app.rotation.schema import GRANTED
 from tests.bad_input import FILES, Case, all_cases
 from tests.conftest import Database
 

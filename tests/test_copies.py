@@ -398,7 +398,7 @@ def test_columns_that_share_nothing_with_the_token(db: Database) -> None:
 
 def test_sample_of_large_tables_uses_an_index(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """No large table is scanned: whichever side has an index is asked; what has none is counted."""
-    from app.rotation.engine import sampling
+    from app.rotation.engine.preflight import sampling
 
     db.insert("SELECT generate_series(1, %s)", 3000)
     db.sql("ALTER TABLE ticket DROP CONSTRAINT ticket_token_key;"
@@ -421,7 +421,7 @@ def test_sample_of_large_tables_uses_an_index(db: Database, monkeypatch: pytest.
 
 def test_sample_takes_little_time(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """A table that does not answer is given up, and after a while the rest is."""
-    from app.rotation.engine import sampling
+    from app.rotation.engine.preflight import sampling
 
     db.insert("SELECT generate_series(1, %s)", 20)
     db.sql("CREATE TABLE a AS SELECT gen_random_uuid(); CREATE TABLE b AS SELECT token FROM ticket")

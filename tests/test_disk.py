@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from app.rotation.engine.disk import find_free
+from app.rotation.engine.table.disk import find_free
 from tests.conftest import Database, read_until
 
 RUN = ("rotate_tokens_sql", "--window", "50", "--progress", "lines")

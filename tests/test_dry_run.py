@@ -61,7 +61,7 @@ def test_writes_nothing(db: Database) -> None:
 
 
 def test_its_transaction_refuses_every_write(db: Database) -> None:
-    from app.rotation.engine.database import Session
+    from app.rotation.engine.db.session import Session
     from app.rotation.engine.errors import DatabaseFailure
 
     db.tickets(5)
@@ -97,7 +97,7 @@ def test_of_an_empty_table(db: Database) -> None:
 
 def test_more_windows_than_are_walked(db: Database, monkeypatch) -> None:
     db.tickets(500)
-    monkeypatch.setattr("app.rotation.management.runner.MOST_WALKED", 10)
+    monkeypatch.setattr("app.rotation.operations.dry_run.MOST_WALKED", 10)
     done = db.call("rotate_tokens_sql", "--dry-run", "--window", "10")
     assert "up to 500; about 50 in all; --dry-run -v 2 lists them" in done.out
 

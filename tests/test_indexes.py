@@ -7,7 +7,7 @@ from contextlib import closing
 import psycopg2
 import pytest
 
-from app.rotation.engine.preflight import GRANTED
+from app.rotation.schema import GRANTED
 from tests.conftest import (
     DEBIAN_BINARIES,
     MIGRATED,
@@ -323,7 +323,7 @@ def test_a_uuid_is_not_ordered_by_a_collation(db: Database) -> None:
 
 def test_server_that_knows_no_version_of_a_database(db: Database, monkeypatch) -> None:
     """As 13 and 14: the function is not there to be called, nor the column to be read."""
-    from app.rotation.engine import statements
+    from app.rotation.engine.db import statements
 
     load = statements.load
     text = load("knows_database_version").replace("actual_version(oid)", "no_version(oid)")
@@ -482,7 +482,7 @@ def test_amcheck_of_a_version_without_rows(db: Database) -> None:
 
 @pytest.mark.parametrize("seconds", [0.0, 0.02])
 def test_amcheck_that_does_not_end_in_time(db: Database, monkeypatch, seconds: float) -> None:
-    from app.rotation.engine import indexes
+    from app.rotation.engine.preflight import indexes
 
     monkeypatch.setattr(indexes, "AMCHECK_SECONDS", seconds)
     db.sql("CREATE EXTENSION amcheck")
@@ -496,7 +496,7 @@ def test_amcheck_that_does_not_end_in_time(db: Database, monkeypatch, seconds: f
 
 
 def test_index_that_is_dropped_meanwhile_is_not_damaged(db: Database, monkeypatch) -> None:
-    from app.rotation.engine import indexes
+    from app.rotation.engine.preflight import indexes
 
     db.sql("CREATE EXTENSION amcheck")
     account(db)
@@ -539,7 +539,7 @@ def test_expression_that_would_write(db: Database) -> None:
 
 
 def test_signal_between_two_indexes(db: Database, monkeypatch) -> None:
-    from app.rotation.engine import indexes
+    from app.rotation.engine.preflight import indexes
 
     def signalled(session, index, seconds):
         session.stop.request("SIGINT")
@@ -558,15 +558,15 @@ def test_page_waits_for_amcheck_less_long(db: Database) -> None:
     """What the plan on the page has no time for, the run checks before it begins."""
     from django.contrib.auth.models import User
 
-    from app.rotation.engine.indexes import AMCHECK_SECONDS
-    from app.rotation.engine.stop import StopSwitch
-    from app.rotation.web import new
+    from app.rotation.engine.db.stop import StopSwitch
+    from app.rotation.engine.preflight.indexes import AMCHECK_SECONDS
+    from app.rotation.web import forms
 
-    form = new.NewRotation(data={"table": "ticket", "column": "token", "workers": 1})
+    form = forms.NewRotation(data={"table": "ticket", "column": "token", "workers": 1})
     assert form.is_valid()
     user = User(username="somebody", is_superuser=True)
-    driver = new.make_driver(user, form.cleaned_data, StopSwitch())
-    assert driver.amcheck_seconds < new.PLAN_SECONDS < AMCHECK_SECONDS
+    driver = forms.make_driver(user, form.cleaned_data, StopSwitch())
+    assert driver.amcheck_seconds < forms.PLAN_SECONDS < AMCHECK_SECONDS
 
 
 def test_what_is_refused_anyway_is_not_waited_for(db: Database) -> None:

@@ -219,11 +219,11 @@ def test_server_crash_in_a_window(db: Database) -> None:
 
 def test_no_database_until_the_deadline(db: Database) -> None:
     db.tickets(250)
-    from app.rotation.engine.driver import RotationDriver
+    from app.rotation.engine.db.stop import StopSwitch
     from app.rotation.engine.errors import Stopped
     from app.rotation.engine.options import Options
-    from app.rotation.engine.stop import StopSwitch
-    from app.rotation.engine.target import TargetName
+    from app.rotation.engine.runner import RotationDriver
+    from app.rotation.engine.table.target import TargetName
 
     options = Options(window=100, lock_timeout_ms=600_000, outage_seconds=1.0, ack_triggers=True)
     driver = RotationDriver("default", TargetName("ticket"), options, StopSwitch(), lambda _: None)
@@ -249,12 +249,12 @@ def test_two_losses_with_long_work_between_are_two_outages(
     db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The rebuild of an index, which may take hours, loses its connection now and then."""
-    from app.rotation.engine import database
-    from app.rotation.engine.stop import StopSwitch
+    from app.rotation.engine.db import session
+    from app.rotation.engine.db.stop import StopSwitch
 
-    monkeypatch.setattr(database, "SERVED_SECONDS", 0.3)
+    monkeypatch.setattr(session, "SERVED_SECONDS", 0.3)
     told: list[str] = []
-    session = database.Session(
+    session = session.Session(
         "default", stop=StopSwitch(), emit=lambda event: told.append(str(event)), outage_seconds=0.5
     )
     works = iter([0.0, 0.6, 0.6, 0.6, None])

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from app.rotation.engine.leaked import HEADER, ROW, TRAILER
+from app.rotation.engine.proof.leaked import HEADER, ROW, TRAILER
 from tests.conftest import PROJECT, Database, until
 from tests.test_proof import GUARDED, UNGUARDED
 

@@ -9,7 +9,7 @@ from contextlib import closing
 import pytest
 
 from app.rotation.engine.events import Blocked
-from app.rotation.engine.preflight import GRANTED
+from app.rotation.schema import GRANTED
 from tests.conftest import Database, read_until, until
 
 RUN = ("rotate_tokens_sql", "--window", "100", "--progress", "lines", "--lock-timeout", "50")

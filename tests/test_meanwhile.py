@@ -10,10 +10,13 @@ from typing import Any
 import psycopg2
 import pytest
 
-from app.rotation.engine import conclusion, guard, preflight, revocation
-from app.rotation.engine.database import Session
+from app.rotation.engine.db import retry
+from app.rotation.engine.db.session import Session
 from app.rotation.engine.options import Options
-from app.rotation.engine.target import Target, TargetName, resolve
+from app.rotation.engine.preflight import server
+from app.rotation.engine.proof import guard, revoked, verdict, verify
+from app.rotation.engine.state import transitions
+from app.rotation.engine.table.target import Target, TargetName, resolve
 from app.rotation.models import Rotation
 from tests.conftest import Database, read_until, until
 from tests.test_attacks import (
@@ -54,17 +57,17 @@ class Interrupted(Session):
 
 def opened(after: str, meddle: Callable[[], Any]) -> tuple[Session, Target]:
     session = Interrupted("default", after=after, meddle=meddle)
-    preflight.check_server(session)
+    server.check_server(session)
     target = resolve(session, TargetName("account", "api_key", schema="public"))
     session.names.update(target.names)
     return session, target
 
 
-def verified(after: str, meddle: Callable[[], Any]) -> revocation.Verdict:
+def verified(after: str, meddle: Callable[[], Any]) -> verdict.Verdict:
     """The only rotation's verdict, where something is done after one of the statements."""
     session, target = opened(after, meddle)
     with closing(session):
-        return revocation.verify(session, Rotation.objects.get(), target, Options())
+        return verify.verify(session, Rotation.objects.get(), target, Options())
 
 
 def test_partition_attached_while_the_table_is_compared(db: Database) -> None:
@@ -110,7 +113,7 @@ def test_partition_detached_while_the_snapshot_is_taken(db: Database) -> None:
            f" SELECT 'pending', '{{}}', {columns} FROM rotation;"
            "SELECT rotation_open_revoked(2)")  # fmt: skip
     rotation = Rotation.objects.get(pk=2)
-    revocation.patiently(session, Options(), lambda: revocation.take_snapshot(session, rotation, target))
+    retry.patiently(session, Options(), lambda: revoked.take_snapshot(session, rotation, target))
     session.close()
     detaching.join()
     kept = Rotation.objects.get(pk=2).partitions
@@ -131,7 +134,7 @@ def test_what_comes_late_is_read_again_whatever_the_patience(db: Database) -> No
     session, target = opened("count_survivors", meddle)
     with closing(session):
         options = Options(lock_patience=0.1)
-        verdict = revocation.verify(session, Rotation.objects.get(), target, options)
+        verdict = verify.verify(session, Rotation.objects.get(), target, options)
     assert (verdict.survivors, verdict.apart) == (10, {})
 
 
@@ -248,9 +251,9 @@ def test_older_verdict_finishes_nothing(db: Database, change: str) -> None:
            "ALTER TABLE rotation ENABLE TRIGGER USER")  # fmt: skip
     session, target = opened("", lambda: None)
     rotation = Rotation.objects.get()
-    verdict = revocation.verify(session, rotation, target, Options())
+    verdict = verify.verify(session, rotation, target, Options())
     db.sql(f"UPDATE rotation SET {change}")
-    assert not conclusion.finish(session, rotation, verdict)
+    assert not transitions.finish(session, rotation, verdict)
     session.close()
 
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 from django.core.management.base import OutputWrapper
 
-from app.rotation.engine.progress import Progress, read_progress
-from app.rotation.engine.units import duration, size
-from app.rotation.management.reporter import Reporter, progress_bar, progress_line
+from app.rotation.engine.state.progress import Progress, read_progress
+from app.rotation.engine.text import duration, size
+from app.rotation.management.console import Console, progress_bar, progress_line
 from tests.conftest import Database
 
 HALF = Progress(
@@ -91,7 +91,7 @@ def test_a_narrow_bar_keeps_what_matters() -> None:
 def test_bar_of_a_terminal_that_has_shrunk(monkeypatch: pytest.MonkeyPatch) -> None:
     """The terminal has broken the old bar into rows: all of them are cleared."""
     stream = io.StringIO()
-    reporter = Reporter(OutputWrapper(stream), "bar", 1)
+    reporter = Console(OutputWrapper(stream), "bar", 1)
     monkeypatch.setenv("COLUMNS", "100")
     reporter(HALF)
     wide = len(stream.getvalue().removeprefix("\r\x1b[K"))
@@ -109,7 +109,7 @@ def test_bar_of_a_terminal_that_has_shrunk(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_messages_stand_above_the_bar() -> None:
     stream = io.StringIO()
-    reporter = Reporter(OutputWrapper(stream), "bar", 1)
+    reporter = Console(OutputWrapper(stream), "bar", 1)
     reporter(HALF)
     reporter.line("hello")
     reporter.close()
@@ -131,8 +131,8 @@ def test_pace_counts_workers_that_are_there(db: Database) -> None:
     """A process that was killed and its successor are one worker, not two."""
     db.tickets(100)
     assert db.call("rotate_tokens_sql", "--window", "100").code == 0
-    from app.rotation.engine.database import Session
-    from app.rotation.engine.preflight import describe_server, require_state
+    from app.rotation.engine.db.session import Session
+    from app.rotation.engine.preflight.server import describe_server, require_state
 
     session = Session("default")
     require_state(session, describe_server(session))

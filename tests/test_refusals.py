@@ -10,8 +10,9 @@ from contextlib import closing
 import pytest
 
 from app.rotation.engine.errors import Refused, UsageError
-from app.rotation.engine.preflight import GRANTED, refuse_old
-from app.rotation.engine.target import parse_table
+from app.rotation.engine.preflight.server import refuse_old
+from app.rotation.engine.table.target import parse_table
+from app.rotation.schema import GRANTED
 from tests.conftest import PROJECT, Database, standby_of, until
 
 STATE = "SELECT (SELECT count(*) FROM rotation), (SELECT count(*) FROM batchprogress)"

@@ -83,7 +83,7 @@ def test_windows_grow_from_small_without_window(db: Database) -> None:
 def test_total_is_an_estimate_when_counting_takes_too_long(db: Database, monkeypatch) -> None:
     db.tickets(20_000)
     db.sql("ANALYZE ticket")
-    monkeypatch.setattr("app.rotation.engine.plan.COUNT_SECONDS", 0.001)
+    monkeypatch.setattr("app.rotation.engine.table.size.COUNT_SECONDS", 0.001)
     done = db.call("rotate_tokens_sql", "--dry-run", "--window", "20000")
     assert done.code == 0
     assert "rows       ~20000, ~20000 with a token" in done.out
@@ -91,7 +91,7 @@ def test_total_is_an_estimate_when_counting_takes_too_long(db: Database, monkeyp
 
 def test_total_is_unknown_without_count_and_statistics(db: Database, monkeypatch) -> None:
     db.tickets(20_000)
-    monkeypatch.setattr("app.rotation.engine.plan.COUNT_SECONDS", 0.001)
+    monkeypatch.setattr("app.rotation.engine.table.size.COUNT_SECONDS", 0.001)
     db.sql("ALTER TABLE ticket SET (autovacuum_enabled = off)")
     done = db.call("rotate_tokens_sql", "--dry-run", "--window", "1000")
     assert done.code == 0

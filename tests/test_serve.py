@@ -12,10 +12,10 @@ from django.core.management.base import OutputWrapper
 
 from app.rotation.engine.errors import ConnectionLost, Refused, RotationError, UsageError
 from app.rotation.engine.options import TUNABLE, LiveOptions, Options, from_stored
-from app.rotation.management import service
-from app.rotation.management.reporter import Reporter
-from app.rotation.management.selection import open_session
-from app.rotation.management.service import Service
+from app.rotation.management.console import Console
+from app.rotation.operations import serve as service
+from app.rotation.operations.inputs import open_session
+from app.rotation.operations.serve import Service
 from tests.conftest import Database, kill, read_until, until
 from tests.test_web import LIST, PAGE, VIEW, client_of, recorded, text
 
@@ -39,7 +39,7 @@ class Serving:
 
     def __init__(self, throttle_sql: str | None = None) -> None:
         self._out = io.StringIO()
-        reporter = Reporter(OutputWrapper(self._out), "lines", 1)
+        reporter = Console(OutputWrapper(self._out), "lines", 1)
         self.service = Service(open_session("default"), reporter, throttle_sql)
 
     def look(self) -> list[str]:

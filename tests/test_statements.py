@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from app.rotation.engine import citus, indexes, statements
-from app.rotation.engine.leaked import HEADER, TRAILER
-from app.rotation.engine.preflight import STATE_FUNCTIONS, STATE_TABLES
-from app.rotation.engine.statements import DIRECTORY, Fragment
+from app.rotation.engine.db import statements
+from app.rotation.engine.db.statements import Fragment
+from app.rotation.engine.preflight import indexes
+from app.rotation.engine.proof.leaked import HEADER, TRAILER
+from app.rotation.engine.table import citus
+from app.rotation.schema import DIRECTORY, STATE_FUNCTIONS, STATE_TABLES
 from tests.conftest import PROJECT, Database
 
 #: What only Citus knows: test_citus.py runs it there.

@@ -5,8 +5,8 @@ from contextlib import closing
 import psycopg2
 import pytest
 
-from app.rotation.engine import statements
-from app.rotation.engine.statements import Fragment
+from app.rotation.engine.db import statements
+from app.rotation.engine.db.statements import Fragment
 from tests.conftest import MIGRATED, SERVER, Database
 
 #: What would be taken for a place in a format, a parameter, the end of a name, another statement.

@@ -16,16 +16,16 @@ from django.db import connection
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 
 from app.localpg.server import Server
-from app.rotation.engine.database import Session
-from app.rotation.engine.driver import RotationDriver
+from app.rotation.engine.db.session import Session
+from app.rotation.engine.db.stop import StopSwitch
 from app.rotation.engine.errors import RotationError, Stopped
 from app.rotation.engine.options import LiveOptions, Options
-from app.rotation.engine.probes import LagClock, ask
-from app.rotation.engine.replicas import wait_for_standbys
-from app.rotation.engine.stop import StopSwitch
-from app.rotation.engine.target import TargetName
-from app.rotation.engine.throttle import Throttle, TokenBucket
-from app.rotation.management.reporter import progress_line
+from app.rotation.engine.runner import RotationDriver
+from app.rotation.engine.table.target import TargetName
+from app.rotation.engine.throttle.probes import ask
+from app.rotation.engine.throttle.standbys import LagClock, wait_for_standbys
+from app.rotation.engine.throttle.throttle import Throttle, TokenBucket
+from app.rotation.management.console import progress_line
 from tests.conftest import (
     MIGRATED,
     Database,

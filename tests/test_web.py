@@ -25,16 +25,16 @@ from django.test import Client, RequestFactory, override_settings
 from django.test.utils import CaptureQueriesContext
 from prometheus_client.parser import text_string_to_metric_families
 
-from app.rotation.engine.driver import RotationDriver
-from app.rotation.engine.journal import Point, read_points
+from app.rotation.engine.db.stop import StopSwitch
 from app.rotation.engine.options import Options
-from app.rotation.engine.stop import StopSwitch
-from app.rotation.engine.target import TargetName
-from app.rotation.management.selection import open_session
-from app.rotation.management.service import after
+from app.rotation.engine.runner import RotationDriver
+from app.rotation.engine.state.journal import Point, read_points
+from app.rotation.engine.table.target import TargetName
 from app.rotation.models import Rotation
+from app.rotation.operations.inputs import open_session
+from app.rotation.operations.serve import after
 from app.rotation.web.charts import draw_charts
-from app.rotation.web.look import look
+from app.rotation.web.live import look
 from app.rotation.web.metrics import metrics
 from tests.conftest import PROJECT, Database, Done, kill, read_until, standby_of, until
 
@@ -510,7 +510,7 @@ def test_plan_that_takes_too_long_is_given_up(
     db: Database, steerer: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     db.tickets(50)
-    monkeypatch.setattr("app.rotation.web.new.PLAN_SECONDS", 0.5)
+    monkeypatch.setattr("app.rotation.web.forms.PLAN_SECONDS", 0.5)
     began = time.monotonic()
     with db.connect(autocommit=False) as other:
         other.cursor().execute("LOCK TABLE ticket")
@@ -738,7 +738,7 @@ def test_report_after_an_upgrade_is_the_same(
     assert db.run(*RUN).code == 0
     before = text(viewer, f"{LIST}1/report/")
     assert f"Django {django.get_version()}" in before
-    monkeypatch.setattr("app.rotation.engine.naming.version", lambda name: "99.9")
+    monkeypatch.setattr("app.rotation.engine.db.identity.version", lambda name: "99.9")
     monkeypatch.setattr("platform.python_version", lambda: "99.9")
     assert text(viewer, f"{LIST}1/report/") == before
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.rotation.engine.windows import FIRST_SIZE, LARGEST_SIZE, WindowSizer
+from app.rotation.engine.options import LARGEST_SIZE
+from app.rotation.engine.table.windows import FIRST_SIZE, WindowSizer
 from tests.conftest import Database
 
 BIGGEST = 2**63 - 1

@@ -9,12 +9,11 @@ from django.template.response import TemplateResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from app.rotation.engine.status import State, read_state
-from app.rotation.engine.units import duration
-from app.rotation.management.selection import open_session
-from app.rotation.models import BatchProgress, Rotation, RotationWindow
-from app.rotation.web.pages import RotationPages
-from app.rotation.web.words import (
+from .engine.state.status import State, read_state
+from .engine.text import duration
+from .models import BatchProgress, Rotation, RotationWindow
+from .operations.inputs import open_session
+from .operations.wording import (
     HELD_BACK,
     in_utc,
     show_pace,
@@ -22,6 +21,7 @@ from app.rotation.web.words import (
     show_survivors,
     why_nothing_happens,
 )
+from .web.views import RotationPages
 
 
 class ReadOnly(admin.ModelAdmin):
@@ -53,7 +53,7 @@ class ReadOnly(admin.ModelAdmin):
 
 @admin.register(Rotation)
 class RotationAdmin(RotationPages, ReadOnly):
-    """The list of rotations; the page of each is in app.rotation.web.pages."""
+    """The list of rotations; the page of each is in web.views."""
 
     title = "Rotations"
 

@@ -20,6 +20,6 @@ class RotationAppConfig(AppConfig):
 
 def install_guards(using: str, **_: Any) -> None:
     """Install the guards of models that were migrated before the state of rotations was there."""
-    from app.rotation.triggers import install_missing  # noqa: PLC0415 (models are not loaded before)
+    from .triggers import install_missing  # noqa: PLC0415 (models are not loaded before)
 
     install_missing(using)

@@ -59,7 +59,6 @@ CHECKPOINT_MOVES_FORWARD = pgtrigger.Trigger(
                     RETURN NEW;
                 """,
 )
-
 SAME_TARGET = pgtrigger.Protect(
     name="same_target",
     operation=pgtrigger.Update,
@@ -68,7 +67,6 @@ SAME_TARGET = pgtrigger.Protect(
         *("token_column", "token_attnum", "token_type"),
     ),
 )
-
 SAME_BOUNDS = pgtrigger.Protect(
     name="same_bounds",
     operation=pgtrigger.Update,
@@ -77,7 +75,6 @@ SAME_BOUNDS = pgtrigger.Protect(
         " OR OLD.ceiling IS DISTINCT FROM NEW.ceiling)"
     ),
 )
-
 #: An update adds one entry at the end, or none.
 STEERING_IS_APPENDED = pgtrigger.Protect(
     name="steering_is_appended",

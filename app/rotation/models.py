@@ -14,7 +14,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from app.rotation.invariants import (
+from .invariants import (
     CHECKPOINT_MOVES_FORWARD,
     SAME_BOUNDS,
     SAME_TARGET,

@@ -2,10 +2,17 @@
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from app.rotation.engine.statements import DIRECTORY
-
+STATE_TABLES = ("rotation", "batchprogress", "rotation_window", "rotation_leftover", "rotation_revoked")
+STATE_FUNCTIONS = (
+    *("rotation_hash", "rotation_open_revoked", "rotation_claim", "rotation_close_revoked"),
+    *("rotation_note_change", "rotation_prepare_guard", "rotation_inspect_guard"),
+)
+#: The same as GRANT names them: of one there are two.
+GRANTED = ("rotation_hash(uuid, bigint)", "rotation_hash(text, bigint)", *STATE_FUNCTIONS[1:])
+DIRECTORY = Path(__file__).resolve().parents[2] / "sql"
 Operation = Callable[[Any, Any], None]
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from app.rotation.engine.units import name_keys, shown
+from .text import name_keys, shown
 
 
 @dataclass(frozen=True)

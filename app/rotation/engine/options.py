@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 from types import NoneType
 from typing import Any, get_args, get_origin, get_type_hints
 
-from app.rotation.engine.errors import Refused, UsageError
-from app.rotation.engine.units import parse_size
-from app.rotation.engine.windows import LARGEST_SIZE
+from .errors import Refused, UsageError
+from .text import parse_size
 
 MOST_WORKERS = 64  # of one process
 MOST_LANES = 1024
 MOST_NAME = 63  # bytes (NAMEDATALEN - 1)
 DAY = 86_400  # seconds
+LARGEST_SIZE = 1_000_000  # rows
 
 
 @dataclass(frozen=True)
@@ -78,9 +78,9 @@ LIMITS: dict[str, tuple[str, float, float, str]] = {
     "nice": ("--nice", 0, 1000, "seconds of rest for each second of work"),
 }
 
-
 #: Of each option: its type, as it is written above.
 TYPES = get_type_hints(Options)
+
 IN_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text",
             tuple: "a list of texts", NoneType: "null"}  # fmt: skip
 

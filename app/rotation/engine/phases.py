@@ -7,30 +7,61 @@ docs/proof.md says why none of them can be left out.
 from collections.abc import Callable
 from dataclasses import replace
 
-from app.rotation.engine import citus, conclusion, control, guard, revocation
-from app.rotation.engine.canary import try_one_window
-from app.rotation.engine.crew import Crew
-from app.rotation.engine.database import Row, Session
-from app.rotation.engine.errors import LockConflict, Stopped, Unproven
-from app.rotation.engine.events import NOTE, WARN, Found, Phase, Survived
-from app.rotation.engine.lanes import draw_lanes
-from app.rotation.engine.naming import worker_name
-from app.rotation.engine.options import LiveOptions, Options
-from app.rotation.engine.progress import read_progress
-from app.rotation.engine.rebuild import rebuild_indexes
-from app.rotation.engine.replicas import wait_for_standbys
-from app.rotation.engine.stages import Leftovers, Stage, Windows
-from app.rotation.engine.standby import stand_by, unfinished_lanes
-from app.rotation.engine.target import Target
-from app.rotation.engine.throttle import Throttle
-from app.rotation.engine.units import name_keys
-from app.rotation.engine.vacuum import Vacuum
-from app.rotation.engine.watch import Watch
-from app.rotation.engine.windows import WindowSizer
-from app.rotation.engine.worker import Worker
-from app.rotation.models import Rotation, Status
+from ..models import Rotation, Status
+from .db.identity import worker_name
+from .db.retry import patiently
+from .db.session import Row, Session
+from .errors import LockConflict, Stopped, Unproven
+from .events import NOTE, WARN, Found, Phase, Survived
+from .maintenance.reindex import rebuild_indexes
+from .maintenance.vacuum import Vacuum
+from .options import LiveOptions, Options
+from .proof import guard
+from .proof.barrier import wait_for_writers
+from .proof.revoked import take_snapshot
+from .proof.verdict import Verdict, how_proven, why_unproven
+from .proof.verify import verify
+from .state import transitions
+from .state.progress import read_progress
+from .state.rotations import read_rotation
+from .state.transitions import fail
+from .table import citus
+from .table.lanes import draw_lanes
+from .table.target import Target
+from .table.windows import WindowSizer
+from .throttle.monitor import Monitor
+from .throttle.standbys import wait_for_standbys
+from .throttle.throttle import Throttle
+from .work.canary import try_one_window
+from .work.leftovers import LeftoverStage
+from .work.pool import WorkerPool
+from .work.stages import Stage, WindowStage
+from .work.waiting import unfinished_lanes, wait_for_lane
+from .work.worker import Worker
 
 REPAIRS = 3  # times that survivors are rotated once more before the run gives up
+
+
+def require_distinct(session: Session, rotation: Rotation, target: Target, verdict: Verdict) -> None:
+    """Where no unique index can stand, see by value that no two rows hold one token.
+
+    Raises Unproven, and marks the rotation failed, if some do.
+    """
+    if target.distribution is None:
+        return
+    repeated = patiently(session, Options(), lambda: _count_repeated(session))
+    if repeated:
+        session.through_outages(lambda: fail(session, rotation.pk, verdict))
+        raise Unproven(
+            f"{repeated} tokens of {target.label} are held by more than one row: find out what writes"
+            " them; then rotate once more with --new"
+        )
+
+
+def _count_repeated(session: Session) -> int:
+    with session.reading():
+        session.change("read_heap")
+        return int(session.row("count_repeated")["repeated"])
 
 
 class Phases:
@@ -67,7 +98,7 @@ class Phases:
             rebuild_indexes(session, self._rotation, target)
 
     def _rotate_all(self) -> None:
-        watch = Watch(self._own("watch"), self._rotation, self._target.oid, self._throttle)
+        watch = Monitor(self._own("watch"), self._rotation, self._target.oid, self._throttle)
         vacuum = Vacuum(self._own("vacuum"), self._rotation, self._target, self._throttle.live)
         for helper in (watch, vacuum):
             helper.start()
@@ -123,10 +154,10 @@ class Phases:
         session, rotation = self._session, self._read()
         if rotation.revoked is None:
             options = self._options
-            revoked = revocation.patiently(
+            revoked = patiently(
                 session,
                 options,
-                lambda: revocation.take_snapshot(session, self._read(), self._target),
+                lambda: take_snapshot(session, self._read(), self._target),
             )
             self._barrier()
             session.emit(Phase(2, f"{revoked} tokens are revoked; of each a salted hash is kept"))
@@ -138,7 +169,7 @@ class Phases:
         session, rotation = self._session, self._read()
         if rotation.status == Status.PENDING:
             session.through_outages(
-                lambda: control.open_lanes(
+                lambda: transitions.open_lanes(
                     session, rotation, draw_lanes(session, self._target, self._options.lanes)
                 )
             )
@@ -146,7 +177,7 @@ class Phases:
 
     def _barrier(self) -> None:
         self._session.through_outages(
-            lambda: guard.wait_for_writers(
+            lambda: wait_for_writers(
                 self._session, self._rotation, self._target, self._options, self._require_wanted
             )
         )
@@ -164,11 +195,11 @@ class Phases:
         def sizer() -> WindowSizer:
             return WindowSizer(live.now.window, live.now.window_seconds)
 
-        self._work(Windows, sizer)
+        self._work(WindowStage, sizer)
         try:
-            self._work(Leftovers, sizer)
+            self._work(LeftoverStage, sizer)
         except Unproven:
-            session.through_outages(lambda: conclusion.fail(session, self._rotation, None))
+            session.through_outages(lambda: transitions.fail(session, self._rotation, None))
             raise
         if not self._rotated:
             self._rotated = True
@@ -182,14 +213,14 @@ class Phases:
         if rotation.status == Status.SUCCEEDED and not self._more_revoked:  # by another process
             return True
         session.through_outages(lambda: citus.settle(session, self._target, options))
-        if not session.through_outages(lambda: conclusion.begin_verifying(session, self._rotation)):
+        if not session.through_outages(lambda: transitions.begin_verifying(session, self._rotation)):
             return self._overtaken()
         if self._target.partitioned:
             self._barrier()  # whoever is about to insert into a partition what passed until now
         rotation, verdict = self._read(), None
         if options.verify:
-            verdict = revocation.verify(session, rotation, self._target, options)
-            conclusion.require_distinct(session, rotation, self._target, verdict)
+            verdict = verify(session, rotation, self._target, options)
+            require_distinct(session, rotation, self._target, verdict)
         if options.guard:
             session.through_outages(lambda: guard.require_standing(session, self._target))
         if verdict is None or verdict.clean:
@@ -200,17 +231,17 @@ class Phases:
                 if options.wait_replicas
                 else []
             )
-            if not session.through_outages(lambda: conclusion.finish(session, rotation, verdict)):
+            if not session.through_outages(lambda: transitions.finish(session, rotation, verdict)):
                 return self._overtaken()
             text = how_proven(verdict, label)
             session.emit(Phase(4, f"{text}; replayed by {', '.join(replayed)}" if replayed else text))
             return True
         if not verdict.conclusive or not verdict.survivors or self._repairs == REPAIRS:
-            session.through_outages(lambda: conclusion.fail(session, self._rotation, verdict))
+            session.through_outages(lambda: transitions.fail(session, self._rotation, verdict))
             raise Unproven(why_unproven(verdict, self._target))
         session.emit(Survived(verdict.survivors, verdict.keys, self._target.pk))
         self._repairs += 1
-        session.through_outages(lambda: conclusion.repair(session, rotation, verdict))
+        session.through_outages(lambda: transitions.repair(session, rotation, verdict))
         return False
 
     def _overtaken(self) -> bool:
@@ -228,11 +259,11 @@ class Phases:
         session, rotation, options = self._session, self._rotation, self._options
         if not session.through_outages(lambda: unfinished_lanes(session, rotation, kind.name)):
             return
-        session.through_outages(lambda: stand_by(session, rotation, kind.name))
-        if kind is Windows:
+        session.through_outages(lambda: wait_for_lane(session, rotation, kind.name))
+        if kind is WindowStage:
             session.through_outages(lambda: try_one_window(session, self._stage(session, kind), options))
         session.close()  # until the workers, who have connections of their own, are done
-        crew = Crew(session, lambda: self._throttle.live.now.workers)
+        crew = WorkerPool(session, lambda: self._throttle.live.now.workers)
         try:
             crew.work(lambda own: Worker(own, self._stage(own, kind), sizer(), self._throttle))
         except LockConflict as conflict:
@@ -247,37 +278,10 @@ class Phases:
     def _stage(self, session: Session, kind: type[Stage]) -> Stage:
         stage = kind(session, self._rotation, self._target, self._shape)
         stage.channel = self._options.notify
-        if isinstance(stage, Leftovers):
+        if isinstance(stage, LeftoverStage):
             # What its index has not returned once is not found by it at all.
             stage.from_heap = self._repairs > 1
         return stage
 
     def _read(self) -> Rotation:
-        return self._session.through_outages(lambda: control.read(self._session, self._rotation))
-
-
-def how_proven(verdict: revocation.Verdict | None, label: str) -> str:
-    """What the end of the last phase says."""
-    if verdict is None:
-        return "not verified (--no-verify); rotation verify does it"
-    return f"verified by value: {verdict.sentence(label)}"
-
-
-def why_unproven(verdict: revocation.Verdict, target: Target) -> str:
-    """What a failed verification says, and what to do."""
-    if not verdict.conclusive:
-        return (
-            f"{verdict.sentence(target.label)}: end it with python manage.py rotation cancel, then start"
-            " another; keep rotation_revoked as evidence"
-        )
-    apart = [f"{rows} row{'s' * (rows != 1)} of {name}" for name, rows in verdict.apart.items() if rows]
-    if apart and not verdict.survivors:
-        return (
-            f"{' and '.join(apart)}, detached from {target.schema}.{target.table} since the start, hold"
-            f" revoked tokens: attach it again and run {target.command}, or rotate it by its own name"
-        )
-    named = name_keys(target.pk, verdict.keys, verdict.survivors)
-    return (
-        f"{verdict.sentence(target.label)}: {named}; find out what writes old tokens,"
-        f" then run {target.command} to rotate those rows"
-    )
+        return self._session.through_outages(lambda: read_rotation(self._session, self._rotation))

@@ -6,7 +6,7 @@ import pgtrigger.compiler
 import pgtrigger.migrations
 from django.db import migrations, models
 
-from app.rotation.schema import in_the_state, read
+from ..schema import in_the_state, read
 
 
 class Migration(migrations.Migration):

@@ -8,10 +8,9 @@ from itertools import pairwise
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from app.rotation.engine.journal import Point
+from ..engine.state.journal import Point
 
 Stretch = tuple[datetime, datetime, str]
-
 WIDTH, HEIGHT = 640, 170
 LEFT, RIGHT, TOP, BOTTOM = 84, 10, 14, 24
 HELD = "shaded: held back for more than a fifth of the time"

@@ -5,13 +5,12 @@ from django.db.transaction import non_atomic_requests
 from django.http import HttpRequest, HttpResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 
-from app.rotation.engine import control
-from app.rotation.engine.status import read_state
-from app.rotation.management.selection import open_session
-from app.rotation.models import Status
+from ..engine.state.rotations import rotations
+from ..engine.state.status import read_state
+from ..models import Status
+from ..operations.inputs import open_session
 
 LABELS = ("rotation", "table", "column")
-
 #: Each figure of a rotation: name, help.
 FIGURES = {
     "rows_done": "rows rotated",
@@ -37,8 +36,8 @@ def metrics(request: HttpRequest) -> HttpResponse:
     states = Gauge("rotation_status", "1 for the state it is in", (*LABELS, "status"), registry=registry)
     lag = Gauge("rotation_standby_lag_bytes", "WAL not replayed", ("standby",), registry=registry)
     session = open_session("default")
-    latest = control.rotations(session).values("table_oid", "token_attnum").annotate(pk=Max("pk"))
-    for rotation in control.rotations(session).filter(pk__in=latest.values("pk")):
+    latest = rotations(session).values("table_oid", "token_attnum").annotate(pk=Max("pk"))
+    for rotation in rotations(session).filter(pk__in=latest.values("pk")):
         progress = read_state(session, rotation.pk).progress
         labels = (
             str(rotation.pk),

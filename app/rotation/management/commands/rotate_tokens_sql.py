@@ -4,15 +4,17 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from app.rotation.engine.database import Session
-from app.rotation.engine.errors import UsageError
-from app.rotation.engine.options import Options, or_off
-from app.rotation.engine.units import parse_size
-from app.rotation.management import cli
-from app.rotation.management.reporter import MODES, Reporter
-from app.rotation.management.runner import plan_rotation, run_rotation
-from app.rotation.management.service import serve
-from app.rotation.management.side_by_side import Asked, run_side_by_side
+from ...engine.db.session import Session
+from ...engine.errors import UsageError
+from ...engine.options import Options, or_off
+from ...engine.text import parse_size
+from ...operations import inputs
+from ...operations.databases import RunRequest, run_side_by_side
+from ...operations.dry_run import plan_rotation
+from ...operations.run import run_rotation
+from ...operations.serve import serve
+from .. import base
+from ..console import MODES, Console
 
 #: Options whose flags bear their names.
 THROTTLES = (
@@ -21,14 +23,14 @@ THROTTLES = (
 )
 
 
-class Command(cli.RotationCommand):
+class Command(base.RotationCommand):
     help = (
         "Replace every token of a live table by a new random UUID, window by window, in the server."
         " Run it again to go on from the last committed window."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        cli.add_target_flags(parser, several=True)
+        base.add_target_flags(parser, several=True)
         parser.add_argument("--dry-run", action="store_true", help="show the plan, write nothing")
         parser.add_argument(
             "--new", action="store_true", help="start another rotation after a finished one"
@@ -95,7 +97,7 @@ class Command(cli.RotationCommand):
 
     def add_proof_flags(self, parser: CommandParser) -> None:
         """Add the flags of the guard, the proof, and what the preflight asks to be acknowledged."""
-        cli.add_leaked_flag(
+        base.add_leaked_flag(
             parser, "tokens known to have leaked, one a line or CSV (-: standard input): revoked too"
         )
         parser.add_argument(
@@ -117,10 +119,10 @@ class Command(cli.RotationCommand):
 
     def add_throttle_flags(self, parser: CommandParser, default: Options) -> None:
         """Add the flags of what windows wait for, or what ends the run."""
-        size, seconds = cli.value("a size, as 512MB or off", or_off(parse_size)), "SECONDS"
-        lag = cli.value("seconds or off", or_off(float))
-        percent = cli.value("percent or off", or_off(float))
-        rate = cli.value("rows a second or off", or_off(float))
+        size, seconds = base.value("a size, as 512MB or off", or_off(parse_size)), "SECONDS"
+        lag = base.value("seconds or off", or_off(float))
+        percent = base.value("percent or off", or_off(float))
+        rate = base.value("rows a second or off", or_off(float))
         for flag, kind, metavar, text in (
             (
                 "--max-lag",
@@ -154,7 +156,7 @@ class Command(cli.RotationCommand):
             )
         parser.add_argument(
             "--max-waiting",
-            type=cli.value("a number or off", or_off(int)),
+            type=base.value("a number or off", or_off(int)),
             metavar="N",
             default=default.max_waiting,
             help="wait while more sessions wait for rows that windows hold (default: %(default)s)",
@@ -191,13 +193,13 @@ class Command(cli.RotationCommand):
             if given[flag]:
                 text = f"--{flag.replace('_', '-')}: not with --serve, which takes up what was recorded"
                 raise UsageError(text)
-        reporter = Reporter(self.stdout, given["progress"], given["verbosity"])
+        reporter = Console(self.stdout, given["progress"], given["verbosity"])
         serve(Session(alias), reporter, given["throttle_sql"])
 
     def handle(self, *args: Any, **given: Any) -> None:
-        with cli.one_line_errors():
-            cli.require_text("--throttle-sql", given["throttle_sql"])
-            cli.require_text("--notify", given["notify"])
+        with base.one_line_errors():
+            inputs.require_text("--throttle-sql", given["throttle_sql"])
+            inputs.require_text("--notify", given["notify"])
             options = Options(
                 window=given["window"],
                 window_seconds=given["window_seconds"],
@@ -215,25 +217,25 @@ class Command(cli.RotationCommand):
                 wait_replicas=not given["no_wait_replicas"],
                 **{name: given[name] for name in THROTTLES},
             )
-            aliases = cli.checked_databases(given)
+            aliases = inputs.checked_databases(given)
             alias = aliases[0]
             if len(aliases) > 1 and (given["serve"] or given["dry_run"]):
                 raise UsageError("--database: with --serve and --dry-run give one at a time")
             if given["serve"]:
                 self.serve(alias, given)
                 return
-            name = cli.target_from(given)
-            cli.require_text("--reason", given["reason"])
+            name = inputs.target_from(given)
+            inputs.require_text("--reason", given["reason"])
             if len(aliases) > 1:
-                asked = Asked(name, options, given["new"], given["reason"], given["leaked"])
-                reporter = Reporter(self.stdout, given["progress"], given["verbosity"])
+                asked = RunRequest(name, options, given["new"], given["reason"], given["leaked"])
+                reporter = Console(self.stdout, given["progress"], given["verbosity"])
                 run_side_by_side(aliases, asked, reporter)
                 return
-            with cli.leaked_list(given["leaked"]) as leaked:
+            with inputs.leaked_list(given["leaked"]) as leaked:
                 if given["dry_run"]:
-                    reporter = Reporter(self.stdout, "lines", given["verbosity"])
+                    reporter = Console(self.stdout, "lines", given["verbosity"])
                     everything = given["verbosity"] > 1
                     plan_rotation(alias, name, options, reporter, given["new"], everything, leaked)
                 else:
-                    reporter = Reporter(self.stdout, given["progress"], given["verbosity"])
+                    reporter = Console(self.stdout, given["progress"], given["verbosity"])
                     run_rotation(alias, name, options, reporter, given["new"], given["reason"], leaked)

@@ -7,26 +7,29 @@ from typing import Any
 from django.core.management.base import CommandParser
 from django.db.models import QuerySet
 
-from app.rotation.engine import control, steering
-from app.rotation.engine.database import Session
-from app.rotation.engine.errors import Refused, UsageError
-from app.rotation.engine.guard import drop_guard, find_guard
-from app.rotation.engine.naming import here
-from app.rotation.engine.options import TUNABLE, Options, read_tuning
-from app.rotation.engine.progress import read_progress
-from app.rotation.engine.status import command_of, describe, read_state
-from app.rotation.engine.stop import StopSwitch, stop_on_signals
-from app.rotation.engine.target import resolve
-from app.rotation.engine.units import one_line
-from app.rotation.management import cli
-from app.rotation.management.reporter import progress_line
-from app.rotation.management.runner import verify_rotation
-from app.rotation.management.selection import chosen, entry, none_found, open_session
-from app.rotation.models import UNFINISHED, Rotation, Status
-from app.rotation.web.report import as_json, collect, render
+from ...engine.db.identity import here
+from ...engine.db.session import Session
+from ...engine.db.stop import StopSwitch, stop_on_signals
+from ...engine.errors import Refused, UsageError
+from ...engine.options import TUNABLE, Options, read_tuning
+from ...engine.proof.guard import drop_guard, find_guard
+from ...engine.state import transitions
+from ...engine.state.progress import read_progress
+from ...engine.state.rotations import find_revoking
+from ...engine.state.status import command_of, describe, read_state
+from ...engine.table.target import resolve
+from ...engine.text import one_line
+from ...models import UNFINISHED, Rotation, Status
+from ...operations import inputs
+from ...operations.evidence import collect
+from ...operations.inputs import chosen, entry, none_found, open_session
+from ...operations.verify import verify_rotation
+from ...web.report import as_json, render
+from .. import base
+from ..console import progress_line
 
 
-class Command(cli.RotationCommand):
+class Command(base.RotationCommand):
     help = "Look at the rotations of a database, prove one again, end one for good, see to the guard."
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -42,8 +45,8 @@ class Command(cli.RotationCommand):
             ("report", "the evidence: what was rotated, why, by whom, when, and how it was proven"),
         ):
             action = actions.add_parser(name, help=text, description=text, allow_abbrev=False)
-            action.__class__ = cli.OneLineParser
-            cli.add_database_flag(action)
+            action.__class__ = base.OneLineParser
+            base.add_database_flag(action)
             action.add_argument(
                 "--table", metavar="[SCHEMA.]TABLE", help="only the rotations of this table"
             )
@@ -63,7 +66,7 @@ class Command(cli.RotationCommand):
                     help=f"names: {', '.join(TUNABLE)}; 'default' takes one's tuning back",
                 )
             if name == "verify":
-                cli.add_leaked_flag(
+                base.add_leaked_flag(
                     action, "tokens known to have leaked, one a line or CSV (-: standard input)"
                 )
                 action.add_argument(
@@ -77,16 +80,16 @@ class Command(cli.RotationCommand):
         """Add `guard status` and `guard drop`."""
         text = "the trigger that keeps revoked tokens from being written back"
         action = actions.add_parser("guard", help=text, description=text, allow_abbrev=False)
-        action.__class__ = cli.OneLineParser
+        action.__class__ = base.OneLineParser
         action.add_argument("guard_action", choices=("status", "drop"), metavar="status|drop")
-        cli.add_target_flags(action)
+        base.add_target_flags(action)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        with cli.one_line_errors():
+        with base.one_line_errors():
             if options["action"] in ("verify", "guard"):
                 getattr(self, options["action"])(options)
                 return
-            session = open_session(cli.checked_database(options))
+            session = open_session(inputs.checked_database(options))
             found = chosen(session, options)
             self.none = none_found(options)
             if options["action"] == "report":
@@ -152,18 +155,18 @@ class Command(cli.RotationCommand):
     def pause(self, session: Session, found: "QuerySet[Rotation]", as_json: bool) -> None:
         rotation = self.the_unfinished(session, found, "pause")
         go_on = "rotation resume lets it go on"
-        if steering.pause(session, rotation.pk, here()):
+        if transitions.pause(session, rotation.pk, here()):
             self.stdout.write(
                 f"{rotation} pauses after the windows under way; rotation resume lets it go on"
             )
-        elif rotation.status in steering.PAUSED:
+        elif rotation.status in transitions.PAUSED:
             self.stdout.write(f"{rotation} is paused already; {go_on}")
         else:
             raise Refused(f"{rotation} is {rotation.status}: only windows can be paused")
 
     def resume(self, session: Session, found: "QuerySet[Rotation]", as_json: bool) -> None:
         rotation = self.the_unfinished(session, found, "resume")
-        if not steering.resume(session, rotation.pk, here()):
+        if not transitions.resume(session, rotation.pk, here()):
             raise Refused(f"{rotation} is {rotation.status}, not paused")
         # A process that waits shows that it is there; it may not have begun a window yet.
         left = read_state(session, rotation.pk).left
@@ -172,13 +175,13 @@ class Command(cli.RotationCommand):
 
     def tune(self, session: Session, found: "QuerySet[Rotation]", tuned: dict[str, Any]) -> None:
         rotation = self.the_unfinished(session, found, "tune")
-        now = steering.tune(session, rotation.pk, tuned, here())
+        now = transitions.tune(session, rotation.pk, tuned, here())
         said = ", ".join(f"{name}={'off' if one is None else one}" for name, one in now.items())
         self.stdout.write(f"{rotation}, from the next window on: {said or 'as its runs were given'}")
 
     def cancel(self, session: Session, found: "QuerySet[Rotation]", as_json: bool) -> None:
         rotation = self.the_unfinished(session, found, "cancel")
-        cancelled = control.cancel(session, rotation.pk, here())
+        cancelled = transitions.cancel(session, rotation.pk, here())
         progress = read_progress(session, rotation.pk)
         if not cancelled:
             raise Refused(
@@ -213,8 +216,8 @@ class Command(cli.RotationCommand):
     def verify(self, options: dict[str, Any]) -> None:
         """Prove the latest rotation again; exit code 4 if the proof fails."""
         stop = StopSwitch(patient=False)
-        with cli.leaked_list(options["leaked"]) as leaked, stop_on_signals(stop):
-            session = open_session(cli.checked_database(options))
+        with inputs.leaked_list(options["leaked"]) as leaked, stop_on_signals(stop):
+            session = open_session(inputs.checked_database(options))
             session.stop = stop
             with session.looking("reading the rotations"):
                 rotation = chosen(session, options).first()
@@ -224,8 +227,8 @@ class Command(cli.RotationCommand):
 
     def guard(self, options: dict[str, Any]) -> None:
         """Tell whether a column has a guard, or drop the one that a run installed."""
-        name = cli.target_from(options)
-        session = open_session(cli.checked_database(options))
+        name = inputs.target_from(options)
+        session = open_session(inputs.checked_database(options))
         target = resolve(session, name, inheritance=True)
         if options["guard_action"] == "drop":
             dropped = drop_guard(session, target, Options())
@@ -234,7 +237,7 @@ class Command(cli.RotationCommand):
             )
             return
         guard = find_guard(session, target)
-        latest = control.find_revoking(session, target)
+        latest = find_revoking(session, target)
         if guard and guard.problem:
             raise Refused(
                 f"the guard {guard.name} of {target.label} can't be relied on: {guard.problem};"

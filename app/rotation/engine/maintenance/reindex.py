@@ -1,0 +1,245 @@
+"""The token's indexes rebuilt at the end: rotating bloats them, and vacuum can't shrink them."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from ..db.blockers import describe_pids
+from ..db.session import Row, Session
+from ..db.stop import StopSwitch
+from ..errors import ConnectionLost, LockConflict, RotationError, Stopped
+from ..events import NOTE, Event, Found
+from ..table.target import Target
+from ..text import size
+
+ALIVE_SECONDS = 1.0  # how often who has the claim shows that it is alive; after five it is lost
+CLAIM_SECONDS = 3.0  # so long after the last sign of life a claim is sure not to be lost
+LOOK_SECONDS = 0.2  # how often it looks after a statement under way
+TELL_SECONDS = 10.0  # how often it tells how far that is
+TIDY_SECONDS = 10.0  # that dropping what a broken-off rebuild left may take
+DONE = "rebuilt already, since its tokens were rotated"
+EXCLUSION = "left as it is: that of an exclusion constraint can't be rebuilt while others write"
+
+
+@dataclass(frozen=True)
+class Rebuilding(Event):
+    """What is done to an index that holds the token."""
+
+    index: str
+    doing: str
+
+    def __str__(self) -> str:
+        return f"index {self.index}: {self.doing}"
+
+
+@dataclass(frozen=True)
+class Rebuilt(Event):
+    """An index that holds the token was rebuilt."""
+
+    index: str
+    bytes_before: int
+    bytes_after: int
+    seconds: float
+
+    def __str__(self) -> str:
+        before, after = size(self.bytes_before), size(self.bytes_after)
+        return f"index {self.index}: rebuilt in {self.seconds:.1f} s, {before} before, {after} now"
+
+
+class ClaimLost(Exception):
+    """This process was frozen, or its connection cut: another one may rebuild now."""
+
+
+def rebuild_indexes(session: Session, rotation: int, target: Target) -> None:
+    """Rebuild every index that holds the token, one after the other, unless this rotation has done so.
+
+    Reading and writing go on meanwhile. What an earlier rebuild left behind when it was broken off is
+    dropped first. Raises Stopped if the same call can go on later.
+    """
+    told_at = float("-inf")
+    while not session.through_outages(lambda: _rebuild_if_alone(session, rotation, target)):
+        if time.monotonic() - told_at > TELL_SECONDS:
+            told_at = time.monotonic()
+            session.emit(Rebuilding("of the token", "another process rebuilds it"))
+        if session.stop.wait(LOOK_SECONDS):
+            raise Stopped(f"by {session.stop.reason}")
+
+
+def _rebuild_if_alone(session: Session, rotation: int, target: Target) -> bool:
+    """Rebuild all, unless another process does so now; whether this one did."""
+    decided, over, answers = threading.Event(), threading.Event(), list[bool]()
+    seen_at = time.monotonic()
+
+    def hold(own: Session) -> None:
+        nonlocal seen_at
+        with own.transaction():
+            answers.append(own.row("claim_rebuild", rotation=rotation, worker=own.worker)["alone"])
+            decided.set()
+            while answers[0] and not over.wait(ALIVE_SECONDS):
+                now = time.monotonic()
+                own.change("keep_claim")
+                seen_at = now
+
+    def require_claim() -> None:
+        # Who wakes from a freeze may not have noticed yet that its connection is gone.
+        if not claim.is_alive() or time.monotonic() - seen_at > CLAIM_SECONDS:
+            raise ClaimLost
+
+    # On a connection of its own: a transaction that reads more than that would make the rebuild wait.
+    claim = _Own(replace(session, stop=StopSwitch()), hold)
+    claim.start()
+    try:
+        while claim.is_alive() and not decided.wait(LOOK_SECONDS):
+            pass
+        if not answers:
+            raise claim.failure or ConnectionLost("the connection was lost")
+        if answers[0]:
+            _rebuild_all(session, rotation, target, require_claim)
+        return answers[0]
+    except ClaimLost:
+        return False
+    finally:
+        over.set()
+        claim.join()
+
+
+def _rebuild_all(
+    session: Session, rotation: int, target: Target, require_claim: Callable[[], None]
+) -> None:
+    _wait_for_others(session, target)
+    for index in _listed(session, rotation, target, leftover=True):
+        require_claim()
+        session.emit(Rebuilding(index["label"], "dropping it, an earlier rebuild left it INVALID"))
+        _run(session, target, index, _drop)
+    indexes = _listed(session, rotation, target)
+    for index in indexes:
+        require_claim()
+        if index["rebuilt"] or index["exclusion"]:
+            session.emit(Rebuilding(index["label"], DONE if index["rebuilt"] else EXCLUSION))
+        else:
+            _rebuild(session, rotation, target, index)
+    if not indexes:
+        session.emit(Found(NOTE, f"--reindex: no index of {target.label} holds the token"))
+
+
+def _rebuild(session: Session, rotation: int, target: Target, index: Row) -> None:
+    label, bytes_ = index["label"], index["bytes"]
+    session.emit(Rebuilding(label, f"rebuilding it ({size(bytes_)})"))
+    began = time.monotonic()
+
+    def work(own: Session) -> None:
+        own.outside_transactions("rebuild_index")
+        # Noted at once, by the same connection: whatever becomes of this process, it is not done again.
+        note = replace(own, stop=StopSwitch())
+        noted.append(
+            note.row("note_rebuilt", rotation=rotation, schema=index["schema"], name=index["name"])
+        )
+
+    noted: list[Row] = []
+    try:
+        _run(session, target, index, work)
+    except ConnectionLost:
+        raise  # the server may go on with it: the next try waits for that
+    except RotationError as error:
+        left = _tidy(session, rotation, target)
+        again = f"{left}; run {target.command} --reindex to go on"
+        if isinstance(error, LockConflict):
+            why = session.stop.reason if session.stop.requested else f"the server ({error})"
+            text = f"every token is rotated; the rebuild of index {label} was cancelled by {why}"
+            raise Stopped(text + again) from error
+        text = f"every token is rotated, but index {label} could not be rebuilt: {error}"
+        raise RotationError(text + again) from error
+    session.emit(Rebuilt(label, bytes_, noted[0]["bytes"], time.monotonic() - began))
+
+
+def _listed(session: Session, rotation: int, target: Target, leftover: bool = False) -> list[Row]:
+    rows = session.rows("list_rebuilds", oid=target.oid, column=target.column, rotation=rotation)
+    return [row for row in rows if row["leftover"] == leftover]
+
+
+def _wait_for_others(session: Session, target: Target) -> None:
+    """Wait until nobody builds an index of the table: it may be the work of our killed predecessor."""
+    told_at = float("-inf")
+    while at_work := session.rows("watch_rebuild", oid=target.oid):
+        told_at = _tell(session, "an index of the table", at_work, told_at)
+        if session.stop.wait(LOOK_SECONDS):
+            raise Stopped(f"by {session.stop.reason}")
+
+
+def _tidy(session: Session, rotation: int, target: Target) -> str:
+    """Drop what a rebuild left that has just failed, within a moment; what to say if that fails."""
+    patient = replace(session, stop=StopSwitch())
+    left = _listed(patient, rotation, target, leftover=True)
+    try:
+        for index in left:
+            _run(patient, target, index, _drop, TIDY_SECONDS)
+    except RotationError:
+        return f", and left the index {left[0]['label']} INVALID (the next --reindex drops it)"
+    return ""
+
+
+def _drop(own: Session) -> None:
+    own.outside_transactions("drop_leftover")
+
+
+def _run(
+    session: Session,
+    target: Target,
+    index: Row,
+    work: Callable[[Session], None],
+    at_most: float = float("inf"),
+) -> None:
+    """Do something long to an index; tell how far it is. Raises what ended it early.
+
+    It is cancelled when a stop is requested, or after `at_most` seconds.
+    """
+    own = replace(
+        session,
+        names=session.names | {"index": (index["schema"], index["name"])},
+        stop=StopSwitch(patient=False),
+    )
+    thread = _Own(own, work)
+    began = told_at = time.monotonic()
+    thread.start()
+    while thread.is_alive():
+        thread.join(LOOK_SECONDS)
+        if session.stop.requested or time.monotonic() - began > at_most:
+            own.stop.request(session.stop.reason)
+        elif time.monotonic() - told_at > TELL_SECONDS:
+            told_at = _tell(
+                session, index["label"], session.rows("watch_rebuild", oid=target.oid), told_at
+            )
+    if thread.failure:
+        raise thread.failure
+
+
+def _tell(session: Session, index: str, building: list[Row], told_at: float) -> float:
+    """Tell how far a build is, at most every ten seconds; when that was last told."""
+    now = time.monotonic()
+    if now - told_at < TELL_SECONDS:
+        return told_at
+    for one in building[:1]:
+        doing = one["phase"] if one["percent"] is None else f"{one['phase']}, {one['percent']:.0f} %"
+        if one["waits_for"]:
+            doing += f": {describe_pids(session, [one['waits_for']])}"
+        session.emit(Rebuilding(index, doing))
+    return now
+
+
+class _Own(threading.Thread):
+    """Works outside of transactions, on a connection of its own."""
+
+    def __init__(self, session: Session, work: Callable[[Session], None]) -> None:
+        super().__init__(name="rebuild", daemon=True)
+        self.failure: Exception | None = None
+        self._session = session
+        self._work = work
+
+    def run(self) -> None:
+        try:
+            self._work(self._session)
+        except Exception as failure:
+            self.failure = failure
+        finally:
+            self._session.close()

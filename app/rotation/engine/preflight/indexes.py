@@ -1,0 +1,178 @@
+"""The indexes by which windows find their rows: whether they can be trusted to return every one.
+
+Windows go by an index. A row that it does not return is in none of them, and only the verification,
+which goes by no index, finds that it still has its old token.
+"""
+
+import time
+from collections.abc import Iterator
+
+from ..db.session import Row, Session
+from ..db.statements import Fragment
+from ..errors import DatabaseFailure, LockConflict, Stopped
+from ..events import NOTE, REFUSE, Found
+from ..table.target import Target
+
+AMCHECK_SECONDS = 60.0  # that amcheck may take, for all indexes of a table together
+NOT_PERMITTED = "42501"
+AGAIN = "then run the same command again"
+#: What stands in compare_collations.sql, where the server has it and where it has not.
+DATABASE_VERSION = Fragment("pg_catalog.pg_database_collation_actual_version(database.oid)")
+NO_DATABASE_VERSION = Fragment("NULL::text")
+
+
+def of_catalog(session: Session, target: Target) -> Iterator[Found]:
+    """Yield what the catalog says against the indexes, in the caller's transaction; writes nothing."""
+    indexes = session.rows("inspect_key_indexes", oid=target.oid, pk=target.pk)
+    yield from _of_missing(indexes, target)
+    for index in indexes:
+        yield from _of_flags(index, indexes)
+    if target.pk_collation:
+        known = session.row("knows_database_version")["known"]
+        session.names["database_version"] = DATABASE_VERSION if known else NO_DATABASE_VERSION
+        for collation in session.rows("compare_collations", oid=target.oid, pk=target.pk):
+            yield _outdated(collation, target)
+
+
+def _of_missing(indexes: list[Row], target: Target) -> Iterator[Found]:
+    whole = next((index["name"] for index in indexes if index["is_primary"]), None)
+    having = {index["table"] for index in indexes if index["is_primary"]}
+    for table, key in dict.fromkeys((index["table"], index["key"]) for index in indexes):
+        if table not in having:
+            yield Found(
+                REFUSE,
+                f"the partition {table} has no index for the primary key of {target.schema}."
+                f"{target.table}: ALTER TABLE {table} ADD PRIMARY KEY ({key}), ALTER INDEX {whole}"
+                f" ATTACH PARTITION the index that this makes, {AGAIN}",
+            )
+
+
+def _of_flags(index: Row, indexes: list[Row]) -> Iterator[Found]:
+    """Refuse one that queries use, or should, and that is not whole by its flags in pg_index."""
+    if index["name"] is None or (index["valid"] and index["ready"] and index["live"]):
+        return
+    which = f"the index {index['name']} of {index['table']}, which begins with its primary key,"
+    if index["is_primary"]:
+        which = f"the index {index['name']} of the primary key of {index['table']}"
+    if not index["live"]:
+        what = "is being dropped"
+    elif not index["ready"]:
+        what = "is not ready, so that new rows do not get into it"
+    else:
+        what = "is INVALID"
+    step = f"REINDEX INDEX {index['name']}"
+    if index["partitioned"]:
+        # It has no entries, and is valid as soon as a valid one of each partition is attached.
+        step = f"ALTER INDEX {index['name']} ATTACH PARTITION the primary key's index of each partition"
+    yield Found(REFUSE, f"{which} {what}: it may not return every row; {step}, {AGAIN}")
+
+
+def _outdated(collation: Row, target: Target) -> Found:
+    name, database = collation["name"], collation["database"]
+    label = name or f"default (that of database {database})"
+    refresh = f"ALTER COLLATION {name} REFRESH VERSION"
+    if name is None:
+        refresh = f"ALTER DATABASE {database} REFRESH COLLATION VERSION"
+    moved = ""
+    if collation["cuts"]:
+        moved = " move the rows that lie in another partition than that of their key,"
+    return Found(
+        REFUSE,
+        f"the collation {label} of {target.schema}.{target.table}.{target.pk} was version"
+        f" {collation['recorded']} when its index was built, and is version"
+        f" {collation['actual'] or 'unknown'} now: its index may not return every row;"
+        f" REINDEX TABLE {collation['table']},{moved} then {refresh}, {AGAIN}",
+    )
+
+
+def by_amcheck(session: Session, target: Target, seconds: float) -> Iterator[Found]:
+    """Yield what amcheck says of the indexes, if this role may run it, within so many seconds.
+
+    It looks at b-trees, each in a transaction of its own that can't write. Raises LockConflict if
+    somebody holds a lock on the table, Stopped if a stop is requested between two indexes.
+    """
+    found = session.rows("find_amcheck") if target.distribution is None else []
+    if not found:
+        return
+    if not _may_run(found[0]):
+        yield _how_to_permit(found[0])
+        return
+    session.names["bt_index_check"] = (found[0]["schema"], "bt_index_check")
+    deadline = time.monotonic() + seconds
+    whole: list[str] = []
+    unchecked: list[str] = []
+    for index in _checkable(session, target):
+        if session.stop.requested:
+            raise Stopped(f"by {session.stop.reason}, before the work began")
+        left = deadline - time.monotonic()
+        try:
+            ended = left > 0 and _check(session, index, left)
+        except DatabaseFailure as failure:
+            if failure.sqlstate == NOT_PERMITTED:
+                return
+            yield _failed(session, target, index, failure)
+        else:
+            (whole if ended else unchecked).append(index["name"])
+    if unchecked:
+        more = f" and {len(unchecked) - 1} more" if len(unchecked) > 1 else ""
+        text = f"amcheck of {unchecked[0]}{more} did not end within {seconds:g} s: not checked"
+        yield Found(NOTE, text)
+    if len(whole) == 1:
+        yield Found(NOTE, f"amcheck: the index {whole[0]} holds every row")
+    elif whole:
+        yield Found(NOTE, f"amcheck: {len(whole)} indexes that begin with the key hold every row")
+
+
+def _may_run(amcheck: Row) -> bool:
+    return bool(amcheck["may_use"] and amcheck["may_run"])
+
+
+def _how_to_permit(amcheck: Row) -> Found:
+    if amcheck["schema"] is None:
+        text = "amcheck is there, but too old to compare an index with its rows: ALTER EXTENSION"
+        return Found(NOTE, f"{text} amcheck UPDATE")
+    grants = []
+    if not amcheck["may_use"]:
+        schema = amcheck["function"].rpartition(".")[0]
+        grants.append(f"GRANT USAGE ON SCHEMA {schema} TO {amcheck['role']}")
+    if not amcheck["may_run"]:
+        grants.append(f"GRANT EXECUTE ON FUNCTION {amcheck['function']} TO {amcheck['role']}")
+    return Found(NOTE, f"amcheck is there, but this role may not run it: {'; '.join(grants)}")
+
+
+def _checkable(session: Session, target: Target) -> list[Row]:
+    with session.reading():
+        indexes = session.rows("inspect_key_indexes", oid=target.oid, pk=target.pk)
+    return [index for index in indexes if index["btree"] and not index["partitioned"]]
+
+
+def _check(session: Session, index: Row, seconds: float) -> bool:
+    """Let amcheck look at an index; False if it did not end in time.
+
+    Raises DatabaseFailure for what it finds, LockConflict for a lock that is not to be had.
+    """
+    began = time.monotonic()
+    try:
+        with session.transaction():
+            timeout = f"{max(1, int(seconds * 1000))}ms"
+            session.rows("open_check", worker=session.worker, statement_timeout=timeout)
+            session.rows("check_index", index=index["oid"])
+    except LockConflict:
+        # One SQLSTATE stands for the timeout and for a signal that cancels; time tells them apart.
+        if session.stop.requested or time.monotonic() - began < seconds:
+            raise
+        return False
+    return True
+
+
+def _failed(session: Session, target: Target, index: Row, failure: DatabaseFailure) -> Found:
+    name, answer = index["name"], f"{failure.condition}, SQLSTATE {failure.sqlstate}"
+    # One that was dropped or rebuilt meanwhile can't be opened, which is an error of the same class.
+    present = {one["oid"] for one in _checkable(session, target)}
+    if index["oid"] in present and (failure.sqlstate or "").startswith("XX"):
+        return Found(
+            REFUSE,
+            f"amcheck finds the index {name} of {index['table']} damaged ({answer}): it may not return"
+            f" every row; REINDEX INDEX {name}, {AGAIN}",
+        )
+    return Found(NOTE, f"amcheck of {name} failed ({answer}): not checked")

@@ -1,0 +1,77 @@
+"""Standbys: how far behind they are, and the wait at the end until they have replayed it."""
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+
+from ..db.session import Row, Session
+from ..errors import Stopped
+from ..events import Found, Waiting
+from ..options import Options
+from ..text import size
+
+KEPT_POSITIONS = 7200  # of the primary, one a second: lags up to two hours are told exactly
+LOOK_SECONDS = 0.2
+TELL_SECONDS = 10.0
+
+
+class LagClock:
+    """Turns positions in the WAL into seconds: how long ago the primary was where a standby is now.
+
+    The standby's own measure (pg_stat_replication.replay_lag) stands still when its replay does.
+    """
+
+    def __init__(self) -> None:
+        self._positions: deque[tuple[float, int]] = deque(maxlen=KEPT_POSITIONS)
+
+    def lag(self, written: int, replayed: int) -> float:
+        """Seconds since the primary wrote what the standby has not replayed yet."""
+        now = time.monotonic()
+        if not self._positions or written > self._positions[-1][1]:
+            self._positions.append((now, written))
+        return next((now - at for at, position in self._positions if position > replayed), 0.0)
+
+
+def wait_for_standbys(session: Session, options: Options, check: Callable[[], None]) -> list[str]:
+    """Return when every connected standby has replayed all that is written now; their names.
+
+    Those of `options.standbys` must be connected. `check` is called now and then, and may raise.
+    Raises Stopped when a stop is requested.
+    """
+    now = session.through_outages(lambda: look(session))
+    goal, seen, told = 0, Counter[str](), float("-inf")
+    while True:
+        check()
+        goal = goal or max((row["written"] for row in now), default=0)
+        connected = Counter(row["name"] for row in now)
+        for name in (seen - connected) - Counter(options.standbys):
+            text = f"standby {name} is gone before it replayed the end: it may still serve old tokens"
+            session.emit(Found("warn", text))
+        seen = connected
+        behind = [row for row in now if row["replayed"] < goal]
+        missing = [name for name in options.standbys if name not in connected]
+        if not behind and not missing:
+            return sorted(f"{name} ({count})" if count > 1 else name for name, count in seen.items())
+        what = _describe(behind, missing)
+        if time.monotonic() - told > TELL_SECONDS:
+            told = time.monotonic()
+            session.emit(Waiting("the end", what))
+        if session.stop.wait(LOOK_SECONDS):
+            raise Stopped(
+                f"by {session.stop.reason}, while the end waited for {what};"
+                " run the same command again to go on"
+            )
+        now = session.through_outages(lambda: look(session))
+
+
+def look(session: Session) -> list[Row]:
+    """The standbys that are connected and tell how far they are; several may have the same name."""
+    with session.reading():
+        return [row for row in session.rows("read_standbys") if row["replayed"] is not None]
+
+
+def _describe(behind: list[Row], missing: list[str]) -> str:
+    texts = [
+        f"{row['name']} to replay {size(row['written'] - row['replayed'])} of WAL" for row in behind
+    ]
+    return ", ".join([*texts, *(f"standby {name} to connect" for name in missing)])

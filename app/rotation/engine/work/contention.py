@@ -1,0 +1,100 @@
+"""One worker's lock conflicts: waits, names who is in the way, leaves rows for later, gives up."""
+
+import contextlib
+import random
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ..db.blockers import BlockerWatch
+from ..db.session import Session
+from ..errors import LockConflict
+from ..events import Blocked
+from ..options import LiveOptions
+from ..table.windows import WindowSizer
+from .stages import Stage, Work
+
+LONGEST_BACK_OFF = 2.0  # seconds
+ALIVE_SECONDS = 1.0  # how often a worker that gets no window done shows that it is there
+TELL_SECONDS = 10.0  # how often the same blocker is named
+HOLE_SECONDS = 2.0  # conflicts at one place for so long make holes of the rows that are locked there
+SKIP_SECONDS = 30.0  # after a hole, so long other locked rows are not waited for either
+
+
+@dataclass
+class Streak:
+    """Conflicts in a row, without a window between them."""
+
+    since: float
+    tries: int = 0
+    blockers: str = ""
+    told_at: float = float("-inf")
+    alive_at: float = float("-inf")
+
+
+class Contention:
+    """What a worker does about locks that are not to be had."""
+
+    def __init__(self, session: Session, stage: Stage, sizer: WindowSizer, live: LiveOptions) -> None:
+        self._session = session
+        self._stage = stage
+        self._sizer = sizer
+        self._live = live
+        self._streak: Streak | None = None
+        self._skipping = ""  #: who holds rows that were skipped a moment ago
+        self._skip_until = float("-inf")
+
+    def over(self, work: Work) -> None:
+        """Take note of a window that was committed."""
+        self._streak = None
+        if work.skip_locked:
+            self._skipping = work.held_by
+            self._skip_until = time.monotonic() + SKIP_SECONDS
+
+    def skip(self) -> tuple[bool, str]:
+        """Whether locked rows are left for later now, and who holds them."""
+        now, streak = time.monotonic(), self._streak
+        if not self._stage.skips_locked:
+            return False, ""
+        if streak and now - streak.since >= min(HOLE_SECONDS, self._live.now.lock_patience / 2):
+            return True, streak.blockers
+        return now < self._skip_until, self._skipping
+
+    @contextlib.contextmanager
+    def watched(self, pid: int) -> Iterator[None]:
+        """While there is contention, find out who is in the way of the block."""
+        streak = self._streak
+        if streak is None:
+            yield
+            return
+        with BlockerWatch(self._session.alias, pid) as watch:
+            try:
+                yield
+            except LockConflict:
+                streak.blockers = watch.blockers or streak.blockers
+                self._tell(streak)
+                raise
+
+    def back_off(self, conflict: LockConflict) -> None:
+        """Wait a little, longer each time, and halve the window; give up after the patience."""
+        session, patience = self._session, self._live.now.lock_patience
+        now = time.monotonic()
+        streak = self._streak = self._streak or Streak(since=now)
+        streak.tries += 1
+        self._sizer.conflict()
+        if now - streak.since > patience:
+            blockers = streak.blockers or "a session that could not be named"
+            raise self._stage.gave_up(patience, conflict, blockers) from conflict
+        longest = min(LONGEST_BACK_OFF, 0.05 * 2**streak.tries)
+        if now - streak.alive_at > ALIVE_SECONDS:
+            streak.alive_at = now
+            session.through_outages(lambda: session.change("note_alive", rotation=self._stage.rotation))
+        session.stop.wait(random.uniform(longest / 2, longest))  # noqa: S311 (jitter, not a secret)
+
+    def _tell(self, streak: Streak) -> None:
+        now = time.monotonic()
+        if streak.blockers and now - streak.told_at >= TELL_SECONDS:
+            streak.told_at = now
+            size = max(1, self._sizer.size // 2)
+            lo, hi = self._stage.at or (None, None)
+            self._session.emit(Blocked(lo, hi, streak.blockers, size))

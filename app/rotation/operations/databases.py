@@ -1,0 +1,145 @@
+"""Several databases, each with a rotation of its own, side by side: one progress, one exit code."""
+
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connections
+
+from ..engine.db.stop import StopSwitch, stop_on_signals
+from ..engine.errors import Refused, RotationError, Stopped, Unproven, UsageError
+from ..engine.events import REFUSE
+from ..engine.options import Options
+from ..engine.runner import RotationDriver
+from ..engine.state.progress import Progress, add_up
+from ..engine.table.target import TargetName
+from . import inputs
+from .inputs import is_pipe
+from .output import Output
+from .wording import summary
+
+#: What stands for several failures: what the same command can't mend comes before what it can.
+WORST_FIRST: tuple[type[RotationError], ...] = (UsageError, RotationError, Unproven, Stopped)
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What is asked of every database."""
+
+    name: TargetName
+    options: Options
+    new: bool
+    reason: str
+    leaked: str | None  #: path of a list, read once for each database
+
+
+def run_side_by_side(aliases: list[str], asked: RunRequest, reporter: Output) -> None:
+    """Begin or resume the rotations of all databases, and tell how each of them ended.
+
+    None is begun if one of them is refused. Raises RotationError with the worst exit code if any did
+    not end well; the others are finished all the same.
+    """
+    if asked.leaked and is_pipe(asked.leaked):
+        raise UsageError(
+            f"--leaked {asked.leaked}: a pipe can't be read once for each --database; give a file"
+        )
+    stop, told = StopSwitch(), SideBySide(aliases, reporter)
+    with stop_on_signals(stop):
+        for alias in aliases:
+            require_fit(alias, asked, stop)
+        shards = [DatabaseRun(alias, asked, stop, told) for alias in aliases]
+        for shard in shards:
+            shard.start()
+        for shard in shards:
+            shard.join()
+    reporter.close()
+    failed = [shard for shard in shards if shard.failure]
+    if not failed:
+        for shard in shards:
+            reporter.line(f"{shard.alias}: {shard.summary}")
+        reporter.ended(f"{len(shards)} databases: every rotation succeeded", 0)
+        return
+    text = f"{len(failed)} of {len(shards)} databases are not done: " + " | ".join(
+        f"{shard.alias}: {shard.failure}" for shard in failed
+    )
+    codes = [getattr(shard.failure, "exit_code", 1) for shard in failed]
+    worst = next(kind for kind in WORST_FIRST if kind.exit_code in codes)
+    reporter.ended(text, worst.exit_code)
+    raise worst(text)
+
+
+def require_fit(alias: str, asked: RunRequest, stop: StopSwitch) -> None:
+    """Raise what a run would raise at its start, with the database's name; writes nothing."""
+    try:
+        driver = RotationDriver(alias, asked.name, asked.options, stop, lambda event: None)
+        if driver.unfinished(asked.new) is None and driver.finished() and not asked.new:
+            return
+        refusals = [found.text for found in driver.findings() if found.level == REFUSE]
+        if refusals:
+            raise Refused(refusals[0])
+    except RotationError as error:
+        raise type(error)(f"{alias}: {error}; no database was changed") from error
+
+
+class DatabaseRun(threading.Thread):
+    """The run of one database."""
+
+    def __init__(self, alias: str, asked: RunRequest, stop: StopSwitch, told: "SideBySide") -> None:
+        super().__init__(name=alias, daemon=True)
+        self.alias = alias
+        self.summary = ""
+        self.failure: Exception | None = None
+        self._asked = asked
+        self._switch = stop
+        self._told = told
+
+    def run(self) -> None:
+        """Do the rotation; keep how it ended."""
+        asked = self._asked
+        try:
+            with inputs.leaked_list(asked.leaked) as leaked:
+                emit = self._told.of(self.alias)
+                driver = RotationDriver(self.alias, asked.name, asked.options, self._switch, emit)
+                outcome = driver.run(new=asked.new, reason=asked.reason, leaked=leaked)
+            self.summary = summary(outcome)
+            self._told.ended(self.alias, outcome.progress)
+        except Exception as failure:
+            self.failure = failure
+            self._told.ended(self.alias, None)
+        finally:
+            connections[self.alias].close()
+
+
+class SideBySide:
+    """Tells the events of several databases with their names, and their progress added up."""
+
+    def __init__(self, aliases: list[str], reporter: Output) -> None:
+        self._latest: dict[str, Progress | None] = dict.fromkeys(aliases)
+        self._failed: set[str] = set()
+        self._reporter = reporter
+        self._lock = threading.Lock()
+
+    def of(self, alias: str) -> Any:
+        """Return what one database tells its events to."""
+
+        def emit(event: Any) -> None:
+            with self._lock:
+                if not isinstance(event, Progress):
+                    self._reporter.tell(event, alias)
+                    return
+                self._latest[alias] = event
+                known = [one for one in self._latest.values() if one is not None]
+                if len(known) == len(self._latest):
+                    self._reporter(add_up(self._latest, self._failed))  # type: ignore[arg-type]
+
+        return emit
+
+    def ended(self, alias: str, progress: Progress | None) -> None:
+        """Take note that the run of one database is over, with what it came to; None if it failed."""
+        with self._lock:
+            if progress:
+                self._latest[alias] = progress
+            elif self._latest[alias] is None:
+                del self._latest[alias]
+            else:
+                self._failed.add(alias)

@@ -1,0 +1,179 @@
+"""A process that serves: it takes up rotations that were recorded, and those that nobody works on."""
+
+import time
+import traceback
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from ..engine.db.session import Session
+from ..engine.db.stop import StopSwitch, stop_on_signals
+from ..engine.errors import RotationError, Stopped
+from ..engine.options import Options, from_stored
+from ..engine.preflight.server import describe_server, require_state
+from ..engine.runner import RotationDriver
+from ..engine.state.progress import read_progress
+from ..engine.state.rotations import read_rotation, rotations
+from ..engine.state.status import WORKING, read_state
+from ..engine.table.target import TargetName
+from ..models import UNFINISHED, Rotation, Status
+from .output import Output
+from .wording import summary
+
+LOOK_SECONDS = 1.0
+FIRST_WAIT, LONGEST_WAIT = 5.0, 300.0  # seconds until a rotation that could not be done is tried again
+TAKEN_UP = {Status.PENDING, *WORKING}
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What kept a rotation from being done, and when it is tried again."""
+
+    why: str
+    rows_done: int
+    wait: float
+    again_at: float
+
+
+def after(before: Failure | None, why: str, rows_done: int) -> Failure:
+    """One more failure of a rotation: the wait doubles, unless it got on meanwhile."""
+    stuck = before is not None and rows_done == before.rows_done
+    wait = min(2 * before.wait, LONGEST_WAIT) if before and stuck else FIRST_WAIT
+    return Failure(why, rows_done, wait, time.monotonic() + wait)
+
+
+def serve(session: Session, reporter: Output, throttle_sql: str | None = None) -> None:
+    """Take up whatever waits, with the options that are kept with it, until a signal ends this.
+
+    `throttle_sql` is the query that all of them are throttled by: none is taken from the database.
+    Raises Stopped if the signal came while a rotation was under way.
+    """
+    session.stop = StopSwitch()
+    service = Service(session, reporter, throttle_sql)
+    told = ""
+    with stop_on_signals(session.stop):
+        reporter.line("serving: rotations are taken up as they are recorded; Ctrl-C ends it")
+        while not session.stop.wait(LOOK_SECONDS):
+            try:
+                require_state(session, describe_server(session))
+                service.look_round()
+                told = ""
+            except RotationError as error:
+                if session.stop.requested and isinstance(error, Stopped):
+                    raise
+                if str(error) != told:  # once: an outage, or tables that are not there yet
+                    reporter.line(str(error))
+                told = str(error)
+                session.close()
+
+
+@dataclass
+class Service:
+    """What a process that serves knows of the rotations that it has looked at."""
+
+    session: Session
+    reporter: Output
+    throttle_sql: str | None = None
+    failed: dict[int, Failure] = field(default_factory=dict)
+    warned: set[int] = field(default_factory=set)  #: of which it was told that its query is not run
+
+    def look_round(self) -> None:
+        """Take up every rotation that waits; keep showing what ails those that could not be done.
+
+        Whatever one of them fails by, the others are looked at. Raises Stopped if a signal ended one,
+        and RotationError if there is no list of them.
+        """
+        with self.session.looking("reading the rotations"):
+            unfinished = rotations(self.session).filter(status__in=UNFINISHED)
+            # Numbers only: a row that can't be read, its JSON for example, is the matter of one.
+            numbers = list(unfinished.order_by("pk").values_list("pk", flat=True))
+        for number in numbers:
+            if self.session.stop.requested:
+                return
+            self._look_at(number)
+
+    def _look_at(self, number: int) -> None:
+        """Take up one rotation if it waits; whatever keeps it from being done is told, and no more."""
+        before = self.failed.get(number)
+        early = before is not None and time.monotonic() < before.again_at
+        why = ""
+        try:
+            if not self._waits(number):
+                return
+            if before and early:
+                self.session.change("note_throttle", rotation=number, reason=before.why)
+                return
+            rotation = read_rotation(self.session, number)
+            why = self.take_up(rotation)
+            now = read_progress(self.session, number)
+            self.failed.pop(number, None)
+            if why and now.status in TAKEN_UP:
+                self._fail(number, str(rotation), before, why, now.rows_done)
+            elif why:
+                self.reporter.line(why)
+        except Exception as error:
+            if isinstance(error, Stopped) and self.session.stop.requested:
+                raise
+            self.session.close()
+            if not early:
+                rows = before.rows_done if before else 0
+                self._fail(number, f"rotation {number}", before, why or in_a_line(error), rows)
+
+    def _fail(self, number: int, name: str, before: Failure | None, why: str, rows: int) -> None:
+        """Tell what kept a rotation from being done, and when it is tried again."""
+        failure = self.failed[number] = after(before, why, rows)
+        self.reporter.line(f"{why}; {name} is tried again in {failure.wait:.0f} s")
+
+    def _waits(self, number: int) -> bool:
+        """Whether it is recorded and not begun, or begun and left; not if it is paused.
+
+        One that failed shows a sign of life, which is ours: it waits unless somebody works on it.
+        """
+        state = read_state(self.session, number)
+        stays = number in self.failed and state.progress.status in TAKEN_UP
+        return bool(state.stalled or state.unserved or (stays and not state.workers))
+
+    def take_up(self, rotation: Rotation) -> str:
+        """Do a rotation; what kept it from being done, or nothing.
+
+        Raises Stopped if a signal ended it.
+        """
+        name = TargetName(
+            rotation.table_name, rotation.token_column, rotation.pk_column, rotation.table_schema
+        )
+        try:
+            options = self._options(rotation)
+            driver = RotationDriver(self.session.alias, name, options, self.session.stop, self.reporter)
+            done = summary(driver.run())
+        except Exception as error:
+            if isinstance(error, Stopped) and self.session.stop.requested:
+                raise
+            if not isinstance(error, RotationError):
+                self.session.close()  # nobody knows in what state it was left
+            return in_a_line(error)
+        finally:
+            self.reporter.close()
+        self.reporter.line(done)
+        return ""
+
+    def _options(self, rotation: Rotation) -> Options:
+        """The options kept with a rotation, with the query of this process in place of the one there.
+
+        Whoever may write to the table of rotations would have this process run any query, as its role.
+        """
+        kept = from_stored(rotation.options)
+        if kept.throttle_sql not in (None, self.throttle_sql) and rotation.pk not in self.warned:
+            self.warned.add(rotation.pk)
+            own = "that of --serve is" if self.throttle_sql else "give --serve one of its own"
+            self.reporter.line(
+                f"warn: {rotation} was begun with --throttle-sql, and no query is taken from the"
+                f" database: {own}"
+            )
+        return replace(kept, throttle_sql=self.throttle_sql)
+
+
+def in_a_line(error: Exception) -> str:
+    """What to tell of an error: of an unforeseen one its place, as its words may quote data."""
+    if isinstance(error, RotationError):
+        return str(error)
+    at = traceback.extract_tb(error.__traceback__)[-1]
+    return f"an unforeseen {type(error).__name__} in {Path(at.filename).name}, line {at.lineno}"
