@@ -17,7 +17,7 @@ from tests.conftest import PROJECT, Database
 #: What only Citus knows: test_citus.py runs it there.
 CITUS = re.compile("citus|pg_dist_|rotation_two_phase|recover_prepared")
 FORMS = {**citus.FORMS, **citus.HASH_FORMS, **citus.REFERENCE_FORMS}
-FILES = sorted(DIRECTORY.glob("*.sql"))
+FILES = sorted(path for path in DIRECTORY.rglob("*.sql") if path.parent.name != "schema")
 NAMES = {
     "target": ("public", "ticket"),
     "pk": ("id",),
@@ -50,16 +50,21 @@ NAMES = {
 }
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def statement_of(file: Path) -> str:
+    """The path of a statement below `sql/`, by which it can be loaded whatever its room."""
+    return file.relative_to(DIRECTORY).with_suffix("").as_posix()
+
+
+@pytest.mark.parametrize("file", FILES, ids=statement_of)
 def test_prepares(db: Database, file: Path) -> None:
-    if CITUS.search(statements.load(file.stem)):
+    if CITUS.search(statements.load(statement_of(file))):
         pytest.skip("a statement for Citus")
     with db.connect() as connection, connection.cursor() as cursor:
         if "leaked" in file.stem and file.stem != "create_leaked":
             cursor.execute("CREATE TEMPORARY TABLE leaked_token (token uuid NOT NULL)")
-        if "{bt_index_check}" in statements.load(file.stem):
+        if "{bt_index_check}" in statements.load(statement_of(file)):
             cursor.execute("CREATE EXTENSION amcheck")
-        text = statements.compose(file.stem, NAMES, connection)
+        text = statements.compose(statement_of(file), NAMES, connection)
         numbers: dict[str, int] = {}
         number = lambda found: f"${numbers.setdefault(found[1], len(numbers) + 1)}"  # noqa: E731
         text = re.sub(r"%\((\w+)\)s", number, text).replace("%%", "%")
@@ -78,7 +83,7 @@ def test_prepares(db: Database, file: Path) -> None:
                 cursor.execute(f"PREPARE one AS {statement}; DEALLOCATE one")
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", FILES, ids=statement_of)
 def test_has_a_header_that_is_true(file: Path) -> None:
     text = file.read_text()
     assert text.startswith("-- Purpose: ")
@@ -94,7 +99,7 @@ def test_form_for_citus_has_the_same_columns(db: Database, name: str, form: str)
     with db.connect() as connection, connection.cursor() as cursor:
         text = re.sub(r"%\(\w+\)s", "NULL", statements.compose(name, NAMES, connection))
         cursor.execute(f"BEGIN; {text.replace('%%', '%')}")
-        told = (DIRECTORY / f"{name}.sql").read_text().partition("-- Columns: ")[2]
+        told = statements.find_files()[name].read_text().partition("-- Columns: ")[2]
         for column in cursor.description or ():
             if re.search(rf"\b{column.name}\b", told):  # what settings return has no name
                 assert re.search(rf"\b{column.name}\b", statements.load(form)), column.name
@@ -103,10 +108,10 @@ def test_form_for_citus_has_the_same_columns(db: Database, name: str, form: str)
 def test_every_statement_is_used() -> None:
     code = "".join(path.read_text() for path in (PROJECT / "app").rglob("*.py"))
     for file in FILES:
-        assert f'"{file.stem}"' in code, file.name
+        assert f'"{file.stem}"' in code or f'"{statement_of(file)}"' in code, file
 
 
 def test_comments_with_percent_signs_are_gone() -> None:
     for file in FILES:
-        assert "--" not in statements.load(file.stem)
-        assert not re.search(r"%[^(%]", statements.load(file.stem)), file.name
+        assert "--" not in statements.load(statement_of(file))
+        assert not re.search(r"%[^(%]", statements.load(statement_of(file))), file.name

@@ -81,7 +81,7 @@ DROP TRIGGER from_owner_first ON {state}.rotation;
 
 DROP FUNCTION {state}.rotation_kept(), {state}.rotation_from_owner();
 
--- What a rotation of a table that Citus distributes made (sql/prepare_citus.sql).
+-- What a rotation of a table that Citus distributes made (sql/citus/prepare_nodes.sql).
 DROP TABLE IF EXISTS {state}.rotation_two_phase;
 
 DROP FUNCTION IF EXISTS {state}.rotation_new_token(anyelement);

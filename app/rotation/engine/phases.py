@@ -127,7 +127,9 @@ class Phases:
         self._open()
         # After the set is complete: the guard's function is written anew with it.
         self._shape = self._session.through_outages(
-            lambda: self._session.row("look_at_target", oid=self._target.oid, attnum=self._target.attnum)
+            lambda: self._session.row(
+                "read_target_shape", oid=self._target.oid, attnum=self._target.attnum
+            )
         )
         while True:
             self._rotate()

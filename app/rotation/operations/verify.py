@@ -63,7 +63,7 @@ def find_rotated(session: Session, rotation: Rotation) -> Target:
     """
     names = (rotation.table_name, rotation.token_column, rotation.pk_column, rotation.table_schema)
     numbers = {"oid": rotation.table_oid, "attnum": rotation.token_attnum}
-    now = next(iter(session.rows("look_at_target", **numbers)), None)
+    now = next(iter(session.rows("read_target_shape", **numbers)), None)
     try:
         target = resolve(session, TargetName(*names), inheritance=True)
         if target.oid != rotation.table_oid or target.attnum == rotation.token_attnum:

@@ -24,7 +24,7 @@ PINNED = "SET LOCAL search_path TO pg_catalog, pg_temp;\n"
 FINDS_NAMES = {"describe_server", "find_table", "list_tables"}
 #: What fires triggers of the application's, which find their names as ever.
 FIRES_TRIGGERS = {
-    *("rotate_window", "rotate_window_reference", "rotate_unlocked", "rotate_leftovers"),
+    *("rotate_window", "citus/reference/rotate_window", "rotate_unlocked", "rotate_leftovers"),
     *("try_write", "check_constraints", "give_names_back"),
     *("truncate_tickets", "generate_tickets"),
 }

@@ -4,6 +4,7 @@ import functools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from psycopg2 import sql
@@ -37,12 +38,30 @@ Names = Mapping[str, Name]
 
 
 @functools.cache
+def find_files() -> dict[str, Path]:
+    """The files of `sql/` by the names of their statements: of what runs on plain PostgreSQL.
+
+    What stands in for one of them elsewhere is found under its path from `sql/`.
+    """
+    found = {}
+    for path in sorted(DIRECTORY.rglob("*.sql")):
+        name = path.relative_to(DIRECTORY).with_suffix("")
+        found[name.as_posix()] = path
+        if name.parts[0] not in ("citus", "schema"):
+            assert name.name not in found, f"two statements are called {name.name}"
+            found[name.name] = path
+    for path in sorted((DIRECTORY / "citus").glob("*.sql")):
+        found.setdefault(path.stem, path)
+    return found
+
+
+@functools.cache
 def load(name: str) -> str:
-    """Return the statement `sql/<name>.sql` without its comments.
+    """Return the statement of that name without its comments.
 
     Comments go because psycopg2 would take a percent sign in one for a parameter.
     """
-    text = (DIRECTORY / f"{name}.sql").read_text(encoding="utf-8")
+    text = find_files()[name].read_text(encoding="utf-8")
     return re.sub(r"^\s*--.*\n", "", text, flags=re.MULTILINE).strip()
 
 

@@ -180,7 +180,7 @@ def _tidy(session: Session, rotation: int, target: Target) -> str:
 
 
 def _drop(own: Session) -> None:
-    own.outside_transactions("drop_leftover")
+    own.outside_transactions("drop_invalid_index")
 
 
 def _run(

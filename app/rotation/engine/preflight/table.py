@@ -88,7 +88,7 @@ def _of_texts(session: Session, target: Target) -> Iterator[Found]:
         return
     whole = session.rows("draw_lanes", cuts=[])
     first = find_window(session, **whole[0], last_id=None, size=SAMPLE) if whole else None
-    misfits = session.rows("find_misfit", lo=first.lo, hi=first.hi) if first else []
+    misfits = session.rows("find_non_uuid", lo=first.lo, hi=first.hi) if first else []
     if misfits:
         yield Found(
             REFUSE,
@@ -187,7 +187,7 @@ def _of_replication(session: Session, table: Row, target: Target) -> Iterator[Fo
 
 
 def _of_copies(session: Session, target: Target) -> Iterator[Found]:
-    for copy in session.rows("list_copies", oid=target.oid, attnum=target.attnum):
+    for copy in session.rows("list_materialized_views", oid=target.oid, attnum=target.attnum):
         yield Found(
             WARN,
             f"materialized view {copy['name']} keeps copies of old tokens:"

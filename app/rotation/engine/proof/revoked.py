@@ -45,7 +45,7 @@ def take_snapshot(session: Session, rotation: Rotation, target: Target) -> int:
 def _take(session: Session, rotation: Rotation, target: Target) -> int:
     parts = parts_of(session, target)
     session.change("read_heap")
-    if target.is_text and (misfits := session.rows("find_misfit", lo=None, hi=None)):
+    if target.is_text and (misfits := session.rows("find_non_uuid", lo=None, hi=None)):
         raise Refused(
             f"{target.label} of the row with {target.pk} {shown(misfits[0]['key'])} is no UUID of"
             " 32 or 36 characters in one case; nothing was replaced: mend or empty it and run the"
@@ -58,7 +58,7 @@ def _take(session: Session, rotation: Rotation, target: Target) -> int:
     with translated("noting the partitions"):
         this = Rotation.objects.using(session.alias).filter(pk=rotation.pk)
         this.update(partitions={str(oid): list(its) for oid, its in parts.items()})
-    return int(session.row("close_revoked", rotation=rotation.pk, taken=taken)["revoked"])
+    return int(session.row("complete_revoked_set", rotation=rotation.pk, taken=taken)["revoked"])
 
 
 def in_set(rotation: Rotation) -> dict[str, int | None]:

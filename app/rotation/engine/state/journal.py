@@ -45,7 +45,7 @@ def read_points(session: Session, rotation: int, whole: bool = False) -> list[Po
 
     With `whole` every window counts, for the report: no short wait is passed by.
     """
-    rows = session.rows("thin_journal", rotation=rotation, depth=HALVINGS, around=AROUND, whole=whole)
+    rows = session.rows("sample_journal", rotation=rotation, depth=HALVINGS, around=AROUND, whole=whole)
     return [Point(**row) for row in rows]
 
 

@@ -75,7 +75,7 @@ def find_revoking(session: Session, target: Target) -> Rotation | None:
             its = {"oid": rotation.table_oid, "attnum": rotation.token_attnum}
             if its == {"oid": target.oid, "attnum": target.attnum}:
                 return rotation
-            if rotation.table_oid != target.oid and not session.rows("look_at_target", **its):
+            if rotation.table_oid != target.oid and not session.rows("read_target_shape", **its):
                 return rotation
     return None
 

@@ -74,7 +74,7 @@ def begin(
     try:
         with session.durable(), translated("recording the rotation"):
             rotation.save(using=session.alias)
-            session.rows("open_revoked", rotation=rotation.pk)
+            session.rows("create_revoked_set", rotation=rotation.pk)
             rotation.refresh_from_db(using=session.alias)
             if leaked:
                 listed = revoke_listed(session, rotation, target, leaked)

@@ -26,20 +26,20 @@ MOST_LEFT = 100  # rows of a window that are left for later because one of them 
 OLDEST = 11  # the first version with run_command_on_all_nodes()
 #: Statements that have another form on every table that Citus distributes.
 FORMS = {
-    "open_window": "open_window_citus",
-    "prefer_indexes": "prefer_indexes_citus",
-    "measure_table": "measure_table_citus",
+    "open_window": "citus/open_window",
+    "prefer_indexes": "citus/prefer_indexes",
+    "measure_table": "citus/measure_table",
 }
 #: On a hash-distributed one: the workers have no state of ours, and some queries can't be run on shards.
 HASH_FORMS = {
-    "find_window": "find_window_citus",
-    "draw_lanes": "draw_lanes_citus",
-    "check_window": "check_window_citus",
-    "count_survivors": "count_survivors_citus",
-    "name_survivors": "name_survivors_citus",
-    "note_survivors": "note_survivors_citus",
+    "find_window": "citus/hash/find_window",
+    "draw_lanes": "citus/hash/draw_lanes",
+    "check_window": "citus/hash/check_window",
+    "count_survivors": "citus/hash/count_survivors",
+    "name_survivors": "citus/hash/name_survivors",
+    "note_survivors": "citus/hash/note_survivors",
 }
-REFERENCE_FORMS = {"rotate_window": "rotate_window_reference"}
+REFERENCE_FORMS = {"rotate_window": "citus/reference/rotate_window"}
 
 
 def adapt(session: Session, target: Target, present: bool) -> Target:
@@ -124,7 +124,7 @@ def findings(session: Session, target: Target, options: Options) -> Iterator[Fou
 
 
 def prepare(session: Session, target: Target) -> Target:
-    """Make what a rotation needs on every node, unless it is there; see prepare_citus.sql."""
+    """Make what a rotation needs on every node, unless it is there; see citus/prepare_nodes.sql."""
     distribution = target.distribution
     if distribution is None or distribution.prepared:
         return target
@@ -132,13 +132,13 @@ def prepare(session: Session, target: Target) -> Target:
         session.rows("claim_preparation")
         found = session.row("find_distribution", oid=target.oid, state=session.state_schema)
         if not found["prepared"]:
-            session.rows("prepare_citus", state=session.state_schema)
+            session.rows("prepare_nodes", state=session.state_schema)
     return replace(target, distribution=replace(distribution, prepared=True))
 
 
 def list_writers(session: Session, target: Target) -> set[str]:
     """The transactions that write to the table now, on whatever node."""
-    found = _on_all_nodes(session, "list_writers_citus", oid=target.oid)
+    found = _on_all_nodes(session, "list_node_writers", oid=target.oid)
     if any(", prepared on " in one for one in found):
         session.rows("recover_prepared")  # if its second phase is under way, this leaves it alone
     return found
@@ -153,10 +153,10 @@ def settle(session: Session, target: Target, options: Options) -> None:
     if target.distribution is None:
         return
     began = time.monotonic()
-    pending = _on_all_nodes(session, "list_prepared_citus")
+    pending = _on_all_nodes(session, "list_prepared")
     while pending:
         session.rows("recover_prepared")
-        pending &= _on_all_nodes(session, "list_prepared_citus")
+        pending &= _on_all_nodes(session, "list_prepared")
         if pending and time.monotonic() - began > options.lock_patience:
             raise Stopped(
                 f"{len(pending)} prepared transactions are not committed on every node"

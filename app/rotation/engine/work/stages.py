@@ -87,7 +87,7 @@ class Stage:
 
         The lock of what the window has read or written keeps it as it is until COMMIT.
         """
-        found = self.session.rows("look_at_target", oid=self.target.oid, attnum=self.target.attnum)
+        found = self.session.rows("read_target_shape", oid=self.target.oid, attnum=self.target.attnum)
         if found and found[0] == self._shape:
             return
         names = ("schema", "table", "column", "column_type")

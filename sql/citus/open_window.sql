@@ -1,11 +1,11 @@
--- Purpose: open_window.sql for a table distributed by Citus, after set_on_workers.sql. The COMMIT waits
+-- Purpose: open_window.sql for a table distributed by Citus, after citus/set_on_workers.sql. The COMMIT waits
 --          for the disk: what the workers have prepared is committed only because of what is written
 --          here, which must not be lost in a crash.
 -- Parameters: lock_timeout, worker (shown as application_name), bounded (the UPDATE and a wait for a
 --          lock together must stay below deadlock_timeout: who waits for us for so long looks for
 --          deadlocks, and becomes the victim of one that we are part of).
 -- Columns: pid of this backend; deadlock_timeout (seconds).
--- It has no rows. With it the COMMIT is one of two phases (see prepare_citus.sql).
+-- It has no rows. With it the COMMIT is one of two phases (see citus/prepare_nodes.sql).
 DELETE FROM {rotation_two_phase};
 
 SELECT

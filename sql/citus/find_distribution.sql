@@ -2,7 +2,7 @@
 -- Parameters: oid, state (the schema of the rotation's state).
 -- Columns: coordinator_known (the cluster has its coordinator as a node), kind (hash, reference, local,
 --          other; NULL: a table that Citus has nothing to do with), partitioned, shards, copies (of a
---          shard, at the most), prepared (see prepare_citus.sql), version (of Citus),
+--          shard, at the most), prepared (see citus/prepare_nodes.sql), version (of Citus),
 --          deadlock_timeout_ms.
 SELECT
     EXISTS (SELECT FROM pg_catalog.pg_dist_node WHERE groupid = 0) AS coordinator_known,
