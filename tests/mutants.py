@@ -202,7 +202,7 @@ MUTANTS = [
     Mutant(
         "no barrier",
         f"{ENGINE}/proof/barrier.py",
-        "    waited_for = look()\n    while",
+        "    waited_for = placement.list_writers(session, target.oid, rotation)\n    while",
         "    waited_for = {}\n    while",
         "tests/test_proof.py",
     ),
@@ -636,8 +636,8 @@ MUTANTS = [
     Mutant(
         "Citus: each copy of a reference table makes its own tokens",
         f"{ENGINE}/table/citus.py",
-        "    if kind == HASH:\n        made",
-        "    names.pop('rotate_window', None)\n    if kind:\n        made",
+        '    variants = ("citus/reference", "citus")\n',
+        '    variants = ("citus",)\n    make_token = HashDistributed.make_token\n',
         CITUS,
     ),
     Mutant(
@@ -1076,7 +1076,7 @@ MUTANTS = [
     Mutant(
         "the canary does not try the guard",
         f"{ENGINE}/work/canary.py",
-        "    if options.guard and stage.target.distribution is None:\n",
+        "    if options.guard and stage.target.placement.takes_guard:\n",
         "    if False:\n",
         "tests/test_trial.py -k does_not_work",
     ),

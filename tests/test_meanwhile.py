@@ -16,7 +16,7 @@ from app.rotation.engine.options import Options
 from app.rotation.engine.preflight import server
 from app.rotation.engine.proof import guard, revoked, verdict, verify
 from app.rotation.engine.state import transitions
-from app.rotation.engine.table.target import Target, TargetName, resolve
+from app.rotation.engine.table.target import Target, TargetName, aim, resolve
 from app.rotation.models import Rotation
 from tests.conftest import Database, read_until, until
 from tests.test_attacks import (
@@ -59,7 +59,7 @@ def opened(after: str, meddle: Callable[[], Any]) -> tuple[Session, Target]:
     session = Interrupted("default", after=after, meddle=meddle)
     server.check_server(session)
     target = resolve(session, TargetName("account", "api_key", schema="public"))
-    session.names.update(target.names)
+    aim(session, target)
     return session, target
 
 

@@ -25,7 +25,6 @@ from .state import transitions
 from .state.progress import read_progress
 from .state.rotations import read_rotation
 from .state.transitions import fail
-from .table import citus
 from .table.lanes import draw_lanes
 from .table.target import Target
 from .table.windows import WindowSizer
@@ -47,21 +46,13 @@ def require_distinct(session: Session, rotation: Rotation, target: Target, verdi
 
     Raises Unproven, and marks the rotation failed, if some do.
     """
-    if target.distribution is None:
-        return
-    repeated = patiently(session, Options(), lambda: _count_repeated(session))
+    repeated = patiently(session, Options(), lambda: target.placement.count_repeated(session))
     if repeated:
         session.through_outages(lambda: fail(session, rotation.pk, verdict))
         raise Unproven(
             f"{repeated} tokens of {target.label} are held by more than one row: find out what writes"
             " them; then rotate once more with --new"
         )
-
-
-def _count_repeated(session: Session) -> int:
-    with session.reading():
-        session.change("read_heap")
-        return int(session.row("count_repeated")["repeated"])
 
 
 class Phases:
@@ -214,7 +205,8 @@ class Phases:
         rotation = self._read()
         if rotation.status == Status.SUCCEEDED and not self._more_revoked:  # by another process
             return True
-        session.through_outages(lambda: citus.settle(session, self._target, options))
+        placement, patience = self._target.placement, options.lock_patience
+        session.through_outages(lambda: placement.settle(session, patience))
         if not session.through_outages(lambda: transitions.begin_verifying(session, self._rotation)):
             return self._overtaken()
         if self._target.partitioned:

@@ -27,7 +27,7 @@ from .state.progress import Outcome, Progress, read_progress
 from .state.rotations import find_finished, find_unfinished, lanes_of
 from .table import citus
 from .table.plan import Plan, make_plan
-from .table.target import Target, TargetName, resolve
+from .table.target import Target, TargetName, aim, resolve
 from .table.windows import Window
 from .throttle.probes import ask
 
@@ -70,8 +70,8 @@ class RotationDriver:
         self._closing = dataclasses.replace(self._session, stop=StopSwitch())
         self.server = check_server(self._session)
         found = resolve(self._session, name)
-        self.target: Target = citus.adapt(self._session, found, self.server["citus"])
-        self._session.names.update(self.target.names)
+        self.target: Target = citus.place(self._session, found, self.server["citus"])
+        aim(self._session, self.target)
 
     def unfinished(self, new: bool = False) -> Rotation | None:
         """The rotation that `run` would take up now; None: it would begin one.
@@ -185,7 +185,7 @@ class RotationDriver:
             if finished:
                 return finished, True
             told = told or self._tell_findings()
-            self.target = citus.prepare(self._session, self.target)
+            self.target.placement.prepare(self._session, self.target.oid)
             plan = self.plan(rotation)
             if rotation:
                 transitions.take_up(self._session, rotation, self.target, leaked)
@@ -224,6 +224,7 @@ class RotationDriver:
             self._session.alias,
             worker=worker_name(0),
             names=self._session.names,
+            variants=self._session.variants,
             stop=self._stop,
             emit=self._events.put,
             outage_seconds=self.options.outage_seconds,

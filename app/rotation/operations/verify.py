@@ -13,7 +13,7 @@ from ..engine.proof.verify import verify, verify_listed
 from ..engine.state import transitions
 from ..engine.state.progress import read_progress
 from ..engine.table import citus
-from ..engine.table.target import Target, TargetName, resolve
+from ..engine.table.target import Target, TargetName, aim, resolve
 from ..engine.text import name_keys, one_line
 from ..models import Rotation, Status
 
@@ -36,16 +36,16 @@ def verify_rotation(
             f"{rotation} has no complete snapshot of revoked tokens, against which it could be verified"
         )
     server = describe_server(session)
-    target = citus.adapt(session, find_rotated(session, rotation), server["citus"])
-    session.names.update(target.names)
-    citus.settle(session, target, Options())
+    target = citus.place(session, find_rotated(session, rotation), server["citus"])
+    aim(session, target)
+    target.placement.settle(session, Options.lock_patience)
     complete = read_progress(session, rotation.pk).complete
     # The list first: whoever gave a bad one need not wait for the proof to learn of it.
     listed = verify_listed(session, rotation, target, leaked) if leaked else None
     verdict = verify(session, rotation, target, Options())
     transitions.record(session, rotation, verdict)
     problems = _of_proof(rotation, target, verdict, complete, write)
-    if target.distribution is None and not guard.stands(guard.find_guard(session, target)):
+    if target.placement.takes_guard and not guard.stands(guard.find_guard(session, target)):
         write(f"note: nothing keeps revoked tokens out of {target.label}: see rotation guard status")
     if leaked and listed:
         problems += _of_listed(target, leaked, listed, write)

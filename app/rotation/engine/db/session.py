@@ -24,7 +24,7 @@ PINNED = "SET LOCAL search_path TO pg_catalog, pg_temp;\n"
 FINDS_NAMES = {"describe_server", "find_table", "list_tables"}
 #: What fires triggers of the application's, which find their names as ever.
 FIRES_TRIGGERS = {
-    *("rotate_window", "citus/reference/rotate_window", "rotate_unlocked", "rotate_leftovers"),
+    *("rotate_window", "rotate_unlocked", "rotate_leftovers"),
     *("try_write", "check_constraints", "give_names_back"),
     *("truncate_tickets", "generate_tickets"),
 }
@@ -36,12 +36,14 @@ SERVED_SECONDS = 20.0  # what goes on for so long, longer than a try to connect,
 class Session:
     """One connection of the calling thread, and how long it outlives an outage.
 
-    `names` fills the braces in statements; `outage_seconds` is the deadline for reconnecting.
+    `names` fills the braces in statements; `variants` are folders of `sql/` whose statements stand in for
+    their namesakes; `outage_seconds` is the deadline for reconnecting.
     """
 
     alias: str
     worker: str = field(default_factory=worker_name)
     names: dict[str, statements.Name] = field(default_factory=dict)
+    variants: tuple[str, ...] = ()
     stop: StopSwitch = field(default_factory=StopSwitch)
     emit: Emit = lambda event: None
     outage_seconds: float = 60.0
@@ -197,7 +199,7 @@ class Session:
             connection = connections[self.alias]
             with translated("connecting"):
                 connection.ensure_connection()
-            text = statements.compose(statement, self.names, connection.connection)
+            text = statements.compose(statement, self.names, connection.connection, self.variants)
             self._composed[statement] = text
         return self._composed[statement]
 

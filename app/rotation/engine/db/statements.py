@@ -23,55 +23,47 @@ class Fragment:
     text: str
 
 
-@dataclass(frozen=True)
-class Form:
-    """Names the file whose statement is used in place of another, of the same parameters and columns."""
-
-    statement: str
-
-
 #: What stands in braces in a statement: an identifier with its qualifiers, or a fragment.
-#: Under the name of a statement: the form of it that is used.
-Name = tuple[str, ...] | Fragment | Form
-
+Name = tuple[str, ...] | Fragment
 Names = Mapping[str, Name]
 
 
 @functools.cache
 def find_files() -> dict[str, Path]:
-    """The files of `sql/` by the names of their statements: of what runs on plain PostgreSQL.
+    """The files of `sql/`: each by its path from there, and by its name if that means no other one.
 
-    What stands in for one of them elsewhere is found under its path from `sql/`.
+    Of namesakes the name means the one for plain PostgreSQL.
     """
-    found = {}
-    for path in sorted(DIRECTORY.rglob("*.sql")):
-        name = path.relative_to(DIRECTORY).with_suffix("")
-        found[name.as_posix()] = path
-        if name.parts[0] not in ("citus", "schema"):
-            assert name.name not in found, f"two statements are called {name.name}"
-            found[name.name] = path
-    for path in sorted((DIRECTORY / "citus").glob("*.sql")):
+    found: dict[str, Path] = {}
+    for path in sorted(DIRECTORY.rglob("*.sql"), key=lambda path: len(path.parts)):
+        place = path.relative_to(DIRECTORY).with_suffix("")
+        found[place.as_posix()] = path
+        if place.parts[0] != "citus":
+            assert place.name not in found, f"two statements are called {place.name}"
+            found[place.name] = path
+    for path in (DIRECTORY / "citus").glob("*.sql"):
         found.setdefault(path.stem, path)
     return found
 
 
 @functools.cache
-def load(name: str) -> str:
-    """Return the statement of that name without its comments.
+def load(name: str, variants: tuple[str, ...] = ()) -> str:
+    """Return a statement without its comments; that of the first of `variants` that has one.
 
     Comments go because psycopg2 would take a percent sign in one for a parameter.
     """
-    text = find_files()[name].read_text(encoding="utf-8")
+    files = find_files()
+    path = next((files[one] for folder in variants if (one := f"{folder}/{name}") in files), files[name])
+    text = path.read_text(encoding="utf-8")
     return re.sub(r"^\s*--.*\n", "", text, flags=re.MULTILINE).strip()
 
 
-def compose(name: str, names: Names, connection: Any) -> str:
+def compose(name: str, names: Names, connection: Any, variants: tuple[str, ...] = ()) -> str:
     """Return the statement with its `{names}` filled in, ready for psycopg2's `%(parameters)s`.
 
     `connection` is a psycopg2 connection: quoting depends on its encoding.
     """
-    form = names.get(name)
-    text = load(form.statement if isinstance(form, Form) else name)
+    text = load(name, variants)
     takes_parameters = "%(" in text
     identifiers = {
         # psycopg2 leaves a statement without parameters alone, and unescapes %% in all others.

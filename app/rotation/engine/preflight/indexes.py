@@ -91,7 +91,7 @@ def by_amcheck(session: Session, target: Target, seconds: float) -> Iterator[Fou
     It looks at b-trees, each in a transaction of its own that can't write. Raises LockConflict if
     somebody holds a lock on the table, Stopped if a stop is requested between two indexes.
     """
-    found = session.rows("find_amcheck") if target.distribution is None else []
+    found = target.placement.find_amcheck(session)
     if not found:
         return
     if not _may_run(found[0]):

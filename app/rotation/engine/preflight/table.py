@@ -6,7 +6,6 @@ from ..db.session import Row, Session
 from ..events import NOTE, REFUSE, WARN, Found
 from ..options import Options
 from ..proof import guard
-from ..table import citus
 from ..table.target import Target
 from ..table.windows import find_window
 from ..text import one_line, shown
@@ -37,6 +36,7 @@ def find_all(
     """
     with session.reading():
         table = session.row("describe_table", oid=target.oid, attnum=target.attnum)
+        where = target.oid, target.attnum
         findings = [
             *indexes.of_catalog(session, target),
             *_of_table(table, target),
@@ -48,7 +48,7 @@ def find_all(
             *_of_copies(session, target),
             *_of_guard(session, table, target, options),
             *of_server(session, table, target, options),
-            *citus.findings(session, target, options),
+            *target.placement.findings(session, f"{target.schema}.{target.table}", where, options),
         ]
     findings += sampling.findings(session, target)
     if not any(finding.level == REFUSE for finding in findings):
@@ -202,8 +202,8 @@ def _of_guard(session: Session, table: Row, target: Target, options: Options) ->
             "no guard (--no-guard): a stale save() can write an old token back,"
             " after the verification too",
         )
-    elif target.distribution:
-        return  # citus.findings refuses it
+    elif not target.placement.takes_guard:
+        return  # its placement refuses it
     elif not guard.stands(guard.find_guard(session, target)):
         if table["may_install"]:
             yield Found(NOTE, f"a guard is installed on {target.schema}.{target.table} at the start")

@@ -3,12 +3,10 @@
 import time
 from collections.abc import Callable
 
-from ..db.blockers import describe_pids
 from ..db.session import Session
 from ..errors import Stopped
 from ..events import Waiting
 from ..options import Options
-from ..table import citus
 from ..table.target import Target
 
 BARRIER_TELL_SECONDS = 2.0  # how often those are named whom the barrier waits for
@@ -25,35 +23,24 @@ def wait_for_writers(
     end within the patience.
     """
 
-    def look() -> dict[str, int | None]:
-        if target.distribution:
-            return dict.fromkeys(citus.list_writers(session, target))
-        rows = session.rows("list_writers", oid=target.oid, rotation=rotation)
-        return {row["transaction"]: row["pid"] for row in rows}
-
+    placement = target.placement
     began, told = time.monotonic(), float("-inf")
-    waited_for = look()
+    waited_for = placement.list_writers(session, target.oid, rotation)
     while waited_for:
         if session.stop.wait(LOOK_SECONDS):
             raise Stopped(f"by {session.stop.reason}; run the same command again to go on")
         check()
-        now = look()
+        now = placement.list_writers(session, target.oid, rotation)
         waited_for = {key: pid for key, pid in waited_for.items() if key in now}
         waiting = time.monotonic()
         if waited_for and waiting - max(told, began) > min(
             BARRIER_TELL_SECONDS, options.lock_patience / 2
         ):
             told = waiting
-            session.emit(Waiting("the barrier", _describe(session, target, waited_for)))
+            session.emit(Waiting("the barrier", placement.name_writers(session, waited_for)))
         if waited_for and waiting - began > options.lock_patience:
             raise Stopped(
                 f"transactions that began to write before the guard are still open"
-                f" ({_describe(session, target, waited_for)}): end them, or give a longer"
+                f" ({placement.name_writers(session, waited_for)}): end them, or give a longer"
                 " --lock-patience; then run the same command again"
             )
-
-
-def _describe(session: Session, target: Target, waited_for: dict[str, int | None]) -> str:
-    if target.distribution:
-        return " and ".join(sorted(waited_for)[:3])
-    return describe_pids(session, list(waited_for.values()))

@@ -52,7 +52,7 @@ def stands(guard: FoundGuard | None) -> bool:
 def wanted(rotation: Rotation, target: Target, options: Options) -> bool:
     """Whether a finished rotation has a guard that should stand, and that a run may put back."""
     kept = as_kept(rotation.options).get("guard", True)
-    return options.guard and kept is True and target.distribution is None
+    return options.guard and kept is True and target.placement.takes_guard
 
 
 def require_standing(session: Session, target: Target) -> None:

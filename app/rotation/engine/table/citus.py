@@ -15,35 +15,20 @@ from django.db import transaction
 
 from ..db.session import Row, Session
 from ..db.sqlstate import translated
-from ..db.statements import Form, Fragment, Name
+from ..db.statements import Fragment, Name
 from ..errors import ConnectionLost, LockConflict, Refused, Stopped
 from ..events import NOTE, REFUSE, WARN, Found
 from ..options import Options
-from .target import RANDOM_UUID, Distribution, Target
+from .placement import Placement, Writers
+from .target import RANDOM_UUID, Target
 
 HASH, REFERENCE = "hash", "reference"
 MOST_LEFT = 100  # rows of a window that are left for later because one of them is locked
 OLDEST = 11  # the first version with run_command_on_all_nodes()
-#: Statements that have another form on every table that Citus distributes.
-FORMS = {
-    "open_window": "citus/open_window",
-    "prefer_indexes": "citus/prefer_indexes",
-    "measure_table": "citus/measure_table",
-}
-#: On a hash-distributed one: the workers have no state of ours, and some queries can't be run on shards.
-HASH_FORMS = {
-    "find_window": "citus/hash/find_window",
-    "draw_lanes": "citus/hash/draw_lanes",
-    "check_window": "citus/hash/check_window",
-    "count_survivors": "citus/hash/count_survivors",
-    "name_survivors": "citus/hash/name_survivors",
-    "note_survivors": "citus/hash/note_survivors",
-}
-REFERENCE_FORMS = {"rotate_window": "citus/reference/rotate_window"}
 
 
-def adapt(session: Session, target: Target, present: bool) -> Target:
-    """The target with what Citus, if it is present, makes of it.
+def place(session: Session, target: Target, present: bool) -> Target:
+    """The target with the placement that Citus, if it is present, gives it.
 
     Raises Refused for a way of distributing it that can't be rotated.
     """
@@ -51,21 +36,10 @@ def adapt(session: Session, target: Target, present: bool) -> Target:
         return target
     found = session.row("find_distribution", oid=target.oid, state=session.state_schema)
     _refuse(found, f"{target.schema}.{target.table}")
-    kind = found["kind"]
-    if kind is None:
+    if found["kind"] is None:
         return target
-    forms = FORMS | (HASH_FORMS if kind == HASH else REFERENCE_FORMS)
-    names: dict[str, Name] = {name: Form(form) for name, form in forms.items()}
-    state = session.state_schema
-    names |= {name: (state, name) for name in ("rotation_new_token", "rotation_two_phase")}
-    # Not every PostgreSQL has a least uuid; as text they sort alike.
-    as_text = ' ::text COLLATE "C"' if target.pk_type == "uuid" else ""
-    names["comparable_key"] = Fragment("target.{pk}" + as_text)
-    if kind == HASH:
-        made = "{rotation_new_token}(target.{pk})"
-        names["new_token"] = Fragment(target.new_token.replace(RANDOM_UUID, made))
-    known = Distribution(kind, found["shards"], found["prepared"], names, found["deadlock_timeout_ms"])
-    return replace(target, distribution=known)
+    kind = HashDistributed if found["kind"] == HASH else Reference
+    return replace(target, placement=kind(found, session.state_schema, target.pk_type))
 
 
 def _refuse(found: Row, label: str) -> None:
@@ -90,80 +64,171 @@ def _refuse(found: Row, label: str) -> None:
         )
 
 
-def findings(session: Session, target: Target, options: Options) -> Iterator[Found]:
-    """What the preflight has to say about a distributed table."""
-    distribution, table = target.distribution, f"{target.schema}.{target.table}"
-    if distribution is None:
-        return
-    if options.guard:
-        yield Found(
-            REFUSE,
-            f"the guard can't stand on {table}, which Citus distributes: triggers run on the workers,"
-            " where the revoked set is not; restart what may still hold old tokens, then run with"
-            " --no-guard, and verify once more later",
-        )
-    for one in session.rows("inspect_guard", oid=target.oid, attnum=target.attnum):
-        yield Found(
-            REFUSE, f"the guard {one['name']} fails on the shards of {table}: DROP TRIGGER it first"
-        )
-    if options.reindex:
-        yield Found(
-            REFUSE, f"--reindex does not rebuild indexes of shards: REINDEX {table} by hand afterwards"
-        )
-    how = f"hash-distributed over {distribution.shards} shards"
-    yield Found(
-        NOTE,
-        f"{table} is {how if distribution.kind == HASH else 'a reference table'} of Citus: every window"
-        " commits in two phases",
-    )
-    if options.wait_replicas:
-        yield Found(
-            WARN,
-            "only standbys of the coordinator are waited for and measured, not those of the workers",
-        )
+class Citus(Placement):
+    """What both kinds of tables have in common."""
 
+    takes_guard = False
+    how = ""  #: Citus keeps the table, in words
 
-def prepare(session: Session, target: Target) -> Target:
-    """Make what a rotation needs on every node, unless it is there; see citus/prepare_nodes.sql."""
-    distribution = target.distribution
-    if distribution is None or distribution.prepared:
-        return target
-    with session.durable():
-        session.rows("claim_preparation")
-        found = session.row("find_distribution", oid=target.oid, state=session.state_schema)
-        if not found["prepared"]:
-            session.rows("prepare_nodes", state=session.state_schema)
-    return replace(target, distribution=replace(distribution, prepared=True))
+    def __init__(self, found: Row, state: str, pk_type: str) -> None:
+        self.ready: bool = found["prepared"]
+        self._deadlock_timeout_ms: int = found["deadlock_timeout_ms"]
+        # Not every PostgreSQL has a least uuid; as text they sort alike.
+        as_text = ' ::text COLLATE "C"' if pk_type == "uuid" else ""
+        self.names: dict[str, Name] = {
+            "rotation_new_token": (state, "rotation_new_token"),
+            "rotation_two_phase": (state, "rotation_two_phase"),
+            "comparable_key": Fragment("target.{pk}" + as_text),
+        }
 
-
-def list_writers(session: Session, target: Target) -> set[str]:
-    """The transactions that write to the table now, on whatever node."""
-    found = _on_all_nodes(session, "list_node_writers", oid=target.oid)
-    if any(", prepared on " in one for one in found):
-        session.rows("recover_prepared")  # if its second phase is under way, this leaves it alone
-    return found
-
-
-def settle(session: Session, target: Target, options: Options) -> None:
-    """Return when every COMMIT until now has reached every node.
-
-    A node that was away at the second phase shows the old tokens until what it has prepared is committed
-    there. Raises Stopped if it does not come to that within the patience.
-    """
-    if target.distribution is None:
-        return
-    began = time.monotonic()
-    pending = _on_all_nodes(session, "list_prepared")
-    while pending:
-        session.rows("recover_prepared")
-        pending &= _on_all_nodes(session, "list_prepared")
-        if pending and time.monotonic() - began > options.lock_patience:
-            raise Stopped(
-                f"{len(pending)} prepared transactions are not committed on every node"
-                f" ({sorted(pending)[0]}): see that all nodes are up, then run the same command again"
+    def findings(
+        self, session: Session, table: str, column: tuple[int, int], options: Options
+    ) -> Iterator[Found]:
+        """No guard, no rebuilt indexes, and what its standbys are not asked for."""
+        if options.guard:
+            yield Found(
+                REFUSE,
+                f"the guard can't stand on {table}, which Citus distributes: triggers run on the"
+                " workers, where the revoked set is not; restart what may still hold old tokens, then run with"
+                " --no-guard, and verify once more later",
             )
-        if pending and session.stop.wait(0.2):
-            raise Stopped(f"by {session.stop.reason}")
+        for one in session.rows("inspect_guard", oid=column[0], attnum=column[1]):
+            yield Found(
+                REFUSE, f"the guard {one['name']} fails on the shards of {table}: DROP TRIGGER it first"
+            )
+        if options.reindex:
+            yield Found(
+                REFUSE,
+                f"--reindex does not rebuild indexes of shards: REINDEX {table} by hand afterwards",
+            )
+        yield Found(NOTE, f"{table} is {self.how} of Citus: every window commits in two phases")
+        if options.wait_replicas:
+            yield Found(
+                WARN,
+                "only standbys of the coordinator are waited for and measured, not those of the workers",
+            )
+
+    def prepare(self, session: Session, oid: int) -> None:
+        """Make one function and one empty table on every node; see prepare_nodes.sql."""
+        if self.ready:
+            return
+        state = session.state_schema
+        with session.durable():
+            session.rows("claim_preparation")
+            if not session.row("find_distribution", oid=oid, state=state)["prepared"]:
+                session.rows("prepare_nodes", state=state)
+        self.ready = True
+
+    def find_amcheck(self, session: Session) -> list[Row]:
+        """None: it can't look at shards from here."""
+        return []
+
+    def cut_by_partitions(self, session: Session, oid: int, pk: str) -> list[str]:
+        """None: a table that is partitioned besides being distributed is refused."""
+        return []
+
+    def read_plan(self, explained: dict[str, Any]) -> dict[str, Any]:
+        """The scans on one shard, with the table's names."""
+        return {"Node Type": "Append", "Plans": list(_scans(explained))}
+
+    def open_window(self, session: Session, active: str, lock_timeout_ms: int, bounded: bool) -> Row:
+        """On the workers, too."""
+        if bounded:
+            # As open_window.sql does it by itself; the workers need a number.
+            lock_timeout_ms = min(lock_timeout_ms, self._deadlock_timeout_ms // 2)
+        its = {"lock_timeout": f"{lock_timeout_ms}ms", "bounded": bounded, "worker": session.worker}
+        session.change("set_on_workers", **its)
+        return session.row("open_window", **its, active=active)
+
+    def rotate_leftovers(self, session: Session, lane_id: int, after: int, size: int) -> Row:
+        """Row by row, up to the first whose lock is held."""
+        last, rows, closed = None, 0, []
+        for entry in session.rows("list_leftovers", lane_id=lane_id, after=after, size=size):
+            last = entry["id"]
+            try:
+                rows += _rotate(session, (entry["key"], entry["key"]))
+            except LockConflict:
+                break
+            closed.append(last)
+        return {"last": last, "rows": rows, **session.row("close_leftovers", ids=closed)}
+
+    def list_writers(self, session: Session, oid: int, rotation: int) -> Writers:
+        """On whatever node, by its name."""
+        found = _on_all_nodes(session, "list_node_writers", oid=oid)
+        if any(", prepared on " in one for one in found):
+            session.rows("recover_prepared")  # if its second phase is under way, this leaves it alone
+        return dict.fromkeys(found)
+
+    def name_writers(self, session: Session, writers: Writers) -> str:
+        """As their nodes name them."""
+        return " and ".join(sorted(writers)[:3])
+
+    def settle(self, session: Session, patience: float) -> None:
+        """Wait until what is prepared on any node is committed there.
+
+        A node that was away at the second phase shows the old tokens until then.
+        """
+        began = time.monotonic()
+        pending = _on_all_nodes(session, "list_prepared")
+        while pending:
+            session.rows("recover_prepared")
+            pending &= _on_all_nodes(session, "list_prepared")
+            if pending and time.monotonic() - began > patience:
+                raise Stopped(
+                    f"{len(pending)} prepared transactions are not committed on every node"
+                    f" ({sorted(pending)[0]}): see that all nodes are up, then run the same command"
+                    " again"
+                )
+            if pending and session.stop.wait(0.2):
+                raise Stopped(f"by {session.stop.reason}")
+
+    def count_repeated(self, session: Session) -> int:
+        """By value, over all shards: no unique index can stand on them."""
+        with session.reading():
+            session.change("read_heap")
+            return int(session.row("count_repeated")["repeated"])
+
+
+class HashDistributed(Citus):
+    """Rows spread over shards: the workers have no state of ours, and make the tokens."""
+
+    variants = ("citus/hash", "citus")
+
+    def __init__(self, found: Row, state: str, pk_type: str) -> None:
+        super().__init__(found, state, pk_type)
+        self.how = f"hash-distributed over {found['shards']} shards"
+
+    def make_token(self, new_token: str) -> str:
+        """By a function that is given the row's key, because Citus refuses a volatile one."""
+        return new_token.replace(RANDOM_UUID, "{rotation_new_token}(target.{pk})")
+
+    def rotate_or_skip(
+        self, session: Session, lane_id: int, bounds: tuple[str, str], held_by: str, size: int
+    ) -> tuple[int, list[Row]]:
+        """All of the window or none of it: Citus has no SKIP LOCKED on shards.
+
+        A large one raises LockConflict, until it has been halved often enough.
+        """
+        try:
+            return _rotate(session, bounds), []
+        except LockConflict:
+            if size > MOST_LEFT:
+                raise
+            lo, hi = bounds
+            return 0, session.rows("leave_window", lane_id=lane_id, lo=lo, hi=hi, held_by=held_by)
+
+
+class Reference(Citus):
+    """A copy of every row on every node."""
+
+    variants = ("citus/reference", "citus")
+    how = "a reference table"
+
+    def rotate_or_skip(
+        self, session: Session, lane_id: int, bounds: tuple[str, str], held_by: str, size: int
+    ) -> tuple[int, list[Row]]:
+        """All of it: its writers wait for one another, whatever rows they write."""
+        return session.change("rotate_window", lo=bounds[0], hi=bounds[1]), []
 
 
 def _on_all_nodes(session: Session, statement: str, **parameters: Any) -> set[str]:
@@ -176,66 +241,10 @@ def _on_all_nodes(session: Session, statement: str, **parameters: Any) -> set[st
     return found
 
 
-def open_window(session: Session, target: Target, lock_timeout_ms: int, bounded: bool) -> Row:
-    """Set what holds for a window's transaction; see open_window.sql."""
-    if target.distribution and bounded:
-        # As open_window.sql does it by itself; the workers need a number.
-        lock_timeout_ms = min(lock_timeout_ms, target.distribution.deadlock_timeout_ms // 2)
-    its = {"lock_timeout": f"{lock_timeout_ms}ms", "bounded": bounded, "worker": session.worker}
-    if target.distribution:
-        session.change("set_on_workers", **its)
-    return session.row("open_window", **its, active=target.active)
-
-
-def rotate_or_leave(
-    session: Session, target: Target, lane_id: int, lo: str, hi: str, held_by: str, size: int
-) -> tuple[int, list[Row]]:
-    """Replace the tokens of a window but for rows whose locks are not to be had, which become holes.
-
-    Returns how many were replaced, and the holes. Citus has no SKIP LOCKED on shards: there it is all of
-    the window or none, and a large one raises LockConflict, until it has been halved often enough.
-    """
-    if target.distribution is None:
-        holes = session.rows("skip_locked", lane_id=lane_id, lo=lo, hi=hi, held_by=held_by)
-        return session.change("rotate_unlocked", lane_id=lane_id, lo=lo, hi=hi), holes
-    if target.distribution.kind == REFERENCE:
-        # Its writers wait for one another, whatever rows they write: no other window would do better.
-        return session.change("rotate_window", lo=lo, hi=hi), []
-    try:
-        return _rotate(session, lo, hi), []
-    except LockConflict:
-        if size > MOST_LEFT:
-            raise
-        return 0, session.rows("leave_window", lane_id=lane_id, lo=lo, hi=hi, held_by=held_by)
-
-
-def rotate_leftovers(session: Session, target: Target, lane_id: int, after: int, size: int) -> Row:
-    """Replace the tokens of the next rows left over in a lane; see rotate_leftovers.sql.
-
-    On Citus row by row, up to the first whose lock is not to be had.
-    """
-    if target.distribution is None:
-        return session.row("rotate_leftovers", lane_id=lane_id, after=after, size=size)
-    last, rows, closed = None, 0, []
-    for entry in session.rows("list_leftovers", lane_id=lane_id, after=after, size=size):
-        last = entry["id"]
-        try:
-            rows += _rotate(session, entry["key"], entry["key"])
-        except LockConflict:
-            break
-        closed.append(last)
-    return {"last": last, "rows": rows, **session.row("close_leftovers", ids=closed)}
-
-
-def _rotate(session: Session, lo: str, hi: str) -> int:
+def _rotate(session: Session, bounds: tuple[str, str]) -> int:
     """Replace the tokens of a range; a conflict undoes only that."""
     with translated("going back to a savepoint"), transaction.atomic(using=session.alias):
-        return session.change("rotate_window", lo=lo, hi=hi)
-
-
-def shard_plan(explained: dict[str, Any]) -> dict[str, Any]:
-    """An EXPLAIN's plan as PostgreSQL would give it: the scans on one shard, with the table's names."""
-    return {"Node Type": "Append", "Plans": list(_scans(explained))}
+        return session.change("rotate_window", lo=bounds[0], hi=bounds[1])
 
 
 def _scans(found: Any) -> Iterator[dict[str, Any]]:

@@ -33,10 +33,8 @@ def draw_lanes(session: Session, target: Target, wanted: int | None) -> tuple[La
     if wanted is None:
         small = session.row("measure_table", oid=target.oid)["heap_bytes"] < SMALL_BYTES
         wanted = 1 if small else USUAL
-        # Tables that are partitioned besides being distributed are refused.
-        known = target.distribution is None
-        rows = session.rows("cut_by_partitions", oid=target.oid, pk=target.pk) if known else []
-        by_partition = [row["cut"] for row in rows] if len(rows) < MOST_LANES else []
+        found = target.placement.cut_by_partitions(session, target.oid, target.pk)
+        by_partition = found if len(found) < MOST_LANES else []
     cuts = by_partition
     if len(cuts) < wanted - 1:
         cuts = cuts + find_cuts(session, target, wanted)

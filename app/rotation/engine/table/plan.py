@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from ..db.session import Session
 from ..errors import Refused
 from ..options import Options
-from . import citus
 from .lanes import Lane, draw_lanes
 from .size import Size, measure
 from .target import Target
@@ -60,12 +59,11 @@ def make_plan(
             lanes = draw_lanes(session, target, options.lanes)
         plan = Plan(target, options, size, lanes)
         first = next(plan.windows(session), None)
-        if first is None or (target.distribution and not target.distribution.prepared):
+        if first is None or not target.placement.ready:
             return plan
         session.change("prefer_indexes")
-        statement, explained = session.explain("rotate_window", lo=first.lo, hi=first.hi)
-        if target.distribution:
-            explained = citus.shard_plan(explained)
+        statement, found = session.explain("rotate_window", lo=first.lo, hi=first.hi)
+        explained = target.placement.read_plan(found)
         indexes = session.rows("list_key_indexes", oid=target.oid, pk=target.pk)
     scans = _require_index(explained, {row["name"] for row in indexes}, target)
     return Plan(target, options, size, lanes, statement, _describe_scans(scans, size.parts))

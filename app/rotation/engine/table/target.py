@@ -2,13 +2,13 @@
 
 import difflib
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..db.session import Row, Session
-from ..db.statements import Fragment, Name, Names
+from ..db.statements import Fragment, Names
 from ..errors import Refused, UsageError
 from ..text import command, one_line, spelled
+from .placement import PLAIN, Placement
 
 #: Types of a primary key that windows can walk: they sort, and come back unchanged from text.
 KEY_TYPES = {"smallint", "integer", "bigint", "uuid", "text", "character varying", "numeric"}
@@ -52,17 +52,6 @@ class TargetName:
 
 
 @dataclass(frozen=True)
-class Distribution:
-    """How Citus keeps the table; see citus.py."""
-
-    kind: str  #: hash or reference
-    shards: int
-    prepared: bool  #: what a rotation needs is on every node
-    names: Mapping[str, Name]  #: what fills the braces there
-    deadlock_timeout_ms: int
-
-
-@dataclass(frozen=True)
 class Target:
     """The target as the catalog has it."""
 
@@ -78,7 +67,7 @@ class Target:
     attnum: int
     is_text: bool  #: the token is text that spells a UUID, not a uuid
     partitioned: bool = False  #: its rows are in partitions
-    distribution: Distribution | None = None  #: None: the table is on this server
+    placement: Placement = PLAIN  #: where its rows are
 
     @property
     def label(self) -> str:
@@ -107,14 +96,20 @@ class Target:
             # With their exact types, so that nobody else's function or operator is a better match.
             "key": Fragment("target.{pk}::pg_catalog." + self.pk_type_name[1]),
             "token": Fragment("target.{column}::pg_catalog." + ("text" if self.is_text else "uuid")),
-            **(self.distribution.names if self.distribution else {}),
+            **self.placement.names,
         }
 
     @property
     def new_token(self) -> str:
         """The expression of a new token, spelled like the old one."""
         # Written out in full: a function of the same name elsewhere can't take its place.
-        return RESPELLED if self.is_text else RANDOM_UUID
+        return self.placement.make_token(RESPELLED if self.is_text else RANDOM_UUID)
+
+
+def aim(session: Session, target: Target) -> None:
+    """Let the session's statements mean this target."""
+    session.names.update(target.names)
+    session.variants = target.placement.variants
 
 
 def parse_table(text: str) -> tuple[str | None, str]:

@@ -9,7 +9,6 @@ from ..db.session import Row, Session
 from ..errors import DatabaseFailure, LockConflict, Refused, Stopped
 from ..options import Options
 from ..state.transitions import PAUSED
-from ..table.citus import open_window
 from ..table.windows import Window, find_window
 from .stages import Stage
 from .trial import try_guard
@@ -63,7 +62,7 @@ def try_one_window(session: Session, stage: Stage, options: Options) -> None:
 
 def _try(session: Session, stage: Stage, size: int, after: str | None, options: Options) -> bool:
     """Do a window and raise _RolledBack; or return whether that must wait for the end of a pause."""
-    open_window(session, stage.target, options.lock_timeout_ms, bounded=False)
+    stage.open_window(options.lock_timeout_ms, bounded=False)
     lane = stage.claim()
     if lane["lane_id"] is None:
         return lane["status"] in PAUSED
@@ -73,7 +72,7 @@ def _try(session: Session, stage: Stage, size: int, after: str | None, options: 
     if window is None:
         return False
     stage.at = (window.lo, window.hi)
-    if options.guard and stage.target.distribution is None:
+    if options.guard and stage.target.placement.takes_guard:
         try_guard(session, stage.target, lane, window.lo, options.ack_triggers)
     rows = session.change("rotate_window", lo=window.lo, hi=window.hi)
     session.change("check_constraints")

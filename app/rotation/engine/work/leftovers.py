@@ -6,7 +6,6 @@ from ..db.session import Row, Session
 from ..errors import LockConflict, RotationError, Unproven
 from ..events import WindowDone
 from ..state.progress import read_progress
-from ..table.citus import rotate_leftovers
 from ..table.target import Target
 from .stages import WindowStage, Work
 
@@ -33,7 +32,7 @@ class LeftoverStage(WindowStage):
         if self.from_heap:
             self.session.change("read_heap")
         after = self._after.get(number, 0)
-        done = rotate_leftovers(self.session, self.target, number, after, work.size)
+        done = self.target.placement.rotate_leftovers(self.session, number, after, work.size)
         if done["last"] is None:
             waited_for = None if number in self._closed else self._wait_for_first(lane)
             self._after.pop(number, None)
@@ -61,7 +60,7 @@ class LeftoverStage(WindowStage):
         # If the lock is not to be had, the other lanes come first.
         self._later = [*filter(lane["lane_id"].__ne__, self._later), lane["lane_id"]]
         self.session.rows("lock_row", key=first[0]["key"])
-        return rotate_leftovers(self.session, self.target, lane["lane_id"], 0, 1)
+        return self.target.placement.rotate_leftovers(self.session, lane["lane_id"], 0, 1)
 
     def gave_up(self, seconds: float, conflict: LockConflict, blockers: str) -> RotationError:
         """Holes remain."""

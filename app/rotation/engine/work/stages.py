@@ -7,7 +7,6 @@ from ...models import Status
 from ..db.session import Row, Session
 from ..errors import LockConflict, RotationError, Stopped
 from ..events import HolesLeft, WindowDone
-from ..table.citus import rotate_or_leave
 from ..table.target import Target
 from ..table.windows import find_window
 
@@ -40,6 +39,11 @@ class Stage:
         self.at: tuple[str, str] | None = None  #: first and last key of the latest window
         self._shape = shape
         self._later: list[int] = []  #: lanes in which nothing could be locked a moment ago
+
+    def open_window(self, lock_timeout_ms: int, bounded: bool) -> Row:
+        """Set what holds for a window's transaction; see open_window.sql."""
+        placement, active = self.target.placement, self.target.active
+        return placement.open_window(self.session, active, lock_timeout_ms, bounded)
 
     def claim(self) -> Row:
         """Claim a lane until COMMIT, in a transaction that the caller opened."""
@@ -129,7 +133,8 @@ class WindowStage(Stage):
             return session.change("rotate_window", lo=lo, hi=hi)
         held_by = work.held_by or "a session that could not be named"
         lane_id = work.lane["lane_id"]
-        rows, holes = rotate_or_leave(session, self.target, lane_id, lo, hi, held_by, work.size)
+        placement = self.target.placement
+        rows, holes = placement.rotate_or_skip(session, lane_id, (lo, hi), held_by, work.size)
         if holes:
             session.emit(HolesLeft(len(holes), holes[0]["key"], held_by))
         return rows

@@ -8,7 +8,6 @@ from ..db.session import Session
 from ..errors import LockConflict, Stopped
 from ..events import WARN, Found, Throttled, WindowDone
 from ..state.transitions import PAUSED
-from ..table.citus import open_window
 from ..table.windows import WindowSizer
 from ..throttle.throttle import Throttle
 from .contention import Contention
@@ -82,7 +81,7 @@ class Worker:
         session, stage, now = self._session, self._stage, self._throttle.live.now
         with session.transaction():
             bounded = stage.rotates and now.window is None
-            opened = open_window(session, stage.target, now.lock_timeout_ms, bounded)
+            opened = stage.open_window(now.lock_timeout_ms, bounded)
             lane = stage.claim()
             if lane["status"] in PAUSED:
                 return Step.PAUSED
