@@ -36,8 +36,8 @@ SERVED_SECONDS = 20.0  # what goes on for so long, longer than a try to connect,
 class Session:
     """One connection of the calling thread, and how long it outlives an outage.
 
-    `names` fills the braces in statements; `variants` are folders of `sql/` whose statements stand in for
-    their namesakes; `outage_seconds` is the deadline for reconnecting.
+    `names` fills the braces in statements; `variants` are folders of `sql/` whose statements stand in
+    for their namesakes; `outage_seconds` is the deadline for reconnecting.
     """
 
     alias: str

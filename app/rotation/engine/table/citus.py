@@ -89,8 +89,8 @@ class Citus(Placement):
             yield Found(
                 REFUSE,
                 f"the guard can't stand on {table}, which Citus distributes: triggers run on the"
-                " workers, where the revoked set is not; restart what may still hold old tokens, then run with"
-                " --no-guard, and verify once more later",
+                " workers, where the revoked set is not; restart what may still hold old tokens, then run"
+                " with --no-guard, and verify once more later",
             )
         for one in session.rows("inspect_guard", oid=column[0], attnum=column[1]):
             yield Found(
