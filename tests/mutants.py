@@ -279,7 +279,7 @@ MUTANTS = [
     Mutant(
         "what ends one worker is passed over",
         f"{ENGINE}/work/pool.py",
-        "                raise hand.failure\n",
+        "                raise thread.failure\n",
         "            while False:\n",
         "tests/test_lanes.py tests/test_throttle.py tests/test_locks.py",
     ),

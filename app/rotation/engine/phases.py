@@ -46,7 +46,9 @@ def require_distinct(session: Session, rotation: Rotation, target: Target, verdi
 
     Raises Unproven, and marks the rotation failed, if some do.
     """
-    repeated = patiently(session, Options(), lambda: target.placement.count_repeated(session))
+    repeated = patiently(
+        session, Options.lock_patience, lambda: target.placement.count_repeated(session)
+    )
     if repeated:
         session.through_outages(lambda: fail(session, rotation.pk, verdict))
         raise Unproven(
@@ -149,7 +151,7 @@ class Phases:
             options = self._options
             revoked = patiently(
                 session,
-                options,
+                options.lock_patience,
                 lambda: take_snapshot(session, self._read(), self._target),
             )
             self._barrier()

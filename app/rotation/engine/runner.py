@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import queue
-import threading
 import time
 from collections.abc import Generator
 from typing import Any
@@ -12,6 +11,7 @@ from ..models import Rotation, Status
 from .db.identity import operator, worker_name
 from .db.session import Session
 from .db.stop import StopSwitch
+from .db.threads import Thread
 from .errors import DatabaseFailure, LockConflict, Refused, RotationError, Stopped, UsageError
 from .events import NOTE, REFUSE, Began, Emit, Found, Stopping
 from .options import Options
@@ -32,25 +32,6 @@ from .table.windows import Window
 from .throttle.probes import ask
 
 SAMPLE_SECONDS = 0.5  # how often progress is read and told
-
-
-class Conductor(threading.Thread):
-    """Runs the phases. `failure` holds what ended them early."""
-
-    def __init__(self, session: Session, phases: Phases) -> None:
-        super().__init__(name=session.worker, daemon=True)
-        self.failure: BaseException | None = None
-        self.phases = phases
-        self._session = session
-
-    def run(self) -> None:
-        """Work until the rotation is at its end, or something ends the work."""
-        try:
-            self.phases.run()
-        except Exception as failure:
-            self.failure = failure
-        finally:
-            self._session.close()
 
 
 class RotationDriver:
@@ -129,14 +110,14 @@ class RotationDriver:
         if not already:
             self._session.through_outages(lambda: note_process(self._session, rotation.pk, self.server))
             self._emit(Began(rotation.pk, rotation.target, resumed, progress.rows_done))
-        conductor = self._start_conductor(rotation.pk, leaked is not None)
-        self._watch(conductor, rotation.pk)
-        if conductor.failure is not None:
-            raise self._last_words(conductor, rotation.pk) from conductor.failure
+        phases, thread = self._start(rotation.pk, leaked is not None)
+        self._watch(thread, rotation.pk)
+        if thread.failure is not None:
+            raise self._last_words(thread.failure, rotation.pk, phases.workers) from thread.failure
         progress = self._read(rotation.pk)
         self._emit(progress)
         seconds = time.monotonic() - began
-        return Outcome(rotation.pk, rotation.target, progress, conductor.phases.rows, seconds, already)
+        return Outcome(rotation.pk, rotation.target, progress, phases.rows, seconds, already)
 
     def _guarded(self, rotation: Rotation) -> bool:
         """Whether the guard stands, or is not wanted."""
@@ -219,7 +200,8 @@ class RotationDriver:
             self._emit(finding)
         return found
 
-    def _start_conductor(self, rotation: int, more_revoked: bool) -> Conductor:
+    def _start(self, rotation: int, more_revoked: bool) -> tuple[Phases, Thread]:
+        """Let a thread take the rotation through its phases."""
         session = Session(
             self._session.alias,
             worker=worker_name(0),
@@ -229,19 +211,18 @@ class RotationDriver:
             emit=self._events.put,
             outage_seconds=self.options.outage_seconds,
         )
-        conductor = Conductor(
-            session, Phases(session, rotation, self.target, self.options, more_revoked)
-        )
-        conductor.start()
-        return conductor
+        phases = Phases(session, rotation, self.target, self.options, more_revoked)
+        thread = Thread(session, phases.run)
+        thread.start()
+        return phases, thread
 
-    def _watch(self, conductor: Conductor, rotation: int) -> None:
-        """Tell events and progress until the conductor has ended."""
+    def _watch(self, thread: Thread, rotation: int) -> None:
+        """Tell events and progress until the phases have ended."""
         sample_at = time.monotonic() + SAMPLE_SECONDS
         told_stop, waits = False, Waits(self._session, rotation)
-        while conductor.is_alive() or not self._events.empty():
+        while thread.is_alive() or not self._events.empty():
             with contextlib.suppress(queue.Empty):
-                event = self._events.get(timeout=0.1 if conductor.is_alive() else 0)
+                event = self._events.get(timeout=0.1 if thread.is_alive() else 0)
                 waits.note(event)
                 self._emit(event)
             if self._stop.requested and not told_stop:
@@ -262,14 +243,13 @@ class RotationDriver:
         except RotationError:
             self._session.close()  # the workers deal with the outage, and tell of it
 
-    def _last_words(self, conductor: Conductor, rotation: int) -> BaseException:
+    def _last_words(self, failure: Exception, rotation: int, workers: set[str]) -> Exception:
         """What to raise for what ended the work; makes durable what it did."""
-        failure, progress, others = conductor.failure, None, False
-        assert failure is not None
+        progress, others = None, False
         with contextlib.suppress(RotationError):
             # Without a database what was committed stays, and more is not known.
             progress = read_progress(self._closing, rotation)
-            transitions.leave(self._closing, rotation, conductor.phases.workers)
+            transitions.leave(self._closing, rotation, workers)
             lanes = self._closing.rows("look_at_lanes", rotation=rotation, stage="any", worker="")
             others = progress.status == Status.RUNNING and any(lane["busy"] for lane in lanes)
         if isinstance(failure, DatabaseFailure) and progress:

@@ -4,9 +4,9 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import connections
-
+from ..engine.db.session import Session
 from ..engine.db.stop import StopSwitch, stop_on_signals
+from ..engine.db.threads import Thread
 from ..engine.errors import Refused, RotationError, Stopped, Unproven, UsageError
 from ..engine.events import REFUSE
 from ..engine.options import Options
@@ -47,22 +47,22 @@ def run_side_by_side(aliases: list[str], asked: RunRequest, reporter: Output) ->
     with stop_on_signals(stop):
         for alias in aliases:
             require_fit(alias, asked, stop)
-        shards = [DatabaseRun(alias, asked, stop, told) for alias in aliases]
-        for shard in shards:
-            shard.start()
-        for shard in shards:
-            shard.join()
+        runs = [DatabaseRun(alias, asked, stop, told) for alias in aliases]
+        for run in runs:
+            run.start()
+        for run in runs:
+            run.join()
     reporter.close()
-    failed = [shard for shard in shards if shard.failure]
+    failed = [run for run in runs if run.failure]
     if not failed:
-        for shard in shards:
-            reporter.line(f"{shard.alias}: {shard.summary}")
-        reporter.ended(f"{len(shards)} databases: every rotation succeeded", 0)
+        for run in runs:
+            reporter.line(f"{run.alias}: {run.result}")
+        reporter.ended(f"{len(runs)} databases: every rotation succeeded", 0)
         return
-    text = f"{len(failed)} of {len(shards)} databases are not done: " + " | ".join(
-        f"{shard.alias}: {shard.failure}" for shard in failed
+    text = f"{len(failed)} of {len(runs)} databases are not done: " + " | ".join(
+        f"{run.alias}: {run.failure}" for run in failed
     )
-    codes = [getattr(shard.failure, "exit_code", 1) for shard in failed]
+    codes = [getattr(run.failure, "exit_code", 1) for run in failed]
     worst = next(kind for kind in WORST_FIRST if kind.exit_code in codes)
     reporter.ended(text, worst.exit_code)
     raise worst(text)
@@ -81,33 +81,27 @@ def require_fit(alias: str, asked: RunRequest, stop: StopSwitch) -> None:
         raise type(error)(f"{alias}: {error}; no database was changed") from error
 
 
-class DatabaseRun(threading.Thread):
-    """The run of one database."""
+class DatabaseRun(Thread):
+    """The run of one database; its result is the summary."""
 
     def __init__(self, alias: str, asked: RunRequest, stop: StopSwitch, told: "SideBySide") -> None:
-        super().__init__(name=alias, daemon=True)
+        super().__init__(Session(alias, worker=alias), self._rotate)
         self.alias = alias
-        self.summary = ""
-        self.failure: Exception | None = None
         self._asked = asked
         self._switch = stop
         self._told = told
 
-    def run(self) -> None:
-        """Do the rotation; keep how it ended."""
-        asked = self._asked
+    def _rotate(self) -> str:
+        asked, progress = self._asked, None
         try:
             with inputs.leaked_list(asked.leaked) as leaked:
                 emit = self._told.of(self.alias)
                 driver = RotationDriver(self.alias, asked.name, asked.options, self._switch, emit)
                 outcome = driver.run(new=asked.new, reason=asked.reason, leaked=leaked)
-            self.summary = summary(outcome)
-            self._told.ended(self.alias, outcome.progress)
-        except Exception as failure:
-            self.failure = failure
-            self._told.ended(self.alias, None)
+            progress = outcome.progress
+            return summary(outcome)
         finally:
-            connections[self.alias].close()
+            self._told.ended(self.alias, progress)
 
 
 class SideBySide:

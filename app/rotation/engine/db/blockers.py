@@ -3,8 +3,8 @@
 import threading
 from types import TracebackType
 
-from ..errors import RotationError
 from .session import Row, Session
+from .threads import Thread
 
 LOOK_SECONDS = 0.02
 PREPARED = "a prepared transaction (see pg_prepared_xacts)"
@@ -18,7 +18,8 @@ class BlockerWatch:
         self._session = Session(alias)
         self._pid = pid
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._look, name="blockers", daemon=True)
+        # A failure is passed over: the name is a courtesy, without a second connection there is none.
+        self._thread = Thread(self._session, self._look)
 
     def __enter__(self) -> "BlockerWatch":
         self._thread.start()
@@ -33,14 +34,9 @@ class BlockerWatch:
         self._over.set()  # not joined: a window must not wait for a connection that does not open
 
     def _look(self) -> None:
-        try:
-            while not self._over.wait(LOOK_SECONDS) and not self.blockers:
-                rows = self._session.rows("name_blockers", pid=self._pid)
-                self.blockers = " and ".join(map(describe, rows[:3]))
-        except RotationError:
-            pass  # the name is a courtesy: without a second connection there is none
-        finally:
-            self._session.close()
+        while not self._over.wait(LOOK_SECONDS) and not self.blockers:
+            rows = self._session.rows("name_blockers", pid=self._pid)
+            self.blockers = " and ".join(map(describe, rows[:3]))
 
 
 def describe_pids(session: Session, pids: list[int | None]) -> str:

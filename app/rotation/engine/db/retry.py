@@ -1,33 +1,74 @@
-"""Trying again: through outages, and until a lock on the whole table is granted."""
+"""Waiting and trying again: how often it is said what for, when to give up, and that a stop ends it."""
 
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
 from ..errors import LockConflict, Stopped
-from ..options import Options
 from .session import Session
 
 Result = TypeVar("Result")
+TELL_SECONDS = 10.0  # how often it is said again what something waits for
+LOOK_SECONDS = 0.5  # how often a statement that reads the whole table is tried again
 
 
-def patiently(session: Session, options: Options, action: Callable[[], Result]) -> Result:
-    """Try an action that reads the whole table until it succeeds, or the patience runs out.
+class Every:
+    """Says once in so many seconds that they are over; the first time at once, unless told otherwise."""
 
-    The patience begins with the first conflict: reading the table may take longer than that.
+    def __init__(self, seconds: float = TELL_SECONDS, at_once: bool = True) -> None:
+        self._seconds = seconds
+        self._at = float("-inf") if at_once else time.monotonic()
+
+    def due(self) -> bool:
+        """Whether so many seconds are over since it last said so."""
+        now = time.monotonic()
+        if now - self._at <= self._seconds:
+            return False
+        self._at = now
+        return True
+
+
+class Wait:
+    """One wait of a run: said now and then, ended by a stop, given up after its patience."""
+
+    def __init__(
+        self, session: Session, patience: float = float("inf"), every: Every | None = None
+    ) -> None:
+        self._stop = session.stop
+        self._patience = patience
+        self._began = time.monotonic()
+        self._every = every or Every()
+
+    def due(self) -> bool:
+        """Whether it is time to say what is waited for."""
+        return self._every.due()
+
+    @property
+    def over(self) -> bool:
+        """Whether the patience is at its end. A stop comes first: `rest` raises it."""
+        return time.monotonic() - self._began > self._patience and not self._stop.requested
+
+    def rest(self, seconds: float, then: str = "") -> None:
+        """Sleep until the next try. Raises Stopped, with what to do `then`, if a stop is requested."""
+        if self._stop.wait(seconds):
+            raise Stopped(f"by {self._stop.reason}{then}")
+
+
+def patiently(session: Session, patience: float, action: Callable[[], Result]) -> Result:
+    """Try an action that reads the whole table until it succeeds, through outages too.
+
+    The patience begins with the first conflict: reading the table may take longer than that. Raises
+    Stopped for a stop, or when it is over.
     """
-    began: float | None = None
+    wait: Wait | None = None
     while True:
         try:
             return session.through_outages(action)
         except LockConflict as conflict:
-            if session.stop.requested:
-                raise Stopped(f"by {session.stop.reason}") from None
-            now = time.monotonic()
-            began = now if began is None else began
-            if now - began > options.lock_patience:
+            wait = wait or Wait(session, patience)
+            if wait.over:
                 raise Stopped(
-                    f"the table could not be read for {options.lock_patience:.0f} s ({conflict}):"
+                    f"the table could not be read for {patience:.0f} s ({conflict}):"
                     " end what locks or alters it, then run the same command again"
                 ) from conflict
-            session.stop.wait(0.5)
+            wait.rest(LOOK_SECONDS)

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from ..db.blockers import describe_pids
+from ..db.retry import Every, Wait
 from ..db.session import Row, Session
 from ..db.stop import StopSwitch
+from ..db.threads import Thread
 from ..errors import ConnectionLost, LockConflict, RotationError, Stopped
 from ..events import NOTE, Event, Found
 from ..table.target import Target
@@ -16,7 +18,6 @@ from ..text import size
 ALIVE_SECONDS = 1.0  # how often who has the claim shows that it is alive; after five it is lost
 CLAIM_SECONDS = 3.0  # so long after the last sign of life a claim is sure not to be lost
 LOOK_SECONDS = 0.2  # how often it looks after a statement under way
-TELL_SECONDS = 10.0  # how often it tells how far that is
 TIDY_SECONDS = 10.0  # that dropping what a broken-off rebuild left may take
 DONE = "rebuilt already, since its tokens were rotated"
 EXCLUSION = "left as it is: that of an exclusion constraint can't be rebuilt while others write"
@@ -57,13 +58,11 @@ def rebuild_indexes(session: Session, rotation: int, target: Target) -> None:
     Reading and writing go on meanwhile. What an earlier rebuild left behind when it was broken off is
     dropped first. Raises Stopped if the same call can go on later.
     """
-    told_at = float("-inf")
+    wait = Wait(session)
     while not session.through_outages(lambda: _rebuild_if_alone(session, rotation, target)):
-        if time.monotonic() - told_at > TELL_SECONDS:
-            told_at = time.monotonic()
+        if wait.due():
             session.emit(Rebuilding("of the token", "another process rebuilds it"))
-        if session.stop.wait(LOOK_SECONDS):
-            raise Stopped(f"by {session.stop.reason}")
+        wait.rest(LOOK_SECONDS)
 
 
 def _rebuild_if_alone(session: Session, rotation: int, target: Target) -> bool:
@@ -87,8 +86,7 @@ def _rebuild_if_alone(session: Session, rotation: int, target: Target) -> bool:
             raise ClaimLost
 
     # On a connection of its own: a transaction that reads more than that would make the rebuild wait.
-    claim = _Own(replace(session, stop=StopSwitch()), hold)
-    claim.start()
+    claim = _start(replace(session, stop=StopSwitch()), hold)
     try:
         while claim.is_alive() and not decided.wait(LOOK_SECONDS):
             pass
@@ -160,11 +158,11 @@ def _listed(session: Session, rotation: int, target: Target, leftover: bool = Fa
 
 def _wait_for_others(session: Session, target: Target) -> None:
     """Wait until nobody builds an index of the table: it may be the work of our killed predecessor."""
-    told_at = float("-inf")
+    wait = Wait(session)
     while at_work := session.rows("watch_rebuild", oid=target.oid):
-        told_at = _tell(session, "an index of the table", at_work, told_at)
-        if session.stop.wait(LOOK_SECONDS):
-            raise Stopped(f"by {session.stop.reason}")
+        if wait.due():
+            _tell(session, "an index of the table", at_work)
+        wait.rest(LOOK_SECONDS)
 
 
 def _tidy(session: Session, rotation: int, target: Target) -> str:
@@ -199,47 +197,28 @@ def _run(
         names=session.names | {"index": (index["schema"], index["name"])},
         stop=StopSwitch(patient=False),
     )
-    thread = _Own(own, work)
-    began = told_at = time.monotonic()
-    thread.start()
+    thread, every, began = _start(own, work), Every(at_once=False), time.monotonic()
     while thread.is_alive():
         thread.join(LOOK_SECONDS)
         if session.stop.requested or time.monotonic() - began > at_most:
             own.stop.request(session.stop.reason)
-        elif time.monotonic() - told_at > TELL_SECONDS:
-            told_at = _tell(
-                session, index["label"], session.rows("watch_rebuild", oid=target.oid), told_at
-            )
+        elif every.due():
+            _tell(session, index["label"], session.rows("watch_rebuild", oid=target.oid))
     if thread.failure:
         raise thread.failure
 
 
-def _tell(session: Session, index: str, building: list[Row], told_at: float) -> float:
-    """Tell how far a build is, at most every ten seconds; when that was last told."""
-    now = time.monotonic()
-    if now - told_at < TELL_SECONDS:
-        return told_at
+def _start(own: Session, work: Callable[[Session], None]) -> Thread:
+    """Work outside of transactions, on a connection of its own."""
+    thread = Thread(own, lambda: work(own))
+    thread.start()
+    return thread
+
+
+def _tell(session: Session, index: str, building: list[Row]) -> None:
+    """Tell how far a build is."""
     for one in building[:1]:
         doing = one["phase"] if one["percent"] is None else f"{one['phase']}, {one['percent']:.0f} %"
         if one["waits_for"]:
             doing += f": {describe_pids(session, [one['waits_for']])}"
         session.emit(Rebuilding(index, doing))
-    return now
-
-
-class _Own(threading.Thread):
-    """Works outside of transactions, on a connection of its own."""
-
-    def __init__(self, session: Session, work: Callable[[Session], None]) -> None:
-        super().__init__(name="rebuild", daemon=True)
-        self.failure: Exception | None = None
-        self._session = session
-        self._work = work
-
-    def run(self) -> None:
-        try:
-            self._work(self._session)
-        except Exception as failure:
-            self.failure = failure
-        finally:
-            self._session.close()

@@ -1,11 +1,12 @@
 """Vacuum under way: the room of replaced row versions is used again while the rotation goes on."""
 
 import threading
-import time
 from dataclasses import replace
 
+from ..db.retry import Every
 from ..db.session import Session
 from ..db.stop import StopSwitch
+from ..db.threads import Thread
 from ..errors import RotationError
 from ..events import VacuumHindered, VacuumSkipped
 from ..options import LiveOptions
@@ -15,23 +16,22 @@ LOOK_SECONDS = 0.2  # how often it looks whether a vacuum is due
 TELL_SECONDS = 60.0  # how often the same obstacle is told
 
 
-class Vacuum(threading.Thread):
+class Vacuum(Thread):
     """Vacuums the target each time that a part of its rows was replaced, on a connection of its own."""
 
     def __init__(self, session: Session, rotation: int, target: Target, live: LiveOptions) -> None:
-        super().__init__(name=session.worker, daemon=True)
-        self._whole = session.stop
         # A request to stop lets a window finish, which is short, and cancels a vacuum, which is not.
-        self._session = replace(session, stop=StopSwitch(patient=False))
+        super().__init__(replace(session, stop=StopSwitch(patient=False)), self._watch)
+        self._whole = session.stop
         self._rotation = rotation
         self._target = target
         self._may: bool | None = None  # whether this role may vacuum the table, once that is known
         self._live = live
         self._ended = threading.Event()
         self._mark: str | None = None  # of the vacuum before
-        self._told: dict[str, float] = {}
+        self._told: dict[str, Every] = {}
 
-    def run(self) -> None:
+    def _watch(self) -> None:
         """Vacuum whenever it is due, until `end` is called."""
         while not self._ended.wait(LOOK_SECONDS):
             percent = self._live.now.vacuum
@@ -43,7 +43,6 @@ class Vacuum(threading.Thread):
                 if not (self._whole.requested or self._session.stop.requested):
                     self._tell(VacuumSkipped(str(error)))
                 self._session.close()
-        self._session.close()
 
     def cancel(self, reason: str) -> None:
         """Cancel a vacuum under way: the run has ended early, and shall not wait for it."""
@@ -77,7 +76,5 @@ class Vacuum(threading.Thread):
         self._mark = due[0]["mark"]
 
     def _tell(self, event: VacuumSkipped | VacuumHindered) -> None:
-        now = time.monotonic()
-        if now - self._told.get(str(event), float("-inf")) > TELL_SECONDS:
-            self._told[str(event)] = now
+        if self._told.setdefault(str(event), Every(TELL_SECONDS)).due():
             self._session.emit(event)

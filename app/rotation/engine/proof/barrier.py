@@ -1,8 +1,8 @@
 """The barrier: the wait for every transaction that wrote before the guard stood."""
 
-import time
 from collections.abc import Callable
 
+from ..db.retry import Every, Wait
 from ..db.session import Session
 from ..errors import Stopped
 from ..events import Waiting
@@ -23,22 +23,18 @@ def wait_for_writers(
     end within the patience.
     """
 
-    placement = target.placement
-    began, told = time.monotonic(), float("-inf")
+    placement, patience = target.placement, options.lock_patience
+    every = Every(min(BARRIER_TELL_SECONDS, patience / 2), at_once=False)
+    wait = Wait(session, patience, every)
     waited_for = placement.list_writers(session, target.oid, rotation)
     while waited_for:
-        if session.stop.wait(LOOK_SECONDS):
-            raise Stopped(f"by {session.stop.reason}; run the same command again to go on")
+        wait.rest(LOOK_SECONDS, "; run the same command again to go on")
         check()
         now = placement.list_writers(session, target.oid, rotation)
         waited_for = {key: pid for key, pid in waited_for.items() if key in now}
-        waiting = time.monotonic()
-        if waited_for and waiting - max(told, began) > min(
-            BARRIER_TELL_SECONDS, options.lock_patience / 2
-        ):
-            told = waiting
+        if waited_for and wait.due():
             session.emit(Waiting("the barrier", placement.name_writers(session, waited_for)))
-        if waited_for and waiting - began > options.lock_patience:
+        if waited_for and wait.over:
             raise Stopped(
                 f"transactions that began to write before the guard are still open"
                 f" ({placement.name_writers(session, waited_for)}): end them, or give a longer"

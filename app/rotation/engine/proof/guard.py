@@ -1,20 +1,18 @@
 """The guard on the target: found, judged, installed, dropped."""
 
 import random
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from ...models import Rotation
 from ...triggers import INSTALLED_PREFIX
 from ..db.blockers import BlockerWatch
+from ..db.retry import Wait
 from ..db.session import Session
 from ..errors import LockConflict, Refused, Stopped
 from ..events import Waiting
 from ..options import Options, as_kept
 from ..table.target import Target
-
-TELL_SECONDS = 10.0  # how often the same blocker is named
 
 
 @dataclass(frozen=True)
@@ -110,27 +108,24 @@ def drop_guard(session: Session, target: Target, options: Options) -> str:
 
 def _alter(session: Session, options: Options, what: str, prepare: Callable[[], list[str]]) -> None:
     """Run statements that need the table's lock: wait briefly for it, and often, and name the holder."""
-    began, told = time.monotonic(), float("-inf")
+    wait = Wait(session, options.lock_patience)
     while True:
         blockers: list[str] = []
         try:
             _attempt(session, options, what, prepare, blockers.append)
         except LockConflict as conflict:
-            now = time.monotonic()
             who = blockers[0] if blockers else "a session that could not be named"
-            if session.stop.requested:
-                raise Stopped(f"by {session.stop.reason}; run the same command again to go on") from None
-            if now - began > options.lock_patience:
+            if wait.over:
                 raise Stopped(
                     f"{what}: no lock on the table for {options.lock_patience:.0f} s ({conflict};"
                     f" held by {who}): end that session, then run the same command again"
                 ) from conflict
-            if now - told > TELL_SECONDS:
-                told = now
+            if wait.due():
                 session.emit(Waiting(what, who))
             # While we wait for the lock everybody else waits behind us: rest longer than we wait.
             pause = max(0.2, options.lock_timeout_ms / 1000)
-            session.stop.wait(random.uniform(pause, 3 * pause))  # noqa: S311 (jitter, not a secret)
+            seconds = random.uniform(pause, 3 * pause)  # noqa: S311 (jitter, not a secret)
+            wait.rest(seconds, "; run the same command again to go on")
         else:
             return
 

@@ -1,21 +1,17 @@
 """The set of revoked tokens: filled from one snapshot of the table, and from lists."""
 
-import time
-
 from django.db.models import F
 
 from ...models import Rotation
+from ..db.retry import LOOK_SECONDS, Every, Wait
 from ..db.session import Session
 from ..db.sqlstate import translated
-from ..errors import Refused, RotationError, Stopped
+from ..errors import Refused, RotationError
 from ..events import ListRead, Waiting
 from ..table.target import Target
 from ..text import shown
 from .leaked import CopySource, LeakedList
 from .parts import parts_of, require_same
-
-TELL_SECONDS = 10.0  # how often it is told that another process takes the snapshot
-LOOK_SECONDS = 0.5  # how often it is looked whether another process has taken the snapshot
 
 
 def take_snapshot(session: Session, rotation: Rotation, target: Target) -> int:
@@ -26,7 +22,7 @@ def take_snapshot(session: Session, rotation: Rotation, target: Target) -> int:
     about it, wait for its end. The first request to stop cancels it, because it begins again anyway.
     Raises LockConflict then, Stopped where it waited, Refused for a text that is no UUID.
     """
-    told = time.monotonic()
+    wait = Wait(session, every=Every(at_once=False))
     while True:
         with session.durable(at_once=True):
             if session.row("claim_snapshot", rotation=rotation.pk)["alone"]:
@@ -35,11 +31,9 @@ def take_snapshot(session: Session, rotation: Rotation, target: Target) -> int:
                 if rotation.revoked is not None:
                     return rotation.revoked
                 return _take(session, rotation, target)
-        if time.monotonic() - told > TELL_SECONDS:
-            told = time.monotonic()
+        if wait.due():
             session.emit(Waiting("the snapshot", "another process, which is taking it"))
-        if session.stop.wait(LOOK_SECONDS):
-            raise Stopped(f"by {session.stop.reason}")
+        wait.rest(LOOK_SECONDS)
 
 
 def _take(session: Session, rotation: Rotation, target: Target) -> int:

@@ -45,7 +45,7 @@ def verify(session: Session, rotation: Rotation, target: Target, options: Option
         gone = [name for oid, (name, _) in apart.items() if oid not in there]
         return Verdict(survivors, keys, **revoked, apart=held, gone=gone)
 
-    return patiently(session, options, look)
+    return patiently(session, options.lock_patience, look)
 
 
 def _apart(rotation: Rotation, target: Target, parts: Parts) -> Parts:
@@ -101,7 +101,7 @@ def verify_listed(
             row = session.row("check_leaked", salt=rotation.salt, most=MOST_NAMED)
         return LeakedVerdict(tokens, row["listed"], row["valid"], row["keys"])
 
-    return patiently(session, Options(), look)
+    return patiently(session, Options.lock_patience, look)
 
 
 def note_survivors(session: Session, rotation: Rotation) -> int:

@@ -6,13 +6,13 @@ copy. Both commit in two phases, with the checkpoint on the coordinator.
 """
 
 import json
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 from django.db import transaction
 
+from ..db.retry import Wait
 from ..db.session import Row, Session
 from ..db.sqlstate import translated
 from ..db.statements import Fragment, Name
@@ -89,12 +89,13 @@ class Citus(Placement):
             yield Found(
                 REFUSE,
                 f"the guard can't stand on {table}, which Citus distributes: triggers run on the"
-                " workers, where the revoked set is not; restart what may still hold old tokens, then run"
-                " with --no-guard, and verify once more later",
+                " workers, where the revoked set is not; restart what may still hold old tokens, then"
+                " run with --no-guard, and verify once more later",
             )
         for one in session.rows("inspect_guard", oid=column[0], attnum=column[1]):
             yield Found(
-                REFUSE, f"the guard {one['name']} fails on the shards of {table}: DROP TRIGGER it first"
+                REFUSE,
+                f"the guard {one['name']} fails on the shards of {table}: DROP TRIGGER it first",
             )
         if options.reindex:
             yield Found(
@@ -168,19 +169,19 @@ class Citus(Placement):
 
         A node that was away at the second phase shows the old tokens until then.
         """
-        began = time.monotonic()
+        wait = Wait(session, patience)
         pending = _on_all_nodes(session, "list_prepared")
         while pending:
             session.rows("recover_prepared")
             pending &= _on_all_nodes(session, "list_prepared")
-            if pending and time.monotonic() - began > patience:
+            if pending and wait.over:
                 raise Stopped(
                     f"{len(pending)} prepared transactions are not committed on every node"
                     f" ({sorted(pending)[0]}): see that all nodes are up, then run the same command"
                     " again"
                 )
-            if pending and session.stop.wait(0.2):
-                raise Stopped(f"by {session.stop.reason}")
+            if pending:
+                wait.rest(0.2)
 
     def count_repeated(self, session: Session) -> int:
         """By value, over all shards: no unique index can stand on them."""

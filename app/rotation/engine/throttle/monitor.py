@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from ..db.identity import colleague
 from ..db.session import Session
+from ..db.threads import Thread
 from ..errors import Refused, RotationError, Stopped
 from ..events import Event, OutageBegan
 from ..state.progress import RECENT_WINDOWS
@@ -15,19 +16,18 @@ from .throttle import Throttle
 LOOK_SECONDS = 1.0
 
 
-class Monitor(threading.Thread):
+class Monitor(Thread):
     """Feeds the throttle and the live options of a process, on a connection of its own."""
 
     def __init__(self, session: Session, rotation: int, oid: int, throttle: Throttle) -> None:
-        super().__init__(name=session.worker, daemon=True)
-        self._session = replace(session, emit=self._fail_closed)
+        super().__init__(replace(session, emit=self._fail_closed), self._watch)
         self._rotation = rotation
         self._throttle = throttle
         self._probes = Probes(self._session, rotation, oid)
         self._ended = threading.Event()
         self._told = ""
 
-    def run(self) -> None:
+    def _watch(self) -> None:
         """Look, until `end` is called."""
         while not self._ended.is_set():
             try:
@@ -44,7 +44,6 @@ class Monitor(threading.Thread):
         if self._told:
             with contextlib.suppress(RotationError):
                 self._session.change("note_throttle", rotation=self._rotation, reason="")
-        self._session.close()
 
     def end(self) -> None:
         """Ask it to end, and wait for that."""

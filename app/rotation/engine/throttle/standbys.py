@@ -4,15 +4,14 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable
 
+from ..db.retry import Wait
 from ..db.session import Row, Session
-from ..errors import Stopped
 from ..events import Found, Waiting
 from ..options import Options
 from ..text import size
 
 KEPT_POSITIONS = 7200  # of the primary, one a second: lags up to two hours are told exactly
 LOOK_SECONDS = 0.2
-TELL_SECONDS = 10.0
 
 
 class LagClock:
@@ -39,7 +38,7 @@ def wait_for_standbys(session: Session, options: Options, check: Callable[[], No
     Raises Stopped when a stop is requested.
     """
     now = session.through_outages(lambda: look(session))
-    goal, seen, told = 0, Counter[str](), float("-inf")
+    goal, seen, wait = 0, Counter[str](), Wait(session)
     while True:
         check()
         goal = goal or max((row["written"] for row in now), default=0)
@@ -53,14 +52,11 @@ def wait_for_standbys(session: Session, options: Options, check: Callable[[], No
         if not behind and not missing:
             return sorted(f"{name} ({count})" if count > 1 else name for name, count in seen.items())
         what = _describe(behind, missing)
-        if time.monotonic() - told > TELL_SECONDS:
-            told = time.monotonic()
+        if wait.due():
             session.emit(Waiting("the end", what))
-        if session.stop.wait(LOOK_SECONDS):
-            raise Stopped(
-                f"by {session.stop.reason}, while the end waited for {what};"
-                " run the same command again to go on"
-            )
+        wait.rest(
+            LOOK_SECONDS, f", while the end waited for {what}; run the same command again to go on"
+        )
         now = session.through_outages(lambda: look(session))
 
 

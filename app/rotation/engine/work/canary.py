@@ -3,8 +3,7 @@
 Before it, in the same transaction, the guard is tried by an UPDATE and an INSERT.
 """
 
-import time
-
+from ..db.retry import Wait
 from ..db.session import Row, Session
 from ..errors import DatabaseFailure, LockConflict, Refused, Stopped
 from ..options import Options
@@ -33,7 +32,7 @@ def try_one_window(session: Session, stage: Stage, options: Options) -> None:
     """
     size = min(options.window or CANARY_SIZE, CANARY_SIZE)
     after: str | None = None
-    began = time.monotonic()
+    wait, then = Wait(session, options.lock_patience), "; run the same command again to go on"
     while not session.stop.requested:
         try:
             with session.transaction():
@@ -45,19 +44,19 @@ def try_one_window(session: Session, stage: Stage, options: Options) -> None:
             _judge(stage, done)
             return
         except LockConflict as conflict:
-            if time.monotonic() - began > options.lock_patience:
+            if wait.over:
                 raise stage.gave_up(options.lock_patience, conflict, "other sessions") from conflict
             # Somebody holds a row: try fewer, and at last others.
             if size == 1:
                 after = stage.at[1] if stage.at else None
             size = max(1, size // 2)
-            session.stop.wait(0.05)
+            wait.rest(0.05, then)
         except DatabaseFailure as failure:
             raise Refused(
                 f"the canary window failed, as every window would: {failure};"
                 " it was rolled back, nothing was replaced; mend that and run the same command again"
             ) from failure
-    raise Stopped(f"by {session.stop.reason}; run the same command again to go on")
+    raise Stopped(f"by {session.stop.reason}{then}")
 
 
 def _try(session: Session, stage: Stage, size: int, after: str | None, options: Options) -> bool:

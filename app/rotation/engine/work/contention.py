@@ -4,9 +4,10 @@ import contextlib
 import random
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..db.blockers import BlockerWatch
+from ..db.retry import Every
 from ..db.session import Session
 from ..errors import LockConflict
 from ..events import Blocked
@@ -16,7 +17,6 @@ from .stages import Stage, Work
 
 LONGEST_BACK_OFF = 2.0  # seconds
 ALIVE_SECONDS = 1.0  # how often a worker that gets no window done shows that it is there
-TELL_SECONDS = 10.0  # how often the same blocker is named
 HOLE_SECONDS = 2.0  # conflicts at one place for so long make holes of the rows that are locked there
 SKIP_SECONDS = 30.0  # after a hole, so long other locked rows are not waited for either
 
@@ -28,8 +28,8 @@ class Streak:
     since: float
     tries: int = 0
     blockers: str = ""
-    told_at: float = float("-inf")
-    alive_at: float = float("-inf")
+    tell: Every = field(default_factory=Every)
+    show: Every = field(default_factory=lambda: Every(ALIVE_SECONDS))
 
 
 class Contention:
@@ -86,15 +86,12 @@ class Contention:
             blockers = streak.blockers or "a session that could not be named"
             raise self._stage.gave_up(patience, conflict, blockers) from conflict
         longest = min(LONGEST_BACK_OFF, 0.05 * 2**streak.tries)
-        if now - streak.alive_at > ALIVE_SECONDS:
-            streak.alive_at = now
+        if streak.show.due():
             session.through_outages(lambda: session.change("note_alive", rotation=self._stage.rotation))
         session.stop.wait(random.uniform(longest / 2, longest))  # noqa: S311 (jitter, not a secret)
 
     def _tell(self, streak: Streak) -> None:
-        now = time.monotonic()
-        if streak.blockers and now - streak.told_at >= TELL_SECONDS:
-            streak.told_at = now
+        if streak.blockers and streak.tell.due():
             size = max(1, self._sizer.size // 2)
             lo, hi = self._stage.at or (None, None)
             self._session.emit(Blocked(lo, hi, streak.blockers, size))

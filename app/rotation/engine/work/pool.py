@@ -1,12 +1,13 @@
-"""The crew: the workers of one process, each a thread with a connection of its own."""
+"""The workers of one process, each a thread with a connection of its own."""
 
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import replace
 
 from ..db.identity import worker_name
+from ..db.retry import Every
 from ..db.session import Session
+from ..db.threads import Thread
 from ..events import (
     Emit,
     Event,
@@ -21,8 +22,7 @@ from ..events import (
 )
 from .worker import Worker
 
-TELL_SECONDS = 10.0  # how often it is told that windows wait
-LOOK_SECONDS = 0.05  # how often the crew looks after its workers
+LOOK_SECONDS = 0.05  # how often the pool looks after its workers
 #: Makes the worker that a thread runs, on that thread's session.
 MakeWorker = Callable[[Session], Worker]
 
@@ -33,67 +33,56 @@ class WorkerPool:
     def __init__(self, session: Session, wanted: Callable[[], int]) -> None:
         self._session = replace(session, emit=ToldOnce(session.emit))
         self._wanted = wanted
-        self._hands: list[_WorkerThread] = []
+        self._threads: list[_WorkerThread] = []
 
     @property
     def rows(self) -> int:
-        """Tokens that the crew took or replaced."""
-        return sum(hand.worker.rows for hand in self._hands)
+        """Tokens that the pool took or replaced."""
+        return sum(thread.worker.rows for thread in self._threads)
 
     @property
     def names(self) -> set[str]:
         """The names of all workers that there were."""
-        return {hand.name for hand in self._hands}
+        return {thread.name for thread in self._threads}
 
     def work(self, make: MakeWorker) -> None:
         """Let workers do a stage until no lane has work left, or a stop is requested.
 
         Raises what ended the first of them that failed, after the windows of the others.
         """
-        hands = self._hands
+        threads = self._threads
         while True:
-            over = any(hand.done or hand.failure for hand in hands)
-            at_work = [hand for hand in hands if hand.is_alive()]
+            over = any(thread.result or thread.failure for thread in threads)
+            at_work = [thread for thread in threads if thread.is_alive()]
             wanted = 0 if over else self._wanted()
-            for hand in at_work[wanted:]:
-                hand.worker.retire()
+            for thread in at_work[wanted:]:
+                thread.worker.retire()
             if not (over or self._session.stop.requested):
                 for _ in range(wanted - len(at_work)):
-                    at_work.append(self._start(make, {hand.number for hand in at_work}))
-                    hands.append(at_work[-1])
+                    at_work.append(self._start(make, {thread.number for thread in at_work}))
+                    threads.append(at_work[-1])
             if not at_work:
                 break
             at_work[0].join(LOOK_SECONDS)
-        for hand in hands:
-            if hand.failure:
-                raise hand.failure
+        for thread in threads:
+            if thread.failure:
+                raise thread.failure
 
     def _start(self, make: MakeWorker, taken: set[int]) -> "_WorkerThread":
         number = next(number for number in range(1, len(taken) + 2) if number not in taken)
         session = replace(self._session, worker=worker_name(number))
-        hand = _WorkerThread(session, make(session), number)
-        hand.start()
-        return hand
+        thread = _WorkerThread(session, make(session), number)
+        thread.start()
+        return thread
 
 
-class _WorkerThread(threading.Thread):
-    """A thread with a worker. `failure` holds what ended it early, `done` that the stage is."""
+class _WorkerThread(Thread):
+    """A thread with a worker; its result is whether the stage is done in every lane."""
 
     def __init__(self, session: Session, worker: Worker, number: int) -> None:
-        super().__init__(name=session.worker, daemon=True)
+        super().__init__(session, worker.run)
         self.number = number
         self.worker = worker
-        self.failure: BaseException | None = None
-        self.done = False
-        self._session = session
-
-    def run(self) -> None:
-        try:
-            self.done = self.worker.run()
-        except Exception as failure:
-            self.failure = failure
-        finally:
-            self._session.close()
 
 
 class ToldOnce:
@@ -104,7 +93,7 @@ class ToldOnce:
         self._without = 0  #: workers that have no database now
         self._standing: str | None = None  #: for whom this process stands by
         self._paused = False
-        self._throttled_at = float("-inf")  #: when a reason to wait was told
+        self._throttled = Every()  #: reasons to wait are told
         self._found: set[Found] = set()  #: what was told already
         self._lock = threading.Lock()
 
@@ -131,8 +120,6 @@ class ToldOnce:
                 new = event not in self._found
                 self._found.add(event)
             elif isinstance(event, Throttled):
-                now = time.monotonic()
-                new = now - self._throttled_at > TELL_SECONDS
-                self._throttled_at = now if new else self._throttled_at
+                new = self._throttled.due()
         if new:
             self._emit(event)
