@@ -734,7 +734,7 @@ MUTANTS = [
     ),
     Mutant(
         "the type of a lane's keys is written into SQL unquoted",
-        INITIAL,
+        "sql/schema/check_checkpoint.sql",
         "pg_catalog.quote_ident(found.typname)",
         "found.typname",
         "tests/test_text.py",
@@ -1166,9 +1166,9 @@ MUTANTS = [
     ),
     Mutant(
         "migrations call the first function of that name",
-        "app/rotation/triggers.py",
-        "                WHERE owner.rolsuper\n",
-        "                WHERE true OR owner.rolsuper\n",
+        "sql/schema/install_guard.sql",
+        "    WHERE owner.rolsuper\n",
+        "    WHERE true OR owner.rolsuper\n",
         "tests/test_trespass.py -k migrations",
     ),
     Mutant(

@@ -25,11 +25,7 @@ def in_the_state(*names: str) -> Operation:
 
     def run(apps: Any, schema_editor: Any) -> None:
         with schema_editor.connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT pg_catalog.quote_ident(nspname) FROM pg_catalog.pg_namespace"
-                " INNER JOIN pg_catalog.pg_class ON relnamespace = pg_namespace.oid"
-                " WHERE pg_class.oid = 'rotation'::regclass"
-            )
+            cursor.execute(read("find_state"), None)
             state = cursor.fetchone()[0]
             if re.search(r"[$\\]", state):
                 raise ValueError(f"the schema {state} can't hold the state of rotations: rename it")
@@ -43,3 +39,8 @@ def read(name: str, state: str = "") -> str:
     """Return the text of `sql/schema/<name>.sql` for a schema, whose name is given quoted."""
     text = (DIRECTORY / "schema" / f"{name}.sql").read_text(encoding="utf-8")
     return text.replace("{state}", state).replace("{state_text}", state.replace("'", "''"))
+
+
+def read_body(name: str) -> str:
+    """Return the body of a trigger's function, `sql/schema/<name>.sql`, without its header."""
+    return re.sub(r"\A(--.*\n)+", "", read(name)).strip()

@@ -14,6 +14,8 @@ import pgtrigger
 from django.db import connections, router
 from pgtrigger import compiler, utils
 
+from .schema import read_body
+
 #: Names of the triggers that `rotate_tokens_sql` installs; those of models begin with pgtrigger_.
 INSTALLED_PREFIX = "rotation_guard_"
 
@@ -27,48 +29,7 @@ class GuardSql(compiler.UpsertTriggerSql):
 
     def get_template(self) -> str:
         """Return the statements, with pgtrigger's fields in braces."""
-        return """
-            DO $install_guard$
-            DECLARE
-                guarded regclass := $table${table}$table$;
-                path text := pg_catalog.current_setting('search_path');
-                schemas name[] := pg_catalog.current_schemas(false);
-                prepare regproc;
-                statement text;
-            BEGIN
-                PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-                -- Not what somebody put there who may only create objects in a schema of the path.
-                SELECT function.oid INTO prepare
-                FROM unnest(schemas) WITH ORDINALITY AS searched (name, place)
-                INNER JOIN pg_namespace AS namespace ON namespace.nspname = searched.name
-                INNER JOIN pg_proc AS function
-                    ON function.pronamespace = namespace.oid
-                    AND function.proname = 'rotation_prepare_guard'
-                INNER JOIN pg_roles AS owner ON owner.oid = function.proowner
-                INNER JOIN pg_roles AS this ON this.rolname = current_user
-                -- A superuser is a member of every role.
-                WHERE owner.rolsuper
-                    OR owner.oid = this.oid
-                    OR (pg_has_role(owner.oid, 'USAGE') AND NOT this.rolsuper)
-                ORDER BY searched.place
-                LIMIT 1;
-                -- Where rotations have no state yet there is nothing to guard by: it follows with that.
-                IF prepare IS NOT NULL THEN
-                    FOR statement IN EXECUTE concat(
-                        'SELECT ', prepare, '(attrelid, attnum, $2) FROM pg_attribute',
-                        ' WHERE attrelid = $1 AND attname = $3'
-                    ) USING guarded, '{pgid}', {func}
-                    LOOP
-                        EXECUTE statement;
-                    END LOOP;
-                    EXECUTE concat(
-                        'COMMENT ON TRIGGER {pgid} ON ', guarded, ' IS ', quote_literal('{hash}')
-                    );
-                END IF;
-                PERFORM set_config('search_path', path, true);
-            END;
-            $install_guard$;
-        """
+        return read_body("install_guard")
 
 
 class Guard(compiler.Trigger):
@@ -77,27 +38,9 @@ class Guard(compiler.Trigger):
     @property
     def uninstall_sql(self) -> str:
         """The statements that drop both."""
-        return f"""
-            DO $drop_guard$
-            DECLARE
-                statement text;
-            BEGIN
-                FOR statement IN
-                    SELECT pg_catalog.concat(
-                        'DROP TRIGGER ', pg_catalog.quote_ident(half.tgname),
-                        ' ON ', half.tgrelid::regclass
-                    )
-                    FROM pg_catalog.pg_trigger AS known
-                    INNER JOIN pg_catalog.pg_trigger AS half
-                        ON half.tgrelid = known.tgrelid AND half.tgfoid = known.tgfoid
-                    WHERE known.tgrelid = $table${_quoted(self.sql.table)}$table$::regclass
-                        AND known.tgname = '{self.sql.pgid}'
-                LOOP
-                    EXECUTE statement;
-                END LOOP;
-            END;
-            $drop_guard$;
-        """  # noqa: S608 (names that django-pgtrigger has checked)
+        text = read_body("drop_guard")
+        # The table's name last: it may hold anything.
+        return text.replace("{pgid}", self.sql.pgid).replace("{table}", _quoted(self.sql.table))
 
 
 class TokenGuard(pgtrigger.Trigger):
@@ -138,12 +81,7 @@ def install_missing(using: str) -> None:
             if not isinstance(trigger, TokenGuard) or not router.allow_migrate_model(using, model):  # type: ignore[arg-type]
                 continue
             cursor.execute(
-                "SELECT FROM pg_catalog.pg_class"
-                " WHERE oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass(%s)::pg_catalog.oid"
-                " AND pg_catalog.pg_has_role(relowner, 'USAGE') AND NOT EXISTS (SELECT"
-                " FROM pg_catalog.pg_trigger WHERE tgrelid OPERATOR(pg_catalog.=) pg_class.oid"
-                " AND tgname OPERATOR(pg_catalog.=) %s)",
-                [_quoted(model._meta.db_table), trigger.get_pgid(model)],
+                read_body("needs_guard"), [_quoted(model._meta.db_table), trigger.get_pgid(model)]
             )
             if cursor.fetchone() is not None:
                 cursor.execute(trigger.compile(model).install_sql, None)

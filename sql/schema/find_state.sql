@@ -1,0 +1,6 @@
+-- Purpose: the schema in which the tables of the rotation's state are, for this role and its path.
+-- Columns: the schema's name, quoted.
+SELECT pg_catalog.quote_ident(namespace.nspname)
+FROM pg_catalog.pg_namespace AS namespace
+INNER JOIN pg_catalog.pg_class AS rotation ON rotation.relnamespace = namespace.oid
+WHERE rotation.oid = 'rotation'::regclass;
