@@ -1408,8 +1408,8 @@ MUTANTS = [
     Mutant(
         "the patience counts the reading of the table",
         f"{ENGINE}/db/retry.py",
-        "    began: float | None = None\n",
-        "    began: float | None = time.monotonic()\n",
+        "    wait: Wait | None = None\n",
+        "    wait: Wait | None = Wait(session, patience)\n",
         "tests/test_meanwhile.py -k patience",
     ),
     Mutant(

@@ -7,10 +7,11 @@ from django.db.models.signals import post_migrate
 
 
 class RotationAppConfig(AppConfig):
-    """`app.rotation`: add it to INSTALLED_APPS of any Django project on PostgreSQL."""
+    """Add the package to INSTALLED_APPS of any Django project on PostgreSQL."""
 
-    name = "app.rotation"
+    name = __package__  # `rotate_tokens` where the wheel is installed
     label = "rotation"
+    default_auto_field = "django.db.models.BigAutoField"
     verbose_name = "Token rotation"
 
     def ready(self) -> None:

@@ -11,8 +11,11 @@ STATE_FUNCTIONS = (
     *("rotation_note_change", "rotation_prepare_guard", "rotation_inspect_guard"),
 )
 #: The same as GRANT names them: of one there are two.
+#: The same as GRANT names them: of one there are two.
 GRANTED = ("rotation_hash(uuid, bigint)", "rotation_hash(text, bigint)", *STATE_FUNCTIONS[1:])
-DIRECTORY = Path(__file__).resolve().parents[2] / "sql"
+PACKAGE = Path(__file__).resolve().parent
+#: In the wheel the statements are inside the package, in the repository beside `app/`.
+DIRECTORY = next(path for path in (PACKAGE / "sql", PACKAGE.parents[1] / "sql") if path.is_dir())
 Operation = Callable[[Any, Any], None]
 
 
