@@ -335,7 +335,7 @@ MUTANTS = [
     Mutant(
         "workers do not notice a pause",
         f"{ENGINE}/work/worker.py",
-        '            if lane["status"] in PAUSED:\n',
+        '            if lane["status"] in HALTED:\n',
         '            if lane["status"] in ():\n',
         "tests/test_steering.py",
     ),

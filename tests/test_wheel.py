@@ -86,7 +86,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def host(db: Database, wheel: Path, tmp_path: Path) -> Iterator[tuple[Path, Path, dict[str, str]]]:
-    """A host's project and its environment, with the wheel in it; the database has none of our tables."""
+    """A host's project and its environment, with the wheel in it. The database is empty."""
     run(sys.executable, "-m", "venv", tmp_path / "venv")
     python = tmp_path / "venv" / "bin" / "python"
     installed = run(python, "-m", "pip", "install", "-q", f"{wheel}[psycopg2]")
@@ -111,9 +111,10 @@ def host(db: Database, wheel: Path, tmp_path: Path) -> Iterator[tuple[Path, Path
 
 def test_holds_the_package_and_nothing_else(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
+    described = wheel.stem.split("-py3")[0] + ".dist-info"
     assert {name.split("/")[0] for name in names} == {
         "rotate_tokens",
-        wheel.stem.split("-py3")[0] + ".dist-info",
+        described,
     }
     shipped = {name.removeprefix("rotate_tokens/") for name in names}
     for path in (PROJECT / "sql").rglob("*.sql"):

@@ -74,7 +74,9 @@ ARROWS: dict[tuple[str, str], str] = {
     (Status.SUCCEEDED, Status.FAILED): "A later verification found survivors.",
 }
 
-#: Statuses of a rotation that still wants its table for itself.
+# Sets of statuses, each for a question that is asked of a rotation.
+
+#: It still wants its table for itself.
 UNFINISHED = [
     Status.PENDING,
     Status.RUNNING,
@@ -83,6 +85,31 @@ UNFINISHED = [
     Status.VERIFYING,
     Status.CANCELLING,
     Status.FAILED,
+]
+#: Windows may be under way.
+ROTATING = {Status.RUNNING, Status.PAUSING}
+#: A process should be at work on it.
+WORKING = {*ROTATING, Status.VERIFYING, Status.CANCELLING}
+#: A process that serves takes it up.
+TAKEN_UP = {Status.PENDING, *WORKING}
+#: What is shown of it changes from one second to the next.
+MOVING = {Status.PENDING, *ROTATING, Status.VERIFYING}
+#: Workers wait, or are about to.
+HALTED = (Status.PAUSING, Status.PAUSED)
+#: It was given up, or is about to be.
+ENDED = (Status.CANCELLING, Status.CANCELLED)
+#: No window follows.
+ROTATED = {Status.VERIFYING, Status.SUCCEEDED, Status.FAILED, Status.CANCELLED}
+#: A verification may have ended it.
+PROVEN = {Status.SUCCEEDED, Status.FAILED}
+#: From what has most to do to what has least.
+AHEAD = [
+    Status.PENDING,
+    Status.RUNNING,
+    Status.PAUSING,
+    Status.PAUSED,
+    Status.VERIFYING,
+    Status.SUCCEEDED,
 ]
 
 

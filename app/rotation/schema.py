@@ -11,7 +11,6 @@ STATE_FUNCTIONS = (
     *("rotation_note_change", "rotation_prepare_guard", "rotation_inspect_guard"),
 )
 #: The same as GRANT names them: of one there are two.
-#: The same as GRANT names them: of one there are two.
 GRANTED = ("rotation_hash(uuid, bigint)", "rotation_hash(text, bigint)", *STATE_FUNCTIONS[1:])
 PACKAGE = Path(__file__).resolve().parent
 #: In the wheel the statements are inside the package, in the repository beside `app/`.

@@ -2,14 +2,19 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from .text import name_keys, shown
 
 
 @dataclass(frozen=True)
 class Event:
-    """The root; `str()` gives one line for a person."""
+    """The root; `str()` gives one line for a person.
+
+    `kind` is what machines read in `--progress json`: it stays when a class is renamed.
+    """
+
+    kind: ClassVar[str]
 
 
 Emit = Callable[[Any], None]
@@ -19,6 +24,7 @@ Emit = Callable[[Any], None]
 class Began(Event):
     """A new rotation was recorded, or an unfinished one was taken up."""
 
+    kind = "began"
     rotation: int
     target: str
     resumed: bool
@@ -34,6 +40,7 @@ class Began(Event):
 class WindowDone(Event):
     """A window was committed."""
 
+    kind = "window_done"
     lane: int
     lo: str
     hi: str
@@ -49,6 +56,7 @@ class WindowDone(Event):
 class Blocked(Event):
     """A window waits for somebody else's lock and is tried again, smaller."""
 
+    kind = "blocked"
     lo: str | None  #: None: the table itself is locked, no row was looked for
     hi: str | None
     blockers: str
@@ -69,6 +77,7 @@ class Blocked(Event):
 class StandingBy(Event):
     """Every lane is in other hands."""
 
+    kind = "standing_by"
     worker: str
 
     def __str__(self) -> str:
@@ -79,6 +88,8 @@ class StandingBy(Event):
 class TookOver(Event):
     """A lane became free, and this process works on it now."""
 
+    kind = "took_over"
+
     def __str__(self) -> str:
         return "going on: nobody else works on this rotation now"
 
@@ -87,6 +98,7 @@ class TookOver(Event):
 class Throttled(Event):
     """The next window waits."""
 
+    kind = "throttled"
     reason: str
 
     def __str__(self) -> str:
@@ -97,6 +109,7 @@ class Throttled(Event):
 class VacuumSkipped(Event):
     """A vacuum that was due did not take place."""
 
+    kind = "vacuum_skipped"
     why: str
 
     def __str__(self) -> str:
@@ -107,6 +120,7 @@ class VacuumSkipped(Event):
 class VacuumHindered(Event):
     """Vacuum can't free what windows leave behind."""
 
+    kind = "vacuum_hindered"
     holder: str
 
     def __str__(self) -> str:
@@ -120,6 +134,7 @@ class VacuumHindered(Event):
 class Paused(Event):
     """Somebody asked this rotation to pause."""
 
+    kind = "paused"
     rotation: int
 
     def __str__(self) -> str:
@@ -130,6 +145,7 @@ class Paused(Event):
 class Resumed(Event):
     """The pause is over."""
 
+    kind = "resumed"
     rotation: int
 
     def __str__(self) -> str:
@@ -140,6 +156,7 @@ class Resumed(Event):
 class OutageBegan(Event):
     """The database can't be reached."""
 
+    kind = "outage_began"
     why: str
     deadline: float
 
@@ -151,6 +168,7 @@ class OutageBegan(Event):
 class OutageEnded(Event):
     """The database is back."""
 
+    kind = "outage_ended"
     seconds: float
 
     def __str__(self) -> str:
@@ -161,6 +179,7 @@ class OutageEnded(Event):
 class Stopping(Event):
     """Somebody asked to stop; the window under way finishes first, a long look at the table does not."""
 
+    kind = "stopping"
     reason: str
     cancelled: bool = False  #: what was under way was cancelled already
 
@@ -180,6 +199,7 @@ REFUSE, WARN, NOTE = "refuse", "warn", "note"
 class Found(Event):
     """One finding of the preflight: refuse ends the run before it begins, warn and note are told."""
 
+    kind = "found"
     level: str
     text: str
 
@@ -191,6 +211,7 @@ class Found(Event):
 class Waiting(Event):
     """Something can't begin before other sessions are done."""
 
+    kind = "waiting"
     what: str
     blockers: str
 
@@ -202,6 +223,7 @@ class Waiting(Event):
 class Phase(Event):
     """A phase of the rotation has ended."""
 
+    kind = "phase"
     number: int
     text: str
 
@@ -216,6 +238,7 @@ PHASES = 4  # guard and barrier, snapshot, new tokens, proof
 class HolesLeft(Event):
     """Rows of a window were skipped because somebody holds their locks."""
 
+    kind = "holes_left"
     rows: int
     first: str
     blockers: str
@@ -232,6 +255,7 @@ class HolesLeft(Event):
 class Survived(Event):
     """A verification found rows that hold a revoked token; they are rotated once more."""
 
+    kind = "survived"
     survivors: int
     keys: list[str]
     pk: str
@@ -246,6 +270,7 @@ class Survived(Event):
 class ListRead(Event):
     """A list of leaked tokens was read to its end, and is revoked too."""
 
+    kind = "list_read"
     name: str
     tokens: int  #: that it holds; one that is listed twice counts twice
     added: int  #: different ones that were not revoked before

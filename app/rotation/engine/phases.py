@@ -7,7 +7,7 @@ docs/proof.md says why none of them can be left out.
 from collections.abc import Callable
 from dataclasses import replace
 
-from ..models import Rotation, Status
+from ..models import ENDED, Rotation, Status
 from .db.identity import worker_name
 from .db.retry import patiently
 from .db.session import Row, Session
@@ -180,7 +180,7 @@ class Phases:
     def _require_wanted(self) -> None:
         """Raise Stopped if the rotation was cancelled meanwhile."""
         status = self._read().status
-        if status in (Status.CANCELLING, Status.CANCELLED):
+        if status in ENDED:
             raise Stopped(f"rotation {self._rotation} is {status}")
 
     def _rotate(self) -> None:

@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import json
 import os
-import re
 import shutil
 import time
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 from ..engine.events import Began, Event, WindowDone
 from ..engine.state.progress import Progress
 from ..engine.text import duration
+from ..models import HALTED, Status
 
 MODES = ("auto", "bar", "lines", "json", "none")
 LINE_SECONDS = 1.0  # between two lines in the first minute
@@ -100,7 +100,7 @@ class Console:
             return
         now = time.monotonic()
         # Every row is rotated a moment before the proof begins: the last line comes after it.
-        complete = progress.complete and progress.status == "succeeded"
+        complete = progress.complete and progress.status == Status.SUCCEEDED
         if (now < self._line_at and not complete) or self._complete:
             return
         self._complete = complete
@@ -109,8 +109,7 @@ class Console:
         self._write(progress_line(progress) + "\n")
 
     def _json(self, event: Event | Progress, more: dict[str, str]) -> None:
-        kind = "progress" if isinstance(event, Progress) else type(event).__name__
-        kind = re.sub(r"(?<!^)(?=[A-Z])", "_", kind).lower()
+        kind = "progress" if isinstance(event, Progress) else event.kind
         data = {"event": kind, **more, **dataclasses.asdict(event)}
         if isinstance(event, Progress):
             data |= {"percent": event.percent, "eta_seconds": event.eta_seconds}
@@ -176,7 +175,7 @@ def progress_bar(progress: Progress, columns: int) -> str:
 
 def _held(progress: Progress) -> str:
     """Why windows wait, and for what part of the time they did; empty if neither is worth a word."""
-    if progress.status in ("pausing", "paused"):
+    if progress.status in HALTED:
         return "paused"
     share = f"throttled {progress.throttled_share:.0%} of the time"
     if progress.throttle:

@@ -13,15 +13,14 @@ from ..engine.preflight.server import describe_server, require_state
 from ..engine.runner import RotationDriver
 from ..engine.state.progress import read_progress
 from ..engine.state.rotations import read_rotation, rotations
-from ..engine.state.status import WORKING, read_state
+from ..engine.state.status import read_state
 from ..engine.table.target import TargetName
-from ..models import UNFINISHED, Rotation, Status
+from ..models import TAKEN_UP, UNFINISHED, Rotation
 from .output import Output
 from .wording import summary
 
 LOOK_SECONDS = 1.0
 FIRST_WAIT, LONGEST_WAIT = 5.0, 300.0  # seconds until a rotation that could not be done is tried again
-TAKEN_UP = {Status.PENDING, *WORKING}
 
 
 @dataclass(frozen=True)

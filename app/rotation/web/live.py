@@ -9,7 +9,7 @@ from ..engine.state.progress import Progress
 from ..engine.state.rotations import read_rotation
 from ..engine.state.status import describe, read_state
 from ..engine.text import duration
-from ..models import UNFINISHED, Rotation, RotationWindow, Status
+from ..models import MOVING, UNFINISHED, Rotation, RotationWindow, Status
 from ..operations.wording import (
     conclude,
     show_option,
@@ -22,7 +22,6 @@ from .charts import draw_charts
 
 LATEST = 12  # windows of the journal that the page shows
 #: A rotation in one of these states gets on, if somebody works on it.
-MOVING = {Status.PENDING, Status.RUNNING, Status.PAUSING, Status.VERIFYING}
 #: What may be asked of a rotation in each state.
 ACTIONS = {
     Status.PENDING: ("cancel",),

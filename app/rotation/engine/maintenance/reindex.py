@@ -27,6 +27,7 @@ EXCLUSION = "left as it is: that of an exclusion constraint can't be rebuilt whi
 class Rebuilding(Event):
     """What is done to an index that holds the token."""
 
+    kind = "rebuilding"
     index: str
     doing: str
 
@@ -38,6 +39,7 @@ class Rebuilding(Event):
 class Rebuilt(Event):
     """An index that holds the token was rebuilt."""
 
+    kind = "rebuilt"
     index: str
     bytes_before: int
     bytes_after: int

@@ -24,6 +24,7 @@ WHY = {
 class Searching(Event):
     """A table is searched for copies of revoked tokens."""
 
+    kind = "searching"
     number: int
     tables: int  #: in all
     table: str

@@ -4,13 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ...models import Rotation, Status
+from ...models import PROVEN, ROTATED, Rotation
 from ..db.session import Row, Session
 from ..options import as_kept
 
 HALVINGS = 7  # of the journal, for a chart: 128 points at the most
-ROTATED = {Status.VERIFYING, Status.SUCCEEDED, Status.FAILED, Status.CANCELLED}  # no window follows
-PROVEN = {Status.SUCCEEDED, Status.FAILED}
 AROUND = 9  # windows that one point looks at
 SAMPLED = 2**HALVINGS * AROUND  # windows beyond which a sample leaves some out
 

@@ -4,11 +4,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
+from ...models import AHEAD, HALTED, Status
 from ..db.session import Session
 
 RECENT_WINDOWS = 50
-#: Statuses, from the one that has most to do to the one that has least.
-AHEAD = ["pending", "running", "pausing", "paused", "verifying", "succeeded"]
 STUCK_SECONDS = 30.0  # without a window: how long it will still wait can't be told
 
 
@@ -43,19 +42,19 @@ class Progress:
     @property
     def complete(self) -> bool:
         """Whether every lane is at its end, and nothing was left over."""
-        if self.status == "pending" or (self.status == "cancelled" and not self.lanes):
+        if self.status == Status.PENDING or (self.status == Status.CANCELLED and not self.lanes):
             return False
         return self.lanes_done == self.lanes and not self.left_over
 
     @property
     def verifying(self) -> bool:
         """Whether every row is rotated and the proof is under way."""
-        return self.status == "verifying"
+        return self.status == Status.VERIFYING
 
     @property
     def in_snapshot(self) -> bool:
         """Whether the snapshot of revoked tokens is still being taken."""
-        return self.revoked is None and self.tokens > 0 and self.status == "pending"
+        return self.revoked is None and self.tokens > 0 and self.status == Status.PENDING
 
     @property
     def percent(self) -> float | None:
@@ -81,7 +80,7 @@ class Progress:
             return 0.0
         if not self.rows_total or not self.rows_per_second or self.rows_done >= self.rows_total:
             return None
-        if self.status in ("pausing", "paused") or self.stuck:
+        if self.status in HALTED or self.stuck:
             return None
         return (self.rows_total - self.rows_done) / self.rows_per_second / (1 - self.throttled_share)
 

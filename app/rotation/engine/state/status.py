@@ -3,15 +3,13 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ...models import BatchProgress, Rotation, Status
+from ...models import ROTATING, WORKING, BatchProgress, Rotation, Status
 from ..db.session import Session
 from ..table.target import NUMBER_TYPES
 from ..text import command
 from .progress import Progress, read_progress
 
 STALLED_SECONDS = 3.0  # without a window and without anybody who holds a lane
-WORKING = {Status.RUNNING, Status.PAUSING, Status.VERIFYING, Status.CANCELLING}
-ROTATING = {Status.RUNNING, Status.PAUSING}
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db.models.functions import Now
 
-from ...models import UNFINISHED, BatchProgress, Rotation, Status
+from ...models import HALTED, UNFINISHED, BatchProgress, Rotation, Status
 from ..db.identity import here
 from ..db.session import Session
 from ..db.sqlstate import translated
@@ -27,7 +27,6 @@ from .progress import read_progress
 from .rotations import rotations
 
 UNIQUE_VIOLATION = "23505"
-PAUSED = (Status.PAUSING, Status.PAUSED)
 
 
 @dataclass(frozen=True)
@@ -149,7 +148,7 @@ def acknowledge_pause(session: Session, rotation: int) -> bool:
     with session.durable(), translated("pausing the rotation"):
         this = rotations(session).filter(pk=rotation)
         # With a sign of life: it is not stalled.
-        paused = this.filter(status__in=PAUSED).update(status=Status.PAUSED, touched_at=Now())
+        paused = this.filter(status__in=HALTED).update(status=Status.PAUSED, touched_at=Now())
     return bool(paused)
 
 

@@ -3,11 +3,11 @@
 Before it, in the same transaction, the guard is tried by an UPDATE and an INSERT.
 """
 
+from ...models import HALTED
 from ..db.retry import Wait
 from ..db.session import Row, Session
 from ..errors import DatabaseFailure, LockConflict, Refused, Stopped
 from ..options import Options
-from ..state.transitions import PAUSED
 from ..table.windows import Window, find_window
 from .stages import Stage
 from .trial import try_guard
@@ -64,7 +64,7 @@ def _try(session: Session, stage: Stage, size: int, after: str | None, options: 
     stage.open_window(options.lock_timeout_ms, bounded=False)
     lane = stage.claim()
     if lane["lane_id"] is None:
-        return lane["status"] in PAUSED
+        return lane["status"] in HALTED
     window = find_window(
         session, lane["lower"], lane["upper"], lane["last_id"] if after is None else after, size
     )

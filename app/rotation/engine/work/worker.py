@@ -3,11 +3,10 @@
 import enum
 import time
 
-from ...models import Status
+from ...models import HALTED, Status
 from ..db.session import Session
 from ..errors import LockConflict, Stopped
 from ..events import WARN, Found, Throttled, WindowDone
-from ..state.transitions import PAUSED
 from ..table.windows import WindowSizer
 from ..throttle.throttle import Throttle
 from .contention import Contention
@@ -83,7 +82,7 @@ class Worker:
             bounded = stage.rotates and now.window is None
             opened = stage.open_window(now.lock_timeout_ms, bounded)
             lane = stage.claim()
-            if lane["status"] in PAUSED:
+            if lane["status"] in HALTED:
                 return Step.PAUSED
             if lane["status"] != Status.RUNNING and lane["unfinished"]:
                 raise Stopped(f"rotation {stage.rotation} is {lane['status']}")
