@@ -19,7 +19,7 @@ from ...engine.state.rotations import find_revoking
 from ...engine.state.status import command_of, describe, read_state
 from ...engine.table.target import resolve
 from ...engine.text import one_line
-from ...models import UNFINISHED, Rotation, Status
+from ...models import HALTED, UNFINISHED, Rotation, Status
 from ...operations import inputs
 from ...operations.evidence import collect
 from ...operations.inputs import chosen, entry, none_found, open_session
@@ -159,7 +159,7 @@ class Command(base.RotationCommand):
             self.stdout.write(
                 f"{rotation} pauses after the windows under way; rotation resume lets it go on"
             )
-        elif rotation.status in transitions.PAUSED:
+        elif rotation.status in HALTED:
             self.stdout.write(f"{rotation} is paused already; {go_on}")
         else:
             raise Refused(f"{rotation} is {rotation.status}: only windows can be paused")
