@@ -8,7 +8,6 @@ from ..engine.state.journal import read_phase_times, read_points, read_throttles
 from ..engine.state.rotations import read_rotation
 from ..engine.state.status import describe, read_state
 from ..models import Leftover, Rotation
-from ..web.report import NOT_STARTED
 from .wording import conclude, show_steering
 
 GUARDED = (
@@ -33,6 +32,7 @@ INCONCLUSIVE = (
     " the rotation with rotation cancel, start another, and keep rotation_revoked as evidence."
 )
 UNVERIFIED = "The end has not been verified by value."
+NOT_STARTED = "No token has been replaced yet."
 LIMITS = (
     "Copies outside of the column: caches, search indexes, other tables, materialized views, logical"
     " subscribers (the preflight's findings name those that the database knows of).",

@@ -10,8 +10,6 @@ from ..engine.state.journal import Point
 from ..operations.wording import show_option
 from .charts import draw_charts
 
-NOT_STARTED = "No token has been replaced yet."
-
 
 def as_json(value: Any) -> str:
     """What json.dumps does not know: moments."""
