@@ -2,9 +2,9 @@
 -- Columns: version (server_version_num), standby, read_only (by default), role, state_schema (NULL
 --          if `migrate` has not been run here), state_schema_quoted, may_write_state, intruders (who
 --          else may create objects in that schema; NULL for nobody), for_everybody (PUBLIC may execute
---          functions of it), state_owner, owner_may_create (tables there), states (the schemas that hold
---          one, wherever this role looks; quoted, NULL for none); role_quoted, database, address (host
---          and port, or NULL for a socket), version_text, citus (the extension is there).
+--          functions of it), state_owner, owner_may_create (tables there), states (the schemas that
+--          hold one where this role does not look; quoted, NULL for none); role_quoted, database,
+--          address (host and port, or NULL for a socket), version_text, citus (the extension is there).
 SELECT
     pg_catalog.current_setting('server_version_num')::int AS version,
     pg_catalog.pg_is_in_recovery() AS standby,
@@ -26,9 +26,9 @@ SELECT
         SELECT pg_catalog.string_agg(pg_catalog.quote_ident(namespace.nspname), ', ')
         FROM pg_catalog.pg_class AS revoked
         INNER JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = revoked.relnamespace
-        INNER JOIN pg_catalog.pg_class AS rotation
-            ON rotation.relnamespace = revoked.relnamespace AND rotation.relname = 'rotation'
-        WHERE revoked.relname = 'rotation_revoked' AND revoked.relkind = 'p'
+        WHERE revoked.relname = 'rotation_revoked'
+            AND revoked.relkind = 'p'
+            AND NOT pg_catalog.pg_table_is_visible(revoked.oid)
     ) AS states
 FROM (SELECT) AS always
 LEFT JOIN (
