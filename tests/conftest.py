@@ -1,5 +1,6 @@
 """A real PostgreSQL for the whole run, and a fresh database from a migrated template for each test."""
 
+import functools
 import io
 import itertools
 import os
@@ -26,6 +27,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 sys.path.insert(0, str(PROJECT))
 from app.localpg.server import Server, embedded_binaries  # noqa: E402
+from tests.forkserver import Forked, ForkServer  # noqa: E402
 
 #: Of tickets: while it stands their token keeps its type.
 WITHOUT_GUARD = (
@@ -49,6 +51,12 @@ def make_server(binaries: Path, **configuration: str) -> Server:
     # Nothing here survives a crash of the machine, and nothing needs to; crashes of the server do.
     settings = {"fsync": "off", "max_connections": "100", "shared_buffers": "64MB", **configuration}
     return Server(binaries, home, settings)
+
+
+@functools.cache
+def fork_server() -> ForkServer:
+    """Of this test process, from its first command on."""
+    return ForkServer()
 
 
 @contextmanager
@@ -241,10 +249,14 @@ class Database:
             "text": True,
             "env": self.environment(),
         }
-        child = subprocess.Popen(
-            [sys.executable, str(PROJECT / "manage.py"), *self.acknowledged(*arguments)],
-            **(settings | also),
-        )
+        settings |= also
+        command = self.acknowledged(*arguments)
+        plain = settings.keys() <= {"stdout", "stderr", "stdin", "text", "env", "cwd"}
+        if plain and fork_server().fits(settings["env"]):
+            child: subprocess.Popen[str] = Forked(fork_server(), *command, **settings)
+        else:
+            whole = [sys.executable, str(PROJECT / "manage.py"), *command]
+            child = subprocess.Popen(whole, **settings)
         self.children.append(child)
         return child
 
