@@ -1,6 +1,6 @@
 """Draws docs/house.svg: the rooms of `app/rotation/` from the top down, and the way of one window.
 
-    python3 docs/house.py
+python3 docs/house.py
 """
 
 from html import escape
@@ -9,9 +9,17 @@ from pathlib import Path
 WIDTH, LEFT, ROOM, GAP = 1180, 20, 42, 12
 #: Tiers from the top down; a room imports from those below it only.
 TIERS = [
-    [("management", "flags in, text out: commands, console"), ("admin · web", "pages, live view, report, metrics")],
+    [
+        ("management", "flags in, text out: commands, console"),
+        ("admin · web", "pages, live view, report, metrics"),
+    ],
     [("operations", "use cases: run, dry_run, verify, serve, databases · inputs, evidence, wording")],
-    [("engine/runner → engine/phases", "starts or resumes a rotation; guard, barrier, snapshot, canary, windows, proof")],
+    [
+        (
+            "engine/runner → engine/phases",
+            "starts or resumes; guard, barrier, snapshot, canary, windows, proof",
+        )
+    ],
     [("engine/work", "pool of workers, stages, leftovers, contention, canary")],
     [("engine/preflight", "table, server, indexes, copies: refuse, warn, note")],
     [("engine/throttle", "monitor, probes, standbys, rate"), ("engine/maintenance", "vacuum, reindex")],
@@ -55,7 +63,10 @@ def draw() -> str:
             parts.append(box(LEFT + number * (each + GAP), y, each, name, says))
         y += ROOM + GAP
     parts.append(f'<rect x="{LEFT}" y="{y}" width="{width}" height="{ROOM}" rx="4" class="sql"/>')
-    says = "sql/ in the same rooms: session, table, work, proof, state, preflight, throttle, maintenance, citus, schema"
+    says = (
+        "sql/ in the same rooms: session, table, work, proof, state, preflight, throttle, maintenance;"
+        " citus, schema"
+    )
     parts.append(f'<text x="{LEFT + 10}" y="{y + 25}" class="says">{escape(says)}</text>')
     right, step = LEFT + width + 60, (y - 50) / len(WINDOW)
     for number, (tier, what) in enumerate(WINDOW):

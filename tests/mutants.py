@@ -1510,6 +1510,41 @@ MUTANTS = [
         "    if False:\n",
         "tests/test_attacks.py -k detached_and_changed",
     ),
+    Mutant(
+        "a module imports from above",
+        f"{ENGINE}/text.py",
+        '"""Sizes, durations, keys and commands as people write and read them."""\n',
+        '"""Sizes and durations."""\n\nfrom .db import session as session\n',
+        "tests/test_house.py -k go_down",
+    ),
+    Mutant(
+        "two modules of a room import each other",
+        f"{ENGINE}/db/stop.py",
+        "import contextlib\n",
+        "import contextlib\n\nfrom . import session as session\n",
+        "tests/test_house.py -k circle",
+    ),
+    Mutant(
+        "the engine prints",
+        f"{ENGINE}/runner.py",
+        "        self._emit(progress)\n        seconds",
+        "        print(progress)\n        seconds",
+        "tests/test_house.py -k face",
+    ),
+    Mutant(
+        "SQL is composed elsewhere",
+        "app/rotation/operations/wording.py",
+        "from typing import Any\n",
+        "from typing import Any\n\nfrom psycopg2 import sql as sql\n",
+        "tests/test_house.py -k composes",
+    ),
+    Mutant(
+        "the package knows its own name",
+        "app/rotation/admin.py",
+        "from .models import ",
+        "from app.rotation.models import ",
+        "tests/test_house.py -k relative",
+    ),
 ]
 
 
