@@ -155,7 +155,9 @@ class Phases:
                 lambda: take_snapshot(session, self._read(), self._target),
             )
             self._barrier()
-            session.emit(Phase(2, f"{revoked} tokens are revoked; of each a salted hash is kept"))
+            # Another process may have taken it, and be far ahead by now.
+            if self._read().status == Status.PENDING:
+                session.emit(Phase(2, f"{revoked} tokens are revoked; of each a salted hash is kept"))
         elif rotation.status == Status.PENDING or self._more_revoked:
             self._barrier()
 

@@ -7,7 +7,7 @@ from ..db.retry import Every
 from ..db.session import Session
 from ..db.stop import StopSwitch
 from ..db.threads import Thread
-from ..errors import RotationError
+from ..errors import ConnectionLost, RotationError
 from ..events import VacuumHindered, VacuumSkipped
 from ..options import LiveOptions
 from ..table.target import Target
@@ -39,6 +39,8 @@ class Vacuum(Thread):
                 continue
             try:
                 self._look(percent)
+            except ConnectionLost:  # the workers tell of it
+                self._session.close()
             except RotationError as error:
                 if not (self._whole.requested or self._session.stop.requested):
                     self._tell(VacuumSkipped(str(error)))
