@@ -37,7 +37,16 @@ def show(size: int) -> None:
     port = free_port()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the children, too
     with contextlib.ExitStack() as children:
-        serving = ["gunicorn", "app.wsgi", "--preload", "--workers", "2", "--log-level", "warning"]
+        serving = [
+            "gunicorn",
+            "app.wsgi",
+            "--preload",
+            "--workers",
+            "2",
+            "--log-level",
+            "warning",
+            "--no-control-socket",
+        ]
         site = start(children, [sys.executable, "-m", *serving, "--bind", f"127.0.0.1:{port}"])
         wait_for(site, f"http://127.0.0.1:{port}/healthz")
         address = f"http://127.0.0.1:{port}/"
