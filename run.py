@@ -4,7 +4,7 @@
     python3 run.py demo [--size N]    rotate a million sample tickets, interrupted and resumed
     python3 run.py demo --web         the site, with a slow rotation to watch
     python3 run.py test [ARGS]        run the tests (pytest's arguments)
-    python3 run.py matrix             the main tests on every Python, Django and PostgreSQL at hand
+    python3 run.py matrix             the main tests on every Python, Django and PostgreSQL available
     python3 run.py bench [ARGS]       measure, side by side (see benchmarks/)
     python3 run.py chaos [--quick]    break it, hundreds of times, and count what was lost
     python3 run.py manage ARGS        manage.py, in that environment
@@ -56,7 +56,7 @@ def main(arguments):
         return
     verb = arguments[0]
     if verb not in VERBS:
-        sys.stderr.write("run.py: no verb %r; there are %s\n" % (verb, ", ".join(VERBS)))
+        sys.stderr.write("run.py: unknown verb %r; expected one of %s\n" % (verb, ", ".join(VERBS)))
         sys.exit(2)
     needs, program = VERBS[verb]
     with locked():

@@ -1009,8 +1009,8 @@ MUTANTS = [
     Mutant(
         "the site's writes fail with our state",
         GUARD,
-        "            RAISE WARNING 'a guard can not",
-        "            RAISE EXCEPTION 'a guard can not",
+        "            RAISE WARNING 'a guard cannot",
+        "            RAISE EXCEPTION 'a guard cannot",
         "tests/test_attacks.py -k is_gone",
     ),
     Mutant(

@@ -173,7 +173,7 @@ def test_start_one(db: Database, page: Any) -> None:
     page.fill("[name=reason]", "started from the page")
     page.check("[name=ack_triggers]")
     page.click("text=Show the plan")
-    page.wait_for_selector(".plan >> text=begin a new rotation")
+    page.wait_for_selector(".plan >> text=start a new rotation")
     page.click("text=Record this rotation")
     page.wait_for_selector(".state-succeeded")
     assert "0 of 100 revoked tokens survive" in page.inner_text("#headline")
@@ -218,7 +218,7 @@ def test_says_why_there_is_no_answer(db: Database, page: Any) -> None:
     page.wait_for_selector("#lost", state="hidden")
     db.sql("DELETE FROM auth_user_user_permissions")
     page.wait_for_selector("#lost:visible >> text=You have no right to view rotations any more")
-    for code, said in ((404, "This rotation is gone"), (500, "answers with an error (500)")):
+    for code, said in ((404, "This rotation is gone"), (500, "returned an error (500)")):
         page.route("**/live/", answer_with(code))
         page.wait_for_selector(f"#lost:visible >> text={said}")
         page.unroute("**/live/")

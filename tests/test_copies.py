@@ -392,7 +392,7 @@ def test_columns_that_share_nothing_with_the_token(db: Database) -> None:
            "INSERT INTO child SELECT token FROM ticket")  # fmt: skip
     said = preflight(db, "--new", "--allow-fk")
     assert "holds values of" not in said
-    assert "not looked at" not in said
+    assert "not checked for values" not in said
     assert "foreign key child_key_fkey" in said
 
 
@@ -410,11 +410,11 @@ def test_sample_of_large_tables_uses_an_index(db: Database, monkeypatch: pytest.
     said = preflight(db)
     assert HOLDS.format("public.with_index.key") in said
     # Two that have no index, and the target itself: a column of its own may hold tokens too.
-    assert "note       3 tables were not looked at for values of public.ticket.token (too slow" in said
+    assert "note       3 tables were not checked for values of public.ticket.token (too slow" in said
     assert said.count(" holds values of ") == 1
     db.sql("CREATE INDEX ON ticket (token)")
     said = preflight(db)
-    assert "not looked at" not in said
+    assert "not checked for values" not in said
     for table in ("with_index", "without", "partial"):
         assert HOLDS.format(f"public.{table}.key") in said
 
@@ -429,12 +429,12 @@ def test_sample_takes_little_time(db: Database, monkeypatch: pytest.MonkeyPatch)
     with closing(db.connect(autocommit=False)) as other, other.cursor() as cursor:
         cursor.execute("LOCK TABLE a")
         said = preflight(db)
-        assert "note       1 table was not looked at" in said
+        assert "note       1 table was not checked" in said
         assert HOLDS.format("public.b.token") in said
         monkeypatch.setattr(sampling, "ALL_SECONDS", 0.5)
         said = preflight(db)
     assert HOLDS.format("public.b.token") not in said
-    assert re.search(r"note +\d+ tables were not looked at", said)
+    assert re.search(r"note +\d+ tables were not checked", said)
 
 
 def test_run_keeps_what_the_sample_found(db: Database) -> None:
@@ -446,7 +446,7 @@ def test_run_keeps_what_the_sample_found(db: Database) -> None:
     assert "public.session.token" in db.value("SELECT findings::text FROM rotation")
 
 
-PROPOSED = r"^note +{} may keep old tokens: after the end run rotation verify --search-copies$"
+PROPOSED = r"^note +{} may keep old tokens: afterwards run rotation verify --search-copies$"
 
 
 @pytest.mark.parametrize(
@@ -471,7 +471,7 @@ def test_full_search_is_proposed_for_triggers(db: Database) -> None:
            " 'BEGIN INSERT INTO kept VALUES (OLD::text); RETURN NULL; END';"
            "CREATE TRIGGER keep AFTER DELETE ON ticket FOR EACH ROW EXECUTE FUNCTION keep()"
     )  # fmt: skip
-    said = r"^note +trigger keep .*, and may have kept old tokens; after the end run rotation verify"
+    said = r"^note +trigger keep .*, and may have kept old tokens; afterwards run rotation verify"
     assert re.search(said, preflight(db), re.MULTILINE)
 
 
@@ -549,7 +549,7 @@ def test_trigger_that_keeps_nothing_is_slower_only(db: Database, kind: str) -> N
     db.acknowledges = False
     react(db, HARMLESS[kind])
     said = preflight(db)
-    assert "runs for every row, and makes the rotation slower" in said, said
+    assert "runs for every row, and slows the rotation" in said, said
     assert "trigger react:" not in said
 
 

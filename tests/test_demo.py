@@ -46,7 +46,7 @@ def test_site_of_the_demo(db: Database) -> None:
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
     db.children.append(child)
-    told = read_until(child, "Ctrl-C ends it")
+    told = read_until(child, "Ctrl-C stops it")
     found = re.search(r"(http://127\.0\.0\.1:(\d+)/)    user (\w+), password (\S+) ", told)
     assert found, told
     address, port, user, password = found.groups()
@@ -55,7 +55,7 @@ def test_site_of_the_demo(db: Database) -> None:
     assert "state-running" in get("admin/rotation/rotation/1/change/")
     child.send_signal(signal.SIGINT)
     assert child.wait(30) == 0
-    assert "The site is gone" in child.stdout.read()
+    assert "The site has stopped" in child.stdout.read()
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", int(port))) != 0
     until(lambda: sessions(db) == 0)

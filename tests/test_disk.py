@@ -109,7 +109,7 @@ def test_a_role_that_may_not_know(db: Database) -> None:
     try:
         refused = db.run(*RUN, "--min-free", "2GB", env=environment)
         assert refused.code == 1
-        assert "--min-free: free disk can't be known from here" in refused.err
+        assert "--min-free: free disk can't be seen from here" in refused.err
         done = db.run(*RUN, env=environment)
         assert (done.code, done.err) == (0, "")
         assert "disk" not in done.out

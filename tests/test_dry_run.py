@@ -18,12 +18,12 @@ def test_shows_the_plan(db: Database) -> None:
     assert [line[0] for line in shown] == ["1", "2", "3", "23", "24", "25"]
     assert shown[0] == ("1", "1", "100", "100")
     assert shown[-1] == ("25", "2401", "2500", "100")
-    assert "25 in all" in done.out
+    assert "25 in total" in done.out
     assert "rows       2500, 2500 with a token" in done.out
     assert 'UPDATE "public"."ticket"' in done.out
     assert """WHERE target."id"::pg_catalog.int8 BETWEEN '1'::"pg_catalog"."int8" AND""" in done.out
     assert re.search(r"found by   \w[\w ]+ using ticket_pkey", done.out)
-    assert re.search(r"WAL        about [\d.]+ \w+, at the most", done.out)
+    assert re.search(r"WAL        about [\d.]+ \w+, at most", done.out)
     assert re.search(r"disk       grows by at most [\d.]+ \w+", done.out)
 
 
@@ -76,10 +76,10 @@ def test_of_an_unfinished_rotation_shows_what_is_left(db: Database) -> None:
     db.sql("ALTER TABLE ticket ADD CONSTRAINT stop CHECK (id <= 60) NOT VALID")
     assert db.call("rotate_tokens_sql", "--window", "20").code == 1
     done = db.call("rotate_tokens_sql", "--dry-run", "--window", "20")
-    assert "would      go on with rotation 1, begun by " in done.out
+    assert "would      resume rotation 1, started by " in done.out
     assert "lane 0     1..100, done up to 60" in done.out
     assert "        1  61..80  (20 rows)" in done.out
-    assert "2 in all" in done.out
+    assert "2 in total" in done.out
 
 
 def test_of_a_finished_rotation(db: Database) -> None:
@@ -88,7 +88,7 @@ def test_of_a_finished_rotation(db: Database) -> None:
     assert (
         "would      do nothing: rotation 1 is finished" in db.call("rotate_tokens_sql", "--dry-run").out
     )
-    assert "begin a new rotation" in db.call("rotate_tokens_sql", "--dry-run", "--new").out
+    assert "start a new rotation" in db.call("rotate_tokens_sql", "--dry-run", "--new").out
 
 
 def test_of_an_empty_table(db: Database) -> None:
@@ -99,7 +99,7 @@ def test_more_windows_than_are_walked(db: Database, monkeypatch) -> None:
     db.tickets(500)
     monkeypatch.setattr("app.rotation.operations.dry_run.MOST_WALKED", 10)
     done = db.call("rotate_tokens_sql", "--dry-run", "--window", "10")
-    assert "up to 500; about 50 in all; --dry-run -v 2 lists them" in done.out
+    assert "up to 500; about 50 in total; --dry-run -v 2 lists them" in done.out
 
 
 def test_window_that_would_not_use_the_key_is_refused(db: Database) -> None:
@@ -151,5 +151,5 @@ def test_output_that_can_not_show_every_character(db: Database) -> None:
 def test_interrupted_output(db: Database) -> None:
     db.tickets(50)
     child = db.start("rotate_tokens_sql", "--dry-run", "-v", "2", "--window", "1")
-    assert "Dry run" in read_until(child, "in all")
+    assert "Dry run" in read_until(child, "in total")
     assert child.wait(10) == 0

@@ -156,7 +156,7 @@ def test_insert_is_refused(rotated: Database, statement: str) -> None:
     old = old_token(rotated)
     with pytest.raises(psycopg2.IntegrityError) as caught:
         rotated.sql(f"BEGIN; {statement}; COMMIT", old)
-    assert "this token was revoked and can not be used again" in str(caught.value)
+    assert "this token was revoked and cannot be used again" in str(caught.value)
     assert old not in str(caught.value)
     assert rotated.unchanged() == 0
 
@@ -439,8 +439,8 @@ def test_guard_of_a_table_without_a_model(db: Database) -> None:
     old = db.value("SELECT key FROM account WHERE id = 3")
     done = db.call(*ACCOUNT)
     assert done.code == 0
-    assert "note: a guard is installed on public.account at the start" in done.out
-    assert "phase 1 of 4: guard installed; every transaction that wrote before has ended" in done.out
+    assert "note: a guard will be installed on public.account" in done.out
+    assert "phase 1 of 4: guard installed; every transaction that wrote before it has ended" in done.out
     assert (
         "public.account.key is guarded by rotation_guard_"
         in db.call("rotation", "guard", "status", *names).out
@@ -463,7 +463,7 @@ def test_guard_of_a_table_without_a_model(db: Database) -> None:
 def test_guard_of_a_model_is_not_dropped_by_hand(db: Database) -> None:
     done = db.call("rotation", "guard", "drop")
     assert done.code == 1
-    assert "belongs to a model: take TokenGuard out of its Meta.triggers" in done.err
+    assert "belongs to a model: remove TokenGuard from its Meta.triggers" in done.err
 
 
 def test_guard_that_was_switched_off_is_not_trusted(db: Database) -> None:
@@ -514,7 +514,7 @@ def test_role_that_may_not_install(db: Database) -> None:
     try:
         done = db.run(*ACCOUNT, env=environment)
         assert done.code == 1
-        assert "does not own public.account, and may not install the guard" in done.err
+        assert "does not own public.account, so it may not install the guard" in done.err
         assert db.value("SELECT count(*) FROM rotation") == 0
         assert db.run(*ACCOUNT, "--no-guard", env=environment).code == 0
     finally:

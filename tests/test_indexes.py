@@ -86,7 +86,7 @@ def rotated(db: Database, table: str = "account") -> str:
     ("flag", "what"),
     [
         ("indisvalid", "is INVALID"),
-        ("indisready", "is not ready, so that new rows do not get into it"),
+        ("indisready", "is not ready, so new rows are missing from it"),
         ("indislive", "is being dropped"),
     ],
 )
@@ -158,8 +158,8 @@ def test_other_index_that_windows_may_go_by(db: Database) -> None:
     mark(db, "covering", "indisready")
     finds(
         db,
-        "refuse the index public.covering of public.account, which begins with its primary key, is not"
-        f" ready, so that new rows do not get into it: {LACKING}; REINDEX INDEX public.covering, then",
+        "refuse the index public.covering of public.account, which starts with its primary key, is not"
+        f" ready, so new rows are missing from it: {LACKING}; REINDEX INDEX public.covering, then",
         table="account",
     )
 
@@ -273,9 +273,7 @@ def test_collation_by_which_partitions_are_cut(either: Database) -> None:
         "CREATE TABLE part PARTITION OF account DEFAULT"
     )
     outdate(either, '"Own"')
-    refused(
-        either, "REINDEX TABLE public.account, move the rows that lie in another partition than that of"
-    )
+    refused(either, "REINDEX TABLE public.account, move rows that are in the wrong partition")
 
 
 def outdate_default(db: Database) -> None:
@@ -354,7 +352,7 @@ def test_rows_that_the_key_lacks(either: Database) -> None:
     rows_that_the_index_lacks(db, "account_pkey", INSERT)
     done = refused(
         db,
-        r"amcheck finds the index public.account_pkey of public.account damaged \(data corrupted,"
+        r"amcheck found the index public.account_pkey of public.account damaged \(data corrupted,"
         rf" SQLSTATE XX001\): {LACKING}; REINDEX INDEX public.account_pkey, then run the same command",
     )
     assert not re.search("tid|page|DETAIL", done.err)
@@ -373,9 +371,9 @@ def test_rows_that_the_key_of_a_partition_lacks(db: Database) -> None:
         "higher_pkey",
         "INSERT INTO parted SELECT g, gen_random_uuid() FROM generate_series(120, 180) AS g",
     )
-    finds(db, "refuse amcheck finds the index public.higher_pkey of public.higher dam", table="parted")
+    finds(db, "refuse amcheck found the index public.higher_pkey of public.higher dam", table="parted")
     db.sql("REINDEX INDEX higher_pkey")
-    finds(db, "note amcheck: 3 indexes that begin with the key hold every row", table="parted")
+    finds(db, "note amcheck: 3 indexes that start with the key hold every row", table="parted")
 
 
 def test_rows_that_another_index_lacks(db: Database) -> None:
@@ -384,9 +382,9 @@ def test_rows_that_another_index_lacks(db: Database) -> None:
     account(db)
     db.sql("CREATE INDEX covering ON account (id, token); CREATE INDEX quick ON account USING hash (id)")
     rows_that_the_index_lacks(db, "covering", INSERT)
-    finds(db, "refuse amcheck finds the index public.covering of public.account dam", table="account")
+    finds(db, "refuse amcheck found the index public.covering of public.account dam", table="account")
     db.sql("REINDEX INDEX covering")
-    finds(db, "note amcheck: 2 indexes that begin with the key hold every row", table="account")
+    finds(db, "note amcheck: 2 indexes that start with the key hold every row", table="account")
 
 
 def test_entries_in_another_order(either: Database) -> None:
@@ -394,7 +392,7 @@ def test_entries_in_another_order(either: Database) -> None:
     either.sql("CREATE EXTENSION amcheck")
     account(either, "text")
     mark(either, "account_pkey", "indoption", "'1'")
-    refused(either, "amcheck finds the index public.account_pkey of public.account damaged")
+    refused(either, "amcheck found the index public.account_pkey of public.account damaged")
     assert either.unchanged("account") == 500
 
 
@@ -403,7 +401,7 @@ def test_rules_of_icu_that_changed(fifteen: Database) -> None:
     fifteen.sql("CREATE COLLATION own (provider = icu, locale = 'und'); CREATE EXTENSION amcheck")
     account(fifteen, "text COLLATE own")
     fifteen.sql("UPDATE pg_collation SET colliculocale = 'und-u-kn-true' WHERE collname = 'own'")
-    assert "collation" not in refused(fifteen, "amcheck finds the index public.account_pkey of").err
+    assert "collation" not in refused(fifteen, "amcheck found the index public.account_pkey of").err
 
 
 def test_index_that_was_built_over_changing_rows(db: Database) -> None:
@@ -474,10 +472,8 @@ def test_role_that_may_not_run_it(db: Database, role: str, granted: str, told: s
 def test_amcheck_of_a_version_without_rows(db: Database) -> None:
     db.sql("CREATE EXTENSION amcheck VERSION '1.0'")
     account(db)
-    told = (
-        "note amcheck is there, but too old to compare an index with its rows: ALTER EXTENSION amcheck"
-    )
-    finds(db, told, table="account")
+    told = "note amcheck is installed, but too old to compare an index with its rows: ALTER EXTENSION"
+    finds(db, f"{told} amcheck", table="account")
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.02])
@@ -550,7 +546,7 @@ def test_signal_between_two_indexes(db: Database, monkeypatch) -> None:
     account(db)
     db.sql("CREATE INDEX covering ON account (id, token)")
     done = db.call("rotate_tokens_sql", "--table", "account")
-    assert (done.code, done.err) == (3, "Stopped: by SIGINT, before the work began")
+    assert (done.code, done.err) == (3, "Stopped: by SIGINT, before the work started")
     assert db.value("SELECT count(*) FROM rotation") == 0
 
 

@@ -132,7 +132,7 @@ def test_one_signal_finishes_the_window(db: Database, number: signal.Signals) ->
         child = db.start(*RUN)
         until(lambda: waiting_at_gate(db))
         child.send_signal(number)
-        output = read_until(child, "finishing the window under way")
+        output = read_until(child, "finishing the current window")
     assert child.wait(30) == 3
     output += child.stdout.read() if child.stdout else ""
     assert f"Stopped: after 100 rows, by {number.name}; run the same command again" in output
@@ -149,11 +149,11 @@ def test_two_signals_cancel_the_statement(db: Database) -> None:
         child = db.start(*RUN)
         until(lambda: waiting_at_gate(db))
         child.send_signal(signal.SIGINT)
-        read_until(child, "once more to cancel it")
+        read_until(child, "send it again to cancel")
         child.send_signal(signal.SIGINT)
         out = child.communicate(timeout=10)[0]  # while the gate is still closed
         assert child.returncode == 3
-        assert "Stopped: after 100 rows, by SIGINT; run the same command again to go on" in out
+        assert "Stopped: after 100 rows, by SIGINT; run the same command again to continue" in out
         assert not waiting_at_gate(db)
     assert db.value("SELECT last_id FROM batchprogress") == "100"
     assert db.changes() == {0: 150, 1: 100}
@@ -210,10 +210,10 @@ def test_server_crash_in_a_window(db: Database) -> None:
         until(lambda: waiting_at_gate(db))
         db.server.stop("immediate")
     output = read_until(child, "no database")
-    assert "trying again for up to 60 s" in output
+    assert "retrying for up to 60 s" in output
     db.server.ensure()
     assert child.wait(60) == 0
-    assert "connected again after" in (child.stdout.read() if child.stdout else "")
+    assert "reconnected after" in (child.stdout.read() if child.stdout else "")
     db.each_once(250)
 
 
@@ -321,7 +321,7 @@ def test_lost_answers_to_commits_that_did_happen(db: Database) -> None:
         done = db.run("rotate_tokens_sql", "--window", "50", env=db.environment(DATABASE_URL=cutter.url))
         assert done.code == 0, done.err
         assert cutter.cut >= 4
-    assert "connected again" in done.out
+    assert "reconnected" in done.out
     db.each_once(500)
     assert db.value("SELECT count(*) FROM rotation_window") == 10
 
@@ -352,7 +352,7 @@ def test_table_replaced_in_mid_run(db: Database) -> None:
     )
     out = child.communicate(timeout=30)[0]
     assert child.returncode == 1
-    assert "public.ticket.token is no longer the column that rotation 1 was begun on" in out
+    assert "public.ticket.token is no longer the column that rotation 1 was started on" in out
     assert db.value("SELECT count(*) FROM changes") == db.value("SELECT sum(rows) FROM batchprogress")
     done = db.run("rotate_tokens_sql", "--table", "ticket_old")
     assert done.code == 0

@@ -121,7 +121,7 @@ def test_more_workers_than_lanes(db: Database) -> None:
     db.tickets(300)
     done = db.call("rotate_tokens_sql", "--workers", "4", "--lanes", "1", "--window", "10")
     assert (done.code, done.err) == (0, "")
-    assert "standing by" not in done.out
+    assert "is running this rotation" not in done.out
     db.each_once(300)
 
 
@@ -150,7 +150,7 @@ def test_killed_connection_of_one_worker(db: Database) -> None:
         db.sql("SELECT pg_terminate_backend(%s)", pid)
     out = child.communicate(timeout=60)[0]
     assert child.returncode == 0, out
-    assert out.count("no database: ") == out.count("connected again after") == 1
+    assert out.count("no database: ") == out.count("reconnected after") == 1
     db.each_once(8000)
 
 

@@ -65,11 +65,11 @@ def test_leaked_csv(db: Database, tmp_path, head: str, line: str) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        (b"", "it holds no token"),
-        (b"\n\n", "it holds no token"),
-        (b"token\n", "it holds no token"),
+        (b"", "holds no token"),
+        (b"\n\n", "holds no token"),
+        (b"token\n", "holds no token"),
         (b"11111111-2222-4333-8444-555555555555\nsecret-value\n",
-         "line 2 holds no UUID: mend or delete it; nothing was changed"),
+         "line 2 holds no UUID: fix or delete it; nothing was changed"),
         (b"a,b\n1,2\n", "line 1 names no column token, and holds no UUID"),
         (b"\n11111111-2222-4333-8444-55555555555\n\nx\n",
          "line 2 names no column token, and holds no UUID"),
@@ -137,15 +137,15 @@ NO_COLUMN = "names no column token, and holds no UUID"
 #: What people give in a hurry, and what they are told of it.
 UNCERTAIN = {
     # Quotes
-    "a stray quote": (f'token\n"{ONE}\n{TWO}\n', "line 2 begins a quoted field that does not end on it"),
-    "a stray quote, and another": (f'{ONE}\n"{ONE}\n{TWO}"\n', "line 2 begins a quoted field"),
-    "a note of two lines": (f'token,note\n{ONE},"x\ny"\n', "line 2 begins a quoted field that"),
-    "a quote in the header": (f'"token\n{ONE}\n', "line 1 begins a quoted field that does not end"),
+    "a stray quote": (f'token\n"{ONE}\n{TWO}\n', "line 2 starts a quoted field that does not end on it"),
+    "a stray quote, and another": (f'{ONE}\n"{ONE}\n{TWO}"\n', "line 2 starts a quoted field"),
+    "a note of two lines": (f'token,note\n{ONE},"x\ny"\n', "line 2 starts a quoted field that"),
+    "a quote in the header": (f'"token\n{ONE}\n', "line 1 starts a quoted field that does not end"),
     "text after a quote": (f'token\n{ONE}\n"{ONE}"x\n', "line 3 has a stray quote"),
-    "a quote too many": (f'token\n{ONE}"\n', "line 2 holds no UUID: mend or delete it"),
+    "a quote too many": (f'token\n{ONE}"\n', "line 2 holds no UUID: fix or delete it"),
     # Rows
-    "a field too many": (f"{ONE}\n{TWO},x\n", "line 2 has another number of fields (2) than line 1 (1)"),
-    "a field too few": (f"id,token,note\n\n1,{ONE}\n", "line 3 has another number of fields (2) than"),
+    "a field too many": (f"{ONE}\n{TWO},x\n", "line 2 has 2 fields, not 1 like line 1"),
+    "a field too few": (f"id,token,note\n\n1,{ONE}\n", "line 3 has 2 fields, not"),
     "an empty field": (f"id,token\n1,{ONE}\n2,\n", "line 3 holds no UUID in field 2"),
     "empty rows at the end": (f"id;token\n1;{ONE}\n;\n", "line 3 holds no UUID in field 2"),
     "a quoted nothing": (f'{ONE}\n""\n', "line 2 holds no UUID"),
@@ -153,7 +153,7 @@ UNCERTAIN = {
     "several in a later line": (f"1,{ONE}\n2,{ONE}{TWO}\n", "line 2 holds several UUIDs"),
     "several beside a field": (f"see {TWO},{ONE}\n", "line 1 holds several UUIDs"),
     "several by a space": (f"{ONE} {TWO}\n", "line 1 names no column"),
-    "another delimiter later": (f"id,token\n1,{ONE}\n2;{TWO}\n", "line 3 has another number of fields"),
+    "another delimiter later": (f"id,token\n1,{ONE}\n2;{TWO}\n", "line 3 has 1 fields"),
     "no delimiter at first": (f"{ONE}\n{TWO};x\n", "line 2 holds no UUID"),
     "two delimiters": (f"token;x,token\n{ONE};{TWO},{ONE}\n", "line 1 can be read in several ways"),
     "junk at the end": (f"{ONE}\n{TWO}0\n", "line 2 holds no UUID"),
@@ -161,11 +161,11 @@ UNCERTAIN = {
     "a dash of a word processor": (f"{ONE}\n{TWO}\n".replace("-4333", "\u20134333", 1),
                                    f"line 1 {NO_COLUMN}"),
     "something invisible": (f"{ONE}\n{TWO}\u200b\n",
-                            "line 2 holds no UUID, but characters beyond ASCII"),
+                            "line 2 holds no UUID, but non-ASCII characters"),
     "two files in one": (f"token\n{ONE}\n\ufefftoken\n{TWO}\n", "line 3 holds no UUID, but"),
-    "a comment": (f"{ONE}\n# secret\n{TWO}\n", "line 2 begins with #"),
-    "a token in a comment": (f"{ONE}\n\n  #{TWO}\n", "line 3 begins with #"),
-    "a comment that names the column": (f"# secret,token\n1,{ONE}\n", "line 1 begins with #"),
+    "a comment": (f"{ONE}\n# secret\n{TWO}\n", "line 2 starts with #"),
+    "a token in a comment": (f"{ONE}\n\n  #{TWO}\n", "line 3 starts with #"),
+    "a comment that names the column": (f"# secret,token\n1,{ONE}\n", "line 1 starts with #"),
     # Headers
     "a truncated token": (f"{ONE[:-1]}\n{TWO}\n", f"line 1 {NO_COLUMN}"),
     "a word": (f"secret\n{ONE}\n", f"line 1 {NO_COLUMN}"),
@@ -173,7 +173,7 @@ UNCERTAIN = {
     "a name twice": (f"token,id,Token\n{ONE},1,{TWO}\n", "line 1 names the column token more than once"),
     "a header again": (f"token\n{ONE}\ntoken\n{TWO}\n", "line 3 holds no UUID"),
     "a header late": (f"{ONE}\ntoken\n", "line 2 holds no UUID"),
-    "a header only, of several": ("id,token\n", "it holds no token"),
+    "a header only, of several": ("id,token\n", "holds no token"),
     # Bytes
     "UTF-16": (f"token\n{ONE}\n".encode("utf-16"), f"{TEXT}it is UTF-16; save it as UTF-8"),
     "UTF-16, big end first": (f"\ufeff{ONE}\n".encode("utf-16-be"), f"{TEXT}it is UTF-16; save it"),
@@ -241,7 +241,7 @@ def test_bad_list_is_told_before_the_proof(db: Database, tmp_path) -> None:
     done = db.call("rotation", "verify", "--leaked", str(leaked))
     assert (done.code, done.out) == (2, "")
     assert done.err == (
-        f"Refused: --leaked {leaked}: line 2 begins a quoted field that does not end on it: put each"
+        f"Refused: --leaked {leaked}: line 2 starts a quoted field that does not end on it: put each"
         " token on a line of its own; nothing was changed"
     )
     assert db.sql("SELECT verified_at FROM rotation") == before
@@ -253,7 +253,7 @@ def test_tokens_that_are_listed_twice_are_counted(db: Database, tmp_path) -> Non
     leaked = tmp_path / "leaked"
     leaked.write_text(f"{ONE}\n{TWO}\n{ONE.upper()}\n")
     done = db.call("rotate_tokens_sql", "--leaked", str(leaked))
-    told = f"3 tokens read from {leaked}: 2 added to the revoked ones, the rest were among them already"
+    told = f"3 tokens read from {leaked}: 2 added to the revoked ones, the rest were already among them"
     assert (done.code, told in done.out.splitlines()) == (0, True), done
     assert db.sql("SELECT leaked, revoked FROM rotation") == [(2, 12)]
     assert db.call("rotation", "verify", "--leaked", str(leaked)).lines[-1] == (
@@ -296,9 +296,9 @@ def test_leaked_from_the_standard_input(db: Database) -> None:
 @pytest.mark.parametrize(
     ("shell", "says"),
     [
-        ('exec "$@" <&-', "the standard input is closed; give it the list, or name a file"),
+        ('exec "$@" <&-', "standard input is closed; pipe the list into it, or name a file"),
         ('exec "$@" 0>/dev/null', "it can't be read: bad file descriptor; nothing was changed"),
-        ('exec "$@" </dev/null', "it holds no token; nothing was changed"),
+        ('exec "$@" </dev/null', "holds no token; nothing was changed"),
     ],
     ids=["closed", "only to be written", "empty"],
 )
@@ -324,7 +324,7 @@ def test_leaked_list_of_a_finished_rotation(db: Database, tmp_path) -> None:
     assert db.call("rotate_tokens_sql").code == 0
     done = db.call("rotate_tokens_sql", "--leaked", str(leaked))
     assert done.code == 1
-    assert "rotation 1 is finished: check the list by python manage.py rotation verify" in done.err
+    assert "rotation 1 is finished: check the list with python manage.py rotation verify" in done.err
     alive = db.value("SELECT token::text FROM ticket WHERE id = 4")
     leaked.write_text(alive)
     done = db.call("rotation", "verify", "--leaked", str(leaked))
@@ -366,7 +366,7 @@ def test_connection_lost_while_a_list_is_read(db: Database, tmp_path) -> None:
     db.sql("SELECT pg_terminate_backend(%s)", until(lambda: db.sql(COPYING))[0][0])
     out = child.communicate(timeout=60)[0]
     assert child.returncode == 0, out
-    assert "connected again" in out
+    assert "reconnected" in out
     assert "SystemError" not in out
     assert db.sql("SELECT leaked, revoked, status FROM rotation") == [(200_000, 200_010, "succeeded")]
 
@@ -382,7 +382,7 @@ def test_connection_lost_while_what_a_pipe_gave_is_copied(db: Database) -> None:
     assert child.stdout is not None
     out = child.stdout.read()
     assert child.wait(60) == 0, out
-    assert "connected again" in out
+    assert "reconnected" in out
     assert db.sql("SELECT leaked, revoked, status FROM rotation") == [(200_000, 200_010, "succeeded")]
 
 
@@ -404,7 +404,7 @@ def test_pipe_that_gives_nothing(db: Database, tmp_path, number: signal.Signals,
     if writer is not None:
         os.close(writer)
     assert child.returncode == 3, out
-    assert f"by {number.name}, while --leaked {leaked} was read" in out
+    assert f"by {number.name}, while reading --leaked {leaked}" in out
 
 
 def test_memory_does_not_grow_with_the_list(db: Database, tmp_path) -> None:

@@ -16,7 +16,7 @@ RUN = ("rotate_tokens_sql", "--window", "100", "--progress", "lines", "--lock-ti
 
 
 def test_locked_table_is_not_taken_for_a_row() -> None:
-    assert str(Blocked(None, None, "pid 1", 5)) == "the table is locked by pid 1; trying again"
+    assert str(Blocked(None, None, "pid 1", 5)) == "the table is locked by pid 1; retrying"
 
 
 def test_blocked_window_is_halved_retried_and_the_blocker_named(db: Database) -> None:
@@ -28,7 +28,7 @@ def test_blocked_window_is_halved_retried_and_the_blocker_named(db: Database) ->
         child = db.start(*RUN)
         output = read_until(child, "are locked by")
         told = re.search(
-            r"rows 1\.\.\d+ are locked by (.*); trying again with (\d+) rows? a window", output
+            r"rows 1\.\.\d+ are locked by (.*); retrying with (\d+) rows? per window", output
         )
         assert told
         assert re.fullmatch(

@@ -26,12 +26,12 @@ def test_second_stands_by_and_takes_over(db: Database) -> None:
         first = db.start(*RUN)
         pid = until(lambda: waiting_at_gate(db))
         second = db.start(*RUN)
-        output = read_until(second, "standing by")
+        output = read_until(second, "waiting: ")
         who = f"rotate_tokens {first.pid}/1 {getpass.getuser()}@{socket.gethostname()}"[:63]
-        assert f"standing by: {who} (pid {pid}) does this rotation" in output
+        assert f"waiting: {who} (pid {pid}) is running this rotation" in output
         kill(first)
         killed = time.monotonic()
-    read_until(second, "going on: nobody else")
+    read_until(second, "taking over: no other process")
     took = time.monotonic() - killed
     assert second.wait(60) == 0
     assert took < 10  # a bound on being stuck, not a speed: about a second where nothing else runs
@@ -77,11 +77,11 @@ def test_signal_while_standing_by(db: Database) -> None:
         first = db.start(*RUN)
         until(lambda: waiting_at_gate(db))
         second = db.start(*RUN)
-        read_until(second, "standing by")
+        read_until(second, "waiting: ")
         second.send_signal(signal.SIGTERM)
         out = second.communicate(timeout=10)[0]
         assert second.returncode == 3
-        assert "by SIGTERM; another process goes on" in out
+        assert "by SIGTERM; another process continues" in out
     assert first.wait(60) == 0
     db.each_once(100)
 
@@ -150,7 +150,7 @@ def test_killed_behind_pgbouncer(db: Database, pooled: str) -> None:
         first = db.start(*RUN, env=environment)
         until(lambda: waiting_at_gate(db))
         second = db.start(*RUN, env=environment)
-        read_until(second, "standing by")
+        read_until(second, "waiting: ")
         kill(first)
         until(lambda: not waiting_at_gate(db), 10)
     assert second.wait(60) == 0

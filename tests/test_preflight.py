@@ -91,7 +91,7 @@ def test_text_that_is_no_uuid(db: Database, misfit: str) -> None:
     db.sql("UPDATE account SET token = %s WHERE id = 33", misfit)
     refused = db.call("rotate_tokens_sql", "--table", "account", "--dry-run")
     assert refused.code == 1
-    assert "row with id 33 is no UUID of 32 or 36 characters in one case: name the" in refused.err
+    assert "row with id 33 is not a UUID of 32 or 36 characters in one case: name the" in refused.err
     assert db.value("SELECT count(*) FROM pg_trigger WHERE tgrelid = 'account'::regclass") == 0
     # Beyond the sample it is found by the snapshot.
     db.sql("INSERT INTO account SELECT -g, gen_random_uuid()::text FROM generate_series(1, 1000) AS g")
@@ -99,8 +99,8 @@ def test_text_that_is_no_uuid(db: Database, misfit: str) -> None:
     done = db.call("rotate_tokens_sql", "--table", "account")
     assert done.code == 1
     assert re.search(
-        r"Refused: public\.account\.token of the row with id 33 is no UUID of 32 or 36 characters in"
-        r" one case; nothing was replaced: mend or empty it and run the same command again, or give up",
+        r"Refused: public\.account\.token of the row with id 33 is not a UUID of 32 or 36 characters in"
+        r" one case; nothing was replaced: fix or empty it and run the same command again, or give up",
         done.err,
     )
     assert db.changes() == {0: 1050}
@@ -123,7 +123,7 @@ def test_domains(db: Database) -> None:
     ("type", "says"),
     [
         ("varchar(20)", "holds 20 characters: a UUID needs 32 or 36"),
-        ("char(40)", "holds 40 characters: a UUID needs 32 or 36, and char is filled up with blanks"),
+        ("char(40)", "holds 40 characters: a UUID needs 32 or 36, and char is padded with blanks"),
         ("char(10)", "holds 10 characters"),
         ("bytea", "is of type bytea: uuid, text, varchar and char can be rotated"),
         ("jsonb", "is of type jsonb"),
@@ -184,7 +184,7 @@ def test_foreign_key_that_forbids_what_another_carries_on(db: Database) -> None:
 def test_foreign_key_that_follows(db: Database, mode: str, says: str, left: tuple[int, int]) -> None:
     db.tickets(20)
     db.sql("DROP TRIGGER note ON ticket;" + CHILD.format(mode=mode))
-    finds(db, f"refuse foreign key .* ON UPDATE {says}; if that is wanted, add --allow-fk")
+    finds(db, f"refuse foreign key .* ON UPDATE {says}; if you want that, add --allow-fk")
     finds(db, rf"warn foreign key .* ON UPDATE {says} \(--allow-fk\)", "--allow-fk")
     counts = "SELECT count(ticket_token), count(ticket.id) FROM child LEFT JOIN ticket"
     assert db.sql(f"{counts} ON token = ticket_token") == [left]
@@ -234,7 +234,7 @@ def test_trigger_that_may_copy(db: Database, when: str, body: str) -> None:
     finds(
         db,
         rf"refuse trigger react \(react\) on public.ticket runs for every {each} and may copy old tokens"
-        " elsewhere: look at it, delete or rotate what it copied, then add --ack-triggers",
+        " elsewhere: check it, delete or rotate what it copied, then add --ack-triggers",
     )
     finds(db, r"warn trigger react \(react\) on public.ticket may keep copies", "--ack-triggers")
 
@@ -245,7 +245,7 @@ def test_triggers_that_can_not_copy(db: Database) -> None:
     body += " NEW.updated_at := pg_catalog.now(); RETURN NEW; END"
     when = "BEFORE UPDATE ON ticket FOR EACH ROW"
     db.sql(TRIGGER.format(language="plpgsql", body=body, when=when))
-    finds(db, "warn trigger react .* runs for every row, and makes the rotation slower")
+    finds(db, "warn trigger react .* runs for every row, and slows the rotation")
 
 
 @pytest.mark.parametrize(
@@ -361,7 +361,7 @@ def test_publication_of_a_table_that_the_role_may_not_see(db: Database) -> None:
         done = db.run("rotate_tokens_sql", "--dry-run", env=environment)
         assert (done.code, done.err) == (0, "")
         assert "publication everything sends every new token" in done.out
-        assert "this role can't see what other roles' sessions hold up: GRANT pg_monitor" in done.out
+        assert "this role can't see other roles' sessions: GRANT pg_monitor" in done.out
     finally:
         db.sql(f"DROP OWNED BY {db.name}; DROP ROLE {db.name}")
 
@@ -392,7 +392,7 @@ def test_old_snapshot(db: Database, monkeypatch) -> None:
         cursor.execute("SET application_name = 'report'; SELECT pg_backend_pid() FROM ticket")
         pid = cursor.fetchall()[0][0]
         done = db.call("rotate_tokens_sql", "--dry-run")
-    assert f"the session pid {pid}, report, idle in transaction has held an old view" in done.out
+    assert f"the session pid {pid}, report, idle in transaction has held an old snapshot" in done.out
 
 
 def test_row_security_that_does_not_apply(db: Database) -> None:
@@ -403,7 +403,7 @@ def test_row_security_that_does_not_apply(db: Database) -> None:
 
 def test_unlogged(db: Database) -> None:
     db.sql("CREATE UNLOGGED TABLE quick (id int PRIMARY KEY, token uuid); INSERT INTO quick VALUES (1)")
-    finds(db, "note public.quick is unlogged: a crash of the server empties it", table="quick")
+    finds(db, "note public.quick is unlogged: a server crash empties it", table="quick")
 
 
 @pytest.mark.parametrize(

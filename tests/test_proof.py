@@ -86,7 +86,7 @@ def test_stopped_snapshot_says_where_it_was(db: Database) -> None:
         child.terminate()  # once is enough: it begins again in any case
         out = child.communicate(timeout=30)[0]
     assert child.returncode == 3
-    assert "SIGTERM: cancelling the look at the table, which begins again with the next run" in out
+    assert "SIGTERM received: cancelling the table scan; the next run starts it again" in out
     assert db.value("SELECT status FROM rotation") == "pending"
     assert db.run(*RUN).code == 0
     db.each_once(250)
@@ -148,7 +148,7 @@ def test_transaction_that_does_not_end(db: Database) -> None:
         done = db.run(*RUN, "--lock-patience", "0.5")
     assert done.code == 3
     assert re.search(
-        r"transactions that began to write before the guard are still open \(pid \d+ \(.*\)\):"
+        r"transactions that started writing before the guard are still open \(pid \d+ \(.*\)\):"
         r" end them, or give a longer --lock-patience; then run the same command again$",
         done.err.strip(),
     )
@@ -550,7 +550,7 @@ def test_list_given_while_another_process_verifies(db: Database, tmp_path) -> No
                 # Until this ends the second stands at the barrier; then it verifies, and waits.
                 write.execute("UPDATE ticket SET title = 'y' WHERE id = 9")
                 second = db.start("rotate_tokens_sql", "--leaked", str(leaked), "--progress", "lines")
-                read_until(second, "goes on after")
+                read_until(second, "resumed after")
                 lock.execute("LOCK TABLE rotation_revoked IN ACCESS EXCLUSIVE MODE")
             until(lambda: db.value(verifying) == 1)
         until(lambda: first.poll() is not None or db.value(verifying) == 2)
@@ -597,7 +597,7 @@ def test_tampered_snapshot_concludes_nothing(db: Database, tamper: str) -> None:
     assert done.code == 4
     assert re.search(
         r"the set of revoked tokens of public\.ticket\.token holds \d+ of 5[01] hashes: it was tampered"
-        r" with, and nothing can be concluded from it: end it with python manage\.py rotation cancel",
+        r" with, so nothing can be concluded from it: end it with python manage\.py rotation cancel",
         done.err,
     )
     assert db.value("SELECT status FROM rotation") == "failed"
@@ -630,7 +630,7 @@ def test_no_verify(db: Database) -> None:
     db.tickets(50)
     done = db.call("rotate_tokens_sql", "--no-verify")
     assert done.code == 0
-    assert "phase 4 of 4: not verified (--no-verify); rotation verify does it" in done.out
+    assert "phase 4 of 4: not verified (--no-verify); run rotation verify to do so" in done.out
     assert "in 1 window, not verified; this run" in done.out
     assert db.sql("SELECT status, verified_at FROM rotation") == [("succeeded", None)]
     verified = db.call("rotation", "verify")
@@ -689,7 +689,7 @@ def test_stop_during_the_verification(db: Database) -> None:
         child = db.start(*RUN)
         until(lambda: waiting_at_gate(db))
         child.terminate()
-        read_until(child, "once more to cancel it")
+        read_until(child, "send it again to cancel")
         child.terminate()
         assert child.wait(30) == 3
     assert db.run(*RUN).code == 0
@@ -729,7 +729,7 @@ def test_another_column_has_the_name_by_now(db: Database) -> None:
     db.sql("ALTER TABLE account DROP was CASCADE")
     dropped = db.call("rotation", "verify", "--table", "account")
     assert dropped.code == 1
-    assert "is another column than the one that was rotated, which was dropped" in dropped.err
+    assert "is not the column that was rotated, which was dropped" in dropped.err
 
 
 @pytest.mark.parametrize(
@@ -760,10 +760,10 @@ def test_verification_of_a_cancelled_rotation_names_the_table_and_what_would_fol
            "ALTER TABLE account ADD CONSTRAINT stop CHECK (id <= 50) NOT VALID")  # fmt: skip
     assert db.call("rotate_tokens_sql", "--table", "account", "--window", "50").code == 1
     again = "run rotate_tokens_sql --table public.account to"
-    assert f"{again} go on" in db.call("rotation", "verify", "--table", "account").err
+    assert f"{again} continue" in db.call("rotation", "verify", "--table", "account").err
     assert db.call("rotation", "cancel", "--table", "account").code == 0
     found = db.call("rotation", "verify", "--table", "account")
     assert found.code == 4
     assert (
-        f"was cancelled: 50 of 100 revoked tokens are still in use; {again} begin another" in found.err
+        f"was cancelled: 50 of 100 revoked tokens are still in use; {again} start another" in found.err
     )

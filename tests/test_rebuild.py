@@ -71,11 +71,11 @@ def test_finished_rotation(db: Database) -> None:
     assert (done.code, done.err) == (0, "")
     assert f"index {token_index(db)}: rebuilt in" in done.out
     assert "rotation 1 of public.ticket.token was finished" in done.out
-    assert "of public.ticket.token: begun" not in done.out
+    assert "of public.ticket.token started" not in done.out
     oid = db.value("SELECT %s::regclass::oid", token_index(db))
     again = db.run(*REBUILD)
     assert again.code == 0
-    assert f"index {token_index(db)}: rebuilt already" in again.out
+    assert f"index {token_index(db)}: already rebuilt" in again.out
     assert db.value("SELECT %s::regclass::oid", token_index(db)) == oid
     assert db.run(*REBUILD, "--new").code == 0  # another rotation bloats it again
     assert db.value("SELECT %s::regclass::oid", token_index(db)) != oid

@@ -77,7 +77,7 @@ OBJECTS = """
         (["--table", "Mixed.Case"], r"no table 'Mixed.Case' in this database"),
         (["--table", "t" * 70], "no table"),
         (["--table", "ticket", "--column", "tokn"], r"no column 'tokn'; did you mean \"token\"\?"),
-        (["--table", "ticket", "--column", "zzz"], "name one by --column: id, title, status, token"),
+        (["--table", "ticket", "--column", "zzz"], "name one with --column: id, title, status, token"),
         (["--table", "ticket", "--column", "id"], "is the primary key itself"),
         (["--table", "self_key"], "is the primary key itself"),
         (["--table", "odd", "--column", "number"], "is of type integer: uuid, text, varchar and char"),
@@ -103,7 +103,7 @@ def test_temporary_table(db: Database) -> None:
     "name", ["", ".", "a.", ".b", "a.b.c", 'a"b', '"a', '""', "a\0b", '"a".b.c', "a..b"]
 )
 def test_table_names_that_are_none(name: str) -> None:
-    with pytest.raises(UsageError, match=r"^--table .*write table or schema.table"):
+    with pytest.raises(UsageError, match=r"^--table .*expected table or schema.table"):
         parse_table(name)
 
 
@@ -148,7 +148,7 @@ def test_odd_names_are_rotated(db: Database, name: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--window", "0"], "--window 0: give rows from 1 to 1000000"),
+        (["--window", "0"], "--window 0: expected 1 to 1000000 rows"),
         (["--window", "-5"], "--window -5: give rows"),
         (["--window", "99999999999999999999"], "--window 9+: give rows"),
         (["--window-seconds", "0"], "--window-seconds 0.0: give seconds from 0.01 to 60"),
@@ -157,7 +157,7 @@ def test_odd_names_are_rotated(db: Database, name: str) -> None:
         (["--lock-patience", "-1"], "--lock-patience -1.0: give seconds"),
         (["--database", "nosuch"], "--database nosuch: settings.DATABASES has default"),
         (["--table", ""], "--table ''"),
-        (["--table", "a.b.c"], "--table 'a.b.c': write table or schema.table"),
+        (["--table", "a.b.c"], "--table 'a.b.c': expected table or schema.table"),
     ],
 )
 def test_usage(db: Database, arguments: list[str], says: str) -> None:
@@ -178,8 +178,8 @@ def test_usage(db: Database, arguments: list[str], says: str) -> None:
         (["ticket"], "one of the arguments --init --process-token is required"),
         (["ticket", "--init", "--process-token"], "not allowed with argument"),
         (["ticket", "--init", "--size", "ten"], "argument --size: invalid int value: 'ten'"),
-        (["ticket", "--init", "--size", "-1"], "--size -1: give a number of tickets from 0"),
-        (["ticket", "--process-token", "--size", "5"], "--size: it goes with --init only"),
+        (["ticket", "--init", "--size", "-1"], "--size -1: expected 0 to "),
+        (["ticket", "--process-token", "--size", "5"], "--size: only with --init"),
     ],
 )
 def test_usage_on_the_command_line(db: Database, command: list[str], says: str) -> None:
@@ -205,7 +205,7 @@ def test_state_that_the_role_does_not_find(db: Database) -> None:
     for command in (["rotate_tokens_sql", "--table", "public.ticket"], ["rotation", "status"]):
         done = db.run(*command, env=there)
         assert (done.code, done.out) == (1, "")
-        assert "does not find the rotation's state, which is in schema public: GRANT USAGE" in done.err
+        assert "can't see the rotation's state, which is in schema public: GRANT USAGE" in done.err
         assert len(done.err.splitlines()) == 1
 
 
@@ -318,7 +318,7 @@ def test_row_hidden_in_mid_run(db: Database, role: str) -> None:
 def test_bytes_that_are_no_text(db: Database, flag: str) -> None:
     done = db.run("rotate_tokens_sql", "--table", "ticket", flag, os.fsdecode(b"\xff"))
     assert (done.code, done.out) == (2, "")
-    assert f"{flag}: it is not valid UTF-8 text" in done.err
+    assert f"{flag}: not valid UTF-8 text" in done.err
 
 
 @pytest.mark.parametrize(
@@ -411,7 +411,7 @@ def test_a_constraint_that_refuses_names_no_token(db: Database) -> None:
     assert done.err == (
         "Refused: the canary window failed, as every window would: rotate window: PostgreSQL answered"
         " check violation (SQLSTATE 23514); it was rolled back, nothing was replaced;"
-        " mend that and run the same command again"
+        " fix that and run the same command again"
     )
     assert db.changes() == {0: 10}
     traced = db.run("rotate_tokens_sql", "--traceback")

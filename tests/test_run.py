@@ -25,12 +25,12 @@ def test_rotates_every_token_once(db: Database) -> None:
     assert db.sql("SELECT reason, rows_total, rows_total_exact FROM rotation") == [
         ("leak of 12 May", 2500, True)
     ]
-    begins = done.lines.index("rotation 1 of public.ticket.token begins")
+    begins = done.lines.index("rotation 1 of public.ticket.token started")
     *lines, last = done.lines[begins + 1 :]
     comparing = "phase 4 of 4: comparing every token with the 2500 revoked ones"  # if it takes long
     assert [line for line in lines if not LINE.match(line) and line != comparing] == [
-        "phase 1 of 4: guard in place; every transaction that wrote before has ended",
-        "phase 2 of 4: 2500 tokens are revoked; of each a salted hash is kept",
+        "phase 1 of 4: guard in place; every transaction that wrote before it has ended",
+        "phase 2 of 4: 2500 tokens revoked; a salted hash of each is stored",
         "phase 3 of 4: 2500 tokens replaced",
         next(line for line in lines if "phase 4 of 4: verified by value: 0 of 2500" in line),
     ]
@@ -139,10 +139,8 @@ def test_status_of_a_rotation_that_nobody_works_on(db: Database) -> None:
     status = json.loads(db.call("rotation", "status", "--json").out)
     assert (status["status"], status["workers"], status["eta_seconds"]) == ("running", 0, None)
     text = db.call("rotation", "status").out
-    assert (
-        "running, but nobody works on it: run rotate_tokens_sql --table public.ticket again to go on"
-        in text
-    )
+    command = "rotate_tokens_sql --table public.ticket"
+    assert f"running, but no process is working on it: run {command} again to continue" in text
     assert "50.00 % (50 of 100) | remaining time: unknown" in text
 
 
@@ -161,7 +159,7 @@ def test_signs_of_life_from_the_future_are_none(db: Database) -> None:
     db.sql("ALTER TABLE ticket DROP CONSTRAINT stop")
     done = db.call("rotate_tokens_sql")
     assert done.code == 0
-    assert "standing by" not in done.out
+    assert "is running this rotation" not in done.out
     db.each_once(100)
 
 

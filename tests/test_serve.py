@@ -108,20 +108,20 @@ def test_stored_options_that_are_none(name: str, value: Any) -> None:
     finite = not isinstance(value, float) or math.isfinite(value)  # JSON in the database knows no other
     if name in TUNABLE and finite:
         live = LiveOptions(Options())
-        with pytest.raises(Refused, match="take it back by rotation tune NAME=default"):
+        with pytest.raises(Refused, match="undo that with rotation tune NAME=default"):
             live.learn(json.dumps({name: value}))
         assert live.now == Options()
 
 
 @pytest.mark.parametrize("stored", [None, [], [1], "x", 5, True])
 def test_stored_options_are_an_object(stored: Any) -> None:
-    with pytest.raises(UsageError, match=r"rotation\.options holds no object of options"):
+    with pytest.raises(UsageError, match=r"rotation\.options is not an object of options"):
         from_stored(stored)
 
 
 @pytest.mark.parametrize("tuned", ["null", "[]", '"x"', "5", "[" * 3000 + "]" * 3000, "1" * 5000, "{"])
 def test_tuned_options_are_an_object(tuned: str) -> None:
-    with pytest.raises(Refused, match=r"what rotation\.tuned holds was written by hand"):
+    with pytest.raises(Refused, match=r"rotation\.tuned was edited by hand"):
         LiveOptions(Options()).learn(tuned)
 
 
@@ -132,12 +132,12 @@ def test_tuned_options_are_an_object(tuned: str) -> None:
         ('{"workers": true}', "a value of workers that is not a whole number"),
         ('{"standbys": null}', "a value of standbys that is not a list of texts"),
         ('{"nice": {"x": [1]}}', "a value of nice that is not a number"),
-        ('{"workers": 65}', "--workers 65: give threads from 1 to 64"),
-        ("[1]", "rotation.options holds no object of options"),
-        ('"text"', "rotation.options holds no object of options"),
-        ("null", "rotation.options holds no object of options"),
-        ('{"window": 1' + 5000 * "0" + "}", "rotation.options holds no object of options"),
-        ("[" * 2000 + "]" * 2000, "rotation.options holds no object of options"),
+        ('{"workers": 65}', "--workers 65: expected 1 to 64 threads"),
+        ("[1]", "rotation.options is not an object of options"),
+        ('"text"', "rotation.options is not an object of options"),
+        ("null", "rotation.options is not an object of options"),
+        ('{"window": 1' + 5000 * "0" + "}", "rotation.options is not an object of options"),
+        ("[" * 2000 + "]" * 2000, "rotation.options is not an object of options"),
     ],
     ids=lambda one: one[:40],
 )
@@ -147,7 +147,8 @@ def test_options_written_by_hand_end_no_other_rotation(two: Database, stored: st
     told = serving.look()
     assert len([line for line in told if says in line]) == 1, told
     assert told[0].startswith(says) or "rotation.options holds" in told[0] or "--workers" in told[0]
-    assert "is tried again in 5 s" in told[0]
+    assert "; retrying rotation 1" in told[0]
+    assert told[0].endswith(" in 5 s")
     assert statuses(two) == ["pending", "succeeded"]
     assert serving.look() == []  # not before those seconds have passed
     two.sql("""UPDATE rotation SET options = '{"ack_triggers": true}' WHERE id = 1""")
@@ -183,8 +184,8 @@ def test_options_written_by_hand_break_no_page(db: Database, stored: str) -> Non
 @pytest.mark.parametrize(
     ("error", "says"),
     [
-        (ZeroDivisionError("with a token in it"), "an unforeseen ZeroDivisionError in test_serve.py"),
-        (KeyError("with a token in it"), "an unforeseen KeyError in test_serve.py, line"),
+        (ZeroDivisionError("with a token in it"), "unexpected ZeroDivisionError in test_serve.py"),
+        (KeyError("with a token in it"), "unexpected KeyError in test_serve.py, line"),
         (ConnectionLost("the connection was lost"), "the connection was lost"),
         (RotationError("it is so"), "it is so"),
     ],
@@ -215,8 +216,8 @@ def test_unforeseen_error_ends_no_other_rotation(
         return
     assert len(said) == 1
     assert said[0].startswith(says)
-    assert "rotation 1" in said[0]
-    assert said[0].endswith("is tried again in 5 s")
+    assert "; retrying rotation 1" in said[0]
+    assert said[0].endswith(" in 5 s")
     assert not any("with a token in it" in line for line in told)
     assert statuses(two)[1] == "succeeded"
     assert serving.look() == []
@@ -243,7 +244,10 @@ def test_query_is_never_taken_from_the_database(two: Database) -> None:
     two.sql("ALTER TABLE ticket RENAME TO away")
     serving = Serving()
     told = serving.look()
-    warned = "was begun with --throttle-sql, and no query is taken from the database: give --serve one"
+    warned = (
+        "was started with --throttle-sql, but a query stored in the database is never run:"
+        " give --serve its own"
+    )
     assert [line.split(" of ")[0] for line in told if warned in line] == [
         "warn: rotation 1",
         "warn: rotation 2",
@@ -265,7 +269,7 @@ def test_query_of_the_process_that_serves(two: Database) -> None:
         *("--throttle-sql", "SELECT yes FROM busy"),
     )
     told = read_until(server, "throttled: --throttle-sql returned true")
-    assert "no query is taken from the database: that of --serve is" in told
+    assert "a query stored in the database is never run: using that of --serve" in told
     two.sql("UPDATE busy SET yes = false")
     told = read_until(server, "rotation 2 of public.other.token succeeded")
     assert "warn:" not in told

@@ -93,7 +93,7 @@ def test_one_signal_stops_both(db: Database, other: Database) -> None:
     out = child.communicate(timeout=30)[0]
     assert child.returncode == 3
     last = out.splitlines()[-1]
-    assert last.startswith("Stopped: 2 of 2 databases are not done: default: after ")
+    assert last.startswith("Stopped: 2 of 2 databases did not finish: default: after ")
     assert "| other: after " in last
 
 
@@ -114,19 +114,19 @@ def test_one_that_fails_leaves_the_other_alone(db: Database, other: Database) ->
     done = db.run(*RUN)
     assert done.code == 1
     assert len(done.err.splitlines()) == 1
-    assert done.err.startswith("Failed: 1 of 2 databases are not done: other: rotate window")
+    assert done.err.startswith("Failed: 1 of 2 databases did not finish: other: rotate window")
     db.each_once(100)
 
 
 @pytest.mark.parametrize(
     ("flags", "says"),
     [
-        (["--dry-run"], "--database: with --serve and --dry-run give one at a time"),
-        (["--serve"], "--database: with --serve and --dry-run give one at a time"),
-        (["--leaked", "-"], "--leaked -: a pipe can't be read once for each --database; give a file"),
-        (["--leaked", "{fifo}"], "fifo: a pipe can't be read once for each --database; give a file"),
+        (["--dry-run"], "--database: give only one with --serve or --dry-run"),
+        (["--serve"], "--database: give only one with --serve or --dry-run"),
+        (["--leaked", "-"], "--leaked -: a pipe can't be read again for each --database; give a file"),
+        (["--leaked", "{fifo}"], "fifo: a pipe can't be read again for each --database; give a file"),
         (["--database", "nosuch"], "--database nosuch: settings.DATABASES has default, other"),
-        (["--database", "other"], "--database other: it is given twice"),
+        (["--database", "other"], "--database other: given twice"),
     ],
 )
 def test_refused_flags(db: Database, other: Database, flags: list[str], says: str, tmp_path) -> None:

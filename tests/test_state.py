@@ -132,7 +132,7 @@ def test_tampered_checkpoint_rolls_the_window_back(db: Database) -> None:
     )
     done = db.call("rotate_tokens_sql", "--window", "50")
     assert done.code == 1
-    assert "was moved by something that does not keep to its lock" in done.err
+    assert "was moved by something that ignores its lock" in done.err
     assert db.changes() == {0: 100}
     db.sql("DROP TRIGGER tamper ON ticket")
     assert db.call("rotate_tokens_sql", "--window", "50").code == 0
@@ -168,7 +168,7 @@ def test_several_unfinished_rotations_are_cancelled_by_name(db: Database) -> Non
     db.sql(ROTATION.replace("'t', 1", "'u', 2"), "running")
     done = db.call("rotation", "cancel")
     assert done.code == 1
-    assert "several rotations are unfinished: name one by --table (s.u, s.t)" in done.err
+    assert "several rotations are unfinished: name one with --table (s.u, s.t)" in done.err
     assert db.call("rotation", "cancel", "--table", "u").code == 0
     assert db.sql("SELECT table_name FROM rotation WHERE status = 'running'") == [("t",)]
 
@@ -196,7 +196,7 @@ def test_cancelled_after_a_finished_one_is_not_finished(db: Database) -> None:
     assert db.call("rotate_tokens_sql", "--new", "--window", "50").code == 1
     assert db.call("rotation", "cancel").code == 0
     db.sql("ALTER TABLE ticket DROP CONSTRAINT stop")
-    assert "rotation 3 of public.ticket.token begins" in db.call("rotate_tokens_sql").out
+    assert "rotation 3 of public.ticket.token started" in db.call("rotate_tokens_sql").out
     assert db.value("SELECT min(n) FROM (SELECT count(*) AS n FROM changes GROUP BY id) AS t") == 2
 
 

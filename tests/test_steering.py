@@ -30,19 +30,19 @@ def test_pause_and_resume(db: Database, workers: str) -> None:
     until(lambda: windows(db) > 3)
     done = rotation(db, "pause")
     assert (done.code, done.err) == (0, "")
-    assert "pauses after the windows under way; rotation resume lets it go on" in done.out
+    assert "pauses after its current windows; run rotation resume to continue" in done.out
     until(lambda: db.value("SELECT status FROM rotation") == "paused")
-    read_until(child, "paused: python manage.py rotation resume lets it go on")
+    read_until(child, "paused: run python manage.py rotation resume to continue")
     reached = windows(db)
     again = rotation(db, "pause")
-    assert "is paused already" in again.out
+    assert "is already paused" in again.out
     assert child.poll() is None  # the process stays
     shown = status(db)
     assert (shown["status"], shown["stalled"], shown["eta_seconds"]) == ("paused", False, None)
     assert windows(db) <= reached + int(workers)
     resumed = rotation(db, "resume")
     assert (resumed.code, resumed.out.strip()) == (
-        0, "rotation 1 of public.ticket.token goes on")  # fmt: skip
+        0, "rotation 1 of public.ticket.token continues")  # fmt: skip
     out = child.communicate(timeout=60)[0]
     assert child.returncode == 0, out
     assert out.count("resumed") == 1
@@ -76,7 +76,8 @@ def test_pause_of_a_rotation_that_nobody_works_on(db: Database) -> None:
     assert db.value("SELECT status FROM rotation") == "paused"
     resumed = rotation(db, "resume")
     assert (
-        "goes on; nobody works on it: run rotate_tokens_sql --table public.ticket again" in resumed.out
+        "continues; no process is working on it: run rotate_tokens_sql --table public.ticket again"
+        in resumed.out
     )
     assert db.run(*RUN).code == 0
     db.each_once(4000)
@@ -155,11 +156,11 @@ def test_workers_come_and_go(db: Database) -> None:
 @pytest.mark.parametrize(
     ("assignment", "says"),
     [
-        ("window", "'window': give NAME=VALUE, with a name of window, window_seconds, workers"),
-        ("speed=5", "'speed=5': give NAME=VALUE"),
+        ("window", "'window': expected NAME=VALUE, with NAME one of window, window_seconds, workers"),
+        ("speed=5", "'speed=5': expected NAME=VALUE"),
         ("window=many", "window=many: 'many' is no value of window"),
-        ("window=0", "--window 0: give rows from 1 to 1000000"),
-        ("workers=65", "--workers 65: give threads from 1 to 64"),
+        ("window=0", "--window 0: expected 1 to 1000000 rows"),
+        ("workers=65", "--workers 65: expected 1 to 64 threads"),
         ("max_wal=5x", "max_wal=5x: '5x' is no value of max_wal"),
         ("nice=nan", "--nice nan: give seconds of rest"),
     ],
@@ -178,7 +179,7 @@ def test_tuning_is_taken_back(db: Database) -> None:
     assert "on: window=off, max_rate=5" in rotation(db, "tune", "window=off", "max_rate=5").out.replace(
         "max_rate=5.0, window=off", "window=off, max_rate=5")  # fmt: skip
     done = rotation(db, "tune", "window=default", "max_rate=default")
-    assert "from the next window on: as its runs were given" in done.out
+    assert "from the next window on: as each run was started" in done.out
     assert db.value("SELECT tuned FROM rotation") == {}
 
 

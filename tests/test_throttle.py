@@ -148,7 +148,7 @@ def test_standby_too_far_behind_ends_the_run(db: Database, standby: Server) -> N
     with replay_paused(standby):
         done = db.run(*RUN, "--max-lag", "off", "--critical-lag", "1", "--nice", "100")
     assert done.code == 3
-    assert " s on standby1 passed --critical-lag 1: run the same command again when" in done.err
+    assert " s on standby1 exceeds --critical-lag 1: run the same command again when" in done.err
     assert db.run(*RUN).code == 0
     db.each_once(1000)
 
@@ -238,7 +238,7 @@ def test_dead_slot(db: Database, slot: str) -> None:
 def test_slot_that_holds_back_too_much_ends_the_run(db: Database, slot: str) -> None:
     done = db.run(*RUN, "--critical-wal", "1kB")
     assert done.code == 3
-    assert "more than --critical-wal 1 kB: see to it, then run the same command again" in done.err
+    assert "more than --critical-wal 1 kB: fix that, then run the same command again" in done.err
 
 
 def test_query_of_a_user(db: Database) -> None:
@@ -402,17 +402,17 @@ def test_query_that_would_write_in_a_dry_run(db: Database, query: str, tmp_path:
     ("query", "says"),
     [
         ("SELEC 1", "--throttle-sql: running the query: PostgreSQL answered syntax error"),
-        ("SELECT 'many'", "--throttle-sql: the query must return one true or false, or one number"),
-        ("SELECT 1 WHERE false", "--throttle-sql: the query must return one true or false"),
+        ("SELECT 'many'", "--throttle-sql: the query must return one boolean or one number"),
+        ("SELECT 1 WHERE false", "--throttle-sql: the query must return one boolean"),
         ("", "--throttle-sql: "),
         ("DELETE FROM ticket", "--throttle-sql: running the query: PostgreSQL answered read only"),
-        ("SELECT token FROM ticket", "--throttle-sql: the query must return one true or false"),
-        ("SELECT true, true", "--throttle-sql: the query must return one true or false"),
-        ("SELECT true FROM ticket", "--throttle-sql: the query must return one true or false"),
-        ("SELECT NULL::boolean", "--throttle-sql: the query must return one true or false"),
-        ("SELECT ARRAY[1]", "--throttle-sql: the query must return one true or false"),
-        ("SELECT repeat('1', 2000)", "--throttle-sql: the query must return one true or false"),
-        ("SELECT true; SELECT false", ": give one query that reads, and nothing besides"),
+        ("SELECT token FROM ticket", "--throttle-sql: the query must return one boolean"),
+        ("SELECT true, true", "--throttle-sql: the query must return one boolean"),
+        ("SELECT true FROM ticket", "--throttle-sql: the query must return one boolean"),
+        ("SELECT NULL::boolean", "--throttle-sql: the query must return one boolean"),
+        ("SELECT ARRAY[1]", "--throttle-sql: the query must return one boolean"),
+        ("SELECT repeat('1', 2000)", "--throttle-sql: the query must return one boolean"),
+        ("SELECT true; SELECT false", ": give one query that reads, and nothing else"),
     ],
 )
 def test_query_that_is_none(db: Database, query: str, says: str) -> None:
@@ -429,13 +429,21 @@ def test_query_that_is_none(db: Database, query: str, says: str) -> None:
     [
         ("--max-lag", "soon", "argument --max-lag: 'soon': give seconds or off"),
         ("--max-lag", "0", "--max-lag 0.0: give seconds from 0.1 to 86400"),
-        ("--max-wal", "5x", "argument --max-wal: '5x': give a size, as 512MB or off"),
+        (
+            "--max-wal",
+            "5x",
+            "argument --max-wal: invalid value '5x'; expected a size, e.g. 512MB, or off",
+        ),
         ("--max-wal", "0", "--max-wal 0: give bytes from 1"),
         ("--max-rate", "0", "--max-rate 0.0: give rows a second from 1"),
         ("--nice", "-1", "--nice -1.0: give seconds of rest"),
-        ("--max-waiting", "few", "argument --max-waiting: 'few': give a number or off"),
-        ("--workers", "0", "--workers 0: give threads from 1 to 64"),
-        ("--lanes", "0", "--lanes 0: give ranges from 1 to 1024"),
+        (
+            "--max-waiting",
+            "few",
+            "argument --max-waiting: invalid value 'few'; expected a number or off",
+        ),
+        ("--workers", "0", "--workers 0: expected 1 to 64 threads"),
+        ("--lanes", "0", "--lanes 0: expected 1 to 1024 ranges"),
     ],
 )
 def test_limits_that_are_none(db: Database, flag: str, value: str, says: str) -> None:
@@ -636,7 +644,7 @@ def test_watch_without_a_connection_lets_nobody_go(db: Database) -> None:
         pid = until(lambda: db.sql(watch, name))[0][0]
         db.sql(f"ALTER ROLE {name} CONNECTION LIMIT 1")
         db.sql("SELECT pg_terminate_backend(%s)", pid)
-        read_until(child, "throttled: the server could not be looked at")
+        read_until(child, "throttled: the server could not be checked")
         held = windows(db)
         time.sleep(1.5)
         assert windows(db) == held

@@ -49,7 +49,7 @@ def test_goes_on_near_where_it_stopped(db: Database) -> None:
     db.sql("DROP TRIGGER slow ON rotation_window")
     again = db.run("ticket", "--process-token")
     assert again.code == 0
-    assert f"goes on after {stopped} rows" in again.out
+    assert f"resumed after {stopped} rows" in again.out
     assert db.unchanged() == 0
     assert db.value("SELECT sum(rows) FROM rotation_window") == 20_000
 
@@ -81,7 +81,7 @@ def test_init_is_refused_while_a_rotation_is_under_way(db: Database) -> None:
         pass
     done = db.call("ticket", "--init")
     assert done.code == 1
-    assert "is under way: stop it first" in done.err
+    assert "is running: stop it first" in done.err
     assert child.wait(60) == 0
     assert db.value("SELECT count(*) FROM ticket") == 3000
 

@@ -103,7 +103,7 @@ def test_no_guard_for_others_types(db: Database, runner: str) -> None:
         db.sql("ALTER TABLE rotation DISABLE TRIGGER USER;"
                f"UPDATE rotation SET table_oid = {cursor.fetchone()[0]} WHERE table_name = 'mine';"
                "ALTER TABLE rotation ENABLE TRIGGER USER")  # fmt: skip
-        with pytest.raises(psycopg2.errors.FeatureNotSupported, match="can not be guarded"):
+        with pytest.raises(psycopg2.errors.FeatureNotSupported, match="cannot be guarded"):
             cursor.execute(f"SELECT rotation_prepare_guard({mine})")
 
 
@@ -316,7 +316,7 @@ def test_lost_guard_is_told_and_put_back(rotated: Database) -> None:
     assert rotated.call("rotation", "guard", "drop", *ACCOUNT).code == 0
     status = rotated.call("rotation", "guard", "status", *ACCOUNT)
     assert (status.code, "has no guard" in status.err) == (1, True), status.err
-    assert "installed again: run rotation verify" in rotate(rotated).out
+    assert "reinstalled: run rotation verify" in rotate(rotated).out
     still_guards(rotated)
 
 

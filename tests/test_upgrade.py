@@ -19,7 +19,7 @@ def test_rotation_that_an_earlier_version_left_half_done(db: Database, fixture: 
     assert db.call("migrate", verbosity=0).code == 0
     done = db.call("rotate_tokens_sql")
     assert (done.code, done.err) == (0, "")
-    assert "rotation 1 of public.ticket.token goes on after 29 rows" in done.out
+    assert "rotation 1 of public.ticket.token resumed after 29 rows" in done.out
     assert "verified by value: 0 of 40 revoked tokens survive" in done.out
     assert db.sql("SELECT id::int FROM changes ORDER BY 1") == [(5,), *((n,) for n in range(31, 41))]
     old = "SELECT count(*) FROM ticket JOIN generate_series(1, 40) n ON token = md5('old ' || n)::uuid"

@@ -67,9 +67,9 @@ def test_old_snapshot_is_named(db: Database) -> None:
         cursor.execute("SELECT pg_backend_pid(), (SELECT count(*) FROM ticket)")
         pid = cursor.fetchone()[0]
         child = db.start(*RUN)
-        output = read_until(child, "vacuum frees nothing")
-        assert f"vacuum frees nothing: the session pid {pid}" in output
-        assert "holds an old view of the database; end it, or the table grows to twice" in output
+        output = read_until(child, "vacuum cannot remove dead rows")
+        assert f"vacuum cannot remove dead rows: the session pid {pid}" in output
+        assert "holds an old snapshot; end it, or the table grows to twice" in output
     assert child.wait(60) == 0
 
 
@@ -79,7 +79,7 @@ def test_prepared_transaction_is_named(db: Database) -> None:
         cursor.execute("CREATE TABLE other (id int); PREPARE TRANSACTION 'forgotten'")
     try:
         child = db.start(*RUN)
-        read_until(child, "vacuum frees nothing: the prepared transaction forgotten")
+        read_until(child, "vacuum cannot remove dead rows: the prepared transaction forgotten")
     finally:
         db.sql("ROLLBACK PREPARED 'forgotten'")
     assert child.wait(60) == 0
@@ -93,7 +93,7 @@ def test_another_vacuum_is_not_waited_for(db: Database) -> None:
         cursor.execute("LOCK TABLE ticket IN SHARE UPDATE EXCLUSIVE MODE")
         out = child.communicate(timeout=60)[0]
     assert child.returncode == 0, out
-    assert "vacuum skipped: another vacuum is at work on the table" in out
+    assert "vacuum skipped: another vacuum of the table is running" in out
 
 
 def test_role_that_may_not_vacuum(db: Database) -> None:
@@ -178,7 +178,7 @@ def test_holders_are_named_after_a_wraparound(db: Database) -> None:
             holder.set_session("REPEATABLE READ")
             cursor.execute("SELECT count(*) FROM ticket")
             child = mine.start(*RUN)
-            read_until(child, "vacuum frees nothing: the session pid")
+            read_until(child, "vacuum cannot remove dead rows: the session pid")
         out = child.communicate(timeout=60)[0]
         assert child.returncode == 0, out
         assert "vacuum skipped" not in out
@@ -205,7 +205,7 @@ def test_slot_and_standby_are_named(db: Database) -> None:
         until(lambda: not db.value("SELECT active FROM pg_replication_slots"))
         child = db.start(*RUN, "--new")
         try:
-            read_until(child, "vacuum frees nothing: the replication slot kept")
+            read_until(child, "vacuum cannot remove dead rows: the replication slot kept")
         finally:
             db.sql("SELECT pg_drop_replication_slot('kept')")
         assert child.wait(60) == 0

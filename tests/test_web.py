@@ -131,7 +131,7 @@ def test_pause_resume_tune_and_cancel(slow: Database, steerer: Client) -> None:
     assert "asked to pause" in steer("pause")
     until(lambda: status(slow) == "paused")
     assert "can't be done now" in steer("pause")
-    assert "goes on" in steer("resume")
+    assert "resumed" in steer("resume")
     assert status(slow) == "running"
     # What is as it was is not tuned; what is empty is given back.
     said = steer("tune", window="30", max_rate="off", max_lag="10", workers="1")
@@ -148,7 +148,7 @@ def test_pause_resume_tune_and_cancel(slow: Database, steerer: Client) -> None:
     assert status(slow) == "cancelled"
     done = list(LogEntry.objects.order_by("pk").values_list("change_message", flat=True))
     assert [one.split(";")[0].split(":")[0] for one in done] == [
-        "asked to pause after the windows under way", "goes on", "from the next window on",
+        "asked to pause after its current windows", "resumed", "from the next window on",
         "from the next window on", "cancelled",
     ]  # fmt: skip
     assert LogEntry.objects.values_list("user__username", flat=True).distinct().count() == 1
@@ -172,7 +172,9 @@ def test_cancelling_asks_with_an_estimate_as_such(db: Database, steerer: Client)
     db.tickets(60)
     db.sql("ANALYZE ticket")
     record(steerer)
-    assert "about 60 rows keep their leaked token (an estimate" in text(steerer, f"{LIST}1/cancel/")
+    assert "about 60 rows keep their leaked token (estimated, not counted" in text(
+        steerer, f"{LIST}1/cancel/"
+    )
 
 
 def test_link_to_the_journal_is_for_those_who_may_read_it(db: Database, viewer: Client) -> None:
@@ -273,10 +275,10 @@ def test_tampered_set_of_revoked_tokens(db: Database, viewer: Client) -> None:
     assert db.run("rotation", "verify").code == 4
     assert "nothing could be concluded" in text(viewer, LIST)
     for address in (PAGE, f"{LIST}1/live/"):
-        assert "Nothing could be concluded, because the set" in text(viewer, address)
+        assert "Nothing can be concluded, because the set" in text(viewer, address)
     report = text(viewer, f"{LIST}1/report/")
-    assert '<p class="result unproven">Nothing could be concluded' in report
-    assert "not known: the set of revoked tokens was not whole, checked" in report
+    assert '<p class="result unproven">Nothing can be concluded' in report
+    assert "not known: the set of revoked tokens was not intact, checked" in report
     assert "the comparison by value proves nothing" in report
 
 
@@ -295,7 +297,7 @@ def test_live_part_of_every_state(slow: Database, viewer: Client) -> None:
     until(lambda: "Held back: rate (limit 100 rows/s)" in text(viewer, f"{LIST}1/live/"))
     assert viewer.get(f"{LIST}1/live/")["X-Rotation-Actions"] == "pause cancel tune"
     kill(slow.children[0])
-    until(lambda: "Nobody works on it" in text(viewer, f"{LIST}1/live/"))
+    until(lambda: "No process is working on it" in text(viewer, f"{LIST}1/live/"))
     assert slow.run("rotation", "pause").code == 0
     until(lambda: viewer.get(f"{LIST}1/live/")["X-Rotation-Actions"] == "resume cancel tune")
 
@@ -305,7 +307,7 @@ def test_stalled_one_is_shown_as_such_and_without_a_pace(slow: Database, viewer:
     kill(slow.children[0])
     until(lambda: "running, stalled" in text(viewer, LIST))
     listed, page = text(viewer, LIST), text(viewer, PAGE)
-    assert "Nobody works on it" in listed
+    assert "No process is working on it" in listed
     assert "running, stalled" in page
     for shown in (listed, page):
         assert " rows/s" not in shown.replace("(limit 100 rows/s)", "")
@@ -338,7 +340,7 @@ def test_pace_is_not_shown_while_windows_wait_for_long(slow: Database) -> None:
 def test_recorded_one_says_why_nothing_happens(db: Database, steerer: Client) -> None:
     db.tickets(60)
     record(steerer)
-    unserved = "Recorded; no process serves it: run rotate_tokens_sql --serve."
+    unserved = "Recorded, but no process serves it: run rotate_tokens_sql --serve."
     until(lambda: unserved in text(steerer, PAGE))
     assert unserved in text(steerer, LIST)
     with db.connect(autocommit=False) as writer:
@@ -365,18 +367,18 @@ def test_recorded_and_taken_up(db: Database, steerer: Client) -> None:
     asked = ASKED
     assert "public.ticket" not in text(steerer, f"{LIST}add/")
     shown = steerer.post(f"{LIST}add/", {**asked, "show": ""}).content.decode()
-    assert "begin a new rotation" in shown
+    assert "start a new rotation" in shown
     assert "Record this rotation" in shown
     assert db.value("SELECT count(*) FROM rotation") == 0
     wrong = steerer.post(f"{LIST}add/", {**asked, "table": "nosuch", "record": "yes"}).content.decode()
     assert "nosuch" in wrong
     refused = steerer.post(f"{LIST}add/", {**asked, "workers": "1000", "record": "yes"})
-    assert "--workers 1000: give threads from 1 to 64" in refused.content.decode()
+    assert "--workers 1000: expected 1 to 64 threads" in refused.content.decode()
     assert db.value("SELECT count(*) FROM rotation") == 0
     button = shown_plan(steerer, asked)
     for other in ({**button, "max_rate": "5"}, {**button, "shown": "x" + button["shown"]}):
         answer = steerer.post(f"{LIST}add/", {**asked, **other}).content.decode()
-        assert "This is the plan of what the form says now" in answer
+        assert "This is the plan for what it says now" in answer
     assert db.value("SELECT count(*) FROM rotation") == 0
     answer = steerer.post(f"{LIST}add/", {**asked, **button})
     assert answer.status_code == 302
@@ -501,7 +503,7 @@ def test_plan_of_a_large_table_looks_at_its_first_windows_only(db: Database, ste
     db.tickets(5000)
     with CaptureQueriesContext(connection) as queries:
         page = steerer.post(f"{LIST}add/", {**ASKED, "show": ""}).content.decode()
-    assert "in all; --dry-run -v 2 lists them" in page
+    assert "in total; --dry-run -v 2 lists them" in page
     looked_up = [one for one in queries.captured_queries if "OFFSET" in one["sql"]]
     assert 0 < len(looked_up) < 8
 
@@ -571,7 +573,7 @@ def test_server_tells_what_it_can_not_do(db: Database) -> None:
     kill(child)
     db.sql("DROP TABLE other")
     server = db.start("rotate_tokens_sql", "--serve", "--progress", "lines")
-    read_until(server, "is tried again in 5 s")
+    read_until(server, "retrying rotation 1 of public.other.token in 5 s")
     time.sleep(6)  # longer than a sign of life lasts: whoever looks still sees why
     assert (
         "there is no table 'public.other'"
@@ -601,11 +603,11 @@ def test_server_goes_on_to_others_while_one_is_blocked(db: Database) -> None:
         writer.cursor().execute("UPDATE ticket SET title = 'y' WHERE id = 1")
         recorded("other")
         server = db.start("rotate_tokens_sql", "--serve", "--progress", "lines")
-        told = read_until(server, "rotation 1 of public.ticket.token is tried again in 5 s")
-        assert "transactions that began to write before the guard are still open" in told
+        told = read_until(server, "retrying rotation 1 of public.ticket.token in 5 s")
+        assert "transactions that started writing before the guard are still open" in told
         told = read_until(server, "rotation 2 of public.other.token succeeded")
         assert "completed: 100.00 % (50 of 50)" in told
-        read_until(server, "rotation 1 of public.ticket.token is tried again in 10 s")
+        read_until(server, "retrying rotation 1 of public.ticket.token in 10 s")
         until(lambda: "still open" in db.value("SELECT throttle FROM rotation WHERE id = 1"))
     told = read_until(server, "rotation 1 of public.ticket.token succeeded")
     assert "completed: 100.00 % (60 of 60)" in told
@@ -708,7 +710,7 @@ def test_who_steered_is_kept_with_the_rotation(slow: Database, steerer: Client) 
     other = client_of(*VIEW, "change_rotation")
     again = other.post(f"{LIST}1/steer/", {"action": "cancel"}, follow=True).content.decode()
     assert "is cancelled: cancel can&#x27;t be done now" in again
-    assert "and was not cancelled" not in slow.run("rotation", "cancel").out
+    assert "so it was not cancelled" not in slow.run("rotation", "cancel").out
     User.objects.filter(username=name).delete()
     assert LogEntry.objects.count() == 0
     steering = report_of(slow)["steering"]

@@ -115,7 +115,7 @@ class RotationAdmin(RotationPages, ReadOnly):
         """Why nothing happens now."""
         return why_nothing_happens(rotation, _seen(rotation)).removeprefix(HELD_BACK) or "–"
 
-    @admin.display(ordering="operator")
+    @admin.display(description="started by", ordering="operator")
     def begun_by(self, rotation: Rotation) -> str:
         """Who began it, and where."""
         return f"{rotation.operator}@{rotation.host}"

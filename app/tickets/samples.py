@@ -19,7 +19,7 @@ def regenerate(alias: str, name: TargetName, size: int, stop: StopSwitch) -> Non
     Stopped when a stop is requested.
     """
     if not 0 <= size <= MOST_TICKETS:
-        raise UsageError(f"--size {size}: give a number of tickets from 0 to {MOST_TICKETS}")
+        raise UsageError(f"--size {size}: expected 0 to {MOST_TICKETS} tickets")
     session = Session(alias, stop=stop)
     server.check_server(session)
     target = resolve(session, name)
@@ -28,7 +28,7 @@ def regenerate(alias: str, name: TargetName, size: int, stop: StopSwitch) -> Non
             session.change("truncate_tickets")  # first, because it waits for whoever is at work
             rotation = rotations.find_unfinished(session, target)
             if rotation and describe(session, rotation)["workers"]:
-                raise Refused(f"{rotation} is under way: stop it first, by Ctrl-C where it runs")
+                raise Refused(f"{rotation} is running: stop it first, with Ctrl-C where it runs")
             transitions.replace_rows(session, target)
             session.rows("pass_guard", active=target.active)
             session.change("generate_tickets", size=size)

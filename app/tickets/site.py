@@ -50,13 +50,13 @@ def show(size: int) -> None:
         site = start(children, [sys.executable, "-m", *serving, "--bind", f"127.0.0.1:{port}"])
         wait_for(site, f"http://127.0.0.1:{port}/healthz")
         address = f"http://127.0.0.1:{port}/"
-        say(f"\n  {address}    user {USER}, password {password}    (Ctrl-C ends it)\n")
+        say(f"\n  {address}    user {USER}, password {password}    (Ctrl-C stops it)\n")
         options = ["--max-rate", str(RATE), "--progress", "none", "--reason", "demo of the site"]
         start(children, [*MANAGE, "rotate_tokens_sql", *options])
         start(children, [*MANAGE, "rotate_tokens_sql", "--serve", "--progress", "none"])
         with contextlib.suppress(KeyboardInterrupt):
             site.wait()
-    say("\nThe site is gone; 'run.py manage rotate_tokens_sql' goes on with what was begun.")
+    say("\nThe site has stopped; 'run.py manage rotate_tokens_sql' continues the rotation.")
 
 
 def start(children: contextlib.ExitStack, command: list[str]) -> "subprocess.Popen[bytes]":

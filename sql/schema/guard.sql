@@ -101,7 +101,7 @@ BEGIN
     FROM pg_attribute
     WHERE attrelid = of_table AND attnum = of_attnum;
     IF column_.kind IS NULL THEN
-        RAISE feature_not_supported USING MESSAGE = 'tokens of this type can not be guarded';
+        RAISE feature_not_supported USING MESSAGE = 'tokens of this type cannot be guarded';
     END IF;
     -- The names are values of format(), whose own text is ours.
     RETURN format(
@@ -160,7 +160,7 @@ BEGIN
         refused := rotation_refuses(own, %7$s, hash, TG_RELID, TG_OP);
     EXCEPTION
         WHEN syntax_error_or_access_rule_violation OR invalid_schema_name THEN
-            RAISE WARNING 'a guard can not read what it guards by, and lets a token of %% pass',
+            RAISE WARNING 'a guard cannot read its state, and lets a token of %% pass',
                 TG_TABLE_NAME
                 USING HINT = 'Run rotation guard status, then rotation verify.';
     END;
@@ -171,7 +171,7 @@ BEGIN
     END IF;
     IF refused THEN
         RAISE integrity_constraint_violation USING
-            MESSAGE = 'this token was revoked and can not be used again',
+            MESSAGE = 'this token was revoked and cannot be used again',
             HINT = 'Insert the row with a new token.',
             SCHEMA = TG_TABLE_SCHEMA,
             TABLE = TG_TABLE_NAME,
@@ -326,7 +326,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
         installed.inserting,
         CASE
             WHEN function.proowner <> state.relowner
-                THEN 'its function belongs to another role than the state of rotations'
+                THEN 'its function does not belong to the owner of the state of rotations'
             WHEN NOT function.prosecdef
                 OR function.proconfig IS DISTINCT FROM ARRAY[
                     'search_path=pg_catalog, pg_temp', 'row_security=off', 'enable_seqscan=off'

@@ -34,7 +34,7 @@ def crashes(result: Result, arena: Arena, random: Random, times: int) -> None:
                 arena.server.ensure()
                 result.agrees(db, "after a crash")
             out = result.ended(child, db)
-            result.expect("connected again after" in out, "it never connected again")
+            result.expect("reconnected after" in out, "it never connected again")
 
 
 def goes_on(db: Database, child: "subprocess.Popen[str]", windows: int) -> bool:
@@ -61,7 +61,7 @@ def terminations(result: Result, arena: Arena, random: Random, times: int) -> No
         workers = random.choice("14")
         with arena.tickets(ROWS) as db:
             child = db.start(*COMMAND, *FLAGS, "--workers", workers)
-            read_until(child, "begins")
+            read_until(child, "started")
             while result.times < times and child.poll() is None:
                 sleep(random.uniform(0, 0.2))
                 pids = db.sql(theirs)
@@ -127,7 +127,7 @@ def _fail_over(db: Database, promoted: Database, random: Random) -> int:
     """Let the primary die under the command, and promote the standby; how many windows that loses."""
     standby, windows = promoted.server, "SELECT count(*) FROM rotation_window"
     child = db.start(*COMMAND, *FLAGS, "--workers", random.choice("14"))
-    read_until(child, "begins")
+    read_until(child, "started")
     receiver = until(lambda: promoted.sql("SELECT pid FROM pg_stat_wal_receiver"))[0][0]
     sleep(random.uniform(0, 1))
     if may_signal(standby) and random.random() < 0.5:

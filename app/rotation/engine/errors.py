@@ -50,7 +50,7 @@ class DatabaseFailure(RotationError):
             return super().__str__()
         return (
             f"{super().__str__()}; {self.rows_done} rows are rotated;"
-            " mend that and run the same command again"
+            " fix that and run the same command again"
         )
 
 

@@ -32,8 +32,8 @@ class Began(Event):
 
     def __str__(self) -> str:
         if self.resumed:
-            return f"rotation {self.rotation} of {self.target} goes on after {self.rows_done} rows"
-        return f"rotation {self.rotation} of {self.target} begins"
+            return f"rotation {self.rotation} of {self.target} resumed after {self.rows_done} rows"
+        return f"rotation {self.rotation} of {self.target} started"
 
 
 @dataclass(frozen=True)
@@ -64,12 +64,12 @@ class Blocked(Event):
 
     def __str__(self) -> str:
         if self.lo is None or self.hi is None:
-            return f"the table is locked by {self.blockers}; trying again"
+            return f"the table is locked by {self.blockers}; retrying"
         if self.lo == self.hi:
-            return f"row {shown(self.lo)} is locked by {self.blockers}; trying again"
+            return f"row {shown(self.lo)} is locked by {self.blockers}; retrying"
         return (
             f"rows {shown(self.lo)}..{shown(self.hi)} are locked by {self.blockers};"
-            f" trying again with {self.size} row{'s' if self.size != 1 else ''} a window"
+            f" retrying with {self.size} row{'s' if self.size != 1 else ''} per window"
         )
 
 
@@ -81,7 +81,7 @@ class StandingBy(Event):
     worker: str
 
     def __str__(self) -> str:
-        return f"standing by: {self.worker} does this rotation; if it ends, this process goes on"
+        return f"waiting: {self.worker} is running this rotation; this process takes over if it exits"
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class TookOver(Event):
     kind = "took_over"
 
     def __str__(self) -> str:
-        return "going on: nobody else works on this rotation now"
+        return "taking over: no other process is running this rotation now"
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ class VacuumHindered(Event):
 
     def __str__(self) -> str:
         return (
-            f"vacuum frees nothing: {self.holder} holds an old view of the database;"
+            f"vacuum cannot remove dead rows: {self.holder} holds an old snapshot;"
             " end it, or the table grows to twice its size"
         )
 
@@ -138,7 +138,7 @@ class Paused(Event):
     rotation: int
 
     def __str__(self) -> str:
-        return "paused: python manage.py rotation resume lets it go on"
+        return "paused: run python manage.py rotation resume to continue"
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ class OutageBegan(Event):
     deadline: float
 
     def __str__(self) -> str:
-        return f"no database: {self.why}; trying again for up to {self.deadline:.0f} s"
+        return f"no database: {self.why}; retrying for up to {self.deadline:.0f} s"
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,7 @@ class OutageEnded(Event):
     seconds: float
 
     def __str__(self) -> str:
-        return f"connected again after {self.seconds:.1f} s; going on from the checkpoint"
+        return f"reconnected after {self.seconds:.1f} s; continuing from the checkpoint"
 
 
 @dataclass(frozen=True)
@@ -185,10 +185,8 @@ class Stopping(Event):
 
     def __str__(self) -> str:
         if self.cancelled:
-            return (
-                f"{self.reason}: cancelling the look at the table, which begins again with the next run"
-            )
-        return f"{self.reason}: finishing the window under way; once more to cancel it"
+            return f"{self.reason} received: cancelling the table scan; the next run starts it again"
+        return f"{self.reason} received: finishing the current window; send it again to cancel"
 
 
 #: How grave a finding is.
@@ -279,4 +277,4 @@ class ListRead(Event):
         read = f"{self.tokens} token{'s' * (self.tokens != 1)} read from {self.name}"
         if self.added == self.tokens:
             return f"{read}: revoked too"
-        return f"{read}: {self.added} added to the revoked ones, the rest were among them already"
+        return f"{read}: {self.added} added to the revoked ones, the rest were already among them"

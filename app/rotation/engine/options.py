@@ -52,9 +52,9 @@ class Options:
         for name, (flag, least, most, unit) in LIMITS.items():
             value = getattr(self, name)
             if value is not None and not least <= value <= most:
-                raise UsageError(f"{flag} {value}: give {unit} from {least} to {most}")
+                raise UsageError(f"{flag} {value}: expected {least} to {most} {unit}")
         if self.notify is not None and not 0 < len(self.notify.encode()) <= MOST_NAME:
-            raise UsageError(f"--notify: give the name of a channel, of 1 to {MOST_NAME} bytes")
+            raise UsageError(f"--notify: expected a channel name of 1 to {MOST_NAME} bytes")
 
 
 #: Of each option that is a number: its flag, the least and the most, and of what.
@@ -81,8 +81,8 @@ LIMITS: dict[str, tuple[str, float, float, str]] = {
 #: Of each option: its type, as it is written above.
 TYPES = get_type_hints(Options)
 
-IN_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text",
-            tuple: "a list of texts", NoneType: "null"}  # fmt: skip
+IN_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a string",
+            tuple: "a list of strings", NoneType: "null"}  # fmt: skip
 
 
 def from_stored(stored: Any) -> Options:
@@ -102,7 +102,7 @@ def as_kept(stored: Any) -> dict[str, Any]:
 def _known(stored: Any, where: str, names: Iterable[str]) -> dict[str, Any]:
     """Those of some options that JSON holds. Raises UsageError for values of another type."""
     if not isinstance(stored, dict):
-        raise UsageError(f"{where} holds no object of options")
+        raise UsageError(f"{where} is not an object of options")
     return {name: _checked(name, stored[name], where) for name in names if name in stored}
 
 
@@ -158,11 +158,13 @@ def read_tuning(assignments: list[str]) -> dict[str, Any]:
     for assignment in assignments:
         name, equals, text = assignment.partition("=")
         if name not in TUNABLE or not equals:
-            raise UsageError(f"{assignment!r}: give NAME=VALUE, with a name of {', '.join(TUNABLE)}")
+            raise UsageError(
+                f"{assignment!r}: expected NAME=VALUE, with NAME one of {', '.join(TUNABLE)}"
+            )
         try:
             tuned[name] = text if text == "default" else TUNABLE[name](text)
         except ValueError as error:
-            raise UsageError(f"{assignment}: {text!r} is no value of {name}") from error
+            raise UsageError(f"{assignment}: {text!r} is not a value of {name}") from error
     replace(Options(), **{name: value for name, value in tuned.items() if value != "default"})
     return tuned
 
@@ -186,9 +188,8 @@ class LiveOptions:
             known = _known(json.loads(tuned), "it", TUNABLE)
             self.now = replace(self._given, **known)
         except (UsageError, ValueError, RecursionError) as error:
-            why = error if isinstance(error, UsageError) else "it is of no use"
+            why = error if isinstance(error, UsageError) else "it can't be used"
             raise Refused(
-                f"what rotation.tuned holds was written by hand ({why}):"
-                " take it back by rotation tune NAME=default"
+                f"rotation.tuned was edited by hand ({why}): undo that with rotation tune NAME=default"
             ) from error
         self._tuned = tuned

@@ -53,7 +53,7 @@ def require_distinct(session: Session, rotation: Rotation, target: Target, verdi
         session.through_outages(lambda: fail(session, rotation.pk, verdict))
         raise Unproven(
             f"{repeated} tokens of {target.label} are held by more than one row: find out what writes"
-            " them; then rotate once more with --new"
+            " them; then rotate again with --new"
         )
 
 
@@ -85,7 +85,7 @@ class Phases:
         if rotation.status != Status.SUCCEEDED or self._more_revoked:
             self._rotate_all()
         elif guard.wanted(rotation, target, options) and guard.require_guard(session, target, options):
-            text = "the guard was gone or changed, and is installed again: run rotation verify"
+            text = "the guard was gone or changed, and was reinstalled: run rotation verify"
             session.emit(Found(WARN, text))
         if options.reindex:
             rebuild_indexes(session, self._rotation, target)
@@ -142,7 +142,7 @@ class Phases:
             self._require_wanted()
             how = "installed" if installed else "in place"
             how = f"guard {how}" if options.guard else "no guard (--no-guard)"
-            session.emit(Phase(1, f"{how}; every transaction that wrote before has ended"))
+            session.emit(Phase(1, f"{how}; every transaction that wrote before it has ended"))
 
     def _snapshot(self) -> None:
         """Keep the hashes of all tokens, then wait for those who may have written past the guard."""
@@ -155,9 +155,9 @@ class Phases:
                 lambda: take_snapshot(session, self._read(), self._target),
             )
             self._barrier()
-            # Another process may have taken it, and be far ahead by now.
+            # Another process may have taken it, and be far ahead.
             if self._read().status == Status.PENDING:
-                session.emit(Phase(2, f"{revoked} tokens are revoked; of each a salted hash is kept"))
+                session.emit(Phase(2, f"{revoked} tokens revoked; a salted hash of each is stored"))
         elif rotation.status == Status.PENDING or self._more_revoked:
             self._barrier()
 

@@ -133,7 +133,7 @@ class RotationDriver:
         self._new = True
         rotation, resumed = self._open(reason, None, by)
         if resumed:
-            raise Refused(f"{rotation} was begun a moment ago")
+            raise Refused(f"{rotation} was started a moment ago")
         return rotation
 
     def _read(self, rotation: int) -> Progress:
@@ -146,7 +146,7 @@ class RotationDriver:
             yield
         except LockConflict as conflict:
             if self._stop.requested:
-                raise Stopped(f"by {self._stop.reason}, before the work began") from conflict
+                raise Stopped(f"by {self._stop.reason}, before the work started") from conflict
             raise Refused(
                 f"another session holds a lock on {self.target.schema}.{self.target.table}"
                 f" (a migration?; {conflict}): run the command again when that session is done"
@@ -160,8 +160,8 @@ class RotationDriver:
             finished = None if rotation or self._new else self.finished()
             if finished and leaked:
                 raise Refused(
-                    f"rotation {finished.pk} is finished: check the list by python manage.py rotation"
-                    " verify --leaked FILE, or begin another rotation with --new"
+                    f"rotation {finished.pk} is finished: check the list with python manage.py rotation"
+                    " verify --leaked FILE, or start another rotation with --new"
                 )
             if finished:
                 return finished, True
@@ -188,7 +188,7 @@ class RotationDriver:
     def _tell_lanes(self, rotation: Rotation, lanes: int) -> None:
         asked = self.options.lanes
         if asked is not None and asked != lanes and rotation.status != Status.PENDING:
-            text = f"{rotation} has {lanes} lane{'s' * (lanes != 1)} already"
+            text = f"{rotation} already has {lanes} lane{'s' * (lanes != 1)}"
             self._emit(Found(NOTE, f"{text}; --lanes {asked} is for a new rotation"))
 
     def _tell_findings(self) -> list[Found]:
@@ -259,9 +259,9 @@ class RotationDriver:
             return failure
         where = f"{progress.rows_done} rows" if progress else "the last committed window"
         again = "run the same command again" + " without --new" * self._new
-        then = "another process goes on" if others else f"{again} to go on"
+        then = "another process continues" if others else f"{again} to continue"
         if progress and progress.in_snapshot:
             return Stopped(
-                f"in the snapshot (phase 2 of 4), by {self._stop.reason}; it begins again: {again}"
+                f"in the snapshot (phase 2 of 4), by {self._stop.reason}; it starts again: {again}"
             )
         return Stopped(f"after {where}, by {self._stop.reason}; {then}")

@@ -36,7 +36,7 @@ def parse_size(text: str) -> int:
     """Bytes from '512MB', '1.5 GB' or '1000000'. Raises ValueError for anything else."""
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?b?)\s*", text.lower())
     if not found or (found[2] and not found[2].endswith("b")):
-        raise ValueError(f"{text!r} is no size, as 512MB or 1.5GB is")
+        raise ValueError(f"invalid size {text!r}; expected e.g. 512MB")
     return int(float(found[1]) * SIZES[found[2]])
 
 

@@ -68,7 +68,7 @@ def value(what: str, read: Callable[[str], Any]) -> Callable[[str], Any]:
         try:
             return read(text)
         except ValueError:
-            raise ArgumentTypeError(f"{text!r}: give {what}") from None
+            raise ArgumentTypeError(f"invalid value {text!r}; expected {what}") from None
 
     return read_or_say
 
@@ -77,7 +77,7 @@ def add_database_flag(parser: ArgumentParser, several: bool = False) -> None:
     """Add --database; `several`: it may be given again, and its value is a list or None."""
     text = "which of settings.DATABASES to use"
     if several:
-        text += "; given again, another one, side by side"
+        text += "; repeat it to rotate several side by side"
         parser.add_argument("--database", action="append", metavar="ALIAS", help=text)
     else:
         parser.add_argument("--database", default="default", metavar="ALIAS", help=text)
@@ -86,7 +86,7 @@ def add_database_flag(parser: ArgumentParser, several: bool = False) -> None:
 def add_target_flags(parser: ArgumentParser, several: bool = False) -> None:
     """Add --table, --pk, --column and --database; `several`: see add_database_flag."""
     parser.add_argument("--table", metavar="[SCHEMA.]TABLE", help="default: settings.ROTATION_TARGET")
-    parser.add_argument("--pk", metavar="COLUMN", help="its primary key (default: the catalog's)")
+    parser.add_argument("--pk", metavar="COLUMN", help="its primary key (default: from the catalog)")
     parser.add_argument("--column", metavar="COLUMN", help="the token's column (default: token)")
     add_database_flag(parser, several)
 

@@ -41,7 +41,7 @@ def run_side_by_side(aliases: list[str], asked: RunRequest, reporter: Output) ->
     """
     if asked.leaked and is_pipe(asked.leaked):
         raise UsageError(
-            f"--leaked {asked.leaked}: a pipe can't be read once for each --database; give a file"
+            f"--leaked {asked.leaked}: a pipe can't be read again for each --database; give a file"
         )
     stop, told = StopSwitch(), SideBySide(aliases, reporter)
     with stop_on_signals(stop):
@@ -59,7 +59,7 @@ def run_side_by_side(aliases: list[str], asked: RunRequest, reporter: Output) ->
             reporter.line(f"{run.alias}: {run.result}")
         reporter.ended(f"{len(runs)} databases: every rotation succeeded", 0)
         return
-    text = f"{len(failed)} of {len(runs)} databases are not done: " + " | ".join(
+    text = f"{len(failed)} of {len(runs)} databases did not finish: " + " | ".join(
         f"{run.alias}: {run.failure}" for run in failed
     )
     codes = [getattr(run.failure, "exit_code", 1) for run in failed]

@@ -64,7 +64,7 @@ def show_plan(
     for finding in findings:
         write(f"{finding.level:<10} {finding.text}")
     if findings and findings[0].level == REFUSE:
-        raise Refused(f"as things are, a run would not begin: {findings[0].text}")
+        raise Refused(f"a run would be refused now: {findings[0].text}")
     plan = driver.plan(rotation, count=True)
     write(f"would      {_intent(plan, rotation)}")
     about = "" if plan.size.exact else "~"
@@ -81,12 +81,12 @@ def show_plan(
 
 def _intent(plan: Plan, rotation: Rotation | None) -> str:
     if rotation:
-        return f"go on with rotation {rotation.pk}, begun by {rotation.operator}@{rotation.host}"
-    return "begin a new rotation" if plan.lanes else "begin a new rotation; the table has no rows"
+        return f"resume rotation {rotation.pk}, started by {rotation.operator}@{rotation.host}"
+    return "start a new rotation" if plan.lanes else "start a new rotation; the table has no rows"
 
 
 def _show_windows(driver: RotationDriver, plan: Plan, write: Any, most: int | None) -> None:
-    sized = "at most" if plan.options.window else "sized while running; shown here as if each held"
+    sized = "at most" if plan.options.window else "sized while running; shown here with"
     write(f"windows    one transaction each, {sized} {plan.window_size} rows:")
     total = 0
     last: list[str] = []
@@ -105,11 +105,11 @@ def _show_windows(driver: RotationDriver, plan: Plan, write: Any, most: int | No
             write("      ...")
         for text in last:
             write(text)
-        write(f"           {total} in all")
+        write(f"           {total} in total")
     else:
         estimate = f"about {-(-plan.size.keys // plan.window_size)}" if plan.size.keys else "more"
         write("      ...")
-        write(f"           up to {plan.lanes[-1].upper}; {estimate} in all; --dry-run -v 2 lists them")
+        write(f"           up to {plan.lanes[-1].upper}; {estimate} in total; --dry-run -v 2 lists them")
 
 
 def _show_statement(plan: Plan, write: Any) -> None:
@@ -120,5 +120,5 @@ def _show_statement(plan: Plan, write: Any) -> None:
     write(f"found by   {plan.explained}")
     if plan.size.wal_bytes:
         least, most = plan.size.wal_bytes
-        write(f"WAL        about {size(least)}, at the most {size(most)} with full-page images")
+        write(f"WAL        about {size(least)}, at most {size(most)} with full-page images")
     write(f"disk       grows by at most {size(plan.size.growth_bytes)} until the next vacuum")

@@ -28,18 +28,18 @@ VERIFIED = (
     " been named by its key and rotated again."
 )
 INCONCLUSIVE = (
-    "The set of revoked tokens was not whole at the end, so the comparison by value proves nothing: end"
+    "The set of revoked tokens was not intact at the end, so the comparison by value proves nothing: end"
     " the rotation with rotation cancel, start another, and keep rotation_revoked as evidence."
 )
 UNVERIFIED = "The end has not been verified by value."
 NOT_STARTED = "No token has been replaced yet."
 LIMITS = (
-    "Copies outside of the column: caches, search indexes, other tables, materialized views, logical"
-    " subscribers (the preflight's findings name those that the database knows of).",
-    "Old versions in backups, in archived WAL, and in pages that were not vacuumed yet.",
-    "Tokens that were deleted before the rotation began, unless they were given by --leaked.",
-    "A hash of 64 bits: an innocent new token equals a revoked one's by chance once in 2^64 comparisons"
-    " of two; it would be rotated once more.",
+    "Copies outside the column: caches, search indexes, other tables, materialized views, logical"
+    " subscribers (the preflight's findings name those the database knows about).",
+    "Old versions in backups, in archived WAL, and in pages not yet vacuumed.",
+    "Tokens deleted before the rotation started, unless listed with --leaked.",
+    "Hashes have 64 bits: a new token's equals a revoked one's by chance once in 2^64 comparisons of"
+    " two; that token would be rotated again.",
 )
 
 

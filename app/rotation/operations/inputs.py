@@ -32,7 +32,7 @@ def require_text(flag: str, text: str | None) -> None:
     except UnicodeEncodeError:
         usable = False
     if not usable:
-        raise UsageError(f"{flag}: it is not valid UTF-8 text")
+        raise UsageError(f"{flag}: not valid UTF-8 text")
 
 
 def target_from(options: dict[str, Any]) -> TargetName:
@@ -72,7 +72,7 @@ def leaked_list(path: str | None) -> Iterator[LeakedList | None]:
         # Python has none where the shell closed it (`<&-`), or a host's program did.
         if sys.stdin is None or sys.stdin.closed:
             raise UsageError(
-                "--leaked -: the standard input is closed; give it the list, or name a file"
+                "--leaked -: standard input is closed; pipe the list into it, or name a file"
             )
         if sys.stdin.isatty() and sys.stderr:
             sys.stderr.write("reading leaked tokens from the terminal: end the list with Ctrl-D\n")
@@ -95,7 +95,7 @@ def _stopped_at_once(what: str) -> Iterator[None]:
     """End with Stopped at the first signal, which nothing has to be undone for."""
 
     def stop(number: int, _: Any) -> None:
-        raise errors.Stopped(f"by {signal.Signals(number).name}, while {what} was read")
+        raise errors.Stopped(f"by {signal.Signals(number).name}, while reading {what}")
 
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -130,7 +130,7 @@ def checked_databases(options: dict[str, Any]) -> list[str]:
     aliases = [given] if isinstance(given, str) else given
     for alias in aliases:
         if aliases.count(alias) > 1:
-            raise UsageError(f"--database {alias}: it is given twice")
+            raise UsageError(f"--database {alias}: given twice")
     return list(map(fit_for_outages, aliases))
 
 

@@ -50,7 +50,7 @@ def serve(session: Session, reporter: Output, throttle_sql: str | None = None) -
     service = Service(session, reporter, throttle_sql)
     told = ""
     with stop_on_signals(session.stop):
-        reporter.line("serving: rotations are taken up as they are recorded; Ctrl-C ends it")
+        reporter.line("serving: picks up rotations as they are recorded; Ctrl-C stops it")
         while not session.stop.wait(LOOK_SECONDS):
             try:
                 require_state(session, describe_server(session))
@@ -120,7 +120,7 @@ class Service:
     def _fail(self, number: int, name: str, before: Failure | None, why: str, rows: int) -> None:
         """Tell what kept a rotation from being done, and when it is tried again."""
         failure = self.failed[number] = after(before, why, rows)
-        self.reporter.line(f"{why}; {name} is tried again in {failure.wait:.0f} s")
+        self.reporter.line(f"{why}; retrying {name} in {failure.wait:.0f} s")
 
     def _waits(self, number: int) -> bool:
         """Whether it is recorded and not begun, or begun and left; not if it is paused.
@@ -162,10 +162,10 @@ class Service:
         kept = from_stored(rotation.options)
         if kept.throttle_sql not in (None, self.throttle_sql) and rotation.pk not in self.warned:
             self.warned.add(rotation.pk)
-            own = "that of --serve is" if self.throttle_sql else "give --serve one of its own"
+            own = "using that of --serve" if self.throttle_sql else "give --serve its own"
             self.reporter.line(
-                f"warn: {rotation} was begun with --throttle-sql, and no query is taken from the"
-                f" database: {own}"
+                f"warn: {rotation} was started with --throttle-sql, but a query stored in the"
+                f" database is never run: {own}"
             )
         return replace(kept, throttle_sql=self.throttle_sql)
 
@@ -175,4 +175,4 @@ def in_a_line(error: Exception) -> str:
     if isinstance(error, RotationError):
         return str(error)
     at = traceback.extract_tb(error.__traceback__)[-1]
-    return f"an unforeseen {type(error).__name__} in {Path(at.filename).name}, line {at.lineno}"
+    return f"unexpected {type(error).__name__} in {Path(at.filename).name}, line {at.lineno}"

@@ -32,9 +32,7 @@ def verify_rotation(
     Raises Refused if there is nothing to prove, Unproven if the proof fails.
     """
     if rotation.revoked is None:
-        raise Refused(
-            f"{rotation} has no complete snapshot of revoked tokens, against which it could be verified"
-        )
+        raise Refused(f"{rotation} has no complete snapshot of revoked tokens to verify against")
     server = describe_server(session)
     target = citus.place(session, find_rotated(session, rotation), server["citus"])
     aim(session, target)
@@ -73,8 +71,7 @@ def find_rotated(session: Session, rotation: Rotation) -> Target:
             raise
     if now is None:
         raise Refused(
-            f"{target.label} is another column than the one that was rotated, which was dropped:"
-            " rotate this one"
+            f"{target.label} is not the column that was rotated, which was dropped: rotate this one"
         )
     name = TargetName(now["table"], now["column"], None, now["schema"])
     return resolve(session, name, inheritance=True)
@@ -86,9 +83,9 @@ def _of_proof(
     """Tell what a verification found, if that is nothing; else return a sentence."""
     problems = []
     if verdict.conclusive and verdict.survivors and not complete:
-        ended, then = "is not finished", "go on"
+        ended, then = "is not finished", "continue"
         if rotation.status == Status.CANCELLED:
-            ended, then = "was cancelled", "begin another one, over all rows"
+            ended, then = "was cancelled", "start another, over all rows"
         problems.append(
             f"{rotation} {ended}: {verdict.survivors} of {verdict.expected} revoked tokens are"
             f" still in use; run {target.command} to {then}"
@@ -101,13 +98,13 @@ def _of_proof(
         write(f"note: {note}")
     if rotation.token_type != target.column_type:
         write(
-            f"note: {target.label} was {rotation.token_type} when it was rotated, and is"
-            f" {target.column_type} now: compared by value all the same"
+            f"note: {target.label} was {rotation.token_type} when it was rotated, and is now"
+            f" {target.column_type}: still compared by value"
         )
     if rotation.target != f"{target.schema}.{target.table}.{target.column}":
         write(f"note: {target.label} was called {one_line(rotation.target)} when it was rotated")
     if rotation.table_oid != target.oid:
-        write(f"note: {target.label} is another table than the one that was rotated, of the same name")
+        write(f"note: {target.label} is not the table that was rotated, but another of that name")
     return problems
 
 

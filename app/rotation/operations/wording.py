@@ -14,11 +14,11 @@ from ..models import Rotation, Status
 
 HELD_BACK = "Held back: "
 INCONCLUSIVE = (
-    "Nothing could be concluded, because the set of revoked tokens is not whole any more (it was"
+    "Nothing can be concluded, because the set of revoked tokens is no longer intact (it was"
     " tampered with)"
 )
 #: What an option without a value means, where that is not 'off'.
-UNSET = {"window": "sized while running", "lanes": "16, or 1 for a small table", "notify": "nobody"}
+UNSET = {"window": "sized while running", "lanes": "16, or 1 for a small table", "notify": "none"}
 BYTES = {"max_wal", "critical_wal", "max_lag_bytes", "min_free"}  # options that are sizes
 
 
@@ -88,9 +88,9 @@ def show_steering(rotation: Rotation) -> list[dict[str, Any]]:
 def why_nothing_happens(rotation: Rotation, state: State) -> str:
     """Why a rotation does not get on, or nothing."""
     if state.unserved:
-        return "Recorded; no process serves it: run rotate_tokens_sql --serve."
+        return "Recorded, but no process serves it: run rotate_tokens_sql --serve."
     if state.stalled:
-        return f"Nobody works on it: run {command_of(rotation)} to go on."
+        return f"No process is working on it: run {command_of(rotation)} to continue."
     return HELD_BACK + state.progress.throttle if state.progress.throttle else ""
 
 
@@ -106,7 +106,7 @@ def show_left(progress: Progress) -> str:
     if progress.rows_total is None:
         return "every other row keeps its leaked token"
     left = f"{max(0, progress.rows_total - progress.rows_done):,} rows keep their leaked token"
-    return left if progress.rows_total_exact else f"about {left} (an estimate: none was counted)"
+    return left if progress.rows_total_exact else f"about {left} (estimated, not counted)"
 
 
 def show_pace(progress: Progress) -> str:

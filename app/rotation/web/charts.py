@@ -14,7 +14,7 @@ Stretch = tuple[datetime, datetime, str]
 WIDTH, HEIGHT = 640, 170
 LEFT, RIGHT, TOP, BOTTOM = 84, 10, 14, 24
 HELD = "shaded: held back for more than a fifth of the time"
-SAMPLE = "a sample of the windows; the report looks at each"
+SAMPLE = "a sample of the windows; the report uses every one"
 SHADED = 0.2  # a stretch in which windows waited for more than this part of the time is shaded
 TOLD = 3  # such stretches that are told in words
 

@@ -25,8 +25,8 @@ AMCHECK_SECONDS = 5.0  # of them that amcheck may take; the run checks for longe
 SHOWN_SECONDS = 3600  # for which a plan that was shown may be recorded
 SALT = "rotation.plan"
 TOO_LONG = (
-    f"the plan took longer than {PLAN_SECONDS:.0f} s, more than a page can wait for: see it by"
-    " rotate_tokens_sql --dry-run in a shell, and begin the rotation there"
+    f"the plan took longer than {PLAN_SECONDS:.0f} s, more than a page can wait for: see it with"
+    " rotate_tokens_sql --dry-run in a shell, and start the rotation there"
 )
 
 
@@ -36,10 +36,10 @@ class NewRotation(forms.Form):
     table = forms.CharField(help_text="[schema.]table, by its exact name")
     pk = forms.CharField(label="Primary key", required=False, help_text="empty: from the catalog")
     column = forms.CharField(help_text="the column that holds the tokens")
-    reason = forms.CharField(required=False, help_text="kept with the rotation, and in its report")
+    reason = forms.CharField(required=False, help_text="stored with the rotation, and in its report")
     workers = forms.IntegerField(initial=Options.workers, help_text="connections side by side")
     window = forms.IntegerField(required=False, help_text="rows; empty: sized while running")
-    max_rate = forms.FloatField(required=False, help_text="rows a second; empty: as fast as it goes")
+    max_rate = forms.FloatField(required=False, help_text="rows a second; empty: no limit")
     max_lag = forms.FloatField(
         required=False, initial=Options.max_lag, help_text="seconds that a standby may be behind"
     )
@@ -47,13 +47,15 @@ class NewRotation(forms.Form):
         required=False, help_text="seconds of rest for each second of work; empty: none"
     )
     vacuum = forms.FloatField(
-        required=False, initial=Options.vacuum, help_text="after so many percent; empty: never"
+        required=False,
+        initial=Options.vacuum,
+        help_text="percent of the rows between vacuums; empty: never",
     )
     ack_triggers = forms.BooleanField(
-        required=False, label="Its triggers keep no copies of tokens, or those are dealt with"
+        required=False, label="Its triggers keep no copies of tokens, or you have dealt with those"
     )
     allow_fk = forms.BooleanField(
-        required=False, label="What foreign keys to the token do on UPDATE is wanted"
+        required=False, label="Accept what foreign keys to the token do on UPDATE"
     )
 
 

@@ -16,12 +16,12 @@ FIGURES = {
     "rows_done": "rows rotated",
     "rows_total": "rows at the start, where that is known",
     "rows_remaining": "rows that still hold their old token, where that is known",
-    "rows_per_second": "pace of the latest windows, waits left out",
-    "eta_seconds": "seconds until all rows are rotated, waits counted in",
+    "rows_per_second": "pace of the latest windows, excluding waits",
+    "eta_seconds": "seconds until all rows are rotated, including waits",
     "throttled": "1 while windows wait for one of their limits",
-    "throttled_share": "part of the time around the latest windows that they waited",
+    "throttled_share": "share of the time around the latest windows spent waiting",
     "survivors": "rows with a revoked token when last verified",
-    "holes": "rows that were skipped because somebody holds their locks",
+    "holes": "rows skipped because other sessions hold their locks",
 }
 
 

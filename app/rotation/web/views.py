@@ -218,9 +218,9 @@ def _steer(session: Session, rotation: Rotation, asked: Any, by: str) -> str:
     """Do what was asked; what was done, in words. Raises RotationError if it can't be."""
     action = asked.get("action", "")
     if action == "pause" and transitions.pause(session, rotation.pk, by):
-        return "asked to pause after the windows under way"
+        return "asked to pause after its current windows"
     if action == "resume" and transitions.resume(session, rotation.pk, by):
-        return "goes on"
+        return "resumed"
     if action == "cancel" and transitions.cancel(session, rotation.pk, by):
         return "cancelled; rows that were not reached keep their old tokens"
     if action == "tune":
@@ -229,6 +229,6 @@ def _steer(session: Session, rotation: Rotation, asked: Any, by: str) -> str:
             raise RotationError(f"{rotation}: no field was changed, so nothing was tuned")
         now = transitions.tune(session, rotation.pk, read_tuning(edited), by)
         said = ", ".join(f"{name} {give_option(one)}" for name, one in now.items())
-        return f"from the next window on: {said or 'as its runs were given'}"
+        return f"from the next window on: {said or 'as each run was started'}"
     status = read_rotation(session, rotation.pk).status  # it may have changed since the page was made
     raise RotationError(f"{rotation} is {status}: {action or 'nothing'} can't be done now")

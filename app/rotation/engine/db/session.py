@@ -180,7 +180,7 @@ class Session:
                 if now - began > self.outage_seconds:
                     why = f"no database for {self.outage_seconds:.0f} s ({lost})"
                 elif self.stop.wait(wait):
-                    why = f"by {self.stop.reason} while the database was away"
+                    why = f"by {self.stop.reason} while the database was unreachable"
                 if why:
                     raise Stopped(f"{why}; run the same command again when it is back") from lost
                 wait = min(2 * wait, LONGEST_WAIT)
@@ -224,7 +224,7 @@ class Session:
     @contextlib.contextmanager
     def _prepared(self, statement: str) -> Iterator[tuple[str, Any]]:
         if self.stop.immediate:
-            raise LockConflict("stopped at once")
+            raise LockConflict("stopped immediately")
         text = self._compose(statement)
         doing = statement.replace("_", " ")
         with translated(doing), connections[self.alias].cursor() as cursor:

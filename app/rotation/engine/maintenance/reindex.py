@@ -19,8 +19,8 @@ ALIVE_SECONDS = 1.0  # how often who has the claim shows that it is alive; after
 CLAIM_SECONDS = 3.0  # so long after the last sign of life a claim is sure not to be lost
 LOOK_SECONDS = 0.2  # how often it looks after a statement under way
 TIDY_SECONDS = 10.0  # that dropping what a broken-off rebuild left may take
-DONE = "rebuilt already, since its tokens were rotated"
-EXCLUSION = "left as it is: that of an exclusion constraint can't be rebuilt while others write"
+DONE = "already rebuilt since its tokens were rotated"
+EXCLUSION = "not rebuilt: that of an exclusion constraint can't be while others write"
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def rebuild_indexes(session: Session, rotation: int, target: Target) -> None:
     wait = Wait(session)
     while not session.through_outages(lambda: _rebuild_if_alone(session, rotation, target)):
         if wait.due():
-            session.emit(Rebuilding("of the token", "another process rebuilds it"))
+            session.emit(Rebuilding("of the token", "another process is rebuilding it"))
         wait.rest(LOOK_SECONDS)
 
 
@@ -110,7 +110,7 @@ def _rebuild_all(
     _wait_for_others(session, target)
     for index in _listed(session, rotation, target, leftover=True):
         require_claim()
-        session.emit(Rebuilding(index["label"], "dropping it, an earlier rebuild left it INVALID"))
+        session.emit(Rebuilding(index["label"], "dropping it: an earlier rebuild left it INVALID"))
         _run(session, target, index, _drop)
     indexes = _listed(session, rotation, target)
     for index in indexes:
@@ -143,7 +143,7 @@ def _rebuild(session: Session, rotation: int, target: Target, index: Row) -> Non
         raise  # the server may go on with it: the next try waits for that
     except RotationError as error:
         left = _tidy(session, rotation, target)
-        again = f"{left}; run {target.command} --reindex to go on"
+        again = f"{left}; run {target.command} --reindex to continue"
         if isinstance(error, LockConflict):
             why = session.stop.reason if session.stop.requested else f"the server ({error})"
             text = f"every token is rotated; the rebuild of index {label} was cancelled by {why}"

@@ -71,7 +71,7 @@ class Vacuum(Thread):
         if not due:
             return
         if session.outside_transactions("vacuum_target"):
-            self._tell(VacuumSkipped("another vacuum is at work on the table"))
+            self._tell(VacuumSkipped("another vacuum of the table is running"))
         if self._mark is not None:
             for holder in session.rows("list_old_snapshots", mark=self._mark):
                 self._tell(VacuumHindered(holder["holder"]))

@@ -43,7 +43,7 @@ def _of_missing(indexes: list[Row], target: Target) -> Iterator[Found]:
                 REFUSE,
                 f"the partition {table} has no index for the primary key of {target.schema}."
                 f"{target.table}: ALTER TABLE {table} ADD PRIMARY KEY ({key}), ALTER INDEX {whole}"
-                f" ATTACH PARTITION the index that this makes, {AGAIN}",
+                f" ATTACH PARTITION the index that this creates, {AGAIN}",
             )
 
 
@@ -51,13 +51,13 @@ def _of_flags(index: Row, indexes: list[Row]) -> Iterator[Found]:
     """Refuse one that queries use, or should, and that is not whole by its flags in pg_index."""
     if index["name"] is None or (index["valid"] and index["ready"] and index["live"]):
         return
-    which = f"the index {index['name']} of {index['table']}, which begins with its primary key,"
+    which = f"the index {index['name']} of {index['table']}, which starts with its primary key,"
     if index["is_primary"]:
         which = f"the index {index['name']} of the primary key of {index['table']}"
     if not index["live"]:
         what = "is being dropped"
     elif not index["ready"]:
-        what = "is not ready, so that new rows do not get into it"
+        what = "is not ready, so new rows are missing from it"
     else:
         what = "is INVALID"
     step = f"REINDEX INDEX {index['name']}"
@@ -75,7 +75,7 @@ def _outdated(collation: Row, target: Target) -> Found:
         refresh = f"ALTER DATABASE {database} REFRESH COLLATION VERSION"
     moved = ""
     if collation["cuts"]:
-        moved = " move the rows that lie in another partition than that of their key,"
+        moved = " move rows that are in the wrong partition for their key,"
     return Found(
         REFUSE,
         f"the collation {label} of {target.schema}.{target.table}.{target.pk} was version"
@@ -103,7 +103,7 @@ def by_amcheck(session: Session, target: Target, seconds: float) -> Iterator[Fou
     unchecked: list[str] = []
     for index in _checkable(session, target):
         if session.stop.requested:
-            raise Stopped(f"by {session.stop.reason}, before the work began")
+            raise Stopped(f"by {session.stop.reason}, before the work started")
         left = deadline - time.monotonic()
         try:
             ended = left > 0 and _check(session, index, left)
@@ -115,12 +115,12 @@ def by_amcheck(session: Session, target: Target, seconds: float) -> Iterator[Fou
             (whole if ended else unchecked).append(index["name"])
     if unchecked:
         more = f" and {len(unchecked) - 1} more" if len(unchecked) > 1 else ""
-        text = f"amcheck of {unchecked[0]}{more} did not end within {seconds:g} s: not checked"
+        text = f"amcheck of {unchecked[0]}{more} did not finish within {seconds:g} s: not checked"
         yield Found(NOTE, text)
     if len(whole) == 1:
         yield Found(NOTE, f"amcheck: the index {whole[0]} holds every row")
     elif whole:
-        yield Found(NOTE, f"amcheck: {len(whole)} indexes that begin with the key hold every row")
+        yield Found(NOTE, f"amcheck: {len(whole)} indexes that start with the key hold every row")
 
 
 def _may_run(amcheck: Row) -> bool:
@@ -129,7 +129,7 @@ def _may_run(amcheck: Row) -> bool:
 
 def _how_to_permit(amcheck: Row) -> Found:
     if amcheck["schema"] is None:
-        text = "amcheck is there, but too old to compare an index with its rows: ALTER EXTENSION"
+        text = "amcheck is installed, but too old to compare an index with its rows: ALTER EXTENSION"
         return Found(NOTE, f"{text} amcheck UPDATE")
     grants = []
     if not amcheck["may_use"]:
@@ -137,7 +137,7 @@ def _how_to_permit(amcheck: Row) -> Found:
         grants.append(f"GRANT USAGE ON SCHEMA {schema} TO {amcheck['role']}")
     if not amcheck["may_run"]:
         grants.append(f"GRANT EXECUTE ON FUNCTION {amcheck['function']} TO {amcheck['role']}")
-    return Found(NOTE, f"amcheck is there, but this role may not run it: {'; '.join(grants)}")
+    return Found(NOTE, f"amcheck is installed, but this role may not run it: {'; '.join(grants)}")
 
 
 def _checkable(session: Session, target: Target) -> list[Row]:
@@ -172,7 +172,7 @@ def _failed(session: Session, target: Target, index: Row, failure: DatabaseFailu
     if index["oid"] in present and (failure.sqlstate or "").startswith("XX"):
         return Found(
             REFUSE,
-            f"amcheck finds the index {name} of {index['table']} damaged ({answer}): it may not return"
+            f"amcheck found the index {name} of {index['table']} damaged ({answer}): it may not return"
             f" every row; REINDEX INDEX {name}, {AGAIN}",
         )
     return Found(NOTE, f"amcheck of {name} failed ({answer}): not checked")

@@ -43,7 +43,7 @@ def findings(session: Session, target: Target) -> Iterator[Found]:
         more = f" and {len(copiers) - MOST_NAMED} more" if len(copiers) > MOST_NAMED else ""
         yield Found(
             NOTE,
-            f"{named}{more} may keep old tokens: after the end run rotation verify --search-copies",
+            f"{named}{more} may keep old tokens: afterwards run rotation verify --search-copies",
         )
 
 
@@ -81,14 +81,14 @@ def _sample(session: Session, target: Target, holders: list[Holder]) -> Iterator
             yield Found(
                 WARN,
                 f"{holder.label}.{one_line(column.name)} holds values of {target.label}: rows that refer"
-                " to a token without a foreign key lose it; update them together, or expect that, and"
-                " find the old tokens that stay by rotation verify --search-copies after the end",
+                " to a token without a foreign key lose it; update them together, or accept that, and"
+                " find the old tokens left over with rotation verify --search-copies afterwards",
             )
     if missed:
         tables = "1 table was" if len(missed) == 1 else f"{len(missed)} tables were"
         yield Found(
             NOTE,
-            f"{tables} not looked at for values of {target.label} (too slow, or not to be read):"
+            f"{tables} not checked for values of {target.label} (too slow, or not readable):"
             " rotation verify --search-copies takes its time",
         )
 

@@ -25,9 +25,9 @@ def check_server(session: Session) -> Row:
     if server["intruders"]:
         schema, others = server["state_schema_quoted"], server["intruders"]
         raise Refused(
-            f"{others} may create objects in schema {schema}, where the rotation's state is, and have"
-            f" ours call theirs: REVOKE CREATE ON SCHEMA {schema} FROM {others}, then run the same"
-            " command again; or, where one of them owns it, migrate rotation into a schema of its own"
+            f"{others} may create objects in schema {schema}, which holds the rotation's state, and so"
+            f" hijack its calls: REVOKE CREATE ON SCHEMA {schema} FROM {others}, then run the same"
+            " command again; or, if one of them owns it, migrate rotation into a schema of its own"
         )
     if server["for_everybody"]:
         schema = server["state_schema_quoted"]
@@ -48,7 +48,7 @@ def check_server(session: Session) -> Row:
         owner, schema = server["state_owner"], server["state_schema_quoted"]
         raise Refused(
             f"role {owner}, which owns the rotation's state, may not create tables in schema {schema},"
-            f" and each column's set of hashes is one: GRANT CREATE ON SCHEMA {schema} TO {owner}, then"
+            f" but each column's set of hashes is one: GRANT CREATE ON SCHEMA {schema} TO {owner}, then"
             " run the same command again"
         )
     return server
@@ -68,7 +68,7 @@ def require_state(session: Session, server: Row) -> None:
         raise Refused("this server is a worker node of Citus: point the command at the coordinator")
     if server["state_schema"] is None and server["states"]:
         raise Refused(
-            f"role {server['role']} does not find the rotation's state, which is in schema"
+            f"role {server['role']} can't see the rotation's state, which is in schema"
             f" {server['states']}: GRANT USAGE ON SCHEMA {server['states']} TO {server['role_quoted']},"
             " and put it on that role's search_path"
         )

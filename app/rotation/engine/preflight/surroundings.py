@@ -22,7 +22,7 @@ def _of_vacuum(table: Row, target: Target, options: Options) -> Iterator[Found]:
     if options.vacuum and not table["may_vacuum"]:
         yield Found(
             NOTE,
-            f"this role may not vacuum {target.schema}.{target.table}: unless autovacuum keeps up it"
+            f"this role may not vacuum {target.schema}.{target.table}: unless autovacuum keeps up, it"
             " grows to twice its size; run as its owner, or with --vacuum off",
         )
     if options.reindex and not table["may_rebuild"]:
@@ -39,8 +39,8 @@ def _of_disk(session: Session, target: Target, options: Options) -> Iterator[Fou
         if options.min_free not in (None, Options.min_free):
             yield Found(
                 REFUSE,
-                "--min-free: free disk can't be known from here: run on the server's host as its owner,"
-                " with a role of pg_monitor, or use --throttle-sql",
+                "--min-free: free disk can't be seen from here: run on the server's host as its owner,"
+                " with a role in pg_monitor, or use --throttle-sql",
             )
         return
     free, place = found
@@ -59,15 +59,15 @@ def _of_old_snapshots(session: Session) -> Iterator[Found]:
     if not session.row("may_see_sessions")["all"]:
         yield Found(
             NOTE,
-            "this role can't see what other roles' sessions hold up: GRANT pg_monitor to it, so that who"
-            " keeps vacuum from helping is named",
+            "this role can't see other roles' sessions: GRANT pg_monitor to it, so that those that hold"
+            " vacuum back are named",
         )
     for holder in session.rows("list_old_snapshots", mark=None):
         since = f" for {holder['seconds']:.0f} s" if holder["seconds"] else ""
         yield Found(
             WARN,
-            f"{holder['holder']} has held an old view of the database{since}:"
-            " until it ends, vacuum can't clear what the rotation leaves behind",
+            f"{holder['holder']} has held an old snapshot{since}:"
+            " until it ends, vacuum can't remove the rotation's dead rows",
         )
 
 
@@ -77,7 +77,7 @@ def _of_standbys(session: Session, options: Options) -> Iterator[Found]:
     if measured and any(row["state"] is None for row in standbys):
         yield Found(
             REFUSE,
-            "standbys are connected, and this role may not see how far behind they are: GRANT pg_monitor"
+            "standbys are connected, but this role may not see how far behind they are: GRANT pg_monitor"
             " to it, or run with --max-lag off --no-wait-replicas",
         )
     for name in options.standbys:

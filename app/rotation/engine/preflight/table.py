@@ -12,7 +12,7 @@ from ..text import one_line, shown
 from . import indexes, sampling
 from .surroundings import of_server
 
-SEARCH = "after the end run rotation verify --search-copies"
+SEARCH = "afterwards run rotation verify --search-copies"
 SAMPLE = 1000  # rows whose text is looked at before the run begins
 #: What a foreign key's ON UPDATE does to the rows that refer to a token (pg_constraint.confupdtype).
 ON_UPDATE = {
@@ -75,12 +75,10 @@ def _of_table(table: Row, target: Target) -> Iterator[Found]:
         yield Found(
             NOTE,
             f"row-level security of {target.schema}.{target.table} does not apply to this role;"
-            " if it ever did, the run would end with an error and pass no row over",
+            " if it ever did, the run would fail and not skip rows",
         )
     if table["unlogged"]:
-        yield Found(
-            NOTE, f"{target.schema}.{target.table} is unlogged: a crash of the server empties it"
-        )
+        yield Found(NOTE, f"{target.schema}.{target.table} is unlogged: a server crash empties it")
 
 
 def _of_texts(session: Session, target: Target) -> Iterator[Found]:
@@ -92,14 +90,14 @@ def _of_texts(session: Session, target: Target) -> Iterator[Found]:
     if misfits:
         yield Found(
             REFUSE,
-            f"{target.label} of the row with {target.pk} {shown(misfits[0]['key'])} is no UUID of 32 or"
-            " 36 characters in one case: name the token's column by --column, or mend that row",
+            f"{target.label} of the row with {target.pk} {shown(misfits[0]['key'])} is not a UUID of 32"
+            " or 36 characters in one case: name the token's column with --column, or fix that row",
         )
     else:
         yield Found(
             NOTE,
-            f"{target.label} is of type {target.column_type}: each new token is spelled like the old one"
-            " (hyphens, capitals); a text that is no UUID ends the snapshot before anything is replaced",
+            f"{target.label} is of type {target.column_type}: each new token is spelled like the old"
+            " one (hyphens, capitals); text that is not a UUID ends the snapshot, with nothing replaced",
         )
 
 
@@ -122,7 +120,7 @@ def _of_references(session: Session, target: Target, options: Options) -> Iterat
         elif options.allow_fk:
             yield Found(WARN, f"{text} (--allow-fk)")
         else:
-            yield Found(REFUSE, f"{text}; if that is wanted, add --allow-fk")
+            yield Found(REFUSE, f"{text}; if you want that, add --allow-fk")
 
 
 def _of_triggers(session: Session, target: Target, options: Options) -> Iterator[Found]:
@@ -138,7 +136,7 @@ def _of_triggers(session: Session, target: Target, options: Options) -> Iterator
         elif not trigger["may_copy"]:
             yield Found(
                 WARN,
-                f"{name} on {table} runs for every {trigger['each']}, and makes the rotation slower",
+                f"{name} on {table} runs for every {trigger['each']}, and slows the rotation",
             )
         elif options.ack_triggers:
             text = f"{name} on {table} may keep copies of old tokens (--ack-triggers)"
@@ -147,7 +145,7 @@ def _of_triggers(session: Session, target: Target, options: Options) -> Iterator
             yield Found(
                 REFUSE,
                 f"{name} on {table} runs for every {trigger['each']} and may copy old tokens elsewhere:"
-                " look at it, delete or rotate what it copied, then add --ack-triggers",
+                " check it, delete or rotate what it copied, then add --ack-triggers",
             )
 
 
@@ -160,7 +158,7 @@ def _of_indexes(session: Session, target: Target) -> Iterator[Found]:
                 " in it, a window fails, and PostgreSQL's log quotes the expression's value",
             )
         elif index["computed"]:
-            yield Found(NOTE, f"index {index['name']} is computed from the token, and is kept up")
+            yield Found(NOTE, f"index {index['name']} is computed from the token, and kept up to date")
 
 
 def _of_replication(session: Session, table: Row, target: Target) -> Iterator[Found]:
@@ -200,16 +198,16 @@ def _of_guard(session: Session, table: Row, target: Target, options: Options) ->
         yield Found(
             WARN,
             "no guard (--no-guard): a stale save() can write an old token back,"
-            " after the verification too",
+            " even after the verification",
         )
     elif not target.placement.takes_guard:
         return  # its placement refuses it
     elif not guard.stands(guard.find_guard(session, target)):
         if table["may_install"]:
-            yield Found(NOTE, f"a guard is installed on {target.schema}.{target.table} at the start")
+            yield Found(NOTE, f"a guard will be installed on {target.schema}.{target.table}")
         else:
             yield Found(
                 REFUSE,
-                f"this role does not own {target.schema}.{target.table}, and may not install the guard"
+                f"this role does not own {target.schema}.{target.table}, so it may not install the guard"
                 " that keeps old tokens from being written back: run as its owner, or with --no-guard",
             )

@@ -28,7 +28,7 @@ def wait_for_writers(
     wait = Wait(session, patience, every)
     waited_for = placement.list_writers(session, target.oid, rotation)
     while waited_for:
-        wait.rest(LOOK_SECONDS, "; run the same command again to go on")
+        wait.rest(LOOK_SECONDS, "; run the same command again to continue")
         check()
         now = placement.list_writers(session, target.oid, rotation)
         waited_for = {key: pid for key, pid in waited_for.items() if key in now}
@@ -36,7 +36,7 @@ def wait_for_writers(
             session.emit(Waiting("the barrier", placement.name_writers(session, waited_for)))
         if waited_for and wait.over:
             raise Stopped(
-                f"transactions that began to write before the guard are still open"
+                f"transactions that started writing before the guard are still open"
                 f" ({placement.name_writers(session, waited_for)}): end them, or give a longer"
                 " --lock-patience; then run the same command again"
             )

@@ -16,7 +16,7 @@ WHY = {
     "foreign": "a foreign table: search it on the server that holds it",
     "schema": "this role may not use its schema: GRANT USAGE on it",
     "privilege": "this role may not read it: GRANT SELECT on it",
-    "rows": "row-level security hides rows of it from this role",
+    "rows": "row-level security hides some of its rows from this role",
 }
 
 

@@ -38,7 +38,7 @@ def find_guard(session: Session, target: Target) -> FoundGuard | None:
     if {half["inserting"] for half in halves} != {False, True}:
         problem = "one of its two triggers is missing"
     elif len(halves) > 2:
-        problem = "it is there more than once"
+        problem = "it is installed more than once"
     return FoundGuard(halves[0]["name"], problem, [half["drop"] for half in halves])
 
 
@@ -59,8 +59,8 @@ def require_standing(session: Session, target: Target) -> None:
     if not stands(found):
         problem = found.problem if found else "it is gone"
         raise Refused(
-            f"the guard of {target.label} can't be relied on any more ({problem}): find out what has"
-            " changed it, then run the same command again, which installs it and verifies again"
+            f"the guard of {target.label} can no longer be relied on ({problem}): find out what changed"
+            " it, then run the same command again, which reinstalls it and verifies again"
         )
 
 
@@ -85,7 +85,7 @@ def require_guard(session: Session, target: Target, options: Options) -> bool:
     now = find_guard(session, target)
     if not stands(now):
         problem = now.problem if now else "it is gone again"
-        raise Refused(f"the guard of {target.label} was installed, and can't be relied on: {problem}")
+        raise Refused(f"the guard of {target.label} was installed, but can't be relied on: {problem}")
     return True
 
 
@@ -100,7 +100,7 @@ def drop_guard(session: Session, target: Target, options: Options) -> str:
     if not guard.installed:
         raise Refused(
             f"the guard {guard.name} of {target.label} belongs to a model:"
-            " take TokenGuard out of its Meta.triggers, then makemigrations and migrate"
+            " remove TokenGuard from its Meta.triggers, then makemigrations and migrate"
         )
     _alter(session, options, "dropping the guard", lambda: guard.drops)
     return guard.name
@@ -125,7 +125,7 @@ def _alter(session: Session, options: Options, what: str, prepare: Callable[[], 
             # While we wait for the lock everybody else waits behind us: rest longer than we wait.
             pause = max(0.2, options.lock_timeout_ms / 1000)
             seconds = random.uniform(pause, 3 * pause)  # noqa: S311 (jitter, not a secret)
-            wait.rest(seconds, "; run the same command again to go on")
+            wait.rest(seconds, "; run the same command again to continue")
         else:
             return
 

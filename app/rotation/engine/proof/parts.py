@@ -25,13 +25,13 @@ def require_same(session: Session, target: Target, parts: Parts, apart: Any = ()
     names = (target.schema, target.table, target.column)
     if not still_means(session, target.oid, target.attnum, *names):
         raise Refused(
-            f"{target.label} was renamed or replaced while it was read: look at the table, then run the"
+            f"{target.label} was renamed or replaced while it was read: check the table, then run the"
             " command on the one that holds the old tokens"
         )
     if parts_of(session, target) != parts:
         raise LockConflict("partitions came or went while they were read")
     if session.row("count_rewritten", read=[*parts, *apart])["rewritten"]:
-        raise LockConflict("the table was rewritten while it was waited for")
+        raise LockConflict("the table was rewritten while this waited for it")
 
 
 def still_means(session: Session, oid: int, attnum: int, schema: str, table: str, column: str) -> bool:

@@ -41,8 +41,8 @@ def _take(session: Session, rotation: Rotation, target: Target) -> int:
     session.change("read_heap")
     if target.is_text and (misfits := session.rows("find_non_uuid", lo=None, hi=None)):
         raise Refused(
-            f"{target.label} of the row with {target.pk} {shown(misfits[0]['key'])} is no UUID of"
-            " 32 or 36 characters in one case; nothing was replaced: mend or empty it and run the"
+            f"{target.label} of the row with {target.pk} {shown(misfits[0]['key'])} is not a UUID of"
+            " 32 or 36 characters in one case; nothing was replaced: fix or empty it and run the"
             " same command again, or give up with rotation cancel"
         )
     # Into a set that has an index, in the index's order: that is much faster.

@@ -54,24 +54,23 @@ class Layout:
         """The 16 bytes of a row's token. Raises NoList if the row is not laid out like the first one."""
         if not self.named and len(UUID.findall(text)) > 1:
             raise NoList(
-                f"line {number} holds several UUIDs: begin the file with a line of column names,"
-                f" of which one is {self.column}"
+                f"line {number} holds several UUIDs: start the file with a line of column names,"
+                f" one of them {self.column}"
             )
         fields = split(text, self.delimiter)
         if fields is None:
             raise NoList(_bad_quotes(number, text))
         if len(fields) != self.width:
             raise NoList(
-                f"line {number} has another number of fields ({len(fields)}) than line {self.line}"
-                f" ({self.width})"
+                f"line {number} has {len(fields)} fields, not {self.width} like line {self.line}"
             )
         chosen = fields[self.place]
         token = parse_uuid(chosen)
         if token is None:
             where = f" in field {self.place + 1}" if self.width > 1 else ""
             # They can't be seen, or look like a hyphen: else nobody understands what is wrong.
-            odd = "" if chosen.strip().isascii() else ", but characters beyond ASCII"
-            raise NoList(f"line {number} holds no UUID{where}{odd}: mend or delete it")
+            odd = "" if chosen.strip().isascii() else ", but non-ASCII characters"
+            raise NoList(f"line {number} holds no UUID{where}{odd}: fix or delete it")
         return token
 
 
@@ -86,9 +85,9 @@ def read_tokens(name: str, stream: BinaryIO, column: str) -> Iterator[bytes]:
         raise UsageError(f"--leaked {name}: {error}; nothing was changed") from None
     except OSError as error:
         why = (error.strerror or str(error)).lower()
-        raise UsageError(f"--leaked {name}: it can't be read: {why}; nothing was changed") from None
+        raise UsageError(f"--leaked {name}: can't be read: {why}; nothing was changed") from None
     if empty:
-        raise UsageError(f"--leaked {name}: it holds no token; nothing was changed")
+        raise UsageError(f"--leaked {name}: holds no token; nothing was changed")
 
 
 def _parse(stream: BinaryIO, column: str) -> Iterator[bytes]:
@@ -96,7 +95,7 @@ def _parse(stream: BinaryIO, column: str) -> Iterator[bytes]:
     for number, text in _lines(stream):
         # It may explain something, or be a token that somebody wants left alone: who could say?
         if text.lstrip().startswith("#"):
-            raise NoList(f"line {number} begins with #, and comments are not passed over: delete it")
+            raise NoList(f"line {number} starts with #, but comments are not skipped: delete it")
         if layout is None:
             layout = _first_line(number, text, column)
             if layout.named:
@@ -121,7 +120,7 @@ def _decode(number: int, line: bytes) -> str:
         if what:
             raise NoList(f"it can't be read as UTF-8 text: it is {what}; save it as UTF-8 text")
     if len(line) > LONGEST:
-        raise NoList(f"line {number} is longer than {LONGEST} bytes: export the tokens alone")
+        raise NoList(f"line {number} is longer than {LONGEST} bytes: export only the tokens")
     try:
         text = line.decode("utf-8-sig" if number == 1 else "utf-8")
     except UnicodeDecodeError:
@@ -153,11 +152,13 @@ def _first_line(number: int, text: str, column: str) -> Layout:
         raise NoList(_bad_quotes(number, text))
     if not found:
         raise NoList(
-            f"line {number} names no column {column}, and holds no UUID: mend it, or put a line of"
+            f"line {number} names no column {column}, and holds no UUID: fix it, or put a line of"
             " column names before it"
         )
     if len(found) > 1:
-        raise NoList(f"line {number} can be read in several ways: use commas only, semicolons or tabs")
+        raise NoList(
+            f"line {number} can be read in several ways: use only commas, only semicolons or only tabs"
+        )
     return found[0]
 
 
@@ -183,10 +184,10 @@ def split(text: str, delimiter: str) -> list[str] | None:
 def _bad_quotes(number: int, text: str) -> str:
     if text.count('"') % 2:
         return (
-            f"line {number} begins a quoted field that does not end on it:"
+            f"line {number} starts a quoted field that does not end on it:"
             " put each token on a line of its own"
         )
-    return f"line {number} has a stray quote: mend or delete it"
+    return f"line {number} has a stray quote: fix or delete it"
 
 
 def parse_uuid(text: str) -> bytes | None:

@@ -35,7 +35,7 @@ class Verdict:
         return [
             *(f"{name}, detached since the start, holds no revoked token"
               for name, rows in self.apart.items() if not rows),
-            *(f"a partition of the start is gone: {name}" for name in self.gone),
+            *(f"a partition present at the start is gone: {name}" for name in self.gone),
         ]  # fmt: skip
 
     def sentence(self, label: str) -> str:
@@ -43,7 +43,7 @@ class Verdict:
         if not self.conclusive:
             return (
                 f"the set of revoked tokens of {label} holds {self.found} of {self.expected} hashes:"
-                " it was tampered with, and nothing can be concluded from it"
+                " it was tampered with, so nothing can be concluded from it"
             )
         return (
             f"{self.survivors} of {self.expected} revoked tokens survive in {label},"
@@ -63,13 +63,13 @@ class LeakedVerdict:
     def sentence(self, label: str) -> str:
         """The result in one plain sentence."""
         read = "" if self.tokens == self.listed else f" ({self.tokens} were read, some of them twice)"
-        return f"{self.valid} rows of {label} hold one of {self.listed} listed tokens{read}"
+        return f"{self.valid} rows of {label} hold one of the {self.listed} listed tokens{read}"
 
 
 def how_proven(verdict: Verdict | None, label: str) -> str:
     """What the end of the last phase says."""
     if verdict is None:
-        return "not verified (--no-verify); rotation verify does it"
+        return "not verified (--no-verify); run rotation verify to do so"
     return f"verified by value: {verdict.sentence(label)}"
 
 
@@ -84,7 +84,7 @@ def why_unproven(verdict: Verdict, target: Target) -> str:
     if apart and not verdict.survivors:
         return (
             f"{' and '.join(apart)}, detached from {target.schema}.{target.table} since the start, hold"
-            f" revoked tokens: attach it again and run {target.command}, or rotate it by its own name"
+            f" revoked tokens: reattach it and run {target.command}, or rotate it under its own name"
         )
     named = name_keys(target.pk, verdict.keys, verdict.survivors)
     return (

@@ -65,9 +65,8 @@ def _count(session: Session, rotation: Rotation, detached: Row) -> int:
     """
     if not detached["comparable"]:
         raise Unproven(
-            f"{_name(detached)}, detached since the start, has not the column any more that held its"
-            " tokens, or of another type: drop that table, or attach it as it was; then run the same"
-            " command again"
+            f"{_name(detached)}, detached since the start, no longer has its token column, or it has"
+            " another type: drop that table, or reattach it as it was; then run the same command again"
         )
     names = (detached["schema"], detached["name"], detached["column"])
     own = replace(
@@ -82,7 +81,7 @@ def _count(session: Session, rotation: Rotation, detached: Row) -> int:
     )
     held = own.row("count_survivors", **in_set(rotation))["survivors"]
     if not still_means(session, detached["oid"], detached["attnum"], *names):
-        raise LockConflict("a partition that was detached has another name now")
+        raise LockConflict("a detached partition was renamed")
     return int(held)
 
 

@@ -55,7 +55,7 @@ def _refuse(found: Row, label: str) -> None:
     if found["kind"] not in (HASH, REFERENCE) or found["partitioned"]:
         raise Refused(
             f"{label} is known to Citus, but neither hash-distributed nor a reference table, or it is"
-            " partitioned besides: distribute it by hash, or take it out of Citus, first"
+            " partitioned as well: distribute it by hash, or take it out of Citus first"
         )
     if found["kind"] == HASH and found["copies"] > 1:
         raise Refused(
@@ -88,9 +88,9 @@ class Citus(Placement):
         if options.guard:
             yield Found(
                 REFUSE,
-                f"the guard can't stand on {table}, which Citus distributes: triggers run on the"
-                " workers, where the revoked set is not; restart what may still hold old tokens, then"
-                " run with --no-guard, and verify once more later",
+                f"no guard is possible on {table}, which Citus distributes: triggers run on the workers,"
+                " which don't have the revoked set; restart what may still hold old tokens, then run"
+                " with --no-guard, and verify again later",
             )
         for one in session.rows("inspect_guard", oid=column[0], attnum=column[1]):
             yield Found(
@@ -177,7 +177,7 @@ class Citus(Placement):
             if pending and wait.over:
                 raise Stopped(
                     f"{len(pending)} prepared transactions are not committed on every node"
-                    f" ({sorted(pending)[0]}): see that all nodes are up, then run the same command"
+                    f" ({sorted(pending)[0]}): make sure all nodes are up, then run the same command"
                     " again"
                 )
             if pending:

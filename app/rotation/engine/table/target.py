@@ -120,7 +120,7 @@ def parse_table(text: str) -> tuple[str | None, str]:
     part = r'(?:"((?:[^"]|"")+)"|([^".]+))'
     match = re.fullmatch(rf"(?:{part}\.)?{part}", text)
     if not match or "\0" in text:
-        raise UsageError(f"--table {text!r}: write table or schema.table, odd names in double quotes")
+        raise UsageError(f"--table {text!r}: expected table or schema.table, odd names in double quotes")
     schema, table = (
         quoted.replace('""', '"') if quoted else plain
         for quoted, plain in (match.group(1, 2), match.group(3, 4))
@@ -163,7 +163,7 @@ def _find_table(session: Session, name: TargetName, inheritance: bool) -> Row:
     if table["kind"] in NOT_A_TABLE:
         raise Refused(f"{label} is {NOT_A_TABLE[table['kind']]}")
     if table["system"]:
-        raise Refused(f"{label} is PostgreSQL's own: name a table of yours")
+        raise Refused(f"{label} is PostgreSQL's own: name one of your tables")
     if table["persistence"] == "t":
         raise Refused(f"{label} is a temporary table: no other session can see it")
     if not table["may_use_schema"]:
@@ -221,7 +221,7 @@ def _find_key(columns: dict[str, Row], asked: str | None, label: str) -> Row:
 def _find_column(columns: dict[str, Row], asked: str, label: str) -> Row:
     if asked not in columns:
         near = difflib.get_close_matches(asked, columns, 1)
-        hint = f'did you mean "{near[0]}"?' if near else f"name one by --column: {', '.join(columns)}"
+        hint = f'did you mean "{near[0]}"?' if near else f"name one with --column: {', '.join(columns)}"
         raise Refused(f"{label} has no column {asked!r}; {hint}")
     column = columns[asked]
     name = f"{label}.{asked}"
@@ -235,7 +235,7 @@ def _find_column(columns: dict[str, Row], asked: str, label: str) -> Row:
     if room is not None and (room < 32 or (column["base_type"] == "character" and room not in (32, 36))):
         raise Refused(
             f"{name} holds {room} characters: a UUID needs 32 or 36"
-            + ", and char is filled up with blanks" * (column["base_type"] == "character")
+            + ", and char is padded with blanks" * (column["base_type"] == "character")
         )
     if not (column["may_select"] and column["may_update"]):
         raise Refused(f"this role may not change {name}: GRANT SELECT, UPDATE on it first")

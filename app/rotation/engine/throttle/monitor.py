@@ -36,7 +36,7 @@ class Monitor(Thread):
                 self._throttle.learn("", 1.0, critical)
             except RotationError as error:
                 # Fail closed: who can't look lets nobody go on.
-                self._throttle.learn(f"the server could not be looked at ({error})", 1.0)
+                self._throttle.learn(f"the server could not be checked ({error})", 1.0)
                 self._session.close()
             except Exception as failure:  # a defect of ours must not let windows wait for ever
                 self._throttle.learn("", 1.0, failure)
@@ -53,7 +53,7 @@ class Monitor(Thread):
     def _fail_closed(self, event: Event) -> None:
         """Hold windows back as soon as the watch has no database: who can't look lets nobody go."""
         if isinstance(event, OutageBegan):
-            self._throttle.learn(f"the server could not be looked at ({event.why})", 1.0)
+            self._throttle.learn(f"the server could not be checked ({event.why})", 1.0)
 
     def _look(self) -> None:
         session, live = self._session, self._throttle.live

@@ -68,7 +68,7 @@ class Probes:
         lag, name = f"replica lag {seconds:.0f} s", row["name"]
         if options.critical_lag is not None and seconds > options.critical_lag:
             raise Stopped(
-                f"{lag} on {name} passed --critical-lag {options.critical_lag:g}:"
+                f"{lag} on {name} exceeds --critical-lag {options.critical_lag:g}:"
                 " run the same command again when the standby has caught up"
             )
         if options.max_lag is not None and seconds > options.max_lag:
@@ -86,7 +86,7 @@ class Probes:
             if options.critical_wal is not None and row["bytes"] > options.critical_wal:
                 raise Stopped(
                     f"{kept}, more than --critical-wal {size(options.critical_wal)}:"
-                    " see to it, then run the same command again"
+                    " fix that, then run the same command again"
                 )
             if options.max_wal is not None and row["bytes"] > options.max_wal:
                 yield f"{kept} (limit {size(options.max_wal)})"
@@ -131,9 +131,9 @@ def ask(session: Session, query: str) -> float | bool:
             raise
         # A write without RETURNING, a command, several statements: none is a query that only reads.
         refused = DatabaseFailure(READ_ONLY, condition(READ_ONLY), "running the query")
-        raise RotationError(f"{refused}: give one query that reads, and nothing besides") from None
+        raise RotationError(f"{refused}: give one query that reads, and nothing else") from None
     try:
         ((_, answer),) = json.loads(answers, object_pairs_hook=list, parse_int=float)
         return answer if isinstance(answer, bool) else float(answer)
     except (TypeError, ValueError, RecursionError):
-        raise RotationError("the query must return one true or false, or one number") from None
+        raise RotationError("the query must return one boolean or one number") from None

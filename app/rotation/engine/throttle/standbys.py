@@ -44,7 +44,9 @@ def wait_for_standbys(session: Session, options: Options, check: Callable[[], No
         goal = goal or max((row["written"] for row in now), default=0)
         connected = Counter(row["name"] for row in now)
         for name in (seen - connected) - Counter(options.standbys):
-            text = f"standby {name} is gone before it replayed the end: it may still serve old tokens"
+            text = (
+                f"standby {name} disconnected before it replayed the end: it may still serve old tokens"
+            )
             session.emit(Found("warn", text))
         seen = connected
         behind = [row for row in now if row["replayed"] < goal]
@@ -55,7 +57,8 @@ def wait_for_standbys(session: Session, options: Options, check: Callable[[], No
         if wait.due():
             session.emit(Waiting("the end", what))
         wait.rest(
-            LOOK_SECONDS, f", while the end waited for {what}; run the same command again to go on"
+            LOOK_SECONDS,
+            f", while waiting at the end for {what}; run the same command again to continue",
         )
         now = session.through_outages(lambda: look(session))
 

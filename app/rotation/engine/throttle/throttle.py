@@ -14,7 +14,7 @@ class Throttle:
     def __init__(self, live: LiveOptions) -> None:
         self.live = live
         self.failure: Exception | None = None  #: what ends the run: a critical limit was passed
-        self._probed = "the first look at the server is not done yet"
+        self._probed = "the first check of the server is not done yet"
         self._bucket = TokenBucket()
         self._share = 1.0  #: of all workers of the rotation, how many are this process's
 

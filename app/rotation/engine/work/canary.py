@@ -32,7 +32,7 @@ def try_one_window(session: Session, stage: Stage, options: Options) -> None:
     """
     size = min(options.window or CANARY_SIZE, CANARY_SIZE)
     after: str | None = None
-    wait, then = Wait(session, options.lock_patience), "; run the same command again to go on"
+    wait, then = Wait(session, options.lock_patience), "; run the same command again to continue"
     while not session.stop.requested:
         try:
             with session.transaction():
@@ -54,7 +54,7 @@ def try_one_window(session: Session, stage: Stage, options: Options) -> None:
         except DatabaseFailure as failure:
             raise Refused(
                 f"the canary window failed, as every window would: {failure};"
-                " it was rolled back, nothing was replaced; mend that and run the same command again"
+                " it was rolled back, nothing was replaced; fix that and run the same command again"
             ) from failure
     raise Stopped(f"by {session.stop.reason}{then}")
 

@@ -97,15 +97,15 @@ class Stage:
         names = ("schema", "table", "column", "column_type")
         if not found or any(found[0][name] != self._shape[name] for name in names):
             raise RotationError(
-                f"{self.target.label} is no longer the column that rotation {self.rotation} was begun"
-                " on (renamed, replaced or altered); the window was rolled back; look at the table,"
+                f"{self.target.label} is no longer the column that rotation {self.rotation} was started"
+                " on (renamed, replaced or altered); the window was rolled back; check the table,"
                 " then run the command on the one that holds the old tokens"
             )
         changed = next(name for name, value in found[0].items() if value != self._shape[name])
         raise RotationError(
             f"the {changed.replace('_', ' ').replace('protection', 'row-level security')} of"
             f" {self.target.schema}.{self.target.table} changed while the rotation ran; the window"
-            " was rolled back, nothing is lost; see what --dry-run says of it, then run the same"
+            " was rolled back, nothing is lost; see what --dry-run says about it, then run the same"
             " command again"
         )
 
@@ -115,7 +115,7 @@ class Stage:
         if now["status"] != Status.RUNNING:
             return Stopped(f"rotation {self.rotation} is {now['status']}")
         return RotationError(
-            f"lane {lane['lane']} was moved by something that does not keep to its lock;"
+            f"lane {lane['lane']} was moved by something that ignores its lock;"
             " the window was rolled back; find out what writes to batchprogress"
         )
 

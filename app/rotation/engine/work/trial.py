@@ -57,7 +57,7 @@ def _must_pass(session: Session, target: Target, statement: str) -> None:
     why = "nothing is written" if outcome == NOTHING else condition(outcome)
     raise Refused(
         f"with its guard {target.label} can't be written to ({why}): nothing was replaced; drop"
-        " it by rotation guard drop and tell us, or run with --no-guard"
+        " it with rotation guard drop and report this, or run with --no-guard"
     )
 
 

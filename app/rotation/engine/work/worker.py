@@ -21,7 +21,7 @@ class Step(enum.Enum):
     """What one attempt at a window came to."""
 
     WINDOW = "a window was committed"
-    NO_FREE_LANE = "every unfinished lane is in other hands"
+    NO_FREE_LANE = "other workers hold every unfinished lane"
     PAUSED = "the rotation is paused"
     FINISHED = "every lane is at its end"
 
@@ -121,7 +121,7 @@ class Worker:
         if self._stage.rotates and now.window and done.seconds > deadlock_timeout:
             text = (
                 f"windows of {now.window} rows take longer than deadlock_timeout ({deadlock_timeout:g}"
-                " s): who waits for one may become the victim of a deadlock with it; make them smaller"
+                " s): sessions that wait for one may be killed as deadlock victims; make them smaller"
                 " (rotation tune window=N, or window=off to size them by time)"
             )
             self._session.emit(Found(WARN, text))

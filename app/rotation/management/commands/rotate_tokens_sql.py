@@ -25,8 +25,8 @@ THROTTLES = (
 
 class Command(base.RotationCommand):
     help = (
-        "Replace every token of a live table by a new random UUID, window by window, in the server."
-        " Run it again to go on from the last committed window."
+        "Replace every token of a live table with a new random UUID, window by window, in the server."
+        " Run it again to continue from the last committed window."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -38,9 +38,9 @@ class Command(base.RotationCommand):
         parser.add_argument(
             "--serve",
             action="store_true",
-            help="stay, and take up rotations that were recorded, or that nobody works on",
+            help="keep running, and pick up rotations that were recorded or abandoned",
         )
-        parser.add_argument("--reason", default="", metavar="TEXT", help="kept with the rotation")
+        parser.add_argument("--reason", default="", metavar="TEXT", help="stored with the rotation")
         parser.add_argument(
             "--progress",
             choices=MODES,
@@ -58,14 +58,14 @@ class Command(base.RotationCommand):
             "--window",
             type=int,
             metavar="N",
-            help="rows of a window (default: sized while running)",
+            help="rows per window (default: sized while running)",
         )
         parser.add_argument(
             "--window-seconds",
             type=float,
             default=default.window_seconds,
             metavar="S",
-            help="seconds that a window aims at without --window (default: %(default)s)",
+            help="target seconds per window, without --window (default: %(default)s)",
         )
         parser.add_argument(
             "--workers",
@@ -78,7 +78,7 @@ class Command(base.RotationCommand):
             "--lanes",
             type=int,
             metavar="L",
-            help="ranges of keys that a new rotation is cut into (default: 16, or 1 for a small table)",
+            help="key ranges that a new rotation is split into (default: 16, or 1 for a small table)",
         )
         parser.add_argument(
             "--lock-timeout",
@@ -98,28 +98,28 @@ class Command(base.RotationCommand):
     def add_proof_flags(self, parser: CommandParser) -> None:
         """Add the flags of the guard, the proof, and what the preflight asks to be acknowledged."""
         base.add_leaked_flag(
-            parser, "tokens known to have leaked, one a line or CSV (-: standard input): revoked too"
+            parser, "tokens known to have leaked, one per line or CSV (-: standard input): revoked too"
         )
         parser.add_argument(
-            "--no-verify", action="store_true", help="end without the proof that no old token is left"
+            "--no-verify", action="store_true", help="skip the proof that no old token is left"
         )
         parser.add_argument(
-            "--no-guard", action="store_true", help="install no trigger against the return of old tokens"
+            "--no-guard", action="store_true", help="don't install the trigger that keeps old tokens out"
         )
         parser.add_argument(
             "--ack-triggers",
             action="store_true",
-            help="the table's triggers keep no copies of tokens, or those are dealt with",
+            help="the table's triggers keep no copies of tokens, or you have dealt with those",
         )
         parser.add_argument(
             "--allow-fk",
             action="store_true",
-            help="what foreign keys to the token do on UPDATE (see --dry-run) is wanted",
+            help="accept what foreign keys to the token do on UPDATE (see --dry-run)",
         )
 
     def add_throttle_flags(self, parser: CommandParser, default: Options) -> None:
         """Add the flags of what windows wait for, or what ends the run."""
-        size, seconds = base.value("a size, as 512MB or off", or_off(parse_size)), "SECONDS"
+        size, seconds = base.value("a size, e.g. 512MB, or off", or_off(parse_size)), "SECONDS"
         lag = base.value("seconds or off", or_off(float))
         percent = base.value("percent or off", or_off(float))
         rate = base.value("rows a second or off", or_off(float))
@@ -128,7 +128,7 @@ class Command(base.RotationCommand):
                 "--max-lag",
                 lag,
                 seconds,
-                f"wait for a standby further behind (default: {default.max_lag:g})",
+                f"wait while a standby is further behind (default: {default.max_lag:g})",
             ),
             ("--max-lag-bytes", size, "SIZE", "the same in bytes of WAL"),
             (
@@ -143,12 +143,12 @@ class Command(base.RotationCommand):
                 "--min-free",
                 size,
                 "SIZE",
-                "wait while less disk is free, where that can be known (default: 1GB)",
+                "wait while less disk is free, where that is known (default: 1GB)",
             ),
-            ("--max-rate", rate, "ROWS_PER_S", "of all workers together (default: off)"),
+            ("--max-rate", rate, "ROWS_PER_S", "for all workers together (default: off)"),
             ("--nice", float, "RATIO", "seconds of rest for each second of work"),
-            ("--vacuum", percent, "PERCENT", "vacuum after so many percent of the rows (default: 10)"),
-            ("--throttle-sql", str, "SQL", "a query; true, or a number but zero, makes windows wait"),
+            ("--vacuum", percent, "PERCENT", "vacuum after each PERCENT of the rows (default: 10)"),
+            ("--throttle-sql", str, "SQL", "a query; true or a nonzero number makes windows wait"),
         ):
             name = flag[2:].replace("-", "_")
             parser.add_argument(
@@ -159,14 +159,14 @@ class Command(base.RotationCommand):
             type=base.value("a number or off", or_off(int)),
             metavar="N",
             default=default.max_waiting,
-            help="wait while more sessions wait for rows that windows hold (default: %(default)s)",
+            help="wait while more sessions wait for rows held by windows (default: %(default)s)",
         )
         parser.add_argument(
             "--standby",
             action="append",
             default=[],
             metavar="NAME",
-            help="a standby (its application_name) that must be connected; may be given again",
+            help="a standby (its application_name) that must be connected; may be repeated",
         )
 
     def add_aftercare_flags(self, parser: CommandParser) -> None:
@@ -179,19 +179,19 @@ class Command(base.RotationCommand):
         parser.add_argument(
             "--notify",
             metavar="CHANNEL",
-            help="NOTIFY this channel of each window (table, column, lo, hi), so that caches drop it",
+            help="NOTIFY this channel of each window (table, column, lo, hi), so caches can drop it",
         )
         parser.add_argument(
             "--no-wait-replicas",
             action="store_true",
-            help="end without waiting until the standbys have replayed it",
+            help="don't wait for the standbys to replay it",
         )
 
     def serve(self, alias: str, given: dict[str, Any]) -> None:
         """Take up what was recorded, until a signal."""
         for flag in ("dry_run", "new", "leaked", "table", "column", "pk", "reason"):
             if given[flag]:
-                text = f"--{flag.replace('_', '-')}: not with --serve, which takes up what was recorded"
+                text = f"--{flag.replace('_', '-')}: not with --serve, which picks up what was recorded"
                 raise UsageError(text)
         reporter = Console(self.stdout, given["progress"], given["verbosity"])
         serve(Session(alias), reporter, given["throttle_sql"])
@@ -220,7 +220,7 @@ class Command(base.RotationCommand):
             aliases = inputs.checked_databases(given)
             alias = aliases[0]
             if len(aliases) > 1 and (given["serve"] or given["dry_run"]):
-                raise UsageError("--database: with --serve and --dry-run give one at a time")
+                raise UsageError("--database: give only one with --serve or --dry-run")
             if given["serve"]:
                 self.serve(alias, given)
                 return

@@ -30,16 +30,16 @@ from ..console import progress_line
 
 
 class Command(base.RotationCommand):
-    help = "Look at the rotations of a database, prove one again, end one for good, see to the guard."
+    help = "Look at the rotations of a database, verify or end one, check or drop the guard."
 
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
         for name, text in (
-            ("status", "the unfinished rotation, or else the latest"),
+            ("status", "the unfinished rotation, else the latest"),
             ("history", "every rotation, the latest first"),
             ("verify", "compare every token with the revoked ones, by value, now"),
-            ("pause", "let the workers wait after their windows; their processes stay"),
-            ("resume", "let a paused rotation go on"),
+            ("pause", "make the workers wait after their current windows; their processes keep running"),
+            ("resume", "continue a paused rotation"),
             ("tune", "change options of the unfinished rotation while it runs"),
             ("cancel", "end the unfinished rotation; what it did stays done"),
             ("report", "the evidence: what was rotated, why, by whom, when, and how it was proven"),
@@ -55,19 +55,19 @@ class Command(base.RotationCommand):
                 action.add_argument("--json", action="store_true", help="for machines")
             if name == "report":
                 kind = action.add_mutually_exclusive_group(required=True)
-                kind.add_argument("--html", metavar="FILE", help="one page, to be read or printed")
+                kind.add_argument("--html", metavar="FILE", help="one page, to read or print")
                 kind.add_argument("--json", action="store_true", help="for machines")
-                action.add_argument("--id", type=int, metavar="N", help="of this rotation")
+                action.add_argument("--id", type=int, metavar="N", help="the rotation's number")
             if name == "tune":
                 action.add_argument(
                     "assignments",
                     nargs="+",
                     metavar="NAME=VALUE",
-                    help=f"names: {', '.join(TUNABLE)}; 'default' takes one's tuning back",
+                    help=f"names: {', '.join(TUNABLE)}; 'default' resets one",
                 )
             if name == "verify":
                 base.add_leaked_flag(
-                    action, "tokens known to have leaked, one a line or CSV (-: standard input)"
+                    action, "tokens known to have leaked, one per line or CSV (-: standard input)"
                 )
                 action.add_argument(
                     "--search-copies",
@@ -110,7 +110,11 @@ class Command(base.RotationCommand):
         else:
             state = read_state(session, rotation.pk)
             its = command_of(rotation)
-            stalled = f", but nobody works on it: run {its} again to go on" if state.stalled else ""
+            stalled = (
+                f", but no process is working on it: run {its} again to continue"
+                if state.stalled
+                else ""
+            )
             self.stdout.write(f"{rotation}: {state.progress.status}{stalled}")
             self.stdout.write(progress_line(state.progress))
             with session.looking("reading the rotations"):
@@ -149,20 +153,18 @@ class Command(base.RotationCommand):
             raise Refused(self.none if none else f"there is no unfinished rotation to {what}")
         if len(unfinished) > 1:
             tables = ", ".join(f"{one.table_schema}.{one.table_name}" for one in unfinished)
-            raise Refused(f"several rotations are unfinished: name one by --table ({tables})")
+            raise Refused(f"several rotations are unfinished: name one with --table ({tables})")
         return unfinished[0]
 
     def pause(self, session: Session, found: "QuerySet[Rotation]", as_json: bool) -> None:
         rotation = self.the_unfinished(session, found, "pause")
-        go_on = "rotation resume lets it go on"
+        then = "run rotation resume to continue"
         if transitions.pause(session, rotation.pk, here()):
-            self.stdout.write(
-                f"{rotation} pauses after the windows under way; rotation resume lets it go on"
-            )
+            self.stdout.write(f"{rotation} pauses after its current windows; {then}")
         elif rotation.status in HALTED:
-            self.stdout.write(f"{rotation} is paused already; {go_on}")
+            self.stdout.write(f"{rotation} is already paused; {then}")
         else:
-            raise Refused(f"{rotation} is {rotation.status}: only windows can be paused")
+            raise Refused(f"{rotation} is {rotation.status}: it can be paused only while windows run")
 
     def resume(self, session: Session, found: "QuerySet[Rotation]", as_json: bool) -> None:
         rotation = self.the_unfinished(session, found, "resume")
@@ -170,14 +172,14 @@ class Command(base.RotationCommand):
             raise Refused(f"{rotation} is {rotation.status}, not paused")
         # A process that waits shows that it is there; it may not have begun a window yet.
         left = read_state(session, rotation.pk).left
-        run = f"; nobody works on it: run {command_of(rotation)} again" * left
-        self.stdout.write(f"{rotation} goes on{run}")
+        run = f"; no process is working on it: run {command_of(rotation)} again" * left
+        self.stdout.write(f"{rotation} continues{run}")
 
     def tune(self, session: Session, found: "QuerySet[Rotation]", tuned: dict[str, Any]) -> None:
         rotation = self.the_unfinished(session, found, "tune")
         now = transitions.tune(session, rotation.pk, tuned, here())
         said = ", ".join(f"{name}={'off' if one is None else one}" for name, one in now.items())
-        self.stdout.write(f"{rotation}, from the next window on: {said or 'as its runs were given'}")
+        self.stdout.write(f"{rotation}, from the next window on: {said or 'as each run was started'}")
 
     def cancel(self, session: Session, found: "QuerySet[Rotation]", as_json: bool) -> None:
         rotation = self.the_unfinished(session, found, "cancel")
@@ -185,7 +187,7 @@ class Command(base.RotationCommand):
         progress = read_progress(session, rotation.pk)
         if not cancelled:
             raise Refused(
-                f"{rotation} is {progress.status} now, and was not cancelled by this: look again"
+                f"{rotation} is now {progress.status}, so it was not cancelled: check rotation status"
             )
         total = "an unknown number of" if progress.rows_total is None else progress.rows_total
         self.stdout.write(
@@ -241,12 +243,12 @@ class Command(base.RotationCommand):
         if guard and guard.problem:
             raise Refused(
                 f"the guard {guard.name} of {target.label} can't be relied on: {guard.problem};"
-                " run rotate_tokens_sql, which installs it anew or says why it can't"
+                " run rotate_tokens_sql, which reinstalls it or says why it can't"
             )
         if guard and latest and latest.status == Status.CANCELLED:
             raise Refused(
                 f"{target.label} is guarded by {guard.name}, but {latest} was cancelled: what it revoked"
-                " can be written; run rotate_tokens_sql over all rows"
+                " can be written back; run rotate_tokens_sql over all rows"
             )
         if not guard and latest:
             raise Refused(

@@ -6,8 +6,8 @@ const PATIENCE = 5000; // milliseconds that an answer may take
 const WHY = {
   lost: "The connection is lost.",
   302: "You are signed out: sign in again, here or in another tab.",
-  403: "You have no right to view rotations any more.",
-  404: "This rotation is gone: the site has another database now.",
+  403: "You may no longer view rotations.",
+  404: "This rotation is gone: the site now uses another database.",
 };
 const page = document.getElementById("rotation");
 const news = document.getElementById("news");
@@ -78,7 +78,7 @@ async function look() {
 /** Show that what is seen is old, and why. */
 function despair(error) {
   const code = /^\d+$/.test(error.message) ? error.message : "lost";
-  const why = WHY[code] || `The site answers with an error (${code}).`;
+  const why = WHY[code] || `The site returned an error (${code}).`;
   if (lost.hidden || document.getElementById("lost-why").textContent !== why) news.textContent = why;
   document.getElementById("lost-why").textContent = why;
   document.getElementById("lost-since").textContent = seen.toLocaleTimeString();

@@ -29,7 +29,7 @@ class Command(base.RotationCommand):
         action.add_argument(
             "--process-token",
             action="store_true",
-            help="replace every token; run it again to go on after an interruption",
+            help="replace every token; run it again to resume after an interruption",
         )
         parser.add_argument(
             "--size", type=int, metavar="N", help="how many tickets --init makes (default: 1000)"
@@ -47,6 +47,6 @@ class Command(base.RotationCommand):
                 self.stdout.write(f"{size} tickets made; --process-token replaces their tokens")
                 return
             if options["size"] is not None:
-                raise UsageError("--size: it goes with --init only")
+                raise UsageError("--size: only with --init")
             reporter = Console(self.stdout, "lines", options["verbosity"])
             run_rotation(alias, TARGET, Options(), reporter)
