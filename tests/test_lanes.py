@@ -180,7 +180,7 @@ def test_lane_of_a_killed_worker_is_taken_up(db: Database) -> None:
         first = db.start(*RUN, "--lanes", "4")
         until(lambda: waiting_at_gate(db))
         second = db.start(*RUN)
-        read_until(second, "standing by")  # the other lanes are done, and this one is held
+        read_until(second, "waiting: ")  # the other lanes are done, and this one is held
         kill(first)
         until(lambda: not waiting_at_gate(db) or db.value("SELECT count(*) FROM pg_locks"
               " WHERE locktype = 'advisory' AND NOT granted AND pid IN (SELECT pid FROM pg_stat_activity"

@@ -93,8 +93,8 @@ def test_standby_that_does_not_replay(db: Database, standby: Server) -> None:
 def test_done_only_after_replay(db: Database, standby: Server) -> None:
     with replay_paused(standby) as resume:
         child = db.start(*RUN, "--max-lag", "off")
-        output = read_until(child, "the end waits for")
-        assert "the end waits for standby1 to replay" in output
+        output = read_until(child, "the last step waits for")
+        assert "the last step waits for standby1 to replay" in output
         assert db.value("SELECT status FROM rotation") == "verifying"
         assert db.unchanged() == 0
         assert child.poll() is None
@@ -113,7 +113,7 @@ def test_connections_lost_while_the_end_waits(db: Database, standby: Server) -> 
     blocked += " AND relation = 'rotation'::regclass"
     with replay_paused(standby) as resume:
         child = db.start(*RUN, "--max-lag", "off")
-        read_until(child, "the end waits for standby1 to replay")
+        read_until(child, "the last step waits for standby1 to replay")
         with closing(db.connect(autocommit=False)) as holder, holder.cursor() as cursor:
             cursor.execute("LOCK TABLE rotation")
             time.sleep(1)  # more than two looks: each of its sessions has come to wait
@@ -135,7 +135,7 @@ def test_no_wait_replicas(db: Database, standby: Server) -> None:
 def test_stop_while_the_end_waits_for_a_standby(db: Database, standby: Server) -> None:
     with replay_paused(standby):
         child = db.start(*RUN, "--max-lag", "off")
-        read_until(child, "the end waits for")
+        read_until(child, "the last step waits for")
         child.send_signal(signal.SIGTERM)
         out = child.communicate(timeout=20)[0]
         assert child.returncode == 3
@@ -565,7 +565,7 @@ def test_two_standbys_of_one_name(db: Database) -> None:
         for paused in (one, other):
             with replay_paused(paused) as resume:
                 child = db.start(*RUN, "--new", "--max-lag", "off")
-                read_until(child, "the end waits for walreceiver to replay")
+                read_until(child, "the last step waits for walreceiver to replay")
                 resume()
             out = child.communicate(timeout=60)[0]
             assert child.returncode == 0, out

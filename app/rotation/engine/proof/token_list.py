@@ -61,9 +61,8 @@ class Layout:
         if fields is None:
             raise NoList(_bad_quotes(number, text))
         if len(fields) != self.width:
-            raise NoList(
-                f"line {number} has {len(fields)} fields, not {self.width} like line {self.line}"
-            )
+            has = f"{len(fields)} field{'s' * (len(fields) != 1)}"
+            raise NoList(f"line {number} has {has}, not {self.width} like line {self.line}")
         chosen = fields[self.place]
         token = parse_uuid(chosen)
         if token is None:

@@ -55,7 +55,7 @@ def wait_for_standbys(session: Session, options: Options, check: Callable[[], No
             return sorted(f"{name} ({count})" if count > 1 else name for name, count in seen.items())
         what = _describe(behind, missing)
         if wait.due():
-            session.emit(Waiting("the end", what))
+            session.emit(Waiting("the last step", what))
         wait.rest(
             LOOK_SECONDS,
             f", while waiting at the end for {what}; run the same command again to continue",
