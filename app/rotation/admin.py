@@ -1,4 +1,4 @@
-"""The admin's pages: watch rotations, steer them, start one. Nothing can be edited or deleted."""
+"""The admin's pages: watch rotations, steer them, record one. Nothing can be edited or deleted."""
 
 from datetime import timezone
 from typing import Any
@@ -25,7 +25,7 @@ from .web.views import RotationPages
 
 
 class ReadOnly(admin.ModelAdmin):
-    """May be looked at by who has the right to view it; that is all."""
+    """Can be viewed with the view permission, and nothing else."""
 
     title = ""
 
@@ -35,7 +35,7 @@ class ReadOnly(admin.ModelAdmin):
     list_display_links: tuple[str, ...] | None = None
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        """The list, under a title of its own."""
+        """The list, with its own title."""
         return super().changelist_view(request, {"title": self.title} | (extra_context or {}))
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -47,7 +47,7 @@ class ReadOnly(admin.ModelAdmin):
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Never: what was done stays on record."""
+        """Never: the record stays."""
         return False
 
 
@@ -66,7 +66,7 @@ class RotationAdmin(RotationPages, ReadOnly):
         css = {"all": ("rotation/live.css",)}
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        """The list; each rotation in it is looked at once."""
+        """The list; the state of each rotation in it is read once."""
         response = super().changelist_view(request, extra_context)
         if isinstance(response, TemplateResponse) and response.context_data:
             session = open_session("default")
@@ -117,7 +117,7 @@ class RotationAdmin(RotationPages, ReadOnly):
 
     @admin.display(description="started by", ordering="operator")
     def begun_by(self, rotation: Rotation) -> str:
-        """Who began it, and where."""
+        """Who started it, and where."""
         return f"{rotation.operator}@{rotation.host}"
 
     @admin.display(description="verified")
@@ -166,7 +166,7 @@ class WindowAdmin(ReadOnly):
 
     @admin.display(description="waited, ms", ordering="throttled")
     def waited(self, window: RotationWindow) -> str:
-        """How long it was held back before."""
+        """How long it was held back beforehand."""
         return f"{window.throttled:,.0f}"
 
     @admin.display(description="lane", ordering="lane")
@@ -176,6 +176,6 @@ class WindowAdmin(ReadOnly):
 
 
 def _seen(rotation: Rotation) -> State:
-    """What the list's one look at it has found."""
+    """The state that the list has read."""
     seen: State = rotation.seen  # type: ignore[attr-defined]
     return seen

@@ -15,12 +15,12 @@ class RotationAppConfig(AppConfig):
     verbose_name = "Token rotation"
 
     def ready(self) -> None:
-        """See to it that models get their guards, whichever migrations come first."""
+        """Make sure that models get their guards, whichever migrations come first."""
         post_migrate.connect(install_guards, sender=self)
 
 
 def install_guards(using: str, **_: Any) -> None:
-    """Install the guards of models that were migrated before the state of rotations was there."""
-    from .triggers import install_missing  # noqa: PLC0415 (models are not loaded before)
+    """Install the guards of models that were migrated before the state of rotations existed."""
+    from .triggers import install_missing  # noqa: PLC0415 (models are not loaded yet)
 
     install_missing(using)

@@ -41,7 +41,7 @@ STEERING_IS_APPENDED = pgtrigger.Protect(
 
 
 def kept_from_truncate() -> pgtrigger.Trigger:
-    """A trigger that refuses TRUNCATE, which triggers for rows don't see."""
+    """A trigger that refuses TRUNCATE, which row triggers don't see."""
     return pgtrigger.Trigger(
         name="kept_from_truncate",
         level=pgtrigger.Statement,

@@ -1,9 +1,9 @@
-"""The guard of a model's field: a trigger by which no revoked token is written back.
+"""The guard of a model's field: a trigger that keeps revoked tokens from being written back.
 
     class Meta:
         triggers = [TokenGuard("token")]
 
-The model's migrations then install what a run would install otherwise, as the table's owner:
+The model's migrations then install, as the table's owner, what a run would install otherwise;
 `sql/schema/guard.sql` says what it does.
 """
 
@@ -16,15 +16,15 @@ from pgtrigger import compiler, utils
 
 from .schema import read_body
 
-#: Names of the triggers that `rotate_tokens_sql` installs; those of models begin with pgtrigger_.
+#: Names of the triggers that `rotate_tokens_sql` installs; those of models start with pgtrigger_.
 INSTALLED_PREFIX = "rotation_guard_"
 
 
 class GuardSql(compiler.UpsertTriggerSql):
-    """The installation of a guard. Migrations refer to this class, and keep nothing but names.
+    """The installation of a guard. Migrations refer to this class, and store only names.
 
     `func` holds the column's name as an SQL string. What is installed comes from the state of rotations,
-    so a later version of it needs no migration of the model.
+    so a new version of it needs no migration of the model.
     """
 
     def get_template(self) -> str:
@@ -33,13 +33,13 @@ class GuardSql(compiler.UpsertTriggerSql):
 
 
 class Guard(compiler.Trigger):
-    """A compiled guard. It is two triggers, of which django-pgtrigger knows the first."""
+    """A compiled guard: two triggers, of which django-pgtrigger knows the first."""
 
     @property
     def uninstall_sql(self) -> str:
         """The statements that drop both."""
         text = read_body("drop_guard")
-        # The table's name last: it may hold anything.
+        # The table's name last: it may contain anything.
         return text.replace("{pgid}", self.sql.pgid).replace("{table}", _quoted(self.sql.table))
 
 
@@ -55,7 +55,7 @@ class TokenGuard(pgtrigger.Trigger):
         super().__init__(name=name or f"guard_{field}"[:47])
 
     def compile(self, model: Any) -> compiler.Trigger:
-        """Return the guard of a model, as its migrations keep it."""
+        """Return the guard of a model, as its migrations store it."""
         return Guard(
             name=self.name,
             sql=GuardSql(
@@ -69,9 +69,9 @@ class TokenGuard(pgtrigger.Trigger):
 
 
 def install_missing(using: str) -> None:
-    """Install the guards of models whose tables are there, are this role's, and have none yet.
+    """Install the guards of models whose tables exist, belong to this role, and have none yet.
 
-    A model's migrations may run before those of rotations, without whose state there is nothing to ask.
+    A model's migrations may run before those of rotations, without whose state no guard can be made.
     """
     connection = connections[using]
     if connection.vendor != "postgresql":
@@ -88,7 +88,7 @@ def install_missing(using: str) -> None:
 
 
 def quote_literal(name: str) -> str:
-    """Quote a name as a string constant. Raises ValueError for one that can't be there."""
+    """Quote a name as a string constant. Raises ValueError for one that can't be quoted."""
     if "\0" in name or re.search(r"\$(install_guard|table)\$", name):
         raise ValueError(f"{name!r} can't be guarded by a model's migrations: rename it")
     escape = "E" if "\\" in name else ""

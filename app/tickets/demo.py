@@ -126,7 +126,7 @@ def run(arguments: list[str], interrupt_at: int | None = None) -> Run:
 
 
 def conclude(size: int, seconds: float, runs: list[Run]) -> None:
-    """Count, by value, how many tokens of before are still valid, and print the summary."""
+    """Count, by value, how many old tokens are still valid, and print the summary."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT (SELECT count(*) FROM ticket WHERE token IN (SELECT token FROM demo_before)),"

@@ -14,8 +14,8 @@ MOST_TICKETS = 1_000_000_000
 def regenerate(alias: str, name: TargetName, size: int, stop: StopSwitch) -> None:
     """Remove all tickets and make `size` new ones, in one transaction.
 
-    Rotations of the old tickets are ended or retired with them: they say nothing of the new ones.
-    Raises UsageError for a size out of range, Refused while a rotation of the tickets is under way,
+    Rotations of the old tickets are ended or retired with them: they say nothing about the new ones.
+    Raises UsageError for a size out of range, Refused while a rotation of the tickets is running,
     Stopped when a stop is requested.
     """
     if not 0 <= size <= MOST_TICKETS:
@@ -25,7 +25,7 @@ def regenerate(alias: str, name: TargetName, size: int, stop: StopSwitch) -> Non
     target = resolve(session, name)
     try:
         with session.durable():
-            session.change("truncate_tickets")  # first, because it waits for whoever is at work
+            session.change("truncate_tickets")  # first, because it waits for all other users
             rotation = rotations.find_unfinished(session, target)
             if rotation and describe(session, rotation)["workers"]:
                 raise Refused(f"{rotation} is running: stop it first, with Ctrl-C where it runs")

@@ -1,4 +1,4 @@
-"""What the engine tells while it works: facts, each with a sentence. Only the commands print them."""
+"""What the engine reports while it works: facts, each with a sentence. Only commands print them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ Emit = Callable[[Any], None]
 
 @dataclass(frozen=True)
 class Began(Event):
-    """A new rotation was recorded, or an unfinished one was taken up."""
+    """A new rotation was recorded, or an unfinished one was picked up."""
 
     kind = "began"
     rotation: int
@@ -54,10 +54,10 @@ class WindowDone(Event):
 
 @dataclass(frozen=True)
 class Blocked(Event):
-    """A window waits for somebody else's lock and is tried again, smaller."""
+    """A window waits for another session's lock and is retried, smaller."""
 
     kind = "blocked"
-    lo: str | None  #: None: the table itself is locked, no row was looked for
+    lo: str | None  #: None: the table itself is locked
     hi: str | None
     blockers: str
     size: int
@@ -75,7 +75,7 @@ class Blocked(Event):
 
 @dataclass(frozen=True)
 class StandingBy(Event):
-    """Every lane is in other hands."""
+    """Other processes hold every lane."""
 
     kind = "standing_by"
     worker: str
@@ -107,7 +107,7 @@ class Throttled(Event):
 
 @dataclass(frozen=True)
 class VacuumSkipped(Event):
-    """A vacuum that was due did not take place."""
+    """A vacuum that was due did not run."""
 
     kind = "vacuum_skipped"
     why: str
@@ -118,7 +118,7 @@ class VacuumSkipped(Event):
 
 @dataclass(frozen=True)
 class VacuumHindered(Event):
-    """Vacuum can't free what windows leave behind."""
+    """Vacuum can't remove the dead rows that windows leave behind."""
 
     kind = "vacuum_hindered"
     holder: str
@@ -132,7 +132,7 @@ class VacuumHindered(Event):
 
 @dataclass(frozen=True)
 class Paused(Event):
-    """Somebody asked this rotation to pause."""
+    """This rotation was asked to pause."""
 
     kind = "paused"
     rotation: int
@@ -177,11 +177,11 @@ class OutageEnded(Event):
 
 @dataclass(frozen=True)
 class Stopping(Event):
-    """Somebody asked to stop; the window under way finishes first, a long look at the table does not."""
+    """A stop was requested; the current window finishes first, a scan of the whole table does not."""
 
     kind = "stopping"
     reason: str
-    cancelled: bool = False  #: what was under way was cancelled already
+    cancelled: bool = False  #: what was running has been cancelled
 
     def __str__(self) -> str:
         if self.cancelled:
@@ -189,13 +189,13 @@ class Stopping(Event):
         return f"{self.reason} received: finishing the current window; send it again to cancel"
 
 
-#: How grave a finding is.
+#: How serious a finding is.
 REFUSE, WARN, NOTE = "refuse", "warn", "note"
 
 
 @dataclass(frozen=True)
 class Found(Event):
-    """One finding of the preflight: refuse ends the run before it begins, warn and note are told."""
+    """One finding of the preflight: refuse ends the run before it starts; others are only told."""
 
     kind = "found"
     level: str
@@ -207,7 +207,7 @@ class Found(Event):
 
 @dataclass(frozen=True)
 class Waiting(Event):
-    """Something can't begin before other sessions are done."""
+    """Something can't start before other sessions are done."""
 
     kind = "waiting"
     what: str
@@ -234,7 +234,7 @@ PHASES = 4  # guard and barrier, snapshot, new tokens, proof
 
 @dataclass(frozen=True)
 class HolesLeft(Event):
-    """Rows of a window were skipped because somebody holds their locks."""
+    """Rows of a window were skipped because other sessions hold their locks."""
 
     kind = "holes_left"
     rows: int
@@ -251,7 +251,7 @@ class HolesLeft(Event):
 
 @dataclass(frozen=True)
 class Survived(Event):
-    """A verification found rows that hold a revoked token; they are rotated once more."""
+    """A verification found rows that hold a revoked token; they are rotated again."""
 
     kind = "survived"
     survivors: int

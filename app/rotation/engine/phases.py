@@ -38,11 +38,11 @@ from .work.stages import Stage, WindowStage
 from .work.waiting import unfinished_lanes, wait_for_lane
 from .work.worker import Worker
 
-REPAIRS = 3  # times that survivors are rotated once more before the run gives up
+REPAIRS = 3  # times that survivors are rotated again before the run gives up
 
 
 def require_distinct(session: Session, rotation: Rotation, target: Target, verdict: Verdict) -> None:
-    """Where no unique index can stand, see by value that no two rows hold one token.
+    """Where no unique index is possible, check by value that no two rows hold the same token.
 
     Raises Unproven, and marks the rotation failed, if some do.
     """
@@ -64,7 +64,7 @@ class Phases:
         self, session: Session, rotation: int, target: Target, options: Options, more_revoked: bool
     ) -> None:
         self.rows = 0  #: rotated by this run
-        self.workers: set[str] = set()  #: names of all who worked for it
+        self.workers: set[str] = set()  #: names of all its workers
         self._session = session
         self._rotation = rotation
         self._target = target
@@ -73,12 +73,12 @@ class Phases:
         self._more_revoked = more_revoked  # this run added to the set of revoked tokens
         self._shape: Row = {}
         self._repairs = 0
-        self._rotated = False  # the end of the windows has been told
+        self._rotated = False  # the end of the windows has been reported
 
     def run(self) -> None:
         """Do what is left of every phase.
 
-        Raises Stopped if the same command can go on later, Unproven if something remains, Refused.
+        Raises Stopped if the same command can continue later, Unproven if something remains, Refused.
         """
         session, target, options = self._session, self._target, self._options
         rotation = self._read()
@@ -91,9 +91,9 @@ class Phases:
             rebuild_indexes(session, self._rotation, target)
 
     def _rotate_all(self) -> None:
-        watch = Monitor(self._own("watch"), self._rotation, self._target.oid, self._throttle)
+        monitor = Monitor(self._own("watch"), self._rotation, self._target.oid, self._throttle)
         vacuum = Vacuum(self._own("vacuum"), self._rotation, self._target, self._throttle.live)
-        for helper in (watch, vacuum):
+        for helper in (monitor, vacuum):
             helper.start()
         try:
             self._run()
@@ -101,15 +101,15 @@ class Phases:
             vacuum.cancel("the end of the run")
             raise
         finally:
-            for helper in (watch, vacuum):
+            for helper in (monitor, vacuum):
                 helper.end()
 
     def _own(self, name: str) -> Session:
-        """A session for a thread of its own."""
+        """A session for a helper thread."""
         return replace(self._session, worker=worker_name(name))
 
     def _run(self) -> None:
-        # What somebody tuned by hand, and wrongly, ends the run before it has done anything.
+        # Invalid tuning, written by hand, ends the run before it has done anything.
         self._throttle.live.learn(
             self._session.through_outages(
                 lambda: self._session.row("read_steering", rotation=self._rotation, recent=1)
@@ -118,7 +118,7 @@ class Phases:
         self._protect()
         self._snapshot()
         self._open()
-        # After the set is complete: the guard's function is written anew with it.
+        # After the set is complete: that rewrites the guard's function.
         self._shape = self._session.through_outages(
             lambda: self._session.row(
                 "read_target_shape", oid=self._target.oid, attnum=self._target.attnum
@@ -132,7 +132,7 @@ class Phases:
                 raise Stopped(f"by {self._session.stop.reason}")
 
     def _protect(self) -> None:
-        """The guard, and the wait for all older writers."""
+        """The guard, and the wait for all earlier writers."""
         session, options = self._session, self._options
         installed = options.guard and self._session.through_outages(
             lambda: guard.require_guard(session, self._target, options)
@@ -145,7 +145,7 @@ class Phases:
             session.emit(Phase(1, f"{how}; every transaction that wrote before it has ended"))
 
     def _snapshot(self) -> None:
-        """Keep the hashes of all tokens, then wait for those who may have written past the guard."""
+        """Store the hashes of all tokens, then wait for writers that may have passed the guard."""
         session, rotation = self._session, self._read()
         if rotation.revoked is None:
             options = self._options
@@ -162,7 +162,7 @@ class Phases:
             self._barrier()
 
     def _open(self) -> None:
-        """Draw the lanes, over all rows that there are now, unless they are drawn."""
+        """Draw the lanes over all rows that exist now, unless they are drawn already."""
         session, rotation = self._session, self._read()
         if rotation.status == Status.PENDING:
             session.through_outages(
@@ -180,7 +180,7 @@ class Phases:
         )
 
     def _require_wanted(self) -> None:
-        """Raise Stopped if the rotation was cancelled meanwhile."""
+        """Raise Stopped if the rotation was cancelled in the meantime."""
         status = self._read().status
         if status in ENDED:
             raise Stopped(f"rotation {self._rotation} is {status}")
@@ -204,7 +204,7 @@ class Phases:
             session.emit(Phase(3, f"{progress.rows_done} tokens replaced"))
 
     def _proven(self) -> bool:
-        """Verify by value and end the rotation; False if something is to be done once more."""
+        """Verify by value and end the rotation; False if something must be done again."""
         session, options, label = self._session, self._options, self._target.label
         rotation = self._read()
         if rotation.status == Status.SUCCEEDED and not self._more_revoked:  # by another process
@@ -214,7 +214,7 @@ class Phases:
         if not session.through_outages(lambda: transitions.begin_verifying(session, self._rotation)):
             return self._overtaken()
         if self._target.partitioned:
-            self._barrier()  # whoever is about to insert into a partition what passed until now
+            self._barrier()  # for inserts into a partition under way, which passed until now
         rotation, verdict = self._read(), None
         if options.verify:
             verdict = verify(session, rotation, self._target, options)
@@ -243,9 +243,9 @@ class Phases:
         return False
 
     def _overtaken(self) -> bool:
-        """Whether the rotation, which another process has changed meanwhile, is at its end.
+        """Whether the rotation, which another process has changed, is at its end.
 
-        What this process verified a moment ago holds for a rotation that is.
+        If it is, what this process has just verified holds for it.
         """
         self._require_wanted()
         status = self._read().status
@@ -253,23 +253,23 @@ class Phases:
         return status == Status.SUCCEEDED
 
     def _work(self, kind: type[Stage], sizer: Callable[[], WindowSizer]) -> None:
-        """Let the crew do a stage, unless it is done already."""
+        """Let a pool of workers do a stage, unless it is done already."""
         session, rotation, options = self._session, self._rotation, self._options
         if not session.through_outages(lambda: unfinished_lanes(session, rotation, kind.name)):
             return
         session.through_outages(lambda: wait_for_lane(session, rotation, kind.name))
         if kind is WindowStage:
             session.through_outages(lambda: try_one_window(session, self._stage(session, kind), options))
-        session.close()  # until the workers, who have connections of their own, are done
-        crew = WorkerPool(session, lambda: self._throttle.live.now.workers)
+        session.close()  # until the workers, which have their own connections, are done
+        pool = WorkerPool(session, lambda: self._throttle.live.now.workers)
         try:
-            crew.work(lambda own: Worker(own, self._stage(own, kind), sizer(), self._throttle))
+            pool.work(lambda own: Worker(own, self._stage(own, kind), sizer(), self._throttle))
         except LockConflict as conflict:
-            # Cut short by a second signal, while one looked at the lanes or showed that it is alive.
+            # A second signal interrupted a worker that looked at lanes or showed that it is alive.
             raise Stopped(f"by {session.stop.reason}") from conflict
         finally:
-            self.workers |= crew.names
-            self.rows += crew.rows
+            self.workers |= pool.names
+            self.rows += pool.rows
         if session.stop.requested:
             raise Stopped(f"by {session.stop.reason}")
 
@@ -277,7 +277,7 @@ class Phases:
         stage = kind(session, self._rotation, self._target, self._shape)
         stage.channel = self._options.notify
         if isinstance(stage, LeftoverStage):
-            # What its index has not returned once is not found by it at all.
+            # Rows that the index failed to return once are not found by it at all.
             stage.from_heap = self._repairs > 1
         return stage
 

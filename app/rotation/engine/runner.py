@@ -1,4 +1,4 @@
-"""Starts or resumes a rotation, watches over the thread that works on it, and says how it ended."""
+"""Starts or resumes a rotation, watches the thread that works on it, and says how it ended."""
 
 import contextlib
 import dataclasses
@@ -31,11 +31,11 @@ from .table.target import Target, TargetName, aim, resolve
 from .table.windows import Window
 from .throttle.probes import ask
 
-SAMPLE_SECONDS = 0.5  # how often progress is read and told
+SAMPLE_SECONDS = 0.5  # how often progress is read and reported
 
 
 class RotationDriver:
-    """Rotates one column. It tells what happens through `emit`, always from the calling thread."""
+    """Rotates one column. It reports through `emit`, always from the calling thread."""
 
     def __init__(
         self, alias: str, name: TargetName, options: Options, stop: StopSwitch, emit: Emit
@@ -44,10 +44,10 @@ class RotationDriver:
         self._stop = stop
         self._emit = emit
         self._new = self._tried = False
-        self.amcheck_seconds = indexes.AMCHECK_SECONDS  #: that the preflight gives it
+        self.amcheck_seconds = indexes.AMCHECK_SECONDS  #: given by the preflight
         self._events: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._session = Session(alias, stop=stop, emit=emit, outage_seconds=options.outage_seconds)
-        # The same connection for what no signal should cancel: the last words of a run.
+        # The same connection, for what no signal should cancel: the end of a run.
         self._closing = dataclasses.replace(self._session, stop=StopSwitch())
         self.server = check_server(self._session)
         found = resolve(self._session, name)
@@ -55,7 +55,7 @@ class RotationDriver:
         aim(self._session, self.target)
 
     def unfinished(self, new: bool = False) -> Rotation | None:
-        """The rotation that `run` would take up now; None: it would begin one.
+        """The rotation that `run` would resume now; None: it would start one.
 
         Raises Refused if `new` is asked for while a rotation is unfinished.
         """
@@ -85,20 +85,20 @@ class RotationDriver:
             return find_all(self._session, self.target, self.options, self.amcheck_seconds)
 
     def walk(self, plan: Plan) -> Generator[Window, None, None]:
-        """Yield the plan's windows from one unchanging view of the table; writes nothing."""
+        """Yield the plan's windows from one snapshot of the table; writes nothing."""
         with self._session.reading():
             self._session.change("prefer_indexes")
             yield from plan.windows(self._session)
 
     def finished(self) -> Rotation | None:
-        """The rotation that has replaced all tokens already, if there is one."""
+        """The rotation that has already replaced all tokens, if there is one."""
         return find_finished(self._session, self.target)
 
     def run(self, new: bool = False, reason: str = "", leaked: LeakedList | None = None) -> Outcome:
-        """Begin a rotation or take up the unfinished one, and work until every token is replaced.
+        """Start a rotation or resume the unfinished one, and work until every token is replaced.
 
-        Raises Refused if nothing could be begun, Stopped if the same call can go on later, Unproven
-        if rows are left that hold a revoked token.
+        Raises Refused if nothing could be started, Stopped if the same call can continue later,
+        Unproven if rows are left that hold a revoked token.
         """
         began = time.monotonic()
         self._new = new
@@ -126,7 +126,7 @@ class RotationDriver:
         return self._session.through_outages(lambda: stands(find_guard(self._session, self.target)))
 
     def record(self, reason: str, by: str) -> Rotation:
-        """Record a new rotation, to be taken up by a process that serves; who asked for it is `by`.
+        """Record a new rotation, asked for by `by`, for a serving process to pick up.
 
         Raises Refused if one is unfinished, or if the preflight forbids it.
         """
@@ -141,7 +141,7 @@ class RotationDriver:
 
     @contextlib.contextmanager
     def _at_the_start(self) -> Generator[None, None, None]:
-        """Say in words what a conflict means before the work has begun."""
+        """Say what a conflict means before the work has started."""
         try:
             yield
         except LockConflict as conflict:
@@ -153,7 +153,7 @@ class RotationDriver:
             ) from conflict
 
     def _open(self, reason: str, leaked: LeakedList | None, by: str = "") -> tuple[Rotation, bool]:
-        """Take up the unfinished rotation or begin one, or return the one that has done all already."""
+        """Resume the unfinished rotation, or start one, or return one that is already finished."""
         told: list[Found] = []
         while True:
             rotation = self.unfinished(self._new and not self._tried)
@@ -172,8 +172,8 @@ class RotationDriver:
                 transitions.take_up(self._session, rotation, self.target, leaked)
                 self._tell_lanes(rotation, len(plan.lanes))
                 return rotation, True
-            # From here on an unfinished rotation is one that we began (if the answer to our COMMIT
-            # was lost) or one that another process began between our look and our insert: join it.
+            # From here on an unfinished rotation is one that we started (if the answer to our COMMIT
+            # was lost) or that another process started between our look and our insert: join it.
             self._tried = True
             asked = transitions.RotationRequest(
                 options=dataclasses.asdict(self.options),
@@ -192,7 +192,7 @@ class RotationDriver:
             self._emit(Found(NOTE, f"{text}; --lanes {asked} is for a new rotation"))
 
     def _tell_findings(self) -> list[Found]:
-        """Tell what the preflight found. Raises Refused for the first finding that forbids the run."""
+        """Report what the preflight found. Raises Refused for the first finding that forbids the run."""
         found = self.findings()
         for finding in found:
             if finding.level == REFUSE:
@@ -201,7 +201,7 @@ class RotationDriver:
         return found
 
     def _start(self, rotation: int, more_revoked: bool) -> tuple[Phases, Thread]:
-        """Let a thread take the rotation through its phases."""
+        """Start the thread that takes the rotation through its phases."""
         session = Session(
             self._session.alias,
             worker=worker_name(0),
@@ -217,7 +217,7 @@ class RotationDriver:
         return phases, thread
 
     def _watch(self, thread: Thread, rotation: int) -> None:
-        """Tell events and progress until the phases have ended."""
+        """Report events and progress until the phases have ended."""
         sample_at = time.monotonic() + SAMPLE_SECONDS
         told_stop, waits = False, Waits(self._session, rotation)
         while thread.is_alive() or not self._events.empty():
@@ -237,17 +237,17 @@ class RotationDriver:
             progress = read_progress(self._session, rotation)
             idle = progress.left_by_all or progress.idle_seconds > SAMPLE_SECONDS
             if idle and not self._stop.requested:
-                # One long statement, the verification: others shall see that somebody is at work.
+                # During one long statement, like the verification, others must see that we are alive.
                 self._session.change("note_alive", rotation=rotation)
             self._emit(progress)
         except RotationError:
-            self._session.close()  # the workers deal with the outage, and tell of it
+            self._session.close()  # the workers deal with the outage, and report it
 
     def _last_words(self, failure: Exception, rotation: int, workers: set[str]) -> Exception:
-        """What to raise for what ended the work; makes durable what it did."""
+        """The error to raise for what ended the work; makes durable what was done."""
         progress, others = None, False
         with contextlib.suppress(RotationError):
-            # Without a database what was committed stays, and more is not known.
+            # Without a database, only this is known: what was committed stays.
             progress = read_progress(self._closing, rotation)
             transitions.leave(self._closing, rotation, workers)
             lanes = self._closing.rows("look_at_lanes", rotation=rotation, stage="any", worker="")

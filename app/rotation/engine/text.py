@@ -8,7 +8,7 @@ SIZES = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
 
 
 def spelled(schema: str, table: str) -> str:
-    """A table's name as --table takes it, in a shell; the schema may be left out as ""."""
+    """A table's name as --table takes it, in a shell; an empty schema is left out."""
     parts = [
         '"' + part.replace('"', '""') + '"' if set(part) & {'"', "."} else part
         for part in (schema, table)
@@ -18,7 +18,7 @@ def spelled(schema: str, table: str) -> str:
 
 
 def command(schema: str, table: str, column: str) -> str:
-    """The command that rotates a column, to be copied."""
+    """The command that rotates a column, ready to copy."""
     named = "" if column == "token" else f" --column {shlex.quote(column)}"
     return f"rotate_tokens_sql --table {spelled(schema, table)}{named}"
 
@@ -48,7 +48,7 @@ def duration(seconds: float) -> str:
 
 
 def one_line(name: str) -> str:
-    """A name from the catalog for a line of output, whatever characters are in it."""
+    """A name from the catalog, which may hold any character, for a line of output."""
     return "".join(mark if mark.isprintable() else "?" for mark in name)
 
 

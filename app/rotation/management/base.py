@@ -15,11 +15,11 @@ class Refused(CommandError):
 
 
 class Failed(CommandError):
-    """Exit code 1: something failed on the way; the message says what was done before it."""
+    """Exit code 1: something failed on the way; the message says what was done before."""
 
 
 class Stopped(CommandError):
-    """Exit code 3: the same command goes on later."""
+    """Exit code 3: the same command can continue later."""
 
 
 class Unproven(CommandError):
@@ -42,7 +42,7 @@ class RotationCommand(BaseCommand):
     requires_system_checks: list[str] = []
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
-        """Return Django's parser, which takes no abbreviated flags and errs in one line."""
+        """Return Django's parser, without abbreviated flags and with one-line errors."""
         parser = super().create_parser(prog_name, subcommand, allow_abbrev=False, **kwargs)
         parser.__class__ = OneLineParser
         return parser
@@ -50,7 +50,7 @@ class RotationCommand(BaseCommand):
 
 @contextlib.contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Turn the engine's errors into Django's, with the exit code of the contract."""
+    """Turn the engine's errors into Django's, with the documented exit code."""
     try:
         yield
     except (LockConflict, ConnectionLost) as error:
@@ -62,7 +62,7 @@ def one_line_errors() -> Iterator[None]:
 
 
 def value(what: str, read: Callable[[str], Any]) -> Callable[[str], Any]:
-    """Return `read` for argparse, which then says what it expects in place of what it got."""
+    """Return `read` for argparse, with an error that says what is expected."""
 
     def read_or_say(text: str) -> Any:
         try:
@@ -74,7 +74,7 @@ def value(what: str, read: Callable[[str], Any]) -> Callable[[str], Any]:
 
 
 def add_database_flag(parser: ArgumentParser, several: bool = False) -> None:
-    """Add --database; `several`: it may be given again, and its value is a list or None."""
+    """Add --database; `several`: it may be repeated, and its value is a list or None."""
     text = "which of settings.DATABASES to use"
     if several:
         text += "; repeat it to rotate several side by side"

@@ -1,4 +1,4 @@
-"""Tells a run on the standard output: a live bar, lines, JSON, or nothing."""
+"""Shows a run on standard output: a live bar, lines, JSON, or nothing."""
 
 import contextlib
 import dataclasses
@@ -20,7 +20,7 @@ SHORTEST_BAR = 8  # columns
 
 
 class Console:
-    """Prints the engine's events. A closed output silences it and does not stop the rotation."""
+    """Prints the engine's events. A closed output silences it but does not stop the rotation."""
 
     def __init__(self, stream: Any, mode: str, verbosity: int) -> None:
         self._stream = stream
@@ -50,7 +50,7 @@ class Console:
             self.line(f"{database}: {event}" if database else str(event))
 
     def _begin(self) -> None:
-        """Forget the rotation before: a process that serves does one after the other."""
+        """Forget the previous rotation: a serving process does one after the other."""
         self._began = time.monotonic()
         self._line_at = self._began + LINE_SECONDS / 2
         self._complete = False
@@ -68,7 +68,7 @@ class Console:
             self._write(f"{text}\n")
 
     def ended(self, text: str, exit_code: int) -> None:
-        """Tell how the run ended; an error's line is left to the command, but in JSON mode."""
+        """Tell how the run ended; except in JSON mode, an error's line is left to the command."""
         if self._mode == "json":
             event = {"event": "ended", "exit_code": exit_code, "text": text}
             self._write(json.dumps(event) + "\n")
@@ -88,7 +88,7 @@ class Console:
         return self._bar
 
     def _wipe(self) -> str:
-        """What clears the bar; it takes several rows where the terminal has shrunk since."""
+        """What clears the bar, which takes several rows if the terminal has shrunk."""
         rows = max(0, len(self._bar) - 1) // max(1, shutil.get_terminal_size().columns)
         return f"\x1b[{rows}A\r\x1b[J" if rows else "\r\x1b[K"
 
@@ -99,7 +99,7 @@ class Console:
             self._write(f"{wipe}{self._draw()}")
             return
         now = time.monotonic()
-        # Every row is rotated a moment before the proof begins: the last line comes after it.
+        # Every row is rotated a moment before the proof starts: the last line comes after it.
         complete = progress.complete and progress.status == Status.SUCCEEDED
         if (now < self._line_at and not complete) or self._complete:
             return
@@ -123,7 +123,7 @@ class Console:
         except (OSError, ValueError, AttributeError):  # closed pipe, closed file, no file at all
             self._mode = "none"
             with contextlib.suppress(OSError, ValueError, AttributeError):
-                # What is left in the buffer would raise once more when Python exits.
+                # What is left in the buffer would raise again when Python exits.
                 os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
 
 
@@ -151,8 +151,8 @@ def progress_line(progress: Progress) -> str:
 def progress_bar(progress: Progress, columns: int) -> str:
     """One line that fits the terminal: bar, percent, rows, pace, remaining time, what holds it back.
 
-    Where it is narrow, the pace goes first, then the rows, then the remaining time; the bar shrinks.
-    What holds the windows back stays as long as any of it can be read.
+    When space is tight the pace is dropped first, then the rows, then the remaining time; the bar
+    shrinks. What holds windows back stays as long as any of it fits.
     """
     percent, eta = progress.percent, progress.eta_seconds
     if progress.in_snapshot or progress.verifying:
@@ -163,7 +163,7 @@ def progress_bar(progress: Progress, columns: int) -> str:
     if pace and progress.workers > 1:
         pace += f" by {progress.workers} workers"
     left = "remaining: " + ("unknown" if eta is None else duration(eta))
-    room = max(1, columns - 4)  # the terminal echoes ^C behind it
+    room = max(1, columns - 4)  # the terminal echoes ^C after it
     for fields in ([share, rows, pace, left], [share, rows, left], [share, left], [share]):
         text = "  ".join(filter(None, [*fields, held]))
         width = min(40, room - len(text) - 1)
@@ -174,7 +174,7 @@ def progress_bar(progress: Progress, columns: int) -> str:
 
 
 def _held(progress: Progress) -> str:
-    """Why windows wait, and for what part of the time they did; empty if neither is worth a word."""
+    """Why windows wait, and for what share of the time; empty if neither is worth showing."""
     if progress.status in HALTED:
         return "paused"
     share = f"throttled {progress.throttled_share:.0%} of the time"
@@ -188,7 +188,7 @@ def _held(progress: Progress) -> str:
 
 
 def _of_total(progress: Progress) -> str:
-    # Survivors are rotated a second time: nobody is told of more rows than were counted.
+    # Survivors are rotated twice: never show more rows than were counted.
     counted = progress.rows_total if progress.rows_total_exact else None
     done = progress.rows_done if counted is None else min(progress.rows_done, counted)
     return f"{done} of {_total(progress)}"

@@ -1,4 +1,4 @@
-"""Several databases, each with a rotation of its own, side by side: one progress, one exit code."""
+"""Several databases, each with its own rotation, side by side: one progress, one exit code."""
 
 import threading
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from .inputs import is_pipe
 from .output import Output
 from .wording import summary
 
-#: What stands for several failures: what the same command can't mend comes before what it can.
+#: Which failure stands for several: what the same command can't fix comes before what it can.
 WORST_FIRST: tuple[type[RotationError], ...] = (UsageError, RotationError, Unproven, Stopped)
 
 
@@ -34,10 +34,10 @@ class RunRequest:
 
 
 def run_side_by_side(aliases: list[str], asked: RunRequest, reporter: Output) -> None:
-    """Begin or resume the rotations of all databases, and tell how each of them ended.
+    """Start or resume the rotations of all databases, and tell how each of them ended.
 
-    None is begun if one of them is refused. Raises RotationError with the worst exit code if any did
-    not end well; the others are finished all the same.
+    None is started if one of them is refused. Raises RotationError with the worst exit code if any
+    failed; the others still run to their end.
     """
     if asked.leaked and is_pipe(asked.leaked):
         raise UsageError(
@@ -105,7 +105,7 @@ class DatabaseRun(Thread):
 
 
 class SideBySide:
-    """Tells the events of several databases with their names, and their progress added up."""
+    """Tells the events of several databases with their names, and the sum of their progress."""
 
     def __init__(self, aliases: list[str], reporter: Output) -> None:
         self._latest: dict[str, Progress | None] = dict.fromkeys(aliases)
@@ -129,7 +129,7 @@ class SideBySide:
         return emit
 
     def ended(self, alias: str, progress: Progress | None) -> None:
-        """Take note that the run of one database is over, with what it came to; None if it failed."""
+        """Note that the run of one database is over, with its final progress; None if it failed."""
         with self._lock:
             if progress:
                 self._latest[alias] = progress

@@ -16,7 +16,7 @@ from ..engine.text import shown, size
 from ..models import Rotation
 from .output import Output
 
-MOST_WALKED = 10_000  # windows that a dry run walks to list them, unless asked for all
+MOST_WALKED = 10_000  # windows that a dry run walks through, unless asked for all
 SHOWN = 3  # windows shown at each end
 
 
@@ -45,7 +45,7 @@ def plan_rotation(
 def show_plan(
     driver: RotationDriver, write: Any, new: bool, everything: bool, walked: int | None = None
 ) -> None:
-    """Print the plan, with all its windows or the first and last; at most `walked` are looked up.
+    """Print the plan, with all its windows or the first and last; looks up at most `walked` of them.
 
     Raises Refused, after the findings, if one of them forbids the run.
     """

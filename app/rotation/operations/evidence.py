@@ -1,4 +1,4 @@
-"""The evidence of a rotation: everything that an auditor asks for, as plain data."""
+"""The evidence of a rotation: everything an auditor asks for, as plain data."""
 
 from typing import Any
 
@@ -44,11 +44,9 @@ LIMITS = (
 
 
 def collect(session: Session, rotation: Rotation) -> dict[str, Any]:
-    """Everything about a rotation that is kept, as plain data; reads its whole journal."""
+    """Everything stored about a rotation, as plain data; reads its whole journal."""
     seen = read_state(session, rotation.pk)
-    rotation = read_rotation(
-        session, rotation.pk
-    )  # later than its state: if that is the last, so is this
+    rotation = read_rotation(session, rotation.pk)  # after its state: if that is final, so is this
     state, progress = describe(session, rotation, seen), seen.progress
     return {
         "rotation": {

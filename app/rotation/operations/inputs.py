@@ -55,13 +55,13 @@ def target_from(options: dict[str, Any]) -> TargetName:
 
 
 def _or(given: str | None, otherwise: str) -> str:
-    """What was given, even if it is empty: that is refused, and not taken for the default."""
+    """What was given, even if empty: an empty value is refused, not replaced by the default."""
     return otherwise if given is None else given
 
 
 @contextlib.contextmanager
 def leaked_list(path: str | None) -> Iterator[LeakedList | None]:
-    """The list that --leaked names, open for reading, twice if need be; `-` is the standard input.
+    """The list that --leaked names, open for reading, twice if needed; `-` is standard input.
 
     Raises UsageError if it can't be opened, Stopped if a signal comes while a pipe is read.
     """
@@ -69,7 +69,7 @@ def leaked_list(path: str | None) -> Iterator[LeakedList | None]:
     if path is None:
         yield None
     elif path == "-":
-        # Python has none where the shell closed it (`<&-`), or a host's program did.
+        # Python has none if the shell (`<&-`) or the calling program closed it.
         if sys.stdin is None or sys.stdin.closed:
             raise UsageError(
                 "--leaked -: standard input is closed; pipe the list into it, or name a file"
@@ -92,7 +92,7 @@ def _whole(path: str, opened: Callable[[], BinaryIO]) -> LeakedList:
 
 @contextlib.contextmanager
 def _stopped_at_once(what: str) -> Iterator[None]:
-    """End with Stopped at the first signal, which nothing has to be undone for."""
+    """Raise Stopped at the first signal: there is nothing to undo."""
 
     def stop(number: int, _: Any) -> None:
         raise errors.Stopped(f"by {signal.Signals(number).name}, while reading {what}")
@@ -109,7 +109,7 @@ def _stopped_at_once(what: str) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-#: Of libpq: without them a server that vanished without a word is waited for without end.
+#: For libpq: without them it waits forever for a server that vanished silently.
 PATIENCE = {
     "connect_timeout": 10,  # seconds
     "keepalives_idle": 10,  # seconds
@@ -125,7 +125,7 @@ def checked_database(options: dict[str, Any]) -> str:
 
 
 def checked_databases(options: dict[str, Any]) -> list[str]:
-    """The aliases that --database names where it may be given again; see fit_for_outages."""
+    """The aliases that --database names where it may be repeated; see fit_for_outages."""
     given = options["database"] or ["default"]
     aliases = [given] if isinstance(given, str) else given
     for alias in aliases:
@@ -135,9 +135,9 @@ def checked_databases(options: dict[str, Any]) -> list[str]:
 
 
 def fit_for_outages(alias: str) -> str:
-    """Give a database timeouts for a network that swallows packets; return its alias.
+    """Give a database timeouts for a network that drops packets; return its alias.
 
-    Raises UsageError if settings have no database of that name, or it is not PostgreSQL.
+    Raises UsageError if the settings have no database of that name, or it is not PostgreSQL.
     """
     if alias not in connections.databases:
         known = ", ".join(connections.databases)
@@ -171,7 +171,7 @@ def chosen(session: Session, options: dict[str, Any]) -> "QuerySet[Rotation]":
 
 
 def none_found(options: dict[str, Any]) -> str:
-    """What to say when no rotation is what the flags ask for."""
+    """What to say when no rotation matches the flags."""
     asked = [f"{flag} {options[flag]!r}" for flag in ("table", "column") if options[flag] is not None]
     if asked:
         return f"no rotation of {' and '.join(asked)} in this database"
@@ -192,7 +192,7 @@ def entry(session: Session, rotation: Rotation) -> dict[str, Any]:
 
 
 def is_pipe(path: str) -> bool:
-    """Whether a list can be read only once; what can't be looked at is told when it is opened."""
+    """Whether a list can be read only once; what can't be checked fails later, when opened."""
     with contextlib.suppress(OSError, ValueError):
         return path == "-" or Path(path).is_fifo()
     return False

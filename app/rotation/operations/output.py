@@ -1,10 +1,10 @@
-"""What an operation says its results to: a terminal, a log, a page."""
+"""Where an operation reports: a terminal, a log, a page."""
 
 from typing import Any, Protocol
 
 
 class Output(Protocol):
-    """Whoever asked for an operation implements this; see management.console."""
+    """Implemented by the caller of an operation; see management.console."""
 
     def __call__(self, event: Any) -> None:
         """Tell an event or a Progress."""
@@ -16,7 +16,7 @@ class Output(Protocol):
         """Say one line."""
 
     def ended(self, text: str, exit_code: int) -> None:
-        """Say how the operation ended; of an error, the caller prints the line."""
+        """Say how the operation ended; the line of an error is printed by the caller."""
 
     def close(self) -> None:
-        """End what is shown live."""
+        """Finish the live display."""

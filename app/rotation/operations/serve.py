@@ -1,4 +1,4 @@
-"""A process that serves: it takes up rotations that were recorded, and those that nobody works on."""
+"""A serving process: it picks up rotations that were recorded, and abandoned ones."""
 
 import time
 import traceback
@@ -20,12 +20,12 @@ from .output import Output
 from .wording import summary
 
 LOOK_SECONDS = 1.0
-FIRST_WAIT, LONGEST_WAIT = 5.0, 300.0  # seconds until a rotation that could not be done is tried again
+FIRST_WAIT, LONGEST_WAIT = 5.0, 300.0  # seconds until a failed rotation is retried
 
 
 @dataclass(frozen=True)
 class Failure:
-    """What kept a rotation from being done, and when it is tried again."""
+    """Why a rotation failed, and when it is retried."""
 
     why: str
     rows_done: int
@@ -34,17 +34,17 @@ class Failure:
 
 
 def after(before: Failure | None, why: str, rows_done: int) -> Failure:
-    """One more failure of a rotation: the wait doubles, unless it got on meanwhile."""
+    """Another failure of a rotation: the wait doubles, unless it made progress in between."""
     stuck = before is not None and rows_done == before.rows_done
     wait = min(2 * before.wait, LONGEST_WAIT) if before and stuck else FIRST_WAIT
     return Failure(why, rows_done, wait, time.monotonic() + wait)
 
 
 def serve(session: Session, reporter: Output, throttle_sql: str | None = None) -> None:
-    """Take up whatever waits, with the options that are kept with it, until a signal ends this.
+    """Pick up whatever waits, with the options stored with it, until a signal ends this.
 
-    `throttle_sql` is the query that all of them are throttled by: none is taken from the database.
-    Raises Stopped if the signal came while a rotation was under way.
+    `throttle_sql` is the query that throttles all of them: none is taken from the database.
+    Raises Stopped if the signal came while a rotation was running.
     """
     session.stop = StopSwitch()
     service = Service(session, reporter, throttle_sql)
@@ -67,23 +67,23 @@ def serve(session: Session, reporter: Output, throttle_sql: str | None = None) -
 
 @dataclass
 class Service:
-    """What a process that serves knows of the rotations that it has looked at."""
+    """What a serving process knows about the rotations that it has looked at."""
 
     session: Session
     reporter: Output
     throttle_sql: str | None = None
     failed: dict[int, Failure] = field(default_factory=dict)
-    warned: set[int] = field(default_factory=set)  #: of which it was told that its query is not run
+    warned: set[int] = field(default_factory=set)  #: those whose ignored query was reported
 
     def look_round(self) -> None:
-        """Take up every rotation that waits; keep showing what ails those that could not be done.
+        """Pick up every rotation that waits; keep showing why the failed ones failed.
 
-        Whatever one of them fails by, the others are looked at. Raises Stopped if a signal ended one,
-        and RotationError if there is no list of them.
+        However one of them fails, the others are looked at. Raises Stopped if a signal ended one,
+        and RotationError if they can't be listed.
         """
         with self.session.looking("reading the rotations"):
             unfinished = rotations(self.session).filter(status__in=UNFINISHED)
-            # Numbers only: a row that can't be read, its JSON for example, is the matter of one.
+            # Numbers only: a row that can't be read, e.g. its JSON, must fail one rotation, not all.
             numbers = list(unfinished.order_by("pk").values_list("pk", flat=True))
         for number in numbers:
             if self.session.stop.requested:
@@ -91,7 +91,7 @@ class Service:
             self._look_at(number)
 
     def _look_at(self, number: int) -> None:
-        """Take up one rotation if it waits; whatever keeps it from being done is told, and no more."""
+        """Pick up one rotation if it waits; a failure is reported and goes no further."""
         before = self.failed.get(number)
         early = before is not None and time.monotonic() < before.again_at
         why = ""
@@ -118,21 +118,21 @@ class Service:
                 self._fail(number, f"rotation {number}", before, why or in_a_line(error), rows)
 
     def _fail(self, number: int, name: str, before: Failure | None, why: str, rows: int) -> None:
-        """Tell what kept a rotation from being done, and when it is tried again."""
+        """Tell why a rotation failed, and when it is retried."""
         failure = self.failed[number] = after(before, why, rows)
         self.reporter.line(f"{why}; retrying {name} in {failure.wait:.0f} s")
 
     def _waits(self, number: int) -> bool:
-        """Whether it is recorded and not begun, or begun and left; not if it is paused.
+        """Whether it is recorded but not started, or was abandoned; not if it is paused.
 
-        One that failed shows a sign of life, which is ours: it waits unless somebody works on it.
+        One that failed shows a sign of life, which is ours: it waits unless another process works on it.
         """
         state = read_state(self.session, number)
         stays = number in self.failed and state.progress.status in TAKEN_UP
         return bool(state.stalled or state.unserved or (stays and not state.workers))
 
     def take_up(self, rotation: Rotation) -> str:
-        """Do a rotation; what kept it from being done, or nothing.
+        """Do a rotation; return why it failed, or nothing.
 
         Raises Stopped if a signal ended it.
         """
@@ -147,7 +147,7 @@ class Service:
             if isinstance(error, Stopped) and self.session.stop.requested:
                 raise
             if not isinstance(error, RotationError):
-                self.session.close()  # nobody knows in what state it was left
+                self.session.close()  # its state is unknown
             return in_a_line(error)
         finally:
             self.reporter.close()
@@ -155,9 +155,9 @@ class Service:
         return ""
 
     def _options(self, rotation: Rotation) -> Options:
-        """The options kept with a rotation, with the query of this process in place of the one there.
+        """The options stored with a rotation, with the query of this process in place of the stored one.
 
-        Whoever may write to the table of rotations would have this process run any query, as its role.
+        Else anyone who may write to the table of rotations could make this process run any query.
         """
         kept = from_stored(rotation.options)
         if kept.throttle_sql not in (None, self.throttle_sql) and rotation.pk not in self.warned:
@@ -171,7 +171,7 @@ class Service:
 
 
 def in_a_line(error: Exception) -> str:
-    """What to tell of an error: of an unforeseen one its place, as its words may quote data."""
+    """What to tell about an error: of an unexpected one only its place, as its text may quote data."""
     if isinstance(error, RotationError):
         return str(error)
     at = traceback.extract_tb(error.__traceback__)[-1]

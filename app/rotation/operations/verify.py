@@ -38,7 +38,7 @@ def verify_rotation(
     aim(session, target)
     target.placement.settle(session, Options.lock_patience)
     complete = read_progress(session, rotation.pk).complete
-    # The list first: whoever gave a bad one need not wait for the proof to learn of it.
+    # The list first: a bad one is reported without waiting for the proof.
     listed = verify_listed(session, rotation, target, leaked) if leaked else None
     verdict = verify(session, rotation, target, Options())
     transitions.record(session, rotation, verdict)
@@ -54,9 +54,9 @@ def verify_rotation(
 
 
 def find_rotated(session: Session, rotation: Rotation) -> Target:
-    """The column that was rotated: by the names of the start, or, if it was renamed, by its numbers.
+    """The column that was rotated: by its names at the start or, if it was renamed, by its numbers.
 
-    Names come first: where a dump was restored, another table may have the number. Raises Refused if
+    Names come first: after a dump was restored, another table may have the number. Raises Refused if
     it is gone.
     """
     names = (rotation.table_name, rotation.token_column, rotation.pk_column, rotation.table_schema)
@@ -80,7 +80,7 @@ def find_rotated(session: Session, rotation: Rotation) -> Target:
 def _of_proof(
     rotation: Rotation, target: Target, verdict: Verdict, complete: bool, write: Any
 ) -> list[str]:
-    """Tell what a verification found, if that is nothing; else return a sentence."""
+    """Tell the result of a verification that found nothing; else return a sentence."""
     problems = []
     if verdict.conclusive and verdict.survivors and not complete:
         ended, then = "is not finished", "continue"
@@ -109,7 +109,7 @@ def _of_proof(
 
 
 def _of_listed(target: Target, leaked: LeakedList, listed: LeakedVerdict, write: Any) -> list[str]:
-    """Tell what the comparison with a list found, if that is nothing; else return a sentence."""
+    """Tell the result of comparing with a list if nothing matched; else return a sentence."""
     sentence = listed.sentence(target.label)
     if not listed.valid:
         write(sentence)

@@ -23,7 +23,7 @@ BYTES = {"max_wal", "critical_wal", "max_lag_bytes", "min_free"}  # options that
 
 
 def peak_memory_mb(usage: resource.struct_rusage) -> float:
-    """The highest resident memory that getrusage(2) or wait4(2) tells of, in MB."""
+    """The peak resident memory that getrusage(2) or wait4(2) reports, in MB."""
     unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, Linux kilobytes
     return usage.ru_maxrss * unit / 1e6
 
@@ -54,7 +54,7 @@ def _proof(progress: Progress) -> str:
 
 
 def conclude(rotation: Rotation, progress: Progress) -> str:
-    """What the rotation came to, in one sentence; of what may change it trusts `progress` alone."""
+    """The outcome of a rotation in one sentence; what may change is taken from `progress` only."""
     status, done = progress.status, progress.rows_done
     if progress.verified_at is None:
         how = f"{status}, {done:,} tokens replaced" if done else status
@@ -74,7 +74,7 @@ def show_survivors(survivors: int | None) -> str:
 
 
 def in_utc(moment: datetime) -> str:
-    """A moment for people, the same wherever the site stands."""
+    """A moment for people, the same wherever the site runs."""
     return f"{moment.astimezone(timezone.utc):%Y-%m-%d %H:%M:%S} UTC"
 
 
@@ -86,7 +86,7 @@ def show_steering(rotation: Rotation) -> list[dict[str, Any]]:
 
 
 def why_nothing_happens(rotation: Rotation, state: State) -> str:
-    """Why a rotation does not get on, or nothing."""
+    """Why a rotation makes no progress, or nothing."""
     if state.unserved:
         return "Recorded, but no process serves it: run rotate_tokens_sql --serve."
     if state.stalled:
@@ -110,7 +110,7 @@ def show_left(progress: Progress) -> str:
 
 
 def show_pace(progress: Progress) -> str:
-    """Rows a second, the time counted in that windows were held back."""
+    """Rows a second, including the time windows were held back."""
     pace = progress.rows_per_second
     return f"{pace * (1 - progress.throttled_share):,.0f} rows/s" if pace else "–"
 

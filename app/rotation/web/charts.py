@@ -1,4 +1,4 @@
-"""Charts as SVG without styles or scripts of their own: for the live page and for the report."""
+"""Charts as SVG without their own styles or scripts: for the live page and for the report."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -15,8 +15,8 @@ WIDTH, HEIGHT = 640, 170
 LEFT, RIGHT, TOP, BOTTOM = 84, 10, 14, 24
 HELD = "shaded: held back for more than a fifth of the time"
 SAMPLE = "a sample of the windows; the report uses every one"
-SHADED = 0.2  # a stretch in which windows waited for more than this part of the time is shaded
-TOLD = 3  # such stretches that are told in words
+SHADED = 0.2  # stretches in which windows waited for more than this share of the time are shaded
+TOLD = 3  # such stretches described in words
 
 
 def draw_charts(points: list[Point], sampled: bool = False) -> list[SafeString]:
@@ -81,7 +81,7 @@ def _chart(
 
 
 def _legends(shaded: bool, sampled: bool) -> SafeString:
-    """What the drawing can't say itself."""
+    """What the drawing can't say by itself."""
     known = (("legend", HELD, shaded), ("sample", SAMPLE, sampled))
     said = ((name, text) for name, text, applies in known if applies)
     return format_html_join("", ' <span class="{}">{}</span>', said)
@@ -92,12 +92,12 @@ def _range(values: list[float]) -> str:
 
 
 def _mark(value: float) -> str:
-    """A number beside the grid, short enough for its place."""
+    """A number beside the grid, short enough to fit."""
     return f"{value / 1e6:,.10g} M" if value >= 1e6 else f"{value:,.10g}"
 
 
 def _tell(shaded: list[Stretch]) -> str:
-    """The shaded stretches in words, for who does not see them."""
+    """The shaded stretches in words, for screen readers."""
     told = "".join(
         f"; {why}, from {_clock(start)} to {_clock(end)}" for start, end, why in shaded[:TOLD]
     )
@@ -123,6 +123,6 @@ def _stretches(points: list[Point]) -> Iterator[Stretch]:
 
 
 def _step(least: float) -> float:
-    """The least of 1, 2, 5, 10, 20, 50, ... that is not below."""
+    """The smallest of 1, 2, 5, 10, 20, 50, ... that is not below `least`."""
     power = 10.0 ** math.floor(math.log10(least))
     return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= least * 0.999999)

@@ -1,4 +1,4 @@
-"""What is asked of a new rotation that is recorded in the browser."""
+"""The form that records a new rotation in the browser."""
 
 import contextlib
 import threading
@@ -20,9 +20,9 @@ from ..engine.table.target import TargetName
 from ..operations.dry_run import SHOWN, show_plan
 from ..operations.inputs import target_from
 
-PLAN_SECONDS = 15.0  # that a plan may take; gunicorn ends a worker after 30
-AMCHECK_SECONDS = 5.0  # of them that amcheck may take; the run checks for longer before it begins
-SHOWN_SECONDS = 3600  # for which a plan that was shown may be recorded
+PLAN_SECONDS = 15.0  # limit for a plan; gunicorn ends a worker after 30
+AMCHECK_SECONDS = 5.0  # of them for amcheck; the run checks for longer before it starts
+SHOWN_SECONDS = 3600  # for which a shown plan may be recorded
 SALT = "rotation.plan"
 TOO_LONG = (
     f"the plan took longer than {PLAN_SECONDS:.0f} s, more than a page can wait for: see it with"
@@ -31,7 +31,7 @@ TOO_LONG = (
 
 
 class NewRotation(forms.Form):
-    """What a rotation that is recorded here is asked to do."""
+    """What the recorded rotation is asked to do."""
 
     table = forms.CharField(help_text="[schema.]table, by its exact name")
     pk = forms.CharField(label="Primary key", required=False, help_text="empty: from the catalog")
@@ -60,17 +60,17 @@ class NewRotation(forms.Form):
 
 
 def may_see(user: Any, name: TargetName, session: Session) -> bool:
-    """Whether a user may know of a table and its columns, whose names a plan and its errors show.
+    """Whether a user may know about a table and its columns, which a plan and its errors name.
 
-    A superuser of the site may; anybody else of the tables of installed models that he may view. The
-    database is asked only about a table that bears the name of one of those.
+    A superuser of the site may; others, only about tables of installed models that they may view. The
+    database is asked only about tables with the name of one of those.
     """
     if user.is_superuser:
         return True
     viewed = {
         model._meta.db_table
         for model in apps.get_models()
-        # A proxy may show less than its table holds; another database's table is not the one here.
+        # A proxy may show less than its table holds; a table in another database is not this one.
         if not model._meta.proxy
         and router.allow_migrate_model(session.alias, model)
         and user.has_perm(f"{model._meta.app_label}.{get_permission_codename('view', model._meta)}")
@@ -96,7 +96,7 @@ def default_target(user: Any) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def limited_stop() -> Iterator[StopSwitch]:
-    """A switch that cancels what runs in the block before the web server loses its patience."""
+    """A switch that cancels what runs in the block before the web server times out."""
     stop = StopSwitch(patient=False)
     timer = threading.Timer(PLAN_SECONDS, stop.request, ["the page's limit"])
     timer.start()
@@ -114,12 +114,12 @@ def plan_of(driver: RotationDriver) -> str:
 
 
 def sign(asked: dict[str, Any]) -> str:
-    """What the plan was shown of, for `was_shown`."""
+    """A signature of what the plan was shown for; see `was_shown`."""
     return signing.dumps(asked, salt=SALT)
 
 
 def was_shown(posted: Any, asked: dict[str, Any]) -> bool:
-    """Whether the plan of exactly this was shown, not too long ago."""
+    """Whether the plan for exactly this was shown, not too long ago."""
     try:
         return bool(signing.loads(posted.get("shown", ""), salt=SALT, max_age=SHOWN_SECONDS) == asked)
     except signing.BadSignature:
@@ -129,7 +129,7 @@ def was_shown(posted: Any, asked: dict[str, Any]) -> bool:
 def make_driver(user: Any, given: dict[str, Any], stop: StopSwitch) -> RotationDriver:
     """A driver for what the form says. Raises RotationError for what can't be used.
 
-    Of a table that the user may not see it says the same whether that exists or not.
+    A table that the user may not see gives the same error whether it exists or not.
     """
     options = Options(
         workers=given["workers"],

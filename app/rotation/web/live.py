@@ -21,8 +21,7 @@ from ..operations.wording import (
 from .charts import draw_charts
 
 LATEST = 12  # windows of the journal that the page shows
-#: A rotation in one of these states gets on, if somebody works on it.
-#: What may be asked of a rotation in each state.
+#: What may be done to a rotation in each state.
 ACTIONS = {
     Status.PENDING: ("cancel",),
     Status.RUNNING: ("pause", "cancel", "tune"),
@@ -33,11 +32,9 @@ ACTIONS = {
 
 
 def look(session: Session, rotation: Rotation) -> dict[str, Any]:
-    """All that the live part of the page shows; its cost does not depend on the journal's length."""
+    """Everything the live part of the page shows; its cost does not depend on the journal's length."""
     seen = read_state(session, rotation.pk)
-    rotation = read_rotation(
-        session, rotation.pk
-    )  # later than its state: if that is the last, so is this
+    rotation = read_rotation(session, rotation.pk)  # after its state: if that is final, so is this
     state, progress = describe(session, rotation, seen), seen.progress
     points = read_points(session, rotation.pk)
     going_on = state["status"] in UNFINISHED
@@ -82,7 +79,7 @@ def show_figures(state: dict[str, Any], progress: Progress, going_on: bool) -> d
 
 
 def show_lane(lane: dict[str, Any]) -> dict[str, Any]:
-    """A lane, with keys as text and how far it is between its bounds, where keys are numbers."""
+    """A lane with keys as text, and its progress between its bounds if keys are numbers."""
     lower, upper, last = lane["lower"], lane["upper"], lane["last_id"]
     percent: int | None = None
     if lane["done"] or last is None:

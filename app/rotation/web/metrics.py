@@ -1,4 +1,4 @@
-"""How far rotations are, for Prometheus; on if settings.ROTATION_METRICS is."""
+"""The progress of rotations, for Prometheus; on if settings.ROTATION_METRICS is."""
 
 from django.db.models import Max
 from django.db.transaction import non_atomic_requests
@@ -25,9 +25,9 @@ FIGURES = {
 }
 
 
-@non_atomic_requests  # the engine has transactions of its own
+@non_atomic_requests  # the engine uses its own transactions
 def metrics(request: HttpRequest) -> HttpResponse:
-    """The latest rotation of every column, and how far standbys are behind."""
+    """The latest rotation of every column, and how far behind standbys are."""
     registry = CollectorRegistry()
     figures = {
         name: Gauge(f"rotation_{name}", text, LABELS, registry=registry)
@@ -63,7 +63,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
             states.labels(*labels, status).set(status == progress.status)
     with session.reading():
         standbys = [row for row in session.rows("read_standbys") if row["replayed"] is not None]
-    # Several standbys may bear one name: the one that is furthest behind counts.
+    # Several standbys may have the same name: the one furthest behind counts.
     for row in sorted(standbys, key=lambda row: row["replayed"], reverse=True):
         lag.labels(row["name"]).set(row["written"] - row["replayed"])
     return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)

@@ -1,4 +1,4 @@
-"""The evidence of a rotation rendered: one page, or JSON."""
+"""Renders the evidence of a rotation: one page, or JSON."""
 
 from datetime import datetime
 from typing import Any
@@ -12,14 +12,14 @@ from .charts import draw_charts
 
 
 def as_json(value: Any) -> str:
-    """What json.dumps does not know: moments."""
+    """Serialize what json.dumps can't: datetimes."""
     if isinstance(value, datetime):
         return value.isoformat()
     raise TypeError(f"{type(value).__name__} is not plain data")
 
 
 def render(evidence: dict[str, Any]) -> str:
-    """One page that holds everything it needs, fit to be printed."""
+    """One self-contained page, ready to print."""
     points = [Point(**point) for point in evidence["journal"]]
     shown = {
         part: {name: show_option(name, value) for name, value in sorted(evidence[part].items())}

@@ -41,11 +41,11 @@ TUNED_HERE = ("window", "max_rate", "max_lag", "workers")  # the page's fields; 
 class RotationPages(admin.ModelAdmin):
     """The pages of a rotation, for the ModelAdmin that lists them.
 
-    The engine has transactions of its own: none may be open around them (ATOMIC_REQUESTS).
+    The engine uses its own transactions: none may be open around them (ATOMIC_REQUESTS).
     """
 
     def get_urls(self) -> list[URLPattern]:
-        """The admin's addresses, and those of these pages."""
+        """The admin's URLs, and those of these pages."""
         view = self.admin_site.admin_view
         return [
             path("<int:number>/live/", view(self.live), name="rotation_live"),
@@ -80,7 +80,7 @@ class RotationPages(admin.ModelAdmin):
 
     @non_atomic_requests
     def live(self, request: HttpRequest, number: int) -> HttpResponse:
-        """The part of the page that changes; the last answer says that it is over."""
+        """The part of the page that changes; the last response says that it is over."""
         rotation, session = self._found(request, number)
         context = look(session, rotation) | rights(request)
         response = TemplateResponse(request, "rotation/_live.html", context)
@@ -119,7 +119,7 @@ class RotationPages(admin.ModelAdmin):
 
     @non_atomic_requests
     def confirm_cancel(self, request: HttpRequest, number: int) -> HttpResponse:
-        """Say what stays leaked, and ask."""
+        """Say what stays leaked, and ask for confirmation."""
         rotation, session = self._found(request, number, steers=True)
         progress = read_progress(session, rotation.pk)
         context = self._context(request, rotation, f"Cancel {rotation}?") | {
@@ -132,7 +132,7 @@ class RotationPages(admin.ModelAdmin):
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        """Ask what to rotate, show the plan, and record it; a process that serves takes it up."""
+        """Ask what to rotate, show the plan, and record it; a serving process picks it up."""
         if not self.has_add_permission(request):
             raise PermissionDenied
         first = {} if request.POST else default_target(request.user)
@@ -185,12 +185,12 @@ class RotationPages(admin.ModelAdmin):
 
 
 def rights(request: HttpRequest) -> dict[str, bool]:
-    """What else the user may look at."""
+    """What else the user may see."""
     return {"may_read_journal": request.user.has_perm("rotation.view_rotationwindow")}
 
 
 def who(request: HttpRequest) -> str:
-    """Who steers, as the rotation keeps it."""
+    """Who steers, as stored with the rotation."""
     return f"{request.user.get_username()}, on the site"
 
 
@@ -201,9 +201,9 @@ def tunable(rotation: Rotation) -> list[dict[str, str]]:
 
 
 def read_edits(rotation: Rotation, asked: Any) -> list[str]:
-    """What the user changed, as assignments: what differs from the value that was shown to him.
+    """What the user changed, as assignments: the values that differ from those shown.
 
-    A colleague may have tuned meanwhile: a field that was left alone does not take that back.
+    Someone else may have tuned meanwhile: a field left alone must not undo that.
     """
     edits = []
     for one in tunable(rotation):
@@ -215,7 +215,7 @@ def read_edits(rotation: Rotation, asked: Any) -> list[str]:
 
 
 def _steer(session: Session, rotation: Rotation, asked: Any, by: str) -> str:
-    """Do what was asked; what was done, in words. Raises RotationError if it can't be."""
+    """Do what was asked, and return what was done, in words. Raises RotationError if it can't be."""
     action = asked.get("action", "")
     if action == "pause" and transitions.pause(session, rotation.pk, by):
         return "asked to pause after its current windows"

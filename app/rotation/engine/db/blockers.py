@@ -11,14 +11,14 @@ PREPARED = "a prepared transaction (see pg_prepared_xacts)"
 
 
 class BlockerWatch:
-    """Within the block, looks who blocks backend `pid`; `blockers` names them, or is empty."""
+    """Within the block, looks for what blocks backend `pid`; `blockers` names it, or is empty."""
 
     def __init__(self, alias: str, pid: int) -> None:
         self.blockers = ""
         self._session = Session(alias)
         self._pid = pid
         self._over = threading.Event()
-        # A failure is passed over: the name is a courtesy, without a second connection there is none.
+        # A failure is ignored: naming blockers is a courtesy that needs a second connection.
         self._thread = Thread(self._session, self._look)
 
     def __enter__(self) -> "BlockerWatch":

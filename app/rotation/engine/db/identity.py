@@ -1,4 +1,4 @@
-"""Who works, and with what, as sessions, journal and report show it."""
+"""Who works, and with what versions, as sessions, journal and report show it."""
 
 import contextlib
 import getpass
@@ -11,10 +11,10 @@ LIBRARIES = ("Django", "psycopg2", "psycopg2-binary", "django-pgtrigger")
 
 
 def operator() -> str:
-    """The name of the person or service at whose account this process runs."""
+    """The name of the account that this process runs as."""
     try:
         return getpass.getuser()
-    except (KeyError, OSError):  # a container may run as a number without a name
+    except (KeyError, OSError):  # a container may run as a uid without a name
         return str(os.getuid())
 
 
@@ -38,7 +38,7 @@ def worker_name(number: int | str = 1) -> str:
 
 
 def colleague(worker: str, other: str) -> bool:
-    """Whether two workers' names are those of two threads of one process."""
+    """Whether two workers' names belong to threads of the same process."""
     process, _, _ = worker.partition("/")
     host = worker.rpartition("@")[2]
     return other.startswith(f"{process}/") and f"@{host}" in other

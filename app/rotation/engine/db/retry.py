@@ -1,4 +1,4 @@
-"""Waiting and trying again: how often it is said what for, when to give up, and that a stop ends it."""
+"""Waiting and retrying: how often to say what for, when to give up, and that a stop ends it."""
 
 import time
 from collections.abc import Callable
@@ -8,19 +8,19 @@ from ..errors import LockConflict, Stopped
 from .session import Session
 
 Result = TypeVar("Result")
-TELL_SECONDS = 10.0  # how often it is said again what something waits for
-LOOK_SECONDS = 0.5  # how often a statement that reads the whole table is tried again
+TELL_SECONDS = 10.0  # how often to repeat what something waits for
+LOOK_SECONDS = 0.5  # how often a statement that reads the whole table is retried
 
 
 class Every:
-    """Says once in so many seconds that they are over; the first time at once, unless told otherwise."""
+    """Is due once in so many seconds; the first time at once, unless told otherwise."""
 
     def __init__(self, seconds: float = TELL_SECONDS, at_once: bool = True) -> None:
         self._seconds = seconds
         self._at = float("-inf") if at_once else time.monotonic()
 
     def due(self) -> bool:
-        """Whether so many seconds are over since it last said so."""
+        """Whether so many seconds have passed since it was last due."""
         now = time.monotonic()
         if now - self._at <= self._seconds:
             return False
@@ -29,7 +29,7 @@ class Every:
 
 
 class Wait:
-    """One wait of a run: said now and then, ended by a stop, given up after its patience."""
+    """One wait of a run: reported now and then, ended by a stop, given up after its patience."""
 
     def __init__(
         self, session: Session, patience: float = float("inf"), every: Every | None = None
@@ -40,12 +40,12 @@ class Wait:
         self._every = every or Every()
 
     def due(self) -> bool:
-        """Whether it is time to say what is waited for."""
+        """Whether it is time to say what this waits for."""
         return self._every.due()
 
     @property
     def over(self) -> bool:
-        """Whether the patience is at its end. A stop comes first: `rest` raises it."""
+        """Whether the patience is exhausted. A stop comes first: `rest` raises it."""
         return time.monotonic() - self._began > self._patience and not self._stop.requested
 
     def rest(self, seconds: float, then: str = "") -> None:
@@ -55,10 +55,10 @@ class Wait:
 
 
 def patiently(session: Session, patience: float, action: Callable[[], Result]) -> Result:
-    """Try an action that reads the whole table until it succeeds, through outages too.
+    """Retry an action that reads the whole table until it succeeds, through outages too.
 
-    The patience begins with the first conflict: reading the table may take longer than that. Raises
-    Stopped for a stop, or when it is over.
+    The patience starts with the first conflict: reading the table may take longer than that. Raises
+    Stopped for a stop, or when it is exhausted.
     """
     wait: Wait | None = None
     while True:

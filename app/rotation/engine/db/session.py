@@ -18,26 +18,26 @@ from .stop import StopSwitch
 
 Row = dict[str, Any]
 Result = TypeVar("Result")
-#: Before a statement while the schema of the state is not known yet.
+#: Precedes a statement while the schema of the state is not known yet.
 PINNED = "SET LOCAL search_path TO pg_catalog, pg_temp;\n"
-#: What asks for what the search path finds.
+#: Statements that ask what the role's search path finds.
 FINDS_NAMES = {"describe_server", "find_table", "list_tables"}
-#: What fires triggers of the application's, which find their names as ever.
+#: Statements that fire the application's triggers, which rely on the role's search path.
 FIRES_TRIGGERS = {
     *("rotate_window", "rotate_unlocked", "rotate_leftovers"),
     *("try_write", "check_constraints", "give_names_back"),
     *("truncate_tickets", "generate_tickets"),
 }
 FIRST_WAIT, LONGEST_WAIT = 0.1, 2.0  # seconds between two tries to connect
-SERVED_SECONDS = 20.0  # what goes on for so long, longer than a try to connect, has a database
+SERVED_SECONDS = 20.0  # an action that ran this long, longer than a connect attempt, had a database
 
 
 @dataclass
 class Session:
     """One connection of the calling thread, and how long it outlives an outage.
 
-    `names` fills the braces in statements; `variants` are folders of `sql/` whose statements stand in
-    for their namesakes; `outage_seconds` is the deadline for reconnecting.
+    `names` fills the braces in statements; `variants` are folders of `sql/` whose statements replace
+    their namesakes; `outage_seconds` is the deadline for reconnecting.
     """
 
     alias: str
@@ -51,7 +51,7 @@ class Session:
 
     @property
     def state_schema(self) -> str:
-        """The schema of the rotation's state; preflight has found it."""
+        """The schema of the rotation's state, which the preflight has found."""
         name = self.names["rotation"]
         assert isinstance(name, tuple)
         return name[0]
@@ -67,17 +67,17 @@ class Session:
         return self.rows(statement, **parameters)[0]
 
     def change(self, statement: str, **parameters: Any) -> int:
-        """Run a statement that returns no rows; how many it changed, as the server counted them."""
+        """Run a statement that returns no rows; returns how many it changed, as the server counted."""
         with self._execute(statement, parameters) as cursor:
             return cursor.rowcount
 
     def script(self, text: str, doing: str) -> None:
-        """Run statements that are composed already, and take no parameters."""
+        """Run statements that are already composed and take no parameters."""
         with translated(doing), connections[self.alias].cursor() as cursor:
             cursor.execute(text)
 
     def outside_transactions(self, statement: str) -> list[str]:
-        """Run a statement that can't be in a transaction; return what the server warned of.
+        """Run a statement that can't be in a transaction; return the server's warnings.
 
         An immediate stop cancels it.
         """
@@ -95,7 +95,7 @@ class Session:
             cursor.copy_expert(text, source)
 
     def ask(self, query: str) -> str:
-        """What a query that a user wrote returns, as JSON; see ask_throttle.sql."""
+        """The result of a user's query, as JSON; see ask_throttle.sql."""
         text = self._compose("ask_throttle")
         with translated("running the query"), connections[self.alias].cursor() as cursor:
             cursor.execute(text, {"query": query})
@@ -116,11 +116,11 @@ class Session:
 
     @contextlib.contextmanager
     def transaction(self, at_once: bool = False) -> Iterator[None]:
-        """Run the block in a transaction of its own, which an immediate stop cancels.
+        """Run the block in its own transaction, which an immediate stop cancels.
 
         `at_once`: any request to stop does, see StopSwitch.cancellable.
-        Raises LockConflict, ConnectionLost or DatabaseFailure, and then nothing was committed;
-        after a ConnectionLost during COMMIT that is not known.
+        Raises LockConflict, ConnectionLost or DatabaseFailure; then nothing was committed, except
+        that a ConnectionLost during COMMIT leaves this unknown.
         """
         with translated("connecting"):
             connections[self.alias].ensure_connection()
@@ -133,8 +133,8 @@ class Session:
 
     @contextlib.contextmanager
     def looking(self, doing: str) -> Iterator[None]:
-        """Run models' queries in a transaction, of its own if there is none, in which no name is taken
-        from a schema in which somebody else may have put it.
+        """Run models' queries in a transaction, a new one if there is none, that takes no name from a
+        schema where somebody else may have put it.
         """
         with contextlib.ExitStack() as stack:
             if not connections[self.alias].in_atomic_block:
@@ -158,7 +158,7 @@ class Session:
             yield
 
     def through_outages(self, action: Callable[[], Result]) -> Result:
-        """Return what the action returns; while the database is away, wait and begin it again.
+        """Return what the action returns; while the database is unreachable, wait and retry.
 
         Raises Stopped after `outage_seconds` without a database, or when a stop is requested.
         """
@@ -210,10 +210,10 @@ class Session:
             yield cursor
 
     def _path(self, statement: str) -> str:
-        """What comes before a statement, so that its names mean what they should until the next one.
+        """What precedes a statement, so that its names mean what they should until the next one.
 
         Its operators and functions are PostgreSQL's, and its tables those of the state, in whose schema
-        nobody else may create any: whatever the role's own search path would find first.
+        nobody else may create any, whatever the role's own search path would find first.
         """
         if statement in FINDS_NAMES:
             return ""
@@ -233,7 +233,7 @@ class Session:
 
 @contextlib.contextmanager
 def _unprinted() -> Iterator[None]:
-    """Keep psycopg2 from printing what it raises as well when a connection breaks within a COPY."""
+    """Keep psycopg2 from also printing what it raises when a connection breaks within a COPY."""
     hook, sys.excepthook = sys.excepthook, lambda *_: None
     try:
         yield

@@ -1,4 +1,4 @@
-"""What an SQLSTATE means to a run: try again, reconnect, or give up. Errors become the engine's own."""
+"""What an SQLSTATE means to a run: retry, reconnect, or give up. Errors become the engine's own."""
 
 import contextlib
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ def translated(doing: str) -> Iterator[None]:
         yield
     except (DatabaseError, InterfaceError, psycopg2.Error) as error:
         if isinstance(error, NotSupportedError) and error.__cause__ is None:
-            # Django's own check of the server's version; the server's words have a cause.
+            # Django's own check of the server's version; errors from the server have a cause.
             raise Refused(f"{error}; upgrade the server") from error
         cause = error.__cause__ if isinstance(error.__cause__, psycopg2.Error) else error
         sqlstate = getattr(cause, "pgcode", None)
@@ -53,7 +53,7 @@ def condition(sqlstate: str | None) -> str:
 
 
 def _first_line(error: Exception, doing: str) -> str:
-    # Before a session exists libpq speaks of hosts and users; during one, the server might quote data.
+    # Before a session exists, libpq names hosts and users; during one, the server might quote data.
     if doing != "connecting":
         return "the connection was lost"
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]

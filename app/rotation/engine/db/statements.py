@@ -16,8 +16,8 @@ from ...schema import DIRECTORY
 class Fragment:
     """Text that goes into a statement; written by us, never taken from the catalog or from a user.
 
-    It may hold `{names}` of identifiers itself, which are filled in: what somebody named
-    would be taken for such names, and for SQL.
+    It may contain `{names}` of identifiers, which are filled in: text from elsewhere would be taken
+    for such names, and for SQL.
     """
 
     text: str
@@ -30,9 +30,9 @@ Names = Mapping[str, Name]
 
 @functools.cache
 def find_files() -> dict[str, Path]:
-    """The files of `sql/`: each by its path from there, and by its name if that means no other one.
+    """The files of `sql/`: each by its path from there, and by its name where that is unambiguous.
 
-    Of namesakes the name means the one for plain PostgreSQL.
+    A name that Citus has too means the file for plain PostgreSQL.
     """
     found: dict[str, Path] = {}
     for path in sorted(DIRECTORY.rglob("*.sql"), key=lambda path: len(path.parts)):
@@ -48,9 +48,9 @@ def find_files() -> dict[str, Path]:
 
 @functools.cache
 def load(name: str, variants: tuple[str, ...] = ()) -> str:
-    """Return a statement without its comments; that of the first of `variants` that has one.
+    """Return a statement without its comments, from the first of `variants` that has it.
 
-    Comments go because psycopg2 would take a percent sign in one for a parameter.
+    Comments are removed because psycopg2 would take a percent sign in one for a parameter.
     """
     files = find_files()
     path = next((files[one] for folder in variants if (one := f"{folder}/{name}") in files), files[name])

@@ -1,4 +1,4 @@
-"""Stopping in two steps: first after the window under way, then at once."""
+"""Stopping in two steps: first after the current window, then at once."""
 
 import contextlib
 import os
@@ -13,7 +13,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 class StopSwitch:
     """Asks workers to stop. Asked twice, it cancels their running statements in the server.
 
-    With `patient=False`, for work that is one statement, it does so when asked once.
+    With `patient=False`, for work that is one statement, it does so the first time.
     """
 
     def __init__(self, patient: bool = True) -> None:
@@ -27,15 +27,15 @@ class StopSwitch:
 
     @property
     def requested(self) -> bool:
-        """Whether somebody asked to stop."""
+        """Whether a stop was requested."""
         return self._requested.is_set()
 
     def wait(self, seconds: float) -> bool:
-        """Sleep, but no longer than until a stop is requested; True if one is."""
+        """Sleep until a stop is requested, at most so long; True if one is."""
         return self._requested.wait(seconds)
 
     def request(self, reason: str) -> None:
-        """Ask to stop after the windows under way; the second call, to stop at once."""
+        """Ask to stop after the current windows; the second call, to stop at once."""
         with self._lock:
             self.immediate = self.requested or not self._patient
             self.reason = self.reason or reason
@@ -50,7 +50,7 @@ class StopSwitch:
     def cancellable(self, connection: Any, at_once: bool = False) -> Iterator[None]:
         """Within the block, an immediate stop cancels what this psycopg2 connection runs.
 
-        `at_once`: the first request does, because that is one long statement, which begins again.
+        `at_once`: the first request does, for one long statement that starts again anyway.
         """
         with self._lock:
             self._running[connection] = at_once
@@ -93,7 +93,7 @@ def stop_on_signals(switch: StopSwitch) -> Iterator[None]:
     finally:
         signal.set_wakeup_fd(wakeup)
         for number, handler in before.items():
-            # A process that was asked to stop is on its way out: no further signal shall change its
+            # A process that was asked to stop is on its way out: no further signal may change its
             # exit code, not even while Python shuts down.
             signal.signal(number, signal.SIG_IGN if switch.requested else handler)
         os.write(writing, b"\0")

@@ -1,4 +1,4 @@
-"""A thread of the engine: it works on a session of its own, and keeps what ended it early."""
+"""A thread of the engine: it works on its own session, and keeps what ended it early."""
 
 import threading
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from .session import Session
 
 
 class Thread(threading.Thread):
-    """Runs `work`, then closes its session. A failure is kept for whoever started it."""
+    """Runs `work`, then closes its session. A failure is kept for the thread that started it."""
 
     def __init__(self, session: Session, work: Callable[[], Any]) -> None:
         super().__init__(name=session.worker, daemon=True)
@@ -18,7 +18,7 @@ class Thread(threading.Thread):
         self._work = work
 
     def run(self) -> None:
-        """Work, and keep what came of it."""
+        """Work, and keep the result or the failure."""
         try:
             self.result = self._work()
         except Exception as failure:

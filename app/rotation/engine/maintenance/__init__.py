@@ -1,5 +1,5 @@
-"""What is done to the table beside its rows: vacuum while it is rotated, indexes rebuilt at the end.
+"""Work on the table besides its rows: vacuum during the rotation, indexes rebuilt at the end.
 
-Both run on connections of their own, outside of transactions.
+Both run on their own connections, outside transactions.
 Phases import from here.
 """

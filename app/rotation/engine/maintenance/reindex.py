@@ -1,4 +1,4 @@
-"""The token's indexes rebuilt at the end: rotating bloats them, and vacuum can't shrink them."""
+"""Rebuilds the token's indexes at the end: rotating bloats them, and vacuum can't shrink them."""
 
 import threading
 import time
@@ -15,10 +15,12 @@ from ..events import NOTE, Event, Found
 from ..table.target import Target
 from ..text import size
 
-ALIVE_SECONDS = 1.0  # how often who has the claim shows that it is alive; after five it is lost
-CLAIM_SECONDS = 3.0  # so long after the last sign of life a claim is sure not to be lost
-LOOK_SECONDS = 0.2  # how often it looks after a statement under way
-TIDY_SECONDS = 10.0  # that dropping what a broken-off rebuild left may take
+ALIVE_SECONDS = (
+    1.0  # how often the holder of the claim shows that it is alive; after five the claim is lost
+)
+CLAIM_SECONDS = 3.0  # for this long after the last sign of life, the claim cannot be lost
+LOOK_SECONDS = 0.2  # how often it checks on a running statement
+TIDY_SECONDS = 10.0  # limit for dropping what an aborted rebuild left
 DONE = "already rebuilt since its tokens were rotated"
 EXCLUSION = "not rebuilt: that of an exclusion constraint can't be while others write"
 
@@ -51,14 +53,14 @@ class Rebuilt(Event):
 
 
 class ClaimLost(Exception):
-    """This process was frozen, or its connection cut: another one may rebuild now."""
+    """This process was frozen, or its connection cut: another process may rebuild now."""
 
 
 def rebuild_indexes(session: Session, rotation: int, target: Target) -> None:
     """Rebuild every index that holds the token, one after the other, unless this rotation has done so.
 
-    Reading and writing go on meanwhile. What an earlier rebuild left behind when it was broken off is
-    dropped first. Raises Stopped if the same call can go on later.
+    Reads and writes continue meanwhile. What an aborted rebuild left behind is dropped first. Raises
+    Stopped if the same call can continue later.
     """
     wait = Wait(session)
     while not session.through_outages(lambda: _rebuild_if_alone(session, rotation, target)):
@@ -68,7 +70,7 @@ def rebuild_indexes(session: Session, rotation: int, target: Target) -> None:
 
 
 def _rebuild_if_alone(session: Session, rotation: int, target: Target) -> bool:
-    """Rebuild all, unless another process does so now; whether this one did."""
+    """Rebuild all, unless another process is doing so; whether this one did."""
     decided, over, answers = threading.Event(), threading.Event(), list[bool]()
     seen_at = time.monotonic()
 
@@ -83,11 +85,11 @@ def _rebuild_if_alone(session: Session, rotation: int, target: Target) -> bool:
                 seen_at = now
 
     def require_claim() -> None:
-        # Who wakes from a freeze may not have noticed yet that its connection is gone.
+        # A process that wakes from a freeze may not have noticed yet that its connection is gone.
         if not claim.is_alive() or time.monotonic() - seen_at > CLAIM_SECONDS:
             raise ClaimLost
 
-    # On a connection of its own: a transaction that reads more than that would make the rebuild wait.
+    # On its own connection: a transaction that reads anything else would make the rebuild wait.
     claim = _start(replace(session, stop=StopSwitch()), hold)
     try:
         while claim.is_alive() and not decided.wait(LOOK_SECONDS):
@@ -130,7 +132,7 @@ def _rebuild(session: Session, rotation: int, target: Target, index: Row) -> Non
 
     def work(own: Session) -> None:
         own.outside_transactions("rebuild_index")
-        # Noted at once, by the same connection: whatever becomes of this process, it is not done again.
+        # Noted at once, on the same connection: whatever happens to this process, it is not redone.
         note = replace(own, stop=StopSwitch())
         noted.append(
             note.row("note_rebuilt", rotation=rotation, schema=index["schema"], name=index["name"])
@@ -140,7 +142,7 @@ def _rebuild(session: Session, rotation: int, target: Target, index: Row) -> Non
     try:
         _run(session, target, index, work)
     except ConnectionLost:
-        raise  # the server may go on with it: the next try waits for that
+        raise  # the server may still be doing it: the next try waits for that
     except RotationError as error:
         left = _tidy(session, rotation, target)
         again = f"{left}; run {target.command} --reindex to continue"
@@ -159,7 +161,7 @@ def _listed(session: Session, rotation: int, target: Target, leftover: bool = Fa
 
 
 def _wait_for_others(session: Session, target: Target) -> None:
-    """Wait until nobody builds an index of the table: it may be the work of our killed predecessor."""
+    """Wait until no index of the table is being built: it may be the work of our killed predecessor."""
     wait = Wait(session)
     while at_work := session.rows("watch_rebuild", oid=target.oid):
         if wait.due():
@@ -168,7 +170,7 @@ def _wait_for_others(session: Session, target: Target) -> None:
 
 
 def _tidy(session: Session, rotation: int, target: Target) -> str:
-    """Drop what a rebuild left that has just failed, within a moment; what to say if that fails."""
+    """Drop what the rebuild that has just failed left, quickly; returns what to say if that fails."""
     patient = replace(session, stop=StopSwitch())
     left = _listed(patient, rotation, target, leftover=True)
     try:
@@ -190,7 +192,7 @@ def _run(
     work: Callable[[Session], None],
     at_most: float = float("inf"),
 ) -> None:
-    """Do something long to an index; tell how far it is. Raises what ended it early.
+    """Do something long to an index, reporting its progress. Raises what ended it early.
 
     It is cancelled when a stop is requested, or after `at_most` seconds.
     """
@@ -211,14 +213,14 @@ def _run(
 
 
 def _start(own: Session, work: Callable[[Session], None]) -> Thread:
-    """Work outside of transactions, on a connection of its own."""
+    """Work outside transactions, on its own connection."""
     thread = Thread(own, lambda: work(own))
     thread.start()
     return thread
 
 
 def _tell(session: Session, index: str, building: list[Row]) -> None:
-    """Tell how far a build is."""
+    """Report the progress of a build."""
     for one in building[:1]:
         doing = one["phase"] if one["percent"] is None else f"{one['phase']}, {one['percent']:.0f} %"
         if one["waits_for"]:

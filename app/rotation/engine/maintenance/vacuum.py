@@ -1,4 +1,4 @@
-"""Vacuum under way: the room of replaced row versions is used again while the rotation goes on."""
+"""Vacuum during the rotation, so that the space of replaced row versions is reused."""
 
 import threading
 from dataclasses import replace
@@ -12,12 +12,12 @@ from ..events import VacuumHindered, VacuumSkipped
 from ..options import LiveOptions
 from ..table.target import Target
 
-LOOK_SECONDS = 0.2  # how often it looks whether a vacuum is due
-TELL_SECONDS = 60.0  # how often the same obstacle is told
+LOOK_SECONDS = 0.2  # how often it checks whether a vacuum is due
+TELL_SECONDS = 60.0  # how often the same obstacle is reported
 
 
 class Vacuum(Thread):
-    """Vacuums the target each time that a part of its rows was replaced, on a connection of its own."""
+    """Vacuums the target each time a share of its rows was replaced, on its own connection."""
 
     def __init__(self, session: Session, rotation: int, target: Target, live: LiveOptions) -> None:
         # A request to stop lets a window finish, which is short, and cancels a vacuum, which is not.
@@ -25,7 +25,7 @@ class Vacuum(Thread):
         self._whole = session.stop
         self._rotation = rotation
         self._target = target
-        self._may: bool | None = None  # whether this role may vacuum the table, once that is known
+        self._may: bool | None = None  # whether this role may vacuum the table, once known
         self._live = live
         self._ended = threading.Event()
         self._mark: str | None = None  # of the vacuum before
@@ -47,11 +47,11 @@ class Vacuum(Thread):
                 self._session.close()
 
     def cancel(self, reason: str) -> None:
-        """Cancel a vacuum under way: the run has ended early, and shall not wait for it."""
+        """Cancel a running vacuum: the run has ended early, and must not wait for it."""
         self._session.stop.request(reason)
 
     def end(self) -> None:
-        """Let a vacuum under way come to its end, or cancel it where a stop was requested."""
+        """Let a running vacuum finish, or cancel it if a stop was requested."""
         self._ended.set()
         while self.is_alive():
             if self._whole.requested:

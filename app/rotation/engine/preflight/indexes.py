@@ -1,7 +1,7 @@
 """The indexes by which windows find their rows: whether they can be trusted to return every one.
 
-Windows go by an index. A row that it does not return is in none of them, and only the verification,
-which goes by no index, finds that it still has its old token.
+Windows use an index. A row that it does not return is in none of them, and only the verification,
+which uses no index, finds that it still has its old token.
 """
 
 import time
@@ -13,10 +13,10 @@ from ..errors import DatabaseFailure, LockConflict, Stopped
 from ..events import NOTE, REFUSE, Found
 from ..table.target import Target
 
-AMCHECK_SECONDS = 60.0  # that amcheck may take, for all indexes of a table together
+AMCHECK_SECONDS = 60.0  # limit for amcheck, for all indexes of a table together
 NOT_PERMITTED = "42501"
 AGAIN = "then run the same command again"
-#: What stands in compare_collations.sql, where the server has it and where it has not.
+#: Used in compare_collations.sql, where the server has it and where it does not.
 DATABASE_VERSION = Fragment("pg_catalog.pg_database_collation_actual_version(database.oid)")
 NO_DATABASE_VERSION = Fragment("NULL::text")
 
@@ -48,7 +48,7 @@ def _of_missing(indexes: list[Row], target: Target) -> Iterator[Found]:
 
 
 def _of_flags(index: Row, indexes: list[Row]) -> Iterator[Found]:
-    """Refuse one that queries use, or should, and that is not whole by its flags in pg_index."""
+    """Refuse an index that queries use, or should, if its flags in pg_index say it is incomplete."""
     if index["name"] is None or (index["valid"] and index["ready"] and index["live"]):
         return
     which = f"the index {index['name']} of {index['table']}, which starts with its primary key,"
@@ -62,7 +62,7 @@ def _of_flags(index: Row, indexes: list[Row]) -> Iterator[Found]:
         what = "is INVALID"
     step = f"REINDEX INDEX {index['name']}"
     if index["partitioned"]:
-        # It has no entries, and is valid as soon as a valid one of each partition is attached.
+        # It has no entries, and becomes valid once a valid one of each partition is attached.
         step = f"ALTER INDEX {index['name']} ATTACH PARTITION the primary key's index of each partition"
     yield Found(REFUSE, f"{which} {what}: it may not return every row; {step}, {AGAIN}")
 
@@ -86,10 +86,10 @@ def _outdated(collation: Row, target: Target) -> Found:
 
 
 def by_amcheck(session: Session, target: Target, seconds: float) -> Iterator[Found]:
-    """Yield what amcheck says of the indexes, if this role may run it, within so many seconds.
+    """Yield what amcheck says about the indexes, if this role may run it, within so many seconds.
 
-    It looks at b-trees, each in a transaction of its own that can't write. Raises LockConflict if
-    somebody holds a lock on the table, Stopped if a stop is requested between two indexes.
+    It checks b-trees, each in its own read-only transaction. Raises LockConflict if another session
+    holds a lock on the table, Stopped if a stop is requested between two indexes.
     """
     found = target.placement.find_amcheck(session)
     if not found:
@@ -147,9 +147,9 @@ def _checkable(session: Session, target: Target) -> list[Row]:
 
 
 def _check(session: Session, index: Row, seconds: float) -> bool:
-    """Let amcheck look at an index; False if it did not end in time.
+    """Let amcheck check an index; False if it did not finish in time.
 
-    Raises DatabaseFailure for what it finds, LockConflict for a lock that is not to be had.
+    Raises DatabaseFailure for what it finds, LockConflict for a lock that is not available.
     """
     began = time.monotonic()
     try:
@@ -158,7 +158,7 @@ def _check(session: Session, index: Row, seconds: float) -> bool:
             session.rows("open_check", worker=session.worker, statement_timeout=timeout)
             session.rows("check_index", index=index["oid"])
     except LockConflict:
-        # One SQLSTATE stands for the timeout and for a signal that cancels; time tells them apart.
+        # The timeout and a cancelling signal have the same SQLSTATE; time tells them apart.
         if session.stop.requested or time.monotonic() - began < seconds:
             raise
         return False
@@ -167,7 +167,7 @@ def _check(session: Session, index: Row, seconds: float) -> bool:
 
 def _failed(session: Session, target: Target, index: Row, failure: DatabaseFailure) -> Found:
     name, answer = index["name"], f"{failure.condition}, SQLSTATE {failure.sqlstate}"
-    # One that was dropped or rebuilt meanwhile can't be opened, which is an error of the same class.
+    # An index dropped or rebuilt meanwhile can't be opened, which is an error of the same class.
     present = {one["oid"] for one in _checkable(session, target)}
     if index["oid"] in present and (failure.sqlstate or "").startswith("XX"):
         return Found(

@@ -1,4 +1,4 @@
-"""What the preflight says of copies of tokens: those in a sample of values, and what may make some."""
+"""What the preflight says about copies of tokens: in a sample of values, and what may make some."""
 
 import re
 import time
@@ -13,15 +13,15 @@ from ..proof.holders import Column, Holder, list_holders
 from ..table.target import Target
 from ..text import one_line
 
-PAGE_BYTES = 8192  # of nearly every server
+PAGE_BYTES = 8192  # on nearly every server
 SAMPLED_PAGES = 100  # of a table
-SAMPLED_ROWS = 10_000  # of those pages, at the most
+SAMPLED_ROWS = 10_000  # of those pages, at most
 SAMPLED_VALUES = 1000  # of a column
-SMALL_PAGES = 1000  # 8 MB: what is no larger may be read as a whole
-TABLE_SECONDS = 1.0  # that a sample of one table takes at the most
-ALL_SECONDS = 5.0  # after which no other table is sampled
+SMALL_PAGES = 1000  # 8 MB: tables up to this size may be read as a whole
+TABLE_SECONDS = 1.0  # limit for sampling one table
+ALL_SECONDS = 5.0  # after which no further table is sampled
 MOST_NAMED = 5  # tables that a note names
-#: Of tables with these words in their names one expects that they keep what rows were.
+#: Tables with these words in their names probably keep old versions of rows.
 TELLING = re.compile(
     r"histor(y|ies|ical)|(^|_)hist(_|$)|audit|archive|back_?up|(^|_)bak(_|$)|(^|_)version"
     r"|(^|_|event|change|access)log(s|entry|entries|ged)?(_|$)|(^|_)old(_|$)|(^|_)shadow(_|$)",
@@ -29,9 +29,9 @@ TELLING = re.compile(
 
 
 def findings(session: Session, target: Target) -> Iterator[Found]:
-    """What the preflight has to say about copies that are there already, or are likely to be made.
+    """What the preflight says about copies that already exist or are likely to be made.
 
-    Begins transactions of its own, which write nothing and are short. Raises LockConflict when a stop
+    Uses its own transactions, which write nothing and are short. Raises LockConflict when a stop
     is requested.
     """
     with session.reading():
@@ -48,13 +48,13 @@ def findings(session: Session, target: Target) -> Iterator[Found]:
 
 
 def _tells(table: str) -> bool:
-    if table == "django_admin_log":  # of what the admin's users did; it would be named everywhere
+    if table == "django_admin_log":  # what the admin's users did; it would be named everywhere
         return False
     return TELLING.search(re.sub("(?<=[a-z])(?=[A-Z])", "_", table).lower()) is not None
 
 
 def _sample(session: Session, target: Target, holders: list[Holder]) -> Iterator[Found]:
-    """Look a sample of the values of every other column up in the target, or the other way round."""
+    """Look up a sample of every other column's values in the target, or vice versa."""
     began, missed = time.monotonic(), set()
     home = next(one for one in holders if any(column.is_token for column in one.columns))
     home = replace(home, columns=tuple(one for one in home.columns if one.is_token))
@@ -105,7 +105,7 @@ def _measured(session: Session, holder: Holder) -> Holder:
 def _compare(session: Session, home: Holder, holder: Holder) -> tuple[list[Column], bool]:
     """The columns of `holder` that share values with the only one of `home`, the target's token.
 
-    And whether all could be looked at: no large table is scanned, so one side needs an index.
+    And whether all could be checked: no large table is scanned, so one side needs an index.
     """
     token = home.columns[0]
     if token.indexed or home.pages <= SMALL_PAGES:
@@ -117,7 +117,7 @@ def _compare(session: Session, home: Holder, holder: Holder) -> tuple[list[Colum
 
 
 def _look_up(session: Session, sampled: Holder, looked_up: Holder, column: Column) -> list[int]:
-    """Which columns of one table, by number from 1 on, hold a value that a column of the other holds."""
+    """Which columns of one table, by number from 1, hold a value that a column of the other holds."""
     columns = [
         f"{one.token('copied', f'column_{n}')} AS value_{n}" for n, one in enumerate(sampled.columns, 1)
     ]

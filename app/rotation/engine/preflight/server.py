@@ -55,7 +55,7 @@ def check_server(session: Session) -> Row:
 
 
 def describe_server(session: Session) -> Row:
-    """Return what the server is. Raises Refused, in words to act on, if it can't be reached."""
+    """Return what the server is. Raises Refused, with what to do, if it can't be reached."""
     try:
         return session.row("describe_server")
     except ConnectionLost as lost:
@@ -63,7 +63,7 @@ def describe_server(session: Session) -> Row:
 
 
 def require_state(session: Session, server: Row) -> None:
-    """Raise Refused if the tables of our state are not there, else name them to the session."""
+    """Raise Refused if the tables of our state are missing, else name them to the session."""
     if server["citus"] and not session.row("is_coordinator")["here"]:
         raise Refused("this server is a worker node of Citus: point the command at the coordinator")
     if server["state_schema"] is None and server["states"]:

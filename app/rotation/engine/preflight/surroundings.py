@@ -1,4 +1,4 @@
-"""What the preflight finds about the server around a target: vacuum, disk, old views, standbys."""
+"""What the preflight finds about the server: vacuum, disk, old snapshots, standbys."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ from ..text import size
 
 
 def of_server(session: Session, table: Row, target: Target, options: Options) -> Iterator[Found]:
-    """Yield what would slow it down or bloat the table; `table` is a row of describe_table.sql."""
+    """Yield what would slow the run or bloat the table; `table` is a row of describe_table.sql."""
     yield from _of_vacuum(table, target, options)
     yield from _of_disk(session, target, options)
     yield from _of_old_snapshots(session)

@@ -13,7 +13,7 @@ from . import indexes, sampling
 from .surroundings import of_server
 
 SEARCH = "afterwards run rotation verify --search-copies"
-SAMPLE = 1000  # rows whose text is looked at before the run begins
+SAMPLE = 1000  # rows whose text is checked before the run starts
 #: What a foreign key's ON UPDATE does to the rows that refer to a token (pg_constraint.confupdtype).
 ON_UPDATE = {
     "a": "NO ACTION: every window with a referenced token would fail",
@@ -30,9 +30,9 @@ def find_all(
     options: Options,
     amcheck_seconds: float = indexes.AMCHECK_SECONDS,
 ) -> list[Found]:
-    """Look at everything around the target that matters, without writing; what refuses comes first.
+    """Check everything around the target that matters, without writing; refusals come first.
 
-    `amcheck_seconds` is how long amcheck may take, if it is there. See indexes.by_amcheck for errors.
+    `amcheck_seconds` is how long amcheck may take, if installed. See indexes.by_amcheck for errors.
     """
     with session.reading():
         table = session.row("describe_table", oid=target.oid, attnum=target.attnum)
@@ -52,7 +52,7 @@ def find_all(
         ]
     findings += sampling.findings(session, target)
     if not any(finding.level == REFUSE for finding in findings):
-        # It takes long: nobody shall wait for it who has to come back anyway.
+        # It takes long: not worth waiting for if the run is refused anyway.
         findings += indexes.by_amcheck(session, target, amcheck_seconds)
     order = [REFUSE, WARN, NOTE]
     return sorted(findings, key=lambda finding: order.index(finding.level))
@@ -201,7 +201,7 @@ def _of_guard(session: Session, table: Row, target: Target, options: Options) ->
             " even after the verification",
         )
     elif not target.placement.takes_guard:
-        return  # its placement refuses it
+        return  # its placement refuses the guard
     elif not guard.stands(guard.find_guard(session, target)):
         if table["may_install"]:
             yield Found(NOTE, f"a guard will be installed on {target.schema}.{target.table}")

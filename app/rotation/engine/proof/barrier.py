@@ -9,8 +9,8 @@ from ..events import Waiting
 from ..options import Options
 from ..table.target import Target
 
-BARRIER_TELL_SECONDS = 2.0  # how often those are named whom the barrier waits for
-LOOK_SECONDS = 0.1  # how often the barrier looks who is still writing
+BARRIER_TELL_SECONDS = 2.0  # how often the sessions that the barrier waits for are named
+LOOK_SECONDS = 0.1  # how often the barrier checks who is still writing
 
 
 def wait_for_writers(
@@ -18,9 +18,9 @@ def wait_for_writers(
 ) -> None:
     """The barrier: return when every transaction that writes to the target now has ended.
 
-    Those that begin later see what was committed before this call. It takes no lock, so it makes
-    nobody wait. `check` is called now and then, and may raise. Raises Stopped if one of them does not
-    end within the patience.
+    Those that start later see what was committed before this call. It takes no lock, so nothing waits
+    for it. `check` is called now and then, and may raise. Raises Stopped if one of them does not end
+    within the patience.
     """
 
     placement, patience = target.placement, options.lock_patience

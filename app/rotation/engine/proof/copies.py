@@ -1,4 +1,4 @@
-"""Copies of revoked tokens outside of the target's column, searched for by value."""
+"""Searches for copies of revoked tokens outside the target's column, by value."""
 
 from dataclasses import dataclass, field, replace
 
@@ -46,7 +46,7 @@ class Search:
 
     @property
     def sentence(self) -> str:
-        """That nothing was found, and where."""
+        """Says that nothing was found, and where."""
         columns = f"{self.columns} column{'s' * (self.columns != 1)}"
         where = f"{columns} of {self.tables} table{'s' * (self.tables != 1)} searched"
         could = " that could be searched" if self.skipped else ""
@@ -56,9 +56,9 @@ class Search:
 def search(session: Session, target: Target, rotation: Rotation) -> Search:
     """Compare every other column that this role may read with the revoked set of a column, by value.
 
-    Each table is read once, in a view of its own: one view of them all would keep vacuum from its work,
-    and DDL waiting, until the end, and would see a table as empty that was rewritten meanwhile. What
-    fails in one table is told, and the others are searched. Raises Stopped when a stop is requested.
+    Each table is read once, in its own snapshot: a single one would hold back vacuum and DDL until the
+    end, and would see a table that is rewritten meanwhile as empty. A failure in one table is reported,
+    and the others are searched. Raises Stopped when a stop is requested.
     """
     done = Search()
     holders = session.through_outages(lambda: _list_in_view(session, target))
@@ -92,7 +92,7 @@ def _list_in_view(session: Session, target: Target) -> list[Holder]:
 
 
 def _obstacles(holder: Holder) -> list[str]:
-    """What of a table can't be searched, and why; the table as a whole if that is so of all columns."""
+    """What of a table can't be searched, and why; the table as a whole if that is so for all columns."""
     hidden = [one for one in holder.columns if one.obstacle and not one.is_token]
     whole = len(hidden) == len(holder.columns) and len({one.obstacle for one in hidden}) == 1
     if whole:
@@ -101,13 +101,13 @@ def _obstacles(holder: Holder) -> list[str]:
 
 
 def _search_one(session: Session, holder: Holder, rotation: Rotation) -> dict[int, int]:
-    """How many rows hold a revoked token, by the number of the column in `holder`, from 1 on."""
+    """How many rows hold a revoked token, by the number of the column in `holder`, from 1."""
     columns, values = [], []
     for n, one in enumerate(holder.columns, 1):
         is_uuid = one.sort == "uuid"
         kind = "pg_catalog.uuid" if is_uuid else 'pg_catalog.text COLLATE "C"'
         value = f"copied.{{column_{n}}}::{kind}"
-        if one.sort == "document":  # as JSON may have its hyphens
+        if one.sort == "document":  # as JSON may escape hyphens
             value = f"pg_catalog.regexp_replace({value}, E'[\\\\\\\\]u002d', '-', 'gi')"
         columns.append(f"{value} AS value_{n}")
         token, text = f"value_{n}", "NULL::pg_catalog.text"

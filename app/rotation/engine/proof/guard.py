@@ -1,4 +1,4 @@
-"""The guard on the target: found, judged, installed, dropped."""
+"""The guard on the target: finds, checks, installs and drops it."""
 
 import random
 from collections.abc import Callable
@@ -43,18 +43,18 @@ def find_guard(session: Session, target: Target) -> FoundGuard | None:
 
 
 def stands(guard: FoundGuard | None) -> bool:
-    """Whether a guard is there, and nothing makes it pass what it should not."""
+    """Whether a guard exists, and nothing makes it pass what it should not."""
     return guard is not None and guard.problem is None
 
 
 def wanted(rotation: Rotation, target: Target, options: Options) -> bool:
-    """Whether a finished rotation has a guard that should stand, and that a run may put back."""
+    """Whether a finished rotation should have a guard, which a run may reinstall."""
     kept = as_kept(rotation.options).get("guard", True)
     return options.guard and kept is True and target.placement.takes_guard
 
 
 def require_standing(session: Session, target: Target) -> None:
-    """Raise Refused if nothing keeps revoked tokens from the target at the end of a rotation."""
+    """Raise Refused if nothing keeps revoked tokens out of the target at the end of a rotation."""
     found = find_guard(session, target)
     if not stands(found):
         problem = found.problem if found else "it is gone"
@@ -67,13 +67,13 @@ def require_standing(session: Session, target: Target) -> None:
 def require_guard(session: Session, target: Target, options: Options) -> bool:
     """Install the guard unless it stands; whether it had to be installed.
 
-    Raises Stopped if the table's lock is not to be had within the patience.
+    Raises Stopped if the table's lock is not available within the patience.
     """
     found = find_guard(session, target)
     if stands(found):
         return False
     keeps = found is not None and not found.installed
-    name = found.name if found and keeps else None  # None: after its function
+    name = found.name if found and keeps else None  # None: named after its function
 
     def install() -> list[str]:
         if stands(find_guard(session, target)):
@@ -107,7 +107,7 @@ def drop_guard(session: Session, target: Target, options: Options) -> str:
 
 
 def _alter(session: Session, options: Options, what: str, prepare: Callable[[], list[str]]) -> None:
-    """Run statements that need the table's lock: wait briefly for it, and often, and name the holder."""
+    """Run statements that need the table's lock: try for it briefly and often, and name its holder."""
     wait = Wait(session, options.lock_patience)
     while True:
         blockers: list[str] = []
@@ -122,7 +122,7 @@ def _alter(session: Session, options: Options, what: str, prepare: Callable[[], 
                 ) from conflict
             if wait.due():
                 session.emit(Waiting(what, who))
-            # While we wait for the lock everybody else waits behind us: rest longer than we wait.
+            # While we wait for the lock, everyone else queues behind us: rest longer than we wait.
             pause = max(0.2, options.lock_timeout_ms / 1000)
             seconds = random.uniform(pause, 3 * pause)  # noqa: S311 (jitter, not a secret)
             wait.rest(seconds, "; run the same command again to continue")

@@ -9,7 +9,7 @@ from ..db.statements import Fragment, Name
 from ..table.target import Target
 from ..text import one_line
 
-#: The texts by which an index is asked for a token: those that RESPELLED knows (see target.py).
+#: The spellings of a token that are looked up in an index: those that RESPELLED makes (target.py).
 SPELLINGS = """ARRAY[
     held.token::pg_catalog.text,
     pg_catalog.upper(held.token::pg_catalog.text),
@@ -30,12 +30,12 @@ class Column:
     obstacle: str | None
 
     def token(self, alias: str, placeholder: str) -> str:
-        """The expression of its value as a uuid; NULL for a text that is none."""
+        """The expression of its value as a uuid; NULL for text that is not one."""
         column = f"{alias}.{{{placeholder}}}"
         if self.sort == "uuid":
             return f"{column}::pg_catalog.uuid"
         text = f"{column}::pg_catalog.text"
-        digits = "^[0-9a-f](-?[0-9a-f]){{31}}$"  # braces are doubled, as in a statement
+        digits = "^[0-9a-f](-?[0-9a-f]){{31}}$"  # doubled braces, as in a statement
         return (
             f"CASE WHEN pg_catalog.length({text}) BETWEEN 32 AND 63"
             f" AND {text} COLLATE \"C\" ~* '{digits}'"
@@ -43,7 +43,7 @@ class Column:
         )
 
     def holds(self) -> str:
-        """The condition that it holds the uuid `held.token`, by its index if it has one."""
+        """The condition that it holds the uuid `held.token`, using its index if it has one."""
         column = "looked_up.{looked_up_column}"
         if not self.indexed:
             return f"{self.token('looked_up', 'looked_up_column')} = held.token"

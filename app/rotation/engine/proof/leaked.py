@@ -11,12 +11,12 @@ from ..errors import UsageError
 from .token_list import LONGEST, read_tokens
 
 #: The binary format of COPY (PostgreSQL's documentation, COPY, 'Binary Format'): signature, flags,
-#: length of the extension; for each row the number of fields and the length of the one; the end.
+#: length of the extension; for each row the number of fields and the length of its one field; the end.
 HEADER = b"PGCOPY\n\xff\r\n\0" + struct.pack(">ii", 0, 0)
 ROW = struct.pack(">hi", 1, 16)
 TRAILER = struct.pack(">h", -1)
 BATCH = 1000  # rows handed over at once
-IN_MEMORY = 2**20  # bytes of a list from a pipe; what is longer goes into a temporary file
+IN_MEMORY = 2**20  # bytes of a list from a pipe; a longer one goes into a temporary file
 
 
 @dataclass
@@ -24,22 +24,22 @@ class LeakedList:
     """A list as a person gave it: one token a line, or CSV with the token in one column."""
 
     name: str  #: for messages
-    stream: BinaryIO  #: which can be read again, see `read_whole`
+    stream: BinaryIO  #: seekable, see `read_whole`
 
     def __post_init__(self) -> None:
         self._start = self.stream.tell()
 
     def from_the_start(self) -> BinaryIO:
-        """The stream at its first byte, however far it was read before something broke."""
+        """The stream rewound to its first byte, however far it was read before a failure."""
         self.stream.seek(self._start)
         return self.stream
 
 
 def read_whole(stream: BinaryIO) -> BinaryIO:
-    """What a pipe or a terminal gives, in a temporary file; a file as it is.
+    """The content of a pipe or a terminal, in a temporary file; a file as it is.
 
-    So nothing in the database waits for whoever writes into a pipe, and it can be read twice. It ends
-    with the first line that is no text, which `read_tokens` refuses.
+    So nothing in the database waits for the writer of a pipe, and it can be read twice. It ends with
+    the first line that is not text, which `read_tokens` refuses.
     """
     if stream.seekable():
         return stream
@@ -55,7 +55,7 @@ def read_whole(stream: BinaryIO) -> BinaryIO:
 class CopySource:
     """The tokens of a list as a file-like object in the binary format of COPY.
 
-    What goes wrong while it is read is kept in `error`: psycopg2 would send it to the server's log.
+    An error in the list is kept in `error`: psycopg2 would send it to the server's log.
     """
 
     def __init__(self, leaked: LeakedList, column: str) -> None:

@@ -1,4 +1,4 @@
-"""The tables that hold the target's rows, and the proof that what was read was all of them."""
+"""The tables that hold the target's rows, and the check that all of them were read."""
 
 from typing import Any
 
@@ -11,13 +11,13 @@ Parts = dict[int, tuple[str, int]]
 
 
 def parts_of(session: Session, target: Target) -> Parts:
-    """The tables that hold the target's rows; from now on locked in the caller's transaction."""
+    """The tables that hold the target's rows; locks them in the caller's transaction."""
     rows = session.rows("list_parts", oid=target.oid, attnum=target.attnum)
     return {row["oid"]: (row["name"], row["attnum"]) for row in rows}
 
 
 def require_same(session: Session, target: Target, parts: Parts, apart: Any = ()) -> None:
-    """See that what was read in this transaction by the target's names was the whole target.
+    """Check that what this transaction read under the target's names was the whole target.
 
     Raises LockConflict if it has to be read again: a part was attached, detached or rewritten meanwhile;
     Refused if the names mean something else now.
@@ -35,6 +35,6 @@ def require_same(session: Session, target: Target, parts: Parts, apart: Any = ()
 
 
 def still_means(session: Session, oid: int, attnum: int, schema: str, table: str, column: str) -> bool:
-    """Whether the names that were read by mean that column of that table."""
+    """Whether these names still mean that column of that table."""
     names = {"schema": schema, "table": table, "column": column}
     return bool(session.row("check_name", oid=oid, attnum=attnum, **names)["same"])

@@ -17,10 +17,10 @@ from .parts import parts_of, require_same
 def take_snapshot(session: Session, rotation: Rotation, target: Target) -> int:
     """Put the hash of every token into the set, and complete it; how many hashes it must hold now.
 
-    One statement, and so one view of the table, read from the heap: a token that is valid at that moment
-    is in it, wherever its row moves later, and whatever an index does not return. If another process is
-    about it, wait for its end. The first request to stop cancels it, because it begins again anyway.
-    Raises LockConflict then, Stopped where it waited, Refused for a text that is no UUID.
+    One statement, and so one snapshot of the table, read from the heap: a token that is valid then is in
+    it, wherever its row moves later, and whatever an index fails to return. If another process is taking
+    it, wait for that. The first request to stop cancels it, because it starts again anyway. Raises
+    LockConflict then, Stopped while it waited, Refused for text that is not a UUID.
     """
     wait = Wait(session, every=Every(at_once=False))
     while True:
@@ -45,7 +45,7 @@ def _take(session: Session, rotation: Rotation, target: Target) -> int:
             " 32 or 36 characters in one case; nothing was replaced: fix or empty it and run the"
             " same command again, or give up with rotation cancel"
         )
-    # Into a set that has an index, in the index's order: that is much faster.
+    # If the set has an index, fill it in the index's order: that is much faster.
     its = {"rotation": rotation.pk, **in_set(rotation), "sorted": rotation.set_id != rotation.pk}
     taken = session.change("take_snapshot", **its)
     require_same(session, target, parts)
@@ -56,14 +56,14 @@ def _take(session: Session, rotation: Rotation, target: Target) -> int:
 
 
 def in_set(rotation: Rotation) -> dict[str, int | None]:
-    """What statements need to look a token up among those that a rotation's column has revoked."""
+    """The parameters that look up a token among those that a rotation's column has revoked."""
     return {"set": rotation.set_id, "salt": rotation.salt}
 
 
 def revoke_listed(session: Session, rotation: Rotation, target: Target, leaked: LeakedList) -> ListRead:
-    """Add a list to the rotation's set, in the caller's transaction; what to tell after its COMMIT.
+    """Add a list to the rotation's set, in the caller's transaction; what to report after its COMMIT.
 
-    Raises UsageError, with a line number, for what is no list of tokens.
+    Raises UsageError, with a line number, for what is not a list of tokens.
     """
     tokens = receive(session, target, leaked)
     added = session.change("add_leaked", rotation=rotation.pk, **in_set(rotation))

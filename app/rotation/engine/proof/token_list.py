@@ -1,7 +1,7 @@
 """A list of tokens read strictly, line by line, in any spelling of a UUID.
 
-Lists are made by people in a hurry. Whatever is not certainly a token or a line of column names ends the
-reading with its line's number; nothing is passed over but blank lines.
+Lists are made by people in a hurry. Anything that is not certainly a token or a line of column names is
+an error with its line number; nothing but blank lines is skipped.
 """
 
 import csv
@@ -17,10 +17,10 @@ UUID = re.compile(
     r"(?:urn:uuid:)?(\{)?([0-9a-f]{8})(-?)([0-9a-f]{4})\3([0-9a-f]{4})\3([0-9a-f]{4})\3([0-9a-f]{12})(?(1)\})",
     re.IGNORECASE,
 )
-#: No text has them. A carriage return is one too, but for the one before a line's end.
+#: Never in text. A carriage return counts too, except before the end of a line.
 CONTROL = re.compile(r"[\0-\x08\x0b-\x1f\x7f]")
 LONGEST = 131_072  # bytes of a line; csv's own limit for a field, in characters
-#: How files begin that are given in place of text, and what they are.
+#: How files start that are given by mistake instead of text, and what they are.
 SIGNATURES = {
     b"\xff\xfe": "UTF-16",
     b"\xfe\xff": "UTF-16",
@@ -41,7 +41,7 @@ class NoList(Exception):
 
 @dataclass(frozen=True)
 class Layout:
-    """How every row of a list looks, as its first line says."""
+    """The layout of every row of a list, taken from its first line."""
 
     line: int  #: number of that line
     named: bool  #: whether it holds column names, and no token
@@ -67,7 +67,7 @@ class Layout:
         token = parse_uuid(chosen)
         if token is None:
             where = f" in field {self.place + 1}" if self.width > 1 else ""
-            # They can't be seen, or look like a hyphen: else nobody understands what is wrong.
+            # They are invisible, or look like a hyphen: without this the error is baffling.
             odd = "" if chosen.strip().isascii() else ", but non-ASCII characters"
             raise NoList(f"line {number} holds no UUID{where}{odd}: fix or delete it")
         return token
@@ -92,7 +92,7 @@ def read_tokens(name: str, stream: BinaryIO, column: str) -> Iterator[bytes]:
 def _parse(stream: BinaryIO, column: str) -> Iterator[bytes]:
     layout: Layout | None = None
     for number, text in _lines(stream):
-        # It may explain something, or be a token that somebody wants left alone: who could say?
+        # It may be an explanation, or a token that somebody wants left alone: we can't tell.
         if text.lstrip().startswith("#"):
             raise NoList(f"line {number} starts with #, but comments are not skipped: delete it")
         if layout is None:
@@ -103,7 +103,7 @@ def _parse(stream: BinaryIO, column: str) -> Iterator[bytes]:
 
 
 def _lines(stream: BinaryIO) -> Iterator[tuple[int, str]]:
-    """Yield the lines that are not blank, with their numbers. Raises NoList if one is no text."""
+    """Yield the lines that are not blank, with their numbers. Raises NoList if one is not text."""
     for number in itertools.count(1):
         line = stream.readline(LONGEST + 1)
         if not line:
@@ -136,9 +136,9 @@ def _decode(number: int, line: bytes) -> str:
 
 
 def _first_line(number: int, text: str, column: str) -> Layout:
-    """How all rows look. Raises NoList if this line is certainly neither a token's nor a header."""
+    """The layout of all rows. Raises NoList if this line is neither a row nor a header."""
     found, quoted_well = [], False
-    # The line itself shows what parts its fields: only one of these makes it a row or a header.
+    # The line itself shows its delimiter: only one of these makes it a row or a header.
     for delimiter in [mark for mark in ",;\t" if mark in text] or [","]:
         fields = split(text, delimiter)
         if fields is None:
@@ -173,7 +173,7 @@ def _named_columns(number: int, header: list[str], column: str) -> list[int]:
 
 
 def split(text: str, delimiter: str) -> list[str] | None:
-    """The fields of one line; None if its quotes are not in pairs around whole fields."""
+    """The fields of one line; None if its quotes don't pair up around whole fields."""
     try:
         return next(csv.reader([text], delimiter=delimiter, strict=True))
     except csv.Error:

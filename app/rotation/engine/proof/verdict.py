@@ -16,12 +16,12 @@ class Verdict:
     expected: int  #: hashes that the set must hold
     found: int  #: hashes that it holds
     at: datetime
-    apart: dict[str, int] = field(default_factory=dict)  #: of partitions detached since, by name
-    gone: list[str] = field(default_factory=list)  #: partitions of the start that were dropped
+    apart: dict[str, int] = field(default_factory=dict)  #: rows of partitions detached since, by name
+    gone: list[str] = field(default_factory=list)  #: partitions present at the start, since dropped
 
     @property
     def conclusive(self) -> bool:
-        """Whether the set was whole: else nothing follows from it."""
+        """Whether the set was intact: if not, nothing follows from it."""
         return self.found == self.expected
 
     @property
@@ -31,7 +31,7 @@ class Verdict:
 
     @property
     def notes(self) -> list[str]:
-        """What became of partitions that are none any more, where that proves nothing wrong."""
+        """What happened to former partitions, where that is not a problem."""
         return [
             *(f"{name}, detached since the start, holds no revoked token"
               for name, rows in self.apart.items() if not rows),
@@ -56,7 +56,7 @@ class LeakedVerdict:
     """What a comparison with a list of leaked tokens found."""
 
     tokens: int  #: that the list holds; one that is listed twice counts twice
-    listed: int  #: different ones among them
+    listed: int  #: distinct ones among them
     valid: int  #: rows that hold one of them
     keys: list[str]  #: of the first of those
 
@@ -67,7 +67,7 @@ class LeakedVerdict:
 
 
 def how_proven(verdict: Verdict | None, label: str) -> str:
-    """What the end of the last phase says."""
+    """What the last phase reports at its end."""
     if verdict is None:
         return "not verified (--no-verify); run rotation verify to do so"
     return f"verified by value: {verdict.sentence(label)}"

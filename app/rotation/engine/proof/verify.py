@@ -18,9 +18,9 @@ MOST_NAMED = 20  # survivors that are named by key
 
 
 def verify(session: Session, rotation: Rotation, target: Target, options: Options) -> Verdict:
-    """Compare every token of the table with the set, by value, in one unchanging view, from the heap.
+    """Compare every token of the table with the set, by value, in one snapshot, from the heap.
 
-    It trusts no checkpoint, no index, no count of rows and no age of rows, and makes no writer wait.
+    It trusts no checkpoint, index, row count or row age, and makes no writer wait.
     """
 
     def look() -> Verdict:
@@ -35,7 +35,9 @@ def verify(session: Session, rotation: Rotation, target: Target, options: Option
             apart = _apart(rotation, target, parts)
             attnums = [attnum for _, attnum in apart.values()]
             detached = session.rows("list_detached", oids=list(apart), attnums=attnums)
-            if rotation.table_oid != target.oid:  # replaced, or restored: other tables' numbers, perhaps
+            if (
+                rotation.table_oid != target.oid
+            ):  # replaced or restored: the numbers may be other tables'
                 detached = [one for one in detached if apart[one["oid"]][0] == _name(one)]
                 apart = {one["oid"]: apart[one["oid"]] for one in detached}
             held = {_name(one): _count(session, rotation, one) for one in detached}
@@ -49,7 +51,7 @@ def verify(session: Session, rotation: Rotation, target: Target, options: Option
 
 
 def _apart(rotation: Rotation, target: Target, parts: Parts) -> Parts:
-    """What the table's rows were in when the snapshot was taken, and are not in any more."""
+    """The tables that held its rows when the snapshot was taken, and no longer do."""
     kept = {int(oid): (name, attnum) for oid, (name, attnum) in rotation.partitions.items()}
     return {oid: its for oid, its in kept.items() if oid not in parts and oid != rotation.table_oid}
 
@@ -59,9 +61,9 @@ def _name(detached: Row) -> str:
 
 
 def _count(session: Session, rotation: Rotation, detached: Row) -> int:
-    """How many revoked tokens a table holds that was a partition at the start, and is none now.
+    """How many revoked tokens a former partition holds.
 
-    Raises LockConflict if its name means another table by now, Unproven if it can't be compared.
+    Raises LockConflict if its name now means another table, Unproven if it can't be compared.
     """
     if not detached["comparable"]:
         raise Unproven(
@@ -75,7 +77,7 @@ def _count(session: Session, rotation: Rotation, detached: Row) -> int:
             **session.names,
             "target": names[:2],
             "column": names[2:],
-            # Its type may be another one by now, and a text hashes as the uuid that it spells.
+            # Its type may have changed, and text hashes as the uuid that it spells.
             "token": Fragment("target.{column}::pg_catalog.text"),
         },
     )
@@ -88,9 +90,9 @@ def _count(session: Session, rotation: Rotation, detached: Row) -> int:
 def verify_listed(
     session: Session, rotation: Rotation, target: Target, leaked: LeakedList
 ) -> LeakedVerdict:
-    """Compare the table with a list; nothing is kept of it.
+    """Compare the table with a list, which is not stored.
 
-    Raises UsageError, with a line number, for what is no list of tokens.
+    Raises UsageError, with a line number, for what is not a list of tokens.
     """
 
     def look() -> LeakedVerdict:

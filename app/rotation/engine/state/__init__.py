@@ -1,5 +1,5 @@
-"""The state of rotations in the database: found, changed, summed up.
+"""The state of rotations in the database: finding, changing and summing it up.
 
-`transitions` holds every arrow of the state machine; all else reads.
+`transitions` holds every arrow of the state machine; everything else only reads.
 Everything above imports from here; it knows proof, table and db.
 """

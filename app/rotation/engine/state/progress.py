@@ -1,4 +1,4 @@
-"""How far a rotation is, how fast it goes, and how long it still needs, or that this is not known."""
+"""How far a rotation is, how fast it goes, and how much longer it needs, where that is known."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ from ...models import AHEAD, HALTED, Status
 from ..db.session import Session
 
 RECENT_WINDOWS = 50
-STUCK_SECONDS = 30.0  # without a window: how long it will still wait can't be told
+STUCK_SECONDS = 30.0  # without a window, after which the remaining time is unknown
 
 
 @dataclass(frozen=True)
 class Progress:
-    """A frozen view of a rotation, read from its lanes and journal in one statement."""
+    """A snapshot of a rotation's progress, read from its lanes and journal in one statement."""
 
     rotation: int
     status: str
@@ -31,11 +31,11 @@ class Progress:
     survivors: int | None  #: rows with a revoked token when last verified; None: never verified
     verified_at: datetime | None
     tokens: int  #: in the snapshot so far
-    holes: int  #: rows skipped because somebody holds their locks
+    holes: int  #: rows skipped because other sessions hold their locks
     left_over: int  #: holes and survivors, still to be rotated
-    left_by_all: bool  #: the last process that worked on it has left it in good order
+    left_by_all: bool  #: the last process that worked on it left in good order
     throttle: str  #: why windows wait now; empty: they don't
-    throttled_share: float  #: of the time around the latest windows, what part they waited
+    throttled_share: float  #: share of the time around the latest windows spent waiting
     idle_seconds: float  #: since the last sign of life
     quiet_seconds: float = 0.0  #: since the last window
 
@@ -48,7 +48,7 @@ class Progress:
 
     @property
     def verifying(self) -> bool:
-        """Whether every row is rotated and the proof is under way."""
+        """Whether every row is rotated and the proof is running."""
         return self.status == Status.VERIFYING
 
     @property
@@ -67,14 +67,14 @@ class Progress:
 
     @property
     def stuck(self) -> bool:
-        """Whether windows have waited for so long that the pace before says nothing."""
+        """Whether windows have waited so long that their earlier pace says nothing."""
         return bool(self.throttle) and max(self.idle_seconds, self.quiet_seconds) > STUCK_SECONDS
 
     @property
     def eta_seconds(self) -> float | None:
-        """Seconds still needed at the recent pace, waits included; None if that is not known.
+        """Seconds still needed at the recent pace, including waits; None if not known.
 
-        It is not known either while windows have waited for longer than ever before.
+        Nor is it known while windows are stuck.
         """
         if self.complete:
             return 0.0
@@ -100,7 +100,7 @@ class AddedUp(Progress):
 def add_up(parts: dict[str, Progress], failed: Collection[str] = ()) -> AddedUp:
     """Rows, windows and workers of rotations in several databases, by the databases' names.
 
-    In those that have failed nobody works any more.
+    Nothing works on failed ones any more.
     """
     every = list(parts.values())
     at_work = [one for name, one in parts.items() if name not in failed and not one.complete]
@@ -139,21 +139,21 @@ def add_up(parts: dict[str, Progress], failed: Collection[str] = ()) -> AddedUp:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended well."""
+    """How a successful run ended."""
 
     rotation: int
     target: str
     progress: Progress
     rows: int  #: rotated by this run
     seconds: float  #: that this run took
-    already: bool  #: the rotation had been finished before this run began
+    already: bool  #: the rotation was finished before this run started
 
 
 def read_progress(session: Session, rotation: int) -> Progress:
-    """Read the progress of a rotation, whoever works on it.
+    """Read the progress of a rotation, whichever process works on it.
 
-    The pace is rows by working time over the latest windows, times the workers seen in them, so
-    that neither a pause nor a clock that jumps distorts it. What they waited is told apart from it.
+    The pace is rows per working time over the latest windows, times the workers seen in them, so that
+    neither a pause nor a jumping clock distorts it. Time spent waiting is kept apart.
     """
     row = session.row("read_progress", rotation=rotation, recent=RECENT_WINDOWS)
     busy = row["recent_milliseconds"] / 1000

@@ -1,4 +1,4 @@
-"""Rotations found in the state, by what a person or a table asks for. Nothing here writes."""
+"""Finds rotations in the state, for a person or a table. Nothing here writes."""
 
 from django.db.models import Q, QuerySet
 
@@ -10,14 +10,14 @@ from ..table.target import Target
 
 
 def rotations(session: Session) -> "QuerySet[Rotation]":
-    """All rotations that the session's database knows."""
+    """All rotations in the session's database."""
     return Rotation.objects.using(session.alias)
 
 
 def find_unfinished(session: Session, target: Target) -> Rotation | None:
-    """The rotation that has the target's table for itself, or None.
+    """The unfinished rotation of the target's table, or None.
 
-    Raises Refused if it was begun on another table of that name, or on other columns.
+    Raises Refused if it was started on another table of that name, or on other columns.
     """
     same_table = Q(table_oid=target.oid) | Q(table_schema=target.schema, table_name=target.table)
     with session.looking("reading the rotation"):
@@ -41,9 +41,9 @@ def find_unfinished(session: Session, target: Target) -> Rotation | None:
 
 
 def find_finished(session: Session, target: Target) -> Rotation | None:
-    """The rotation that replaced every token which the column holds today, if the latest one did.
+    """The rotation that replaced every token that the column holds today, if the latest one did.
 
-    A later one that was cancelled means that some tokens were to be replaced again, and were not.
+    A later one that was cancelled means that some tokens should have been replaced again, but were not.
     """
     with session.looking("reading the rotation"):
         latest = (
@@ -64,8 +64,8 @@ def find_finished(session: Session, target: Target) -> Rotation | None:
 def find_revoking(session: Session, target: Target) -> Rotation | None:
     """The latest rotation that revoked tokens of the column, or None.
 
-    By its numbers, which survive every renaming; by its names, where its table is gone (restored from a
-    dump, or replaced).
+    By its numbers, which survive renaming; by its names, if its table is gone (restored from a dump, or
+    replaced).
     """
     numbers = Q(table_oid=target.oid, token_attnum=target.attnum)
     names = Q(table_schema=target.schema, table_name=target.table, token_column=target.column)

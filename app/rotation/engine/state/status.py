@@ -1,4 +1,4 @@
-"""What a rotation looks like from outside: one function for `rotation status` and for the web."""
+"""What a rotation looks like from outside, for both `rotation status` and the web."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,30 +9,30 @@ from ..table.target import NUMBER_TYPES
 from ..text import command
 from .progress import Progress, read_progress
 
-STALLED_SECONDS = 3.0  # without a window and without anybody who holds a lane
+STALLED_SECONDS = 3.0  # without a window and without a session that holds a lane
 
 
 @dataclass(frozen=True)
 class State:
-    """How far a rotation is, and whether anybody works on it now."""
+    """How far a rotation is, and whether a process is working on it."""
 
     progress: Progress  #: without a pace, unless rows are being rotated
-    left: bool  #: nobody gave a sign of life for a while
+    left: bool  #: no sign of life for a while
     workers: int
 
     @property
     def stalled(self) -> bool:
-        """Whether it was begun, and left by all."""
+        """Whether it was started and abandoned."""
         return self.left and self.progress.status in WORKING
 
     @property
     def unserved(self) -> bool:
-        """Whether it was recorded, and no process has taken it up."""
+        """Whether it was recorded, but no process has picked it up."""
         return self.left and self.progress.status == Status.PENDING
 
 
 def command_of(rotation: Rotation) -> str:
-    """What goes on with a rotation, to be copied."""
+    """The command that continues a rotation, ready to copy."""
     return command(rotation.table_schema, rotation.table_name, rotation.token_column)
 
 
@@ -50,7 +50,7 @@ def read_state(session: Session, rotation: int) -> State:
 
 
 def describe(session: Session, rotation: Rotation, state: State | None = None) -> dict[str, Any]:
-    """Return the rotation as plain data, with the keys that the command-line contract promises."""
+    """Return the rotation as plain data, with the keys that the documentation promises."""
     state = state or read_state(session, rotation.pk)
     progress = state.progress
     with session.looking("reading the lanes"):
@@ -83,7 +83,7 @@ def describe(session: Session, rotation: Rotation, state: State | None = None) -
 
 def _count_workers(busy: list[dict[str, Any]]) -> int:
     names = {(row["worker"] or "").partition(" (pid ")[0] for row in busy} - {""}
-    return max(len(names), 1 if busy else 0)  # one that began a moment ago may have no name yet
+    return max(len(names), 1 if busy else 0)  # one that has just started may have no name yet
 
 
 def _describe_lane(lane: BatchProgress) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Every change of a rotation's status, in the order of models.ARROWS; each is one conditional update.
 
-Also what is changed beside the status: options tuned, workers that leave, rows that were replaced.
+Also other changes: tuned options, workers that leave, rows replaced by others.
 """
 
 import socket
@@ -31,7 +31,7 @@ UNIQUE_VIOLATION = "23505"
 
 @dataclass(frozen=True)
 class RotationRequest:
-    """What was asked for when a rotation was begun, by whom, and what the preflight said."""
+    """What was asked for when a rotation was started, who asked, and what the preflight said."""
 
     options: dict[str, Any]
     findings: list[dict[str, str]]
@@ -48,7 +48,7 @@ def begin(
 ) -> Rotation | None:
     """Record a new rotation and the list of leaked tokens; None if another process was faster.
 
-    Raises UsageError if the list is none; then nothing was recorded.
+    Raises UsageError if that is not a list of tokens; then nothing was recorded.
     """
     listed: ListRead | None = None
     rotation = Rotation(
@@ -87,7 +87,7 @@ def begin(
 
 
 def open_lanes(session: Session, rotation: Rotation, lanes: tuple[Lane, ...]) -> None:
-    """Draw the lanes of a rotation that has none yet, and let workers claim them."""
+    """Draw the lanes of a rotation that has none yet, for workers to claim."""
     with session.durable(), translated("drawing the lanes"):
         if not move(
             session,
@@ -114,9 +114,9 @@ def open_lanes(session: Session, rotation: Rotation, lanes: tuple[Lane, ...]) ->
 
 
 def take_up(session: Session, rotation: Rotation, target: Target, leaked: LeakedList | None) -> None:
-    """Note that a process takes an unfinished rotation up, and add a list of leaked tokens to it."""
+    """Note that a process resumes an unfinished rotation, and add a list of leaked tokens to it."""
     listed: ListRead | None = None
-    with session.durable(), translated("taking the rotation up"):
+    with session.durable(), translated("taking up the rotation"):
         for status in (Status.VERIFYING, Status.FAILED):
             move(session, rotation.pk, status, Status.RUNNING)
         rotations(session).filter(pk=rotation.pk).update(touched_at=Now())
@@ -127,9 +127,9 @@ def take_up(session: Session, rotation: Rotation, target: Target, leaked: Leaked
 
 
 def pause(session: Session, rotation: int, who: str) -> bool:
-    """Ask the workers to wait after their windows; False if it does not run.
+    """Ask the workers to wait after their windows; False if it is not running.
 
-    Nobody may be at work: then nobody else will acknowledge it.
+    If no worker is active, none will acknowledge the request: this does.
     """
     with session.durable(), translated("pausing the rotation"):
         asked = move(session, rotation, Status.RUNNING, Status.PAUSING)
@@ -138,7 +138,7 @@ def pause(session: Session, rotation: int, who: str) -> bool:
     lanes = session.rows("look_at_lanes", rotation=rotation, stage="any", worker="")
     if asked and not any(lane["busy"] for lane in lanes):
         with session.durable(), translated("pausing the rotation"):
-            # Without a sign of life: it is left by all.
+            # Without a sign of life: no process works on it.
             move(session, rotation, Status.PAUSING, Status.PAUSED, touched_at=None)
     return asked
 
@@ -153,7 +153,7 @@ def acknowledge_pause(session: Session, rotation: int) -> bool:
 
 
 def resume(session: Session, rotation: int, who: str) -> bool:
-    """Let a paused rotation go on; False if it is not paused."""
+    """Let a paused rotation continue; False if it is not paused."""
     with session.durable(), translated("resuming the rotation"):
         pausing = move(session, rotation, Status.PAUSING, Status.RUNNING)
         resumed = move(session, rotation, Status.PAUSED, Status.RUNNING) or pausing
@@ -163,18 +163,18 @@ def resume(session: Session, rotation: int, who: str) -> bool:
 
 
 def begin_verifying(session: Session, rotation: int) -> bool:
-    """Note that all rows are rotated and the proof is under way; False if something is left after all.
+    """Note that all rows are rotated and the proof is running; False if something is left after all.
 
-    With this COMMIT all windows before it are on disk. Raises Stopped if the rotation was ended.
+    With this COMMIT all earlier windows are on disk. Raises Stopped if the rotation was ended.
     """
-    with session.durable(), translated("beginning the verification"):
+    with session.durable(), translated("starting the verification"):
         now = {"touched_at": Now(), "verifying_at": Now()}
         move(session, rotation, Status.RUNNING, Status.VERIFYING, **now)
         complete = read_progress(session, rotation).complete
         if not complete:
             move(session, rotation, Status.VERIFYING, Status.RUNNING, verifying_at=None)
         status = rotations(session).values_list("status", flat=True).get(pk=rotation)
-        # From now on the guard refuses in partitions, too.
+        # From now on the guard refuses in partitions too.
         session.rows("note_change", set=_read_set(session, rotation))
     if status == Status.CANCELLED:
         raise Stopped(f"rotation {rotation} is {status}")
@@ -182,7 +182,7 @@ def begin_verifying(session: Session, rotation: int) -> bool:
 
 
 def repair(session: Session, rotation: Rotation, verdict: Verdict) -> None:
-    """List the survivors of a verification, and let workers claim them."""
+    """List the survivors of a verification, for workers to claim."""
     with session.durable(), translated("listing the survivors"):
         rotations(session).filter(pk=rotation.pk).update(**_result(verdict))
         _list_survivors(session, rotation, verdict)
@@ -193,10 +193,10 @@ def repair(session: Session, rotation: Rotation, verdict: Verdict) -> None:
 
 
 def finish(session: Session, rotation: Rotation, verdict: Verdict | None) -> bool:
-    """Mark a rotation succeeded that has nothing left to do; waits for the disk.
+    """Mark a rotation with nothing left to do succeeded; waits for the disk.
 
-    False if it is no longer as it was when `rotation` was read: another process finished it, ended it,
-    or added to the tokens that the verdict would have to answer for.
+    False if it has changed since `rotation` was read: another process finished it, ended it, or added
+    tokens that the verdict does not cover.
     """
     with session.durable(), translated("finishing the rotation"):
         as_read = rotations(session).filter(
@@ -213,15 +213,15 @@ def fail(session: Session, rotation: int, verdict: Verdict | None) -> None:
     """Mark a rotation failed: something remains that this run could not rotate."""
     with session.durable(), translated("ending the verification"):
         move(session, rotation, Status.RUNNING, Status.VERIFYING)
-        # Rows may move between partitions again with the tokens that they have.
+        # Rows may again move between partitions with their tokens.
         end = {"touched_at": Now(), "verifying_at": None, **_result(verdict)}
         move(session, rotation, Status.VERIFYING, Status.FAILED, **end)
 
 
 def record(session: Session, rotation: Rotation, verdict: Verdict) -> None:
-    """Keep the result of a verification of its own. Survivors of a finished rotation reopen it.
+    """Store the result of a separate verification. Survivors of a finished rotation reopen it.
 
-    It stays as it is where another rotation has the table for itself now.
+    Unless another unfinished rotation has the table now.
     """
     with session.durable(), translated("recording the verification"):
         rotations(session).filter(pk=rotation.pk).update(**_result(verdict))
@@ -230,15 +230,15 @@ def record(session: Session, rotation: Rotation, verdict: Verdict) -> None:
         others = rotations(session).filter(table_oid=rotation.table_oid, status__in=UNFINISHED)
         if others.exists():
             return
-        # The guard of partitions stays as strict as it is: those rows are known by their keys.
+        # The guard of partitions stays strict: those rows are known by their keys.
         if move(session, rotation.pk, Status.SUCCEEDED, Status.FAILED):
             _list_survivors(session, rotation, verdict)
 
 
 def cancel(session: Session, rotation: int, who: str) -> bool:
-    """End a rotation for good: waits for the windows under way, then no worker begins another.
+    """End a rotation for good: waits for the current windows, after which no worker starts another.
 
-    False if it was at its end before.
+    False if it had already ended.
     """
     with session.durable(), translated("cancelling the rotation"):
         lanes = BatchProgress.objects.using(session.alias).filter(rotation=rotation)
@@ -249,7 +249,8 @@ def cancel(session: Session, rotation: int, who: str) -> bool:
 def replace_rows(session: Session, target: Target) -> None:
     """Note, in the caller's transaction, that the table's rows are replaced by others.
 
-    What was rotated says nothing of the new rows: an unfinished rotation ends, a finished one retires.
+    What was rotated says nothing about the new rows: it ends an unfinished rotation, and retires a
+    finished one.
     """
     with translated("retiring rotations"):
         of_table = rotations(session).filter(table_oid=target.oid)
@@ -261,7 +262,8 @@ def replace_rows(session: Session, target: Target) -> None:
 def tune(session: Session, rotation: int, tuned: dict[str, Any], who: str) -> dict[str, Any]:
     """Change live options of an unfinished rotation, and return all that are tuned now.
 
-    The value 'default' gives an option back to what each run was given. Raises Refused if it is over.
+    The value 'default' resets an option to what each run was started with. Raises Refused if the
+    rotation is over.
     """
     with session.durable(), translated("tuning the rotation"):
         this = rotations(session).select_for_update(no_key=True).get(pk=rotation)
@@ -277,22 +279,22 @@ def tune(session: Session, rotation: int, tuned: dict[str, Any], who: str) -> di
 
 
 def leave(session: Session, rotation: int, workers: set[str]) -> None:
-    """Note that workers leave it. With this COMMIT all windows before it are on disk too."""
+    """Note that workers leave. With this COMMIT all earlier windows are on disk too."""
     with session.durable(), translated("leaving the rotation"):
         lanes = BatchProgress.objects.using(session.alias).filter(rotation=rotation)
         lanes.filter(worker__in=workers).update(worker="")
-        # Without a sign of life: unless others work on it, nobody does.
+        # Without a sign of life: unless other processes give one, nothing works on it.
         rotations(session).filter(pk=rotation).update(touched_at=None)
 
 
 def move(session: Session, rotation: int, old: str, new: str, **also: Any) -> bool:
-    """Take one arrow of models.ARROWS, if the rotation is at its beginning."""
+    """Take one arrow of models.ARROWS, if the rotation has its first status."""
     at_old = rotations(session).filter(pk=rotation, status=old)
     return bool(at_old.update(status=new, **also))
 
 
 def _end(session: Session, rotation: int, who: str, what: str) -> bool:
-    """Take an unfinished rotation to `cancelled`, from wherever it is; False if it is not unfinished."""
+    """Take an unfinished rotation to `cancelled`, whatever its status; False if it is finished."""
     move(session, rotation, Status.VERIFYING, Status.RUNNING)
     for status in (Status.RUNNING, Status.PAUSING, Status.PAUSED):
         move(session, rotation, status, Status.CANCELLING)

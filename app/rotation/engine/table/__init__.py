@@ -1,5 +1,5 @@
-"""The table that is rotated: found in the catalog, measured, cut into lanes and windows.
+"""The table being rotated: finding it in the catalog, measuring it, cutting it into lanes and windows.
 
-What is done differently where Citus distributes the table is here, too.
+What is done differently for tables distributed by Citus is here too.
 Everything above imports from here; it knows db only.
 """

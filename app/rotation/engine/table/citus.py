@@ -1,6 +1,6 @@
-"""Tables that Citus distributes: what of the work is done in another way there, and why.
+"""Tables that Citus distributes: what is done differently there, and why.
 
-Workers make the tokens of a hash-distributed table, by a function that is called with each row's key,
+Workers make the tokens of a hash-distributed table, with a function that is called with each row's key,
 because Citus refuses a volatile one. Those of a reference table are made once, here, and sent to every
 copy. Both commit in two phases, with the checkpoint on the coordinator.
 """
@@ -23,14 +23,14 @@ from .placement import Placement, Writers
 from .target import RANDOM_UUID, Target
 
 HASH, REFERENCE = "hash", "reference"
-MOST_LEFT = 100  # rows of a window that are left for later because one of them is locked
+MOST_LEFT = 100  # largest window left for later as a whole because one of its rows is locked
 OLDEST = 11  # the first version with run_command_on_all_nodes()
 
 
 def place(session: Session, target: Target, present: bool) -> Target:
-    """The target with the placement that Citus, if it is present, gives it.
+    """The target with the placement that Citus, if present, gives it.
 
-    Raises Refused for a way of distributing it that can't be rotated.
+    Raises Refused for a kind of distribution that can't be rotated.
     """
     if not present:
         return target
@@ -68,12 +68,12 @@ class Citus(Placement):
     """What both kinds of tables have in common."""
 
     takes_guard = False
-    how = ""  #: Citus keeps the table, in words
+    how = ""  #: how Citus stores the table, in words
 
     def __init__(self, found: Row, state: str, pk_type: str) -> None:
         self.ready: bool = found["prepared"]
         self._deadlock_timeout_ms: int = found["deadlock_timeout_ms"]
-        # Not every PostgreSQL has a least uuid; as text they sort alike.
+        # Not every PostgreSQL has min(uuid); as text they sort the same.
         as_text = ' ::text COLLATE "C"' if pk_type == "uuid" else ""
         self.names: dict[str, Name] = {
             "rotation_new_token": (state, "rotation_new_token"),
@@ -84,7 +84,7 @@ class Citus(Placement):
     def findings(
         self, session: Session, table: str, column: tuple[int, int], options: Options
     ) -> Iterator[Found]:
-        """No guard, no rebuilt indexes, and what its standbys are not asked for."""
+        """No guard, no rebuilt indexes, and which standbys are not waited for."""
         if options.guard:
             yield Found(
                 REFUSE,
@@ -121,11 +121,11 @@ class Citus(Placement):
         self.ready = True
 
     def find_amcheck(self, session: Session) -> list[Row]:
-        """None: it can't look at shards from here."""
+        """None: it can't check shards from here."""
         return []
 
     def cut_by_partitions(self, session: Session, oid: int, pk: str) -> list[str]:
-        """None: a table that is partitioned besides being distributed is refused."""
+        """None: a distributed table that is also partitioned is refused."""
         return []
 
     def read_plan(self, explained: dict[str, Any]) -> dict[str, Any]:
@@ -133,9 +133,9 @@ class Citus(Placement):
         return {"Node Type": "Append", "Plans": list(_scans(explained))}
 
     def open_window(self, session: Session, active: str, lock_timeout_ms: int, bounded: bool) -> Row:
-        """On the workers, too."""
+        """On the workers too."""
         if bounded:
-            # As open_window.sql does it by itself; the workers need a number.
+            # As open_window.sql does itself; the workers need a number.
             lock_timeout_ms = min(lock_timeout_ms, self._deadlock_timeout_ms // 2)
         its = {"lock_timeout": f"{lock_timeout_ms}ms", "bounded": bounded, "worker": session.worker}
         session.change("set_on_workers", **its)
@@ -154,10 +154,10 @@ class Citus(Placement):
         return {"last": last, "rows": rows, **session.row("close_leftovers", ids=closed)}
 
     def list_writers(self, session: Session, oid: int, rotation: int) -> Writers:
-        """On whatever node, by its name."""
+        """On every node, by its name."""
         found = _on_all_nodes(session, "list_node_writers", oid=oid)
         if any(", prepared on " in one for one in found):
-            session.rows("recover_prepared")  # if its second phase is under way, this leaves it alone
+            session.rows("recover_prepared")  # leaves alone one whose second phase is running
         return dict.fromkeys(found)
 
     def name_writers(self, session: Session, writers: Writers) -> str:
@@ -167,7 +167,7 @@ class Citus(Placement):
     def settle(self, session: Session, patience: float) -> None:
         """Wait until what is prepared on any node is committed there.
 
-        A node that was away at the second phase shows the old tokens until then.
+        A node that was down at the second phase shows the old tokens until then.
         """
         wait = Wait(session, patience)
         pending = _on_all_nodes(session, "list_prepared")
@@ -184,14 +184,14 @@ class Citus(Placement):
                 wait.rest(0.2)
 
     def count_repeated(self, session: Session) -> int:
-        """By value, over all shards: no unique index can stand on them."""
+        """By value, over all shards: they can have no unique index."""
         with session.reading():
             session.change("read_heap")
             return int(session.row("count_repeated")["repeated"])
 
 
 class HashDistributed(Citus):
-    """Rows spread over shards: the workers have no state of ours, and make the tokens."""
+    """Rows spread over shards: the workers have no state of ours, and generate the tokens."""
 
     variants = ("citus/hash", "citus")
 
@@ -200,7 +200,7 @@ class HashDistributed(Citus):
         self.how = f"hash-distributed over {found['shards']} shards"
 
     def make_token(self, new_token: str) -> str:
-        """By a function that is given the row's key, because Citus refuses a volatile one."""
+        """With a function that is given the row's key, because Citus refuses a volatile one."""
         return new_token.replace(RANDOM_UUID, "{rotation_new_token}(target.{pk})")
 
     def rotate_or_skip(
@@ -228,12 +228,12 @@ class Reference(Citus):
     def rotate_or_skip(
         self, session: Session, lane_id: int, bounds: tuple[str, str], held_by: str, size: int
     ) -> tuple[int, list[Row]]:
-        """All of it: its writers wait for one another, whatever rows they write."""
+        """All of it: its writers wait for each other, whatever rows they write."""
         return session.change("rotate_window", lo=bounds[0], hi=bounds[1]), []
 
 
 def _on_all_nodes(session: Session, statement: str, **parameters: Any) -> set[str]:
-    """What a statement found, with the node's name. Raises ConnectionLost if a node is away."""
+    """What a statement found, with the node's name. Raises ConnectionLost if a node is down."""
     found = set()
     for node in session.rows(statement, **parameters):
         if not node["answered"]:
@@ -243,7 +243,7 @@ def _on_all_nodes(session: Session, statement: str, **parameters: Any) -> set[st
 
 
 def _rotate(session: Session, bounds: tuple[str, str]) -> int:
-    """Replace the tokens of a range; a conflict undoes only that."""
+    """Replace the tokens of a range; a conflict undoes nothing else."""
     with translated("going back to a savepoint"), transaction.atomic(using=session.alias):
         return session.change("rotate_window", lo=bounds[0], hi=bounds[1])
 

@@ -1,18 +1,18 @@
-"""Free disk, where it can be known: on the server's host, to those who may look into its directory."""
+"""Free disk space, where it is known: on the server's host, if its directory is readable."""
 
 import os
 from pathlib import Path
 from typing import Any
 
-START_SECONDS = 10  # between the moments that the server writes into its file and into its memory
+START_SECONDS = 10  # between the start times that the server notes in its file and in its memory
 
 
 def find_free(files: dict[str, Any]) -> tuple[int, str] | None:
     """The least free space of the places that locate_files.sql names: bytes, and which place it is.
 
-    None if it can't be known. That the directory here is the server's own, and not one of the same
-    name on another host, is told by the start that the server wrote into its `postmaster.pid`: line 3
-    is that time in seconds, line 4 the port (PostgreSQL's src/include/utils/pidfile.h).
+    None if it is not known. The start time in `postmaster.pid` shows that the directory here is the
+    server's own, and not one of the same name on another host: line 3 is that time in seconds, line 4
+    the port (PostgreSQL's src/include/utils/pidfile.h).
     """
     try:
         lines = Path(files["data_directory"], "postmaster.pid").read_text().splitlines()

@@ -1,4 +1,4 @@
-"""Lanes: the table's primary keys, cut once into ranges on which workers can go ahead side by side."""
+"""Lanes: the table's primary keys, cut once into ranges that workers can do in parallel."""
 
 import uuid
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ from ..options import MOST_LANES
 from .target import NUMBER_TYPES, Target
 
 USUAL = 16  # lanes of a table that is not small
-SMALL_BYTES = 16 * 2**20  # a heap below this has one lane: no second worker would help
+SMALL_BYTES = 16 * 2**20  # a heap below this gets one lane: a second worker would not help
 
 
 @dataclass(frozen=True)
 class Lane:
-    """A range of primary keys, both ends included, rotated in order from `last_id` on."""
+    """A range of primary keys, inclusive, rotated in order from `last_id` on."""
 
     lane: int
     lower: str
@@ -22,12 +22,12 @@ class Lane:
 
 
 def draw_lanes(session: Session, target: Target, wanted: int | None) -> tuple[Lane, ...]:
-    """Cut all keys that the table has now into at most `wanted` lanes of about as many rows each.
+    """Cut all keys that the table has now into at most `wanted` lanes of about equal size.
 
-    None: 16, or one for a small table; and where partitions are ranges of the key, every lane lies in
-    one partition (if there are not too many), so that its windows need no other. By the planner's
-    histogram where there is one, else in equal stretches of numbers or UUIDs; text without statistics
-    makes one lane. Empty table: no lane.
+    None: 16, or one for a small table; and if partitions are ranges of the key, every lane lies in one
+    partition (unless there are too many), so that its windows need no other. Cuts come from the
+    planner's histogram if there is one, else from equal ranges of numbers or UUIDs; text without
+    statistics makes one lane. An empty table has no lane.
     """
     by_partition: list[str] = []
     if wanted is None:
@@ -43,7 +43,7 @@ def draw_lanes(session: Session, target: Target, wanted: int | None) -> tuple[La
 
 
 def find_cuts(session: Session, target: Target, wanted: int) -> list[str]:
-    """The keys with which all lanes but the last end; fewer if they can't be told apart."""
+    """The last keys of all lanes but the last one; fewer if some coincide."""
     found = session.rows("read_histogram", oid=target.oid, pk=target.pk)
     if found:
         bounds = found[0]["bounds"]

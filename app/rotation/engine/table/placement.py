@@ -1,7 +1,7 @@
-"""Where the rows of a table are, and what of the work depends on that.
+"""Where the rows of a table are, and the work that depends on it.
 
 `Placement` is the interface; a table on one server has `Plain`, one that Citus distributes another kind
-(citus.py). Whoever works on a table asks its placement and never what kind it is.
+(citus.py). Code that works on a table asks its placement, and never what kind it is.
 """
 
 from abc import ABC, abstractmethod
@@ -14,39 +14,39 @@ from ..db.statements import Name
 from ..events import Found
 from ..options import Options
 
-#: Of a transaction that writes to the target: its backend, or None where that can't be known.
+#: The backend of each transaction that writes to the target; None if not known.
 Writers = Mapping[str, int | None]
 
 
 class Placement(ABC):
     """How the rows of a table are placed."""
 
-    variants: tuple[str, ...] = ()  #: folders of `sql/` whose statements stand in for their namesakes
+    variants: tuple[str, ...] = ()  #: folders of `sql/` whose statements replace their namesakes
     names: Mapping[str, Name] = {}  #: what fills braces in those
     takes_guard = True  #: a trigger on the rows can read the revoked set
-    ready = True  #: what a rotation needs is there, see `prepare`
+    ready = True  #: whether what a rotation needs exists, see `prepare`
 
     def make_token(self, new_token: str) -> str:
-        """The expression of a new token, made where the row is."""
+        """The expression of a new token, evaluated where the row is."""
         return new_token
 
     @abstractmethod
     def findings(
         self, session: Session, table: str, column: tuple[int, int], options: Options
     ) -> Iterator[Found]:
-        """What the preflight has to say of it; `column` is the table's oid and the token's number."""
+        """What the preflight says about it; `column` is the table's oid and the token's number."""
 
     @abstractmethod
     def prepare(self, session: Session, oid: int) -> None:
-        """Make what a rotation needs, unless it is there."""
+        """Create what a rotation needs, unless it exists."""
 
     @abstractmethod
     def find_amcheck(self, session: Session) -> list[Row]:
-        """The extension amcheck where it can look at the table's indexes."""
+        """The extension amcheck, if it can check the table's indexes."""
 
     @abstractmethod
     def cut_by_partitions(self, session: Session, oid: int, pk: str) -> list[str]:
-        """The keys after which another partition begins."""
+        """The keys after which another partition starts."""
 
     @abstractmethod
     def read_plan(self, explained: dict[str, Any]) -> dict[str, Any]:
@@ -60,7 +60,7 @@ class Placement(ABC):
     def rotate_or_skip(
         self, session: Session, lane_id: int, bounds: tuple[str, str], held_by: str, size: int
     ) -> tuple[int, list[Row]]:
-        """Replace the tokens of a window, but for rows whose locks are held, which become holes.
+        """Replace the tokens of a window, except rows whose locks are held, which become holes.
 
         Returns how many were replaced, and the holes.
         """
@@ -81,12 +81,12 @@ class Placement(ABC):
     def settle(self, session: Session, patience: float) -> None:
         """Return when every COMMIT until now is visible everywhere.
 
-        Raises Stopped if it does not come to that within `patience` seconds.
+        Raises Stopped if that takes longer than `patience` seconds.
         """
 
     @abstractmethod
     def count_repeated(self, session: Session) -> int:
-        """Tokens that more than one row holds, where no unique index can forbid it."""
+        """Tokens that more than one row holds, where no unique index can prevent it."""
 
 
 class Plain(Placement):
@@ -99,7 +99,7 @@ class Plain(Placement):
         return iter(())
 
     def prepare(self, session: Session, oid: int) -> None:
-        """Nothing has to be made."""
+        """Nothing to create."""
 
     def find_amcheck(self, session: Session) -> list[Row]:
         """The extension, if it is installed."""
@@ -126,7 +126,7 @@ class Plain(Placement):
     def rotate_or_skip(
         self, session: Session, lane_id: int, bounds: tuple[str, str], held_by: str, size: int
     ) -> tuple[int, list[Row]]:
-        """Lock what can be locked at once, note the rest as holes."""
+        """Lock what can be locked at once; note the rest as holes."""
         its = {"lane_id": lane_id, "lo": bounds[0], "hi": bounds[1]}
         holes = session.rows("skip_locked", **its, held_by=held_by)
         return session.change("rotate_unlocked", **its), holes
@@ -148,7 +148,7 @@ class Plain(Placement):
         """A COMMIT is visible at once."""
 
     def count_repeated(self, session: Session) -> int:
-        """None: whoever wants no token twice has a unique index."""
+        """None: a unique index prevents it, where that is wanted."""
         return 0
 
 

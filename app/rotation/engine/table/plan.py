@@ -25,7 +25,7 @@ class Plan:
 
     @property
     def window_size(self) -> int:
-        """Rows of the windows shown; without --window, the run chooses their size as it learns."""
+        """Rows of the windows shown; without --window, the run adapts their size."""
         return self.options.window or TYPICAL_SIZE
 
     def windows(self, session: Session) -> Iterator[Window]:
@@ -49,8 +49,8 @@ def make_plan(
 ) -> Plan:
     """Plan a rotation from its lanes, or a new one over all keys that the table has now.
 
-    `count` asks for an exact number of rows, if it is to be had quickly. A run does without: its
-    snapshot counts them.
+    `count` asks for an exact number of rows, if that is quick. A run does without it: its snapshot
+    counts them.
     Raises Refused if PostgreSQL would not find a window's rows by the primary key's index.
     """
     size = measure(session, target, count)
@@ -80,7 +80,7 @@ def _describe_scans(scans: list[str], parts: int) -> str:
 
 
 def _require_index(explained: dict, indexes: set[str], target: Target) -> list[str]:
-    """Return the scans of an EXPLAIN as 'Index Scan using name'; refuse one by another way."""
+    """Return the scans of an EXPLAIN as 'Index Scan using name'; refuse any other kind."""
     scans = []
     nodes = [explained]
     while nodes:

@@ -6,7 +6,7 @@ from ..db.session import Session
 from ..errors import LockConflict
 from .target import Target
 
-COUNT_SECONDS = 2  # an exact count that takes longer gives way to the planner's estimate
+COUNT_SECONDS = 2  # an exact count that takes longer is replaced by the planner's estimate
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,8 @@ class Size:
         """Least and most bytes of WAL that rewriting every token writes; None if unknown.
 
         Every row version is logged whole, once for the heap (its bytes and about 60 of headers) and
-        once per index (about 100: key, header, and page splits). At the most each page is logged
-        whole besides, once after a checkpoint (full_page_writes). The constants were fitted to
+        once per index (about 100: key, header, and page splits). At most, each page is also logged
+        whole, once after a checkpoint (full_page_writes). The constants were fitted to
         pg_stat_wal on PostgreSQL 18; see docs/design.md.
         """
         if self.keys is None:

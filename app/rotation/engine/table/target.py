@@ -12,7 +12,7 @@ from .placement import PLAIN, Placement
 
 #: Types of a primary key that windows can walk: they sort, and come back unchanged from text.
 KEY_TYPES = {"smallint", "integer", "bigint", "uuid", "text", "character varying", "numeric"}
-#: By which of PostgreSQL's own types they are compared.
+#: PostgreSQL's own types by which they are compared.
 OWN_TYPES = {
     **{"smallint": "int2", "integer": "int4", "bigint": "int8", "uuid": "uuid", "numeric": "numeric"},
     **{"text": "text", "character varying": "text"},
@@ -20,7 +20,7 @@ OWN_TYPES = {
 NUMBER_TYPES = {"smallint", "integer", "bigint"}
 TEXT_TYPES = {"text", "character varying", "character"}
 RANDOM_UUID = "pg_catalog.gen_random_uuid()"
-#: The same UUID as 32 or 36 characters, in capitals or not: as the row's present token is spelled.
+#: A random UUID with or without hyphens and capitals, spelled like the row's current token.
 RESPELLED = """pg_catalog.translate(
     pg_catalog.gen_random_uuid()::text,
     'abcdef' || CASE WHEN pg_catalog.strpos(target.{column}::text, '-') > 0 THEN '' ELSE '-' END,
@@ -60,7 +60,7 @@ class Target:
     oid: int
     pk: str
     pk_type: str  #: as regtype prints it: for people, and to be stored
-    pk_type_name: tuple[str, str]  #: PostgreSQL's own type that it is, or is under it: for statements
+    pk_type_name: tuple[str, str]  #: PostgreSQL's own type, under any domain: for statements
     pk_collation: str  #: as regcollation prints it, or empty
     column: str
     column_type: str  #: as regtype prints it
@@ -76,12 +76,12 @@ class Target:
 
     @property
     def command(self) -> str:
-        """What rotates it, to be copied."""
+        """The command that rotates it, ready to copy."""
         return command(self.schema, self.table, self.column)
 
     @property
     def active(self) -> str:
-        """How rotation.active names the column, whose guard lets the rotation's own tokens pass."""
+        """The value of rotation.active that lets the rotation's own tokens pass the column's guard."""
         return f"{self.oid}.{self.attnum}"
 
     @property
@@ -93,7 +93,7 @@ class Target:
             "pk_type": self.pk_type_name,
             "column": (self.column,),
             "new_token": Fragment(self.new_token),
-            # With their exact types, so that nobody else's function or operator is a better match.
+            # With their exact types, so that no foreign function or operator is a better match.
             "key": Fragment("target.{pk}::pg_catalog." + self.pk_type_name[1]),
             "token": Fragment("target.{column}::pg_catalog." + ("text" if self.is_text else "uuid")),
             **self.placement.names,
@@ -102,12 +102,12 @@ class Target:
     @property
     def new_token(self) -> str:
         """The expression of a new token, spelled like the old one."""
-        # Written out in full: a function of the same name elsewhere can't take its place.
+        # Schema-qualified: a function of the same name elsewhere can't take its place.
         return self.placement.make_token(RESPELLED if self.is_text else RANDOM_UUID)
 
 
 def aim(session: Session, target: Target) -> None:
-    """Let the session's statements mean this target."""
+    """Point the session's statements at this target."""
     session.names.update(target.names)
     session.variants = target.placement.variants
 
@@ -129,7 +129,7 @@ def parse_table(text: str) -> tuple[str | None, str]:
 
 
 def resolve(session: Session, name: TargetName, inheritance: bool = False) -> Target:
-    """Find the target in the catalog; one with children by `inheritance` can be looked at only.
+    """Find the target in the catalog; with `inheritance`, even one that can't be rotated for that.
 
     Raises Refused, with what to do, for a table, key or column that can't be rotated.
     """

@@ -12,7 +12,7 @@ TYPICAL_SIZE = 10_000  # rows: shown in a plan whose windows are sized while it 
 
 @dataclass(frozen=True)
 class Window:
-    """A range of primary keys, both ends included, that holds `keys` rows."""
+    """A range of primary keys, inclusive, that holds `keys` rows."""
 
     lo: str
     hi: str
@@ -23,10 +23,10 @@ class Window:
 
 
 class WindowSizer:
-    """Chooses the rows of the next window: aims at seconds, or keeps a fixed number.
+    """Chooses the size of the next window: aims at a duration, or keeps a fixed number of rows.
 
-    A lock conflict halves the size; each window after it grows the limit again by half, so that a
-    busy stretch of the table is crossed in small steps and the rest in large ones.
+    A lock conflict halves the size; each later window raises the limit by half, so that a busy part of
+    the table is crossed in small steps and the rest in large ones.
     """
 
     def __init__(self, fixed: int | None, seconds: float, first: int = FIRST_SIZE) -> None:
@@ -42,9 +42,9 @@ class WindowSizer:
         return max(1, min(self._wanted, self._limit, self._most))
 
     def tune(self, fixed: int | None, most: int | None) -> None:
-        """Take over a size that was tuned meanwhile, and the most rows that a window may hold.
+        """Adopt a tuned size, and the most rows that a window may hold.
 
-        A fixed size is kept whatever the most.
+        A fixed size ignores the most.
         """
         if fixed != self._fixed:
             self._fixed = fixed
@@ -54,7 +54,7 @@ class WindowSizer:
     def learn(self, keys: int, seconds: float) -> None:
         """Take note of a window that was committed: its rows, and the seconds it took.
 
-        The size at most doubles or halves at a time, and grows only from a window that was full.
+        The size at most doubles or halves, and grows only after a full window.
         """
         used = self.size
         self._limit = min(LARGEST_SIZE, self._limit + self._limit // 2 + 1)

@@ -1,4 +1,4 @@
-"""The watch: a thread that looks once a second at what speaks against the next window."""
+"""The monitor: a thread that checks once a second for reasons against the next window."""
 
 import contextlib
 import threading
@@ -17,7 +17,7 @@ LOOK_SECONDS = 1.0
 
 
 class Monitor(Thread):
-    """Feeds the throttle and the live options of a process, on a connection of its own."""
+    """Feeds the throttle and the live options of a process, on its own connection."""
 
     def __init__(self, session: Session, rotation: int, oid: int, throttle: Throttle) -> None:
         super().__init__(replace(session, emit=self._fail_closed), self._watch)
@@ -28,17 +28,17 @@ class Monitor(Thread):
         self._told = ""
 
     def _watch(self) -> None:
-        """Look, until `end` is called."""
+        """Check, until `end` is called."""
         while not self._ended.is_set():
             try:
                 self._session.through_outages(self._look)
             except (Stopped, Refused) as critical:
                 self._throttle.learn("", 1.0, critical)
             except RotationError as error:
-                # Fail closed: who can't look lets nobody go on.
+                # Fail closed: without a check, no window runs.
                 self._throttle.learn(f"the server could not be checked ({error})", 1.0)
                 self._session.close()
-            except Exception as failure:  # a defect of ours must not let windows wait for ever
+            except Exception as failure:  # a bug of ours must not make windows wait for ever
                 self._throttle.learn("", 1.0, failure)
             self._ended.wait(LOOK_SECONDS)
         if self._told:
@@ -51,7 +51,7 @@ class Monitor(Thread):
         self.join()
 
     def _fail_closed(self, event: Event) -> None:
-        """Hold windows back as soon as the watch has no database: who can't look lets nobody go."""
+        """Hold windows back as soon as the monitor has no database: without a check, none runs."""
         if isinstance(event, OutageBegan):
             self._throttle.learn(f"the server could not be checked ({event.why})", 1.0)
 

@@ -1,4 +1,4 @@
-"""Probes: what the limits of a run are measured against, and the reasons to wait that follow."""
+"""Probes: measure the server against the limits of a run, and give reasons to wait."""
 
 import json
 from collections.abc import Iterator
@@ -14,12 +14,12 @@ from ..text import size
 from .standbys import LagClock
 
 SQL_TIMEOUT = "5s"  # for --throttle-sql
-#: SQLSTATEs: what PostgreSQL answers to a cursor for anything but one query, and to a write.
+#: SQLSTATEs for a cursor on anything but one query, and for a write.
 NO_CURSOR, READ_ONLY = "42P11", "25006"
 
 
 class Probes:
-    """Measures the server on the watch's connection."""
+    """Measures the server on the monitor's connection."""
 
     def __init__(self, session: Session, rotation: int, oid: int) -> None:
         self._session = session
@@ -30,7 +30,7 @@ class Probes:
     def reasons(self, options: Options) -> Iterator[str]:
         """Yield why the next window should wait. An error in a probe is a reason too: it fails closed.
 
-        Raises Stopped if a critical limit is passed.
+        Raises Stopped if a critical limit is exceeded.
         """
         for what, probe in (
             ("replica lag", self._standbys),
@@ -118,18 +118,18 @@ class Probes:
 def ask(session: Session, query: str) -> float | bool:
     """The answer of a user's query: one row, one column, true or false or a number.
 
-    Raises RotationError for any other answer, and for what is not one query. It can't write, nor end
-    the transaction that keeps it from that; what else it did in there is undone.
+    Raises RotationError for any other answer, and for anything but one query. It can't write, nor end
+    the transaction that prevents that; whatever else it did is undone.
     """
     try:
         with session.reading(SQL_TIMEOUT):
             answers = session.ask(query)
-            # Settings of the session, for example, may be changed by what only reads.
+            # A query that only reads may still change e.g. settings of the session.
             transaction.set_rollback(True, using=session.alias)
     except DatabaseFailure as failure:
         if failure.sqlstate != NO_CURSOR:
             raise
-        # A write without RETURNING, a command, several statements: none is a query that only reads.
+        # A write without RETURNING, a command, several statements: none is one query that only reads.
         refused = DatabaseFailure(READ_ONLY, condition(READ_ONLY), "running the query")
         raise RotationError(f"{refused}: give one query that reads, and nothing else") from None
     try:

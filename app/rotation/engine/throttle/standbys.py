@@ -1,4 +1,4 @@
-"""Standbys: how far behind they are, and the wait at the end until they have replayed it."""
+"""Standbys: how far behind they are, and the final wait until they have replayed everything."""
 
 import time
 from collections import Counter, deque
@@ -10,14 +10,14 @@ from ..events import Found, Waiting
 from ..options import Options
 from ..text import size
 
-KEPT_POSITIONS = 7200  # of the primary, one a second: lags up to two hours are told exactly
+KEPT_POSITIONS = 7200  # of the primary, one per second: lags up to two hours are exact
 LOOK_SECONDS = 0.2
 
 
 class LagClock:
-    """Turns positions in the WAL into seconds: how long ago the primary was where a standby is now.
+    """Turns WAL positions into seconds: how long ago the primary was where a standby is now.
 
-    The standby's own measure (pg_stat_replication.replay_lag) stands still when its replay does.
+    The standby's own measure (pg_stat_replication.replay_lag) stops when its replay does.
     """
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class LagClock:
 
 
 def wait_for_standbys(session: Session, options: Options, check: Callable[[], None]) -> list[str]:
-    """Return when every connected standby has replayed all that is written now; their names.
+    """Return when every connected standby has replayed what is written now; returns their names.
 
     Those of `options.standbys` must be connected. `check` is called now and then, and may raise.
     Raises Stopped when a stop is requested.
@@ -64,7 +64,7 @@ def wait_for_standbys(session: Session, options: Options, check: Callable[[], No
 
 
 def look(session: Session) -> list[Row]:
-    """The standbys that are connected and tell how far they are; several may have the same name."""
+    """The connected standbys that report their position; several may have the same name."""
     with session.reading():
         return [row for row in session.rows("read_standbys") if row["replayed"] is not None]
 

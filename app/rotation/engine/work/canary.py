@@ -13,11 +13,11 @@ from .stages import Stage
 from .trial import try_guard
 from .waiting import wait_while_paused
 
-CANARY_SIZE = 1000  # rows at the most
+CANARY_SIZE = 1000  # rows, at most
 
 
 class _RolledBack(Exception):
-    """Carries what was found out of the transaction, and thereby rolls it back."""
+    """Carries the findings out of the transaction, which it thereby rolls back."""
 
     def __init__(self, window: Window, rows: int, found: Row) -> None:
         super().__init__()
@@ -25,10 +25,10 @@ class _RolledBack(Exception):
 
 
 def try_one_window(session: Session, stage: Stage, options: Options) -> None:
-    """Try the next window, unless there is none, or another process works and has tried.
+    """Try the next window, unless there is none, or another process is at work and has tried.
 
-    It catches whatever keeps an UPDATE from doing what it says: triggers that restore the old row,
-    rules, constraints. Raises Refused if a token stayed as it was, or if two are equal.
+    This catches anything that keeps an UPDATE from doing what it says: triggers that restore the old
+    row, rules, constraints. Raises Refused if a token did not change, or if two are equal.
     """
     size = min(options.window or CANARY_SIZE, CANARY_SIZE)
     after: str | None = None
@@ -46,7 +46,7 @@ def try_one_window(session: Session, stage: Stage, options: Options) -> None:
         except LockConflict as conflict:
             if wait.over:
                 raise stage.gave_up(options.lock_patience, conflict, "other sessions") from conflict
-            # Somebody holds a row: try fewer, and at last others.
+            # Another session holds a row: try fewer rows, and finally other ones.
             if size == 1:
                 after = stage.at[1] if stage.at else None
             size = max(1, size // 2)
@@ -60,7 +60,7 @@ def try_one_window(session: Session, stage: Stage, options: Options) -> None:
 
 
 def _try(session: Session, stage: Stage, size: int, after: str | None, options: Options) -> bool:
-    """Do a window and raise _RolledBack; or return whether that must wait for the end of a pause."""
+    """Do a window and raise _RolledBack, or return whether it must wait for the end of a pause."""
     stage.open_window(options.lock_timeout_ms, bounded=False)
     lane = stage.claim()
     if lane["lane_id"] is None:
@@ -83,7 +83,7 @@ def _try(session: Session, stage: Stage, size: int, after: str | None, options: 
 
 
 def _judge(stage: Stage, done: _RolledBack) -> None:
-    """Raise Refused unless all tokens of the window were replaced, by different ones."""
+    """Raise Refused unless all tokens of the window were replaced by distinct ones."""
     tokens, distinct, unchanged = (
         done.found[name] for name in ("tokens", "distinct_tokens", "unchanged")
     )

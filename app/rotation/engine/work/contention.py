@@ -1,4 +1,4 @@
-"""One worker's lock conflicts: waits, names who is in the way, leaves rows for later, gives up."""
+"""One worker's lock conflicts: waits, names the blocker, leaves rows for later, gives up."""
 
 import contextlib
 import random
@@ -16,14 +16,14 @@ from ..table.windows import WindowSizer
 from .stages import Stage, Work
 
 LONGEST_BACK_OFF = 2.0  # seconds
-ALIVE_SECONDS = 1.0  # how often a worker that gets no window done shows that it is there
-HOLE_SECONDS = 2.0  # conflicts at one place for so long make holes of the rows that are locked there
-SKIP_SECONDS = 30.0  # after a hole, so long other locked rows are not waited for either
+ALIVE_SECONDS = 1.0  # how often a worker without a finished window shows that it is alive
+HOLE_SECONDS = 2.0  # after conflicts at one place for this long, rows locked there become holes
+SKIP_SECONDS = 30.0  # for this long after a hole, other locked rows are not waited for either
 
 
 @dataclass
 class Streak:
-    """Conflicts in a row, without a window between them."""
+    """Consecutive conflicts, without a finished window."""
 
     since: float
     tries: int = 0
@@ -33,7 +33,7 @@ class Streak:
 
 
 class Contention:
-    """What a worker does about locks that are not to be had."""
+    """What a worker does about locks that it can't get."""
 
     def __init__(self, session: Session, stage: Stage, sizer: WindowSizer, live: LiveOptions) -> None:
         self._session = session
@@ -41,7 +41,7 @@ class Contention:
         self._sizer = sizer
         self._live = live
         self._streak: Streak | None = None
-        self._skipping = ""  #: who holds rows that were skipped a moment ago
+        self._skipping = ""  #: who holds recently skipped rows
         self._skip_until = float("-inf")
 
     def over(self, work: Work) -> None:
@@ -52,7 +52,7 @@ class Contention:
             self._skip_until = time.monotonic() + SKIP_SECONDS
 
     def skip(self) -> tuple[bool, str]:
-        """Whether locked rows are left for later now, and who holds them."""
+        """Whether locked rows are now left for later, and who holds them."""
         now, streak = time.monotonic(), self._streak
         if not self._stage.skips_locked:
             return False, ""
@@ -62,7 +62,7 @@ class Contention:
 
     @contextlib.contextmanager
     def watched(self, pid: int) -> Iterator[None]:
-        """While there is contention, find out who is in the way of the block."""
+        """While there is contention, find out who blocks the block."""
         streak = self._streak
         if streak is None:
             yield
@@ -76,7 +76,7 @@ class Contention:
                 raise
 
     def back_off(self, conflict: LockConflict) -> None:
-        """Wait a little, longer each time, and halve the window; give up after the patience."""
+        """Wait a little, longer each time, and halve the window; give up when patience is exhausted."""
         session, patience = self._session, self._live.now.lock_patience
         now = time.monotonic()
         streak = self._streak = self._streak or Streak(since=now)

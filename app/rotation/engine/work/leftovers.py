@@ -11,21 +11,21 @@ from .stages import WindowStage, Work
 
 
 class LeftoverStage(WindowStage):
-    """Goes back for holes and survivors, as soon as their locks are to be had."""
+    """Goes back for holes and survivors, as soon as their locks are available."""
 
     name = "leftovers"
     skips_locked = False
 
     def __init__(self, session: Session, rotation: int, target: Target, shape: Row) -> None:
         super().__init__(session, rotation, target, shape)
-        self._after: dict[int, int] = {}  #: how far the list of a lane was worked off
-        self._closed: set[int] = set()  #: lanes of whose list any entry was closed since it was begun
-        self.from_heap = False  #: rows are found without an index, which did not return them
+        self._after: dict[int, int] = {}  #: how far the list of each lane was processed
+        self._closed: set[int] = set()  #: lanes with an entry closed since their list was started
+        self.from_heap = False  #: find rows without an index, as it did not return them
 
     def work(self, work: Work) -> WindowDone | None:
-        """Replace the next rows left over in a lane; at its list's end, begin it again.
+        """Replace the next rows left over in a lane; at the end of its list, start again.
 
-        Raises LockConflict when none of the whole list could be locked.
+        Raises LockConflict when no row of the whole list could be locked.
         """
         lane, began = work.lane, time.monotonic()
         number = lane["lane_id"]
@@ -57,7 +57,7 @@ class LeftoverStage(WindowStage):
         if not first:
             return None
         self.at = (first[0]["key"], first[0]["key"])
-        # If the lock is not to be had, the other lanes come first.
+        # If the lock is not available, the other lanes come first.
         self._later = [*filter(lane["lane_id"].__ne__, self._later), lane["lane_id"]]
         self.session.rows("lock_row", key=first[0]["key"])
         return self.target.placement.rotate_leftovers(self.session, lane["lane_id"], 0, 1)

@@ -1,4 +1,4 @@
-"""The workers of one process, each a thread with a connection of its own."""
+"""The workers of one process, each a thread with its own connection."""
 
 import threading
 from collections.abc import Callable
@@ -22,13 +22,13 @@ from ..events import (
 )
 from .worker import Worker
 
-LOOK_SECONDS = 0.05  # how often the pool looks after its workers
+LOOK_SECONDS = 0.05  # how often the pool checks on its workers
 #: Makes the worker that a thread runs, on that thread's session.
 MakeWorker = Callable[[Session], Worker]
 
 
 class WorkerPool:
-    """Does one stage after the other with as many workers as are wanted at the time."""
+    """Does one stage after the other, with as many workers as are wanted at the time."""
 
     def __init__(self, session: Session, wanted: Callable[[], int]) -> None:
         self._session = replace(session, emit=ToldOnce(session.emit))
@@ -42,13 +42,13 @@ class WorkerPool:
 
     @property
     def names(self) -> set[str]:
-        """The names of all workers that there were."""
+        """The names of all its workers, past and present."""
         return {thread.name for thread in self._threads}
 
     def work(self, make: MakeWorker) -> None:
         """Let workers do a stage until no lane has work left, or a stop is requested.
 
-        Raises what ended the first of them that failed, after the windows of the others.
+        Raises the first failure of a worker, after the others have finished their windows.
         """
         threads = self._threads
         while True:
@@ -86,19 +86,19 @@ class _WorkerThread(Thread):
 
 
 class ToldOnce:
-    """Passes events on, but what several workers notice together only once."""
+    """Passes events on, but only once if several workers notice the same thing."""
 
     def __init__(self, emit: Emit) -> None:
         self._emit = emit
-        self._without = 0  #: workers that have no database now
-        self._standing: str | None = None  #: for whom this process stands by
+        self._without = 0  #: workers without a database now
+        self._standing: str | None = None  #: which worker this process waits for
         self._paused = False
-        self._throttled = Every()  #: reasons to wait are told
-        self._found: set[Found] = set()  #: what was told already
+        self._throttled = Every()  #: when reasons to wait are reported
+        self._found: set[Found] = set()  #: what was already reported
         self._lock = threading.Lock()
 
     def __call__(self, event: Event) -> None:
-        """Pass an event on, unless another worker told of the same."""
+        """Pass an event on, unless another worker reported the same."""
         with self._lock:
             new = True
             if isinstance(event, OutageBegan):

@@ -16,16 +16,16 @@ class Work:
     """One window's worth of a stage, about to be done within the caller's transaction."""
 
     lane: Row  #: as claim_lane.sql returned it
-    size: int  #: rows at the most
+    size: int  #: rows, at most
     since: float  #: monotonic time at which the worker became free for it
-    skip_locked: bool = False  #: rows whose locks are not to be had at once become holes
+    skip_locked: bool = False  #: rows whose locks are not available at once become holes
     held_by: str = ""  #: who holds them, if known
     throttled: float = 0.0  #: seconds that it was held back before `since`
     throttle: str = ""  #: why
 
 
 class Stage:
-    """A stage is done lane by lane, in windows. Its name is the one that claim_lane.sql knows."""
+    """A stage is done lane by lane, in windows. claim_lane.sql knows it by its name."""
 
     name = ""
     skips_locked = False  #: whether rows may be left for later
@@ -35,10 +35,10 @@ class Stage:
         self.session = session
         self.rotation = rotation
         self.target = target
-        self.channel: str | None = None  #: whose listeners are told of each window
+        self.channel: str | None = None  #: NOTIFY channel for each window
         self.at: tuple[str, str] | None = None  #: first and last key of the latest window
         self._shape = shape
-        self._later: list[int] = []  #: lanes in which nothing could be locked a moment ago
+        self._later: list[int] = []  #: lanes in which nothing could be locked just now
 
     def open_window(self, lock_timeout_ms: int, bounded: bool) -> Row:
         """Set what holds for a window's transaction; see open_window.sql."""
@@ -80,7 +80,7 @@ class Stage:
         raise NotImplementedError
 
     def gave_up(self, seconds: float, conflict: LockConflict, blockers: str) -> RotationError:
-        """What ends the run when no window got its locks for so long."""
+        """The error that ends the run when no window got its locks for so long."""
         return Stopped(
             f"no window got its locks for {seconds:.0f} s ({conflict}; held by {blockers}):"
             " end that session, then run the same command again"
@@ -89,7 +89,7 @@ class Stage:
     def require_same_target(self) -> None:
         """Raise RotationError if the target is not what it was at the start.
 
-        The lock of what the window has read or written keeps it as it is until COMMIT.
+        The window's locks on what it read or wrote keep it unchanged until COMMIT.
         """
         found = self.session.rows("read_target_shape", oid=self.target.oid, attnum=self.target.attnum)
         if found and found[0] == self._shape:
@@ -110,7 +110,7 @@ class Stage:
         )
 
     def moved(self, lane: Row) -> RotationError:
-        """What moved a lane under its window, which is rolled back now."""
+        """The error for a lane that was moved under its window, which is rolled back now."""
         now = self.claim()
         if now["status"] != Status.RUNNING:
             return Stopped(f"rotation {self.rotation} is {now['status']}")
@@ -127,7 +127,7 @@ class WindowStage(Stage):
     skips_locked = True
 
     def do(self, work: Work, lo: str, hi: str) -> int:
-        """Replace the tokens of a window, of all rows, or of all whose locks are to be had at once."""
+        """Replace the tokens of a window: of all rows, or of those whose locks are available at once."""
         session = self.session
         if not work.skip_locked:
             return session.change("rotate_window", lo=lo, hi=hi)

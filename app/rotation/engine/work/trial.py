@@ -1,4 +1,4 @@
-"""The guard tried on the target itself, before any window: what the application writes, rolled back."""
+"""Tries the guard on the target itself, before any window, with writes that are rolled back."""
 
 from dataclasses import replace
 
@@ -12,31 +12,31 @@ WRITTEN, REVOKED, NOTHING = "written", "revoked", "nothing"  # what try_write.sq
 
 
 def try_guard(session: Session, target: Target, lane: Row, key: str, acknowledged: bool) -> None:
-    """Change a row's token, and insert a copy of it, through the guard; in the caller's transaction.
+    """Change a row's token, and insert a copy of it, through the guard, in the caller's transaction.
 
-    Where other triggers fire on an INSERT there is one only if they are `acknowledged`.
+    If other triggers fire on an INSERT, it is tried only if they are `acknowledged`.
 
-    A failure counts only if it is the guard's: what else may fail, a constraint of the application's or
-    a right that this role lacks, says nothing. Raises Refused if the guard lets a revoked token pass, or
-    makes a write fail that should not.
+    A failure counts only if it is the guard's: any other, e.g. of the application's constraint or for
+    lack of a privilege, says nothing. Raises Refused if the guard lets a revoked token pass, or makes a
+    write fail that should succeed.
     """
     free_key = _free_key(target)
     its = replace(session, names=session.names | _names_of_a_copy(session, target, free_key))
     _must_pass(session, target, its.text("try_update", key=key))
-    # What it fires may act outside the database, where nothing is rolled back.
+    # Triggers may act outside the database, where nothing is rolled back.
     fires = session.row("find_insert_triggers", oid=target.oid)["fires"]
     if not free_key or (fires and not acknowledged):
         return
     try:
         _try_insert(its, target, lane, key)
     except LockConflict:
-        return  # somebody inserts at this moment, perhaps for hours: nothing is learnt
+        return  # another session is inserting, perhaps for hours: nothing is learnt
 
 
 def _try_insert(its: Session, target: Target, lane: Row, key: str) -> None:
     row = {"key": key, "set": lane["set_id"], "salt": lane["salt"]}
     _must_pass(its, target, its.text("try_insert", old=False, **row))
-    # Rows of partitions may move with the tokens that they have; see sql/schema/guard.sql.
+    # Rows of partitions may move with their tokens; see sql/schema/guard.sql.
     if target.partitioned or _try(its, its.text("try_insert", old=True, **row))["outcome"] != REVOKED:
         return
     raise Refused(
@@ -70,7 +70,7 @@ def _try(session: Session, statement: str, active: str = "") -> Row:
 
 
 def _free_key(target: Target) -> str:
-    """An expression of a key that no row has; empty for a type that has no next and no random one."""
+    """An expression for an unused key; empty for a type without a next or a random value."""
     if target.pk_type in NUMBER_TYPES:
         return "(SELECT pg_catalog.max(other.{pk}) + 1 FROM {target} AS other)"
     return "pg_catalog.gen_random_uuid()" if target.pk_type == "uuid" else ""

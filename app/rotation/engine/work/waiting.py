@@ -1,4 +1,4 @@
-"""A worker waits: for a lane that another process works on, or for the end of a pause."""
+"""A worker waits for a lane that another process works on, or for the end of a pause."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,10 +8,10 @@ from ..db.session import Session
 from ..events import Paused, Resumed, StandingBy, TookOver
 from ..state.transitions import acknowledge_pause
 
-LOOK_SECONDS = 0.5  # how often a worker that stands by looks at the lanes
-NAP_SECONDS = 0.05  # how often it asks whether it is to leave
+LOOK_SECONDS = 0.5  # how often a waiting worker looks at the lanes
+NAP_SECONDS = 0.05  # how often it asks whether to leave
 LaneRow = dict[str, Any]
-PAUSE_LOOK_SECONDS = 0.3  # how often a paused process looks whether it may go on
+PAUSE_LOOK_SECONDS = 0.3  # how often a paused process checks whether it may continue
 
 
 def unfinished_lanes(session: Session, rotation: int, stage: str) -> list[LaneRow]:
@@ -24,15 +24,15 @@ def wait_for_lane(
 ) -> None:
     """Wait until a lane is free and stays where it is: a lane between two windows moves on.
 
-    Returns at once if a lane is at rest now, or none has work left; early when a stop is requested.
-    One of a crew at work says when it is `leaving`, and returns then, too. Without it, the workers of
-    this process have left, and what they moved a moment ago is at rest.
+    Returns at once if a lane is idle now, or none has work left; early when a stop is requested. An
+    active worker of a pool says when it is `leaving`, and then returns too. Without `leaving`, the
+    workers of this process have left, and the lanes that they have just moved are idle.
     """
-    crew = leaving is not None
+    in_pool = leaving is not None
     told = ""
     before: dict[int, str] = {}
     while lanes := unfinished_lanes(session, rotation, stage):
-        if any(_at_rest(lane, before, "" if crew else session.worker) for lane in lanes):
+        if any(_at_rest(lane, before, "" if in_pool else session.worker) for lane in lanes):
             if told:
                 session.emit(TookOver())
             return
@@ -47,7 +47,7 @@ def wait_for_lane(
 
 
 def _at_rest(lane: LaneRow, before: dict[int, str], left: str) -> bool:
-    """Whether nobody works on a lane; the colleagues of the worker `left` don't."""
+    """Whether a lane is idle; the workers of the same process as `left` have left."""
     if lane["pid"]:
         return False
     stays = before.get(lane["lane"]) == lane["position"]
@@ -55,14 +55,14 @@ def _at_rest(lane: LaneRow, before: dict[int, str], left: str) -> bool:
 
 
 def _whom(lanes: list[LaneRow], worker: str) -> str:
-    """Who works on the lanes; "" if it is not known yet, or not worth a word: a colleague."""
+    """Who works on the lanes; "" if not known yet, or if it is a worker of this process."""
     held = [lane for lane in lanes if lane["pid"]] or lanes
     names = [lane["worker"] or "" for lane in held]
     return "" if any(colleague(worker, name) for name in names) else names[0]
 
 
 def wait_while_paused(session: Session, rotation: int, leaving: Callable[[], bool]) -> None:
-    """Acknowledge a request to pause, and return when it is over or the caller is to leave."""
+    """Acknowledge a request to pause; return when the pause is over or the caller should leave."""
     if not session.through_outages(lambda: acknowledge_pause(session, rotation)):
         return
     session.emit(Paused(rotation))

@@ -1,4 +1,4 @@
-"""A worker: claims a lane, does one window in one transaction, lets go, and begins again."""
+"""A worker: claims a lane, does one window in one transaction, releases it, and repeats."""
 
 import enum
 import time
@@ -18,7 +18,7 @@ TELL_AFTER = 1.0  # seconds: shorter waits are for the progress line only
 
 
 class Step(enum.Enum):
-    """What one attempt at a window came to."""
+    """The outcome of one attempt at a window."""
 
     WINDOW = "a window was committed"
     NO_FREE_LANE = "other workers hold every unfinished lane"
@@ -37,13 +37,13 @@ class Worker:
         self._throttle = throttle
         self._contention = Contention(session, stage, sizer, throttle.live)
         self._retired = False
-        self._free_since = 0.0  # when this worker last ended a window or a wait
-        self._held = 0.0  # seconds that it was held back since its last window
+        self._free_since = 0.0  # when this worker last finished a window or a wait
+        self._held = 0.0  # seconds held back since its last window
         self._held_by = ""  # why
         self._rest_until = float("-inf")  # by --nice
 
     def run(self) -> bool:
-        """Work until the stage is done in every lane; False if it was left before that.
+        """Work until the stage is done in every lane; False if this worker left earlier.
 
         Raises Stopped, Refused and others for what ends the whole run.
         """
@@ -68,7 +68,7 @@ class Worker:
         return False
 
     def retire(self) -> None:
-        """Ask it to leave after the window under way."""
+        """Ask it to leave after its current window."""
         self._retired = True
 
     @property
@@ -127,7 +127,7 @@ class Worker:
             self._session.emit(Found(WARN, text))
 
     def _hold_back(self) -> bool:
-        """Wait while the throttle has a reason; False if this worker is to leave."""
+        """Wait while the throttle has a reason; False if this worker should leave."""
         began, told = time.monotonic(), ""
         while not self._leaving:
             reason, seconds = self._reason()
@@ -143,7 +143,7 @@ class Worker:
         return not self._leaving
 
     def _reason(self) -> tuple[str | None, float]:
-        """Why the next window waits, and for how many seconds at least."""
+        """Why the next window waits, and for at least how many seconds."""
         throttle, rest = self._throttle, self._rest_until - time.monotonic()
         reason = throttle.reason() if self._stage.rotates else throttle.probed()
         if reason is None and rest > 0:

@@ -1,4 +1,4 @@
-"""Replace every token of a table, in the server; run it again to go on after an interruption."""
+"""Replace every token of a table, in the server; run it again to resume after an interruption."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from ...operations.serve import serve
 from .. import base
 from ..console import MODES, Console
 
-#: Options whose flags bear their names.
+#: Options whose flags have the same names.
 THROTTLES = (
     *("max_lag", "max_lag_bytes", "critical_lag", "max_wal", "critical_wal", "min_free"),
     *("max_waiting", "max_rate", "nice", "vacuum", "throttle_sql"),
@@ -96,7 +96,7 @@ class Command(base.RotationCommand):
         )
 
     def add_proof_flags(self, parser: CommandParser) -> None:
-        """Add the flags of the guard, the proof, and what the preflight asks to be acknowledged."""
+        """Add the flags of the guard, the proof, and what the preflight wants acknowledged."""
         base.add_leaked_flag(
             parser, "tokens known to have leaked, one per line or CSV (-: standard input): revoked too"
         )
@@ -118,7 +118,7 @@ class Command(base.RotationCommand):
         )
 
     def add_throttle_flags(self, parser: CommandParser, default: Options) -> None:
-        """Add the flags of what windows wait for, or what ends the run."""
+        """Add the flags for what makes windows wait, or ends the run."""
         size, seconds = base.value("a size, e.g. 512MB, or off", or_off(parse_size)), "SECONDS"
         lag = base.value("seconds or off", or_off(float))
         percent = base.value("percent or off", or_off(float))
@@ -170,7 +170,7 @@ class Command(base.RotationCommand):
         )
 
     def add_aftercare_flags(self, parser: CommandParser) -> None:
-        """Add the flags of what is done beyond replacing tokens: for caches, indexes, standbys."""
+        """Add the flags for what is done beyond replacing tokens: for caches, indexes, standbys."""
         parser.add_argument(
             "--reindex",
             action="store_true",
@@ -188,7 +188,7 @@ class Command(base.RotationCommand):
         )
 
     def serve(self, alias: str, given: dict[str, Any]) -> None:
-        """Take up what was recorded, until a signal."""
+        """Pick up what was recorded, until a signal."""
         for flag in ("dry_run", "new", "leaked", "table", "column", "pk", "reason"):
             if given[flag]:
                 text = f"--{flag.replace('_', '-')}: not with --serve, which picks up what was recorded"

@@ -1,4 +1,4 @@
-"""Look at rotations from another shell, prove one again, end one for good, and see to the guard."""
+"""Look at rotations from another shell, verify or end one, check or drop the guard."""
 
 import json
 from pathlib import Path
@@ -170,7 +170,7 @@ class Command(base.RotationCommand):
         rotation = self.the_unfinished(session, found, "resume")
         if not transitions.resume(session, rotation.pk, here()):
             raise Refused(f"{rotation} is {rotation.status}, not paused")
-        # A process that waits shows that it is there; it may not have begun a window yet.
+        # A waiting process shows that it is there; it may not have started a window yet.
         left = read_state(session, rotation.pk).left
         run = f"; no process is working on it: run {command_of(rotation)} again" * left
         self.stdout.write(f"{rotation} continues{run}")
@@ -196,7 +196,7 @@ class Command(base.RotationCommand):
         )
 
     def report(self, session: Session, found: "QuerySet[Rotation]", options: dict[str, Any]) -> None:
-        """Write the evidence of a rotation into a file, or as JSON to the output."""
+        """Write the evidence of a rotation to a file, or as JSON to the output."""
         if options["id"] is not None:
             found = found.filter(pk=options["id"])
         with session.looking("reading the rotations"):
