@@ -249,8 +249,8 @@ def cancel(session: Session, rotation: int, who: str) -> bool:
 def replace_rows(session: Session, target: Target) -> None:
     """Note, in the caller's transaction, that the table's rows are replaced by others.
 
-    What was rotated says nothing about the new rows: it ends an unfinished rotation, and retires a
-    finished one.
+    What was rotated says nothing about the new rows: an unfinished rotation is
+    ended, a finished one retired.
     """
     with translated("retiring rotations"):
         of_table = rotations(session).filter(table_oid=target.oid)
