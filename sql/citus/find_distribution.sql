@@ -1,8 +1,8 @@
--- Purpose: how Citus keeps a table, and whether what a rotation of it needs is there.
+-- Purpose: how Citus stores a table, and whether what a rotation of it needs exists.
 -- Parameters: oid, state (the schema of the rotation's state).
 -- Columns: coordinator_known (the cluster has its coordinator as a node), kind (hash, reference, local,
---          other; NULL: a table that Citus has nothing to do with), partitioned, shards, copies (of a
---          shard, at the most), prepared (see citus/prepare_nodes.sql), version (of Citus),
+--          other; NULL: a table that Citus does not manage), partitioned, shards, copies (of a
+--          shard, at most), prepared (see citus/prepare_nodes.sql), version (of Citus),
 --          deadlock_timeout_ms.
 SELECT
     EXISTS (SELECT FROM pg_catalog.pg_dist_node WHERE groupid = 0) AS coordinator_known,

@@ -1,8 +1,8 @@
 -- Purpose: list_writers.sql for a table distributed by Citus: on each node, every transaction that
---          holds a writer's lock on one of its shards, or on the table itself. Prepared ones are among
---          them.
+--          holds a writer's lock on one of its shards, or on the table itself. This includes prepared
+--          ones.
 -- Parameters: oid.
--- Columns: node (host and port), answered (that node), found (a JSON
+-- Columns: node (host and port), answered (whether that node did), found (a JSON
 --          array of them).
 SELECT
     node.nodename || ':' || node.nodeport AS node,

@@ -1,6 +1,6 @@
 -- Purpose: every transaction that Citus has prepared on a node and not yet committed or rolled back
 --          there.
--- Columns: node (host and port), answered (that node), found (a JSON array of their names).
+-- Columns: node (host and port), answered (whether that node did), found (a JSON array of their names).
 SELECT
     node.nodename || ':' || node.nodeport AS node,
     answer.success AS answered,

@@ -1,7 +1,7 @@
--- Purpose: the size of a table that is distributed by Citus, of all its shards; no row is read.
+-- Purpose: the size of all shards of a table distributed by Citus; no row is read.
 -- Parameters: oid.
--- Columns: estimated_rows (NULL: no node has it for all shards), heap_bytes, index_bytes, indexes (how
---          many a row version needs), parts (1: shards are not told apart).
+-- Columns: estimated_rows (NULL: not known for all shards), heap_bytes, index_bytes, indexes (how
+--          many a row version needs), parts (1: shards do not count).
 SELECT
     NULL::bigint AS estimated_rows,
     pg_catalog.citus_relation_size(%(oid)s::oid::regclass) AS heap_bytes,

@@ -1,11 +1,11 @@
--- Purpose: open_window.sql for a table distributed by Citus, after citus/set_on_workers.sql. The COMMIT waits
---          for the disk: what the workers have prepared is committed only because of what is written
---          here, which must not be lost in a crash.
+-- Purpose: open_window.sql for a table distributed by Citus, after citus/set_on_workers.sql. The
+--          COMMIT waits for the disk: what the workers have prepared is committed only because of the
+--          record here, which must not be lost in a crash.
 -- Parameters: lock_timeout, worker (shown as application_name), bounded (the UPDATE and a wait for a
---          lock together must stay below deadlock_timeout: who waits for us for so long looks for
+--          lock together must stay below deadlock_timeout: a session that waits for us longer looks for
 --          deadlocks, and becomes the victim of one that we are part of).
 -- Columns: pid of this backend; deadlock_timeout (seconds).
--- It has no rows. With it the COMMIT is one of two phases (see citus/prepare_nodes.sql).
+-- An empty table. Writing to it makes the COMMIT two-phase (see citus/prepare_nodes.sql).
 DELETE FROM {rotation_two_phase};
 
 SELECT
@@ -27,7 +27,7 @@ SELECT
     ),
     pg_catalog.set_config('idle_in_transaction_session_timeout', '60s', true),
     pg_catalog.set_config('synchronous_commit', 'on', true),
-    -- Rows hidden by a policy become an error instead of being passed over in silence.
+    -- Rows hidden by a policy become an error instead of being skipped silently.
     pg_catalog.set_config('row_security', 'off', true),
     pg_catalog.set_config('jit', 'off', true),
     pg_catalog.set_config('client_connection_check_interval', '500ms', true)

@@ -1,8 +1,9 @@
--- Purpose: make what rotations of distributed tables need, in the schema of the rotation's state, on
---          every node. Citus refuses volatile functions in an UPDATE of a distributed table: for it
---          this one is immutable; because it is given the row's key, it is still called for every row.
---          And an empty table that Citus knows: a window that writes to it commits in two phases, with
---          the checkpoint on the coordinator, even where all its rows are on one other node.
+-- Purpose: create what rotations of distributed tables need, in the schema of the rotation's state, on
+--          every node. A function for new tokens: Citus refuses volatile functions in an UPDATE of a
+--          distributed table, so this one is declared immutable, but takes the row's key, so it is
+--          still called for every row. And an empty distributed table: a window that writes to it
+--          commits in two phases, with the checkpoint on the coordinator, even if all its rows are
+--          on one other node.
 -- Parameters: state (that schema).
 CREATE OR REPLACE FUNCTION {rotation_new_token} (key anyelement) RETURNS uuid
 LANGUAGE sql IMMUTABLE AS 'SELECT pg_catalog.gen_random_uuid()';

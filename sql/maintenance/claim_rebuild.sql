@@ -1,9 +1,8 @@
 -- Purpose: let one process at a time rebuild indexes for a rotation, until this transaction ends: two
 --          that rebuild the same one wait for each other, which PostgreSQL ends as a deadlock. Between
---          its statements the transaction holds no view of the database, so a rebuild does not wait
---          for it.
+--          its statements the transaction holds no snapshot, so a rebuild does not wait for it.
 -- Parameters: rotation, worker (shown as application_name).
--- Columns: alone (no other process is about it).
+-- Columns: alone (no other process holds the claim).
 SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
 
 SELECT

@@ -1,6 +1,6 @@
--- Purpose: take it upon oneself to vacuum the target, if so many rows were replaced since the last time.
+-- Purpose: claim the vacuum of the target, if it is due after so many replaced rows.
 -- Parameters: rotation, percent (of the rows).
--- Columns: mark (no transaction before it is still at work now: what hinders this vacuum is older);
+-- Columns: mark (no transaction before it is still running: what hinders this vacuum is older);
 --          no row if it is not due, or another process has claimed it.
 UPDATE {rotation} AS rotation
 SET vacuumed = done.rows

@@ -1,3 +1,3 @@
--- Purpose: drop what a rebuild that was broken off left behind: an INVALID index, used by no query, to
---          which every write goes all the same.
+-- Purpose: drop what an aborted rebuild left behind: an INVALID index that no query uses, but that
+--          every write still updates.
 DROP INDEX CONCURRENTLY IF EXISTS {index};

@@ -1,8 +1,8 @@
--- Purpose: who has kept vacuum from its work: sessions, standbys (by feedback), prepared transactions,
---          replication slots; of each kind the oldest.
--- Parameters: mark (a transaction's 64-bit id, as text: who goes back to it or further counts; NULL: who
---          has done so for more than a minute).
--- Columns: holder (in words; never a query), seconds (since it began; for a slot NULL).
+-- Purpose: what holds vacuum back with an old snapshot: sessions, standbys (by feedback), prepared
+--          transactions, replication slots; the oldest of each kind.
+-- Parameters: mark (a transaction's 64-bit id, as text: snapshots as old as it or older count; NULL:
+--          those held for more than a minute).
+-- Columns: holder (in words; never a query), seconds (since it started; NULL for a slot).
 (
     SELECT
         CASE backend_type WHEN 'walsender' THEN 'the standby ' ELSE 'the session ' END
@@ -42,7 +42,7 @@ UNION ALL
 UNION ALL
 
 (
-    -- With a slot, a standby's feedback is kept there, while it is connected and afterwards.
+    -- A standby with a slot has its feedback there, while connected and afterwards.
     SELECT
         'the replication slot ' || slot_name
         || CASE WHEN active THEN coalesce(' of the standby ' || application_name, '') ELSE '' END,

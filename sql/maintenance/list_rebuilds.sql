@@ -1,7 +1,7 @@
 -- Purpose: the indexes that hold the token, of the table or of each partition, as --reindex sees them.
 -- Parameters: oid, column (the token's), rotation.
 -- Columns: schema, name, label (both, quoted where they must be), bytes, rebuilt (by this rotation),
---          leftover (a rebuild that was broken off left it: INVALID, used by no query), exclusion (of
+--          leftover (an aborted rebuild left it: INVALID, used by no query), exclusion (of
 --          an exclusion constraint: it can't be rebuilt while others write).
 SELECT
     namespace.nspname AS schema,
@@ -21,9 +21,9 @@ WHERE relation.relkind = 'i'
         UNION ALL
         SELECT relid FROM pg_catalog.pg_partition_tree(%(oid)s::oid::regclass)
     )
-    -- Of an index that somebody else left unfinished we know nothing.
+    -- Not an index that someone else left unfinished: we know nothing about it.
     AND (index_.indisvalid OR relation.relname ~ '_cc(new|old)[0-9]*$')
-    -- As a column of it, of a constraint's index too, or in an expression or a predicate.
+    -- As a column, also of a constraint's index, or in an expression or a predicate.
     AND EXISTS (
         SELECT FROM pg_catalog.pg_attribute AS column_
         LEFT JOIN pg_catalog.pg_depend AS used

@@ -1,6 +1,6 @@
 -- Purpose: note that an index was rebuilt; it has a new oid, by which a later run knows it.
 -- Parameters: rotation, schema, name (of the index).
--- Columns: bytes, that it has now.
+-- Columns: bytes (that it has now).
 UPDATE {rotation} AS rotation
 SET rebuilt = rotation.rebuilt || pg_catalog.to_jsonb(relation.oid::bigint)
 FROM pg_catalog.pg_class AS relation

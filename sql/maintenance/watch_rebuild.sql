@@ -1,6 +1,6 @@
--- Purpose: how far the building of an index of the target is, whoever does it.
+-- Purpose: the progress of building an index of the target, whichever session does it.
 -- Parameters: oid.
--- Columns: pid, phase, percent (of the phase; NULL where it has no measure), waits_for (pid of the
+-- Columns: pid, phase, percent (of the phase; NULL if it has no measure), waits_for (pid of the
 --          session whose transaction it waits for, or 0).
 SELECT
     building.pid,

@@ -1,11 +1,11 @@
--- Purpose: the collations that put the primary key in order, in the table, its partitions, the indexes
---          and the bounds of partitions, and whose rules have changed since: another version was noted
---          when they were made, or last refreshed, than the server has now. "C" has no version.
+-- Purpose: the collations that order the primary key, in the table, its partitions, the indexes and the
+--          bounds of partitions, and whose rules have changed since: the version recorded when they
+--          were made, or last refreshed, is not the one that the server has now. "C" has no version.
 -- Parameters: oid (of the table), pk (the key's name); database_version (the expression of what the
 --          database's default collation has now; NULL before PostgreSQL 15).
 -- Columns: table (with its schema, quoted), name (of the collation, with its schema, quoted; NULL for
---          the database's default), database (quoted), recorded, actual (versions; NULL: it has none
---          any more), cuts (partitions are ranges by it).
+--          the database's default), database (quoted), recorded, actual (versions; NULL: it no longer
+--          has one), cuts (partitions are ranges by it).
 WITH part AS (
     SELECT %(oid)s::oid AS oid
 
@@ -60,7 +60,7 @@ INNER JOIN pg_catalog.pg_database AS database
 CROSS JOIN LATERAL (
     SELECT
         CASE
-            -- As JSON, because the column is unknown before PostgreSQL 15.
+            -- As JSON, because the column does not exist before PostgreSQL 15.
             WHEN collation_.collprovider = 'd'
                 THEN pg_catalog.to_jsonb(database) ->> 'datcollversion'
             ELSE collation_.collversion

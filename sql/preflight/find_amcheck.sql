@@ -1,6 +1,6 @@
--- Purpose: the extension amcheck, by which an index is compared with its table, if it is installed here.
---          Its function is known by belonging to the extension, not by its name.
--- Columns: schema, function (to be granted; both NULL if the extension is older than this function),
+-- Purpose: the extension amcheck, which compares an index with its table, if it is installed here. Its
+--          function is recognized by belonging to the extension, not by its name.
+-- Columns: schema, function (to grant; both NULL if the extension is older than this function),
 --          role (quoted), may_use (the schema), may_run (the function); no row without the extension.
 SELECT
     function.schema,

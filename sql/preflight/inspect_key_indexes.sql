@@ -1,9 +1,9 @@
--- Purpose: what the catalog says of the indexes by which a window's rows may be found: the primary
---          key's, of the table and of every partition, and all others that begin with the key and that
---          the planner takes to be whole. An INVALID one is used by no query.
+-- Purpose: what the catalog says about the indexes by which a window's rows may be found: the primary
+--          key's, of the table and of every partition, and all others that start with the key and that
+--          the planner considers complete. No query uses an INVALID one.
 -- Parameters: oid (of the table), pk (the key's name).
 -- Columns: table (or partition; with its schema, quoted), key (the column, quoted), oid, name (of the
---          index, with its schema, quoted; both NULL where a table has none), is_primary, partitioned
+--          index, with its schema, quoted; both NULL if a table has none), is_primary, partitioned
 --          (the index has no entries of its own), btree, valid, ready, live (pg_index's flags).
 SELECT
     pg_catalog.quote_ident(namespace.nspname) || '.' || pg_catalog.quote_ident(relation.relname)

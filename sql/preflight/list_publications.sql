@@ -4,7 +4,7 @@
 SELECT DISTINCT publication.pubname AS name
 FROM pg_catalog.pg_publication AS publication
 INNER JOIN pg_catalog.pg_publication_tables AS published ON published.pubname = publication.pubname
--- Not by a cast to regclass: of a schema that this role may not use, that would be an error.
+-- Not by a cast to regclass: that fails for a schema that this role may not use.
 INNER JOIN pg_catalog.pg_namespace AS namespace ON namespace.nspname = published.schemaname
 INNER JOIN pg_catalog.pg_class AS relation
     ON relation.relnamespace = namespace.oid AND relation.relname = published.tablename

@@ -19,7 +19,7 @@ WITH RECURSIVE changed AS (
         pg_catalog.unnest(carrying.conkey), pg_catalog.unnest(carrying.confkey)
     ) AS pair (attnum, referred)
     WHERE pair.referred = changed.attnum
-        -- Every column of such a key gets its NULL or its default.
+        -- Every column of such a key gets NULL or its default.
         OR (carrying.confupdtype IN ('n', 'd') AND changed.attnum = ANY (carrying.confkey))
 )
 

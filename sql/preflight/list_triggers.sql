@@ -1,9 +1,9 @@
--- Purpose: the triggers of a table that people made, and whether they could keep a copy of a token: any
---          that is not known to change other columns of the row at most. Known is PL/pgSQL that runs no
---          statement and reads no table, does not speak of the token's column, calls nothing but
---          functions listed here (what stands before a parenthesis and is none of these words may be a
---          function that does anything), and uses OLD and NEW by their other columns only: a row as a
---          whole holds its token. As a whole a row may be returned, or compared with the other.
+-- Purpose: the user-made triggers of a table, and whether they could keep a copy of a token: any that is
+--          not known to change at most other columns of the row. Known means PL/pgSQL that runs no
+--          statement, reads no table, does not mention the token's column, calls only functions
+--          listed here (any other word before a parenthesis may be a function that does anything),
+--          and uses only other columns of OLD and NEW: a whole row contains its token. A whole row
+--          may be returned, or compared with the other.
 -- Parameters: oid, attnum (of the token's column).
 -- Columns: name, function, is_guard (a TokenGuard), each (row or window), fires (for the rotation's
 --          UPDATE), may_copy.
@@ -25,7 +25,7 @@ SELECT
         trigger_.tgattr::text = '' OR column_.attnum = ANY (trigger_.tgattr::int2[])
     ) AS fires,
     language.lanname <> 'plpgsql'
-    -- What could make this take a text for code, or code for a text: a quote after a backslash, a
+    -- What could make this mistake text for code, or code for text: a quote after a backslash, a
     -- comment in a comment, a text between dollars, a name spelled by numbers.
     OR function.prosrc ~* '\\''|/\*([^*]|\*+[^*/])*/\*|\$\w*\$|u&"'
     OR code.plain ~* '\m(insert|update|delete|merge|copy|execute|perform|call|notify|raise|dblink)\M'
@@ -50,7 +50,7 @@ FROM pg_catalog.pg_trigger AS trigger_
 INNER JOIN pg_catalog.pg_proc AS function ON function.oid = trigger_.tgfoid
 INNER JOIN pg_catalog.pg_language AS language ON language.oid = function.prolang
 CROSS JOIN LATERAL (
-    -- Without texts and comments; names in quotes stay. Hyphens are counted, because two in a row would
+    -- Without strings and comments; quoted names stay. Hyphens are counted, because two in a row would
     -- begin a comment here.
     SELECT pg_catalog.regexp_replace(
         function.prosrc,

@@ -1,6 +1,6 @@
 -- Purpose: the settings of a transaction in which amcheck compares an index with its table. It writes
---          nothing. READ COMMITTED, because with one view for the whole transaction amcheck refuses an
---          index that was built a moment ago.
+--          nothing. READ COMMITTED, because with one snapshot for the whole transaction amcheck refuses
+--          an index that has just been built.
 -- Parameters: worker (shown as application_name), statement_timeout.
 SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ ONLY;
 

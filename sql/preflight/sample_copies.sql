@@ -1,10 +1,10 @@
 -- Purpose: which columns of a sample of one table's rows hold a value that a column of another table
---          (or another column of the same) holds. A value is a uuid, or a text that spells one and
---          nothing else. Between the two tables it goes either way: other columns are sampled and
---          looked up in the target, or tokens are sampled and looked up elsewhere.
--- Parameters: percent (of the sampled table's pages), rows (of it, at the most), most (values of each
---          column that are looked up, at the most).
--- Columns: number (of a sampled column that holds one, from 1 on).
+--          (or another column of the same) holds. A value is a uuid, or text that spells exactly
+--          one. It works in both directions: other columns are sampled and looked up in the target,
+--          or tokens are sampled and looked up elsewhere.
+-- Parameters: percent (of the sampled table's pages), rows (of it, at most), most (values of each
+--          column to look up, at most).
+-- Columns: number (of a sampled column that holds one, from 1).
 WITH sample AS MATERIALIZED (
     SELECT {columns}
     FROM {copied} AS copied TABLESAMPLE SYSTEM (%(percent)s)

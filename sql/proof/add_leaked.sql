@@ -1,4 +1,4 @@
--- Purpose: add a list of leaked tokens to a set of revoked ones, those that it has not.
+-- Purpose: add those of a list of leaked tokens to a set of revoked ones that it does not have.
 -- Parameters: set, rotation, salt.
 WITH listed AS (
     SELECT DISTINCT {rotation_hash}(token, %(salt)s::bigint) AS hash FROM pg_temp.leaked_token

@@ -1,4 +1,4 @@
--- Purpose: find by value the rows that hold a token of the list; they are named by key only.
+-- Purpose: find by value the rows that hold a token of the list; they are named only by key.
 -- Parameters: salt, most (how many keys).
 -- Columns: listed (tokens in the list), valid (rows that hold one of them), keys (of the first
 --          of those).

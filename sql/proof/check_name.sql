@@ -1,6 +1,6 @@
--- Purpose: whether a name still means the column that it meant: asked after it was used, while the lock
---          of what was read keeps both as they are. The catalog is asked as it is now, whatever the view
---          of this transaction.
+-- Purpose: whether a name still means the same column: asked after it was used, while the lock on what
+--          was read keeps both unchanged. Reads the current catalog, whatever this transaction's
+--          snapshot.
 -- Parameters: oid (of the table), attnum (of the column), schema, table, column (their names).
 -- Columns: same.
 SELECT coalesce(

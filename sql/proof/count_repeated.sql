@@ -1,4 +1,4 @@
--- Purpose: how many tokens more than one row holds, by value, where no unique index forbids it.
+-- Purpose: how many tokens more than one row holds, by value, where no unique index prevents it.
 -- Columns: repeated.
 SELECT pg_catalog.count(*) AS repeated
 FROM (

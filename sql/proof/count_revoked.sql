@@ -1,5 +1,4 @@
--- Purpose: whether the set of revoked tokens is whole: else it proves nothing that no token is found
---          in it.
+-- Purpose: whether the set of revoked tokens is intact: if not, finding no token in it proves nothing.
 -- Parameters: set.
 -- Columns: expected (hashes that the set must hold), found (hashes that it holds), at.
 SELECT

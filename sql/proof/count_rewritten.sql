@@ -1,6 +1,6 @@
--- Purpose: how many tables were emptied or rewritten (TRUNCATE, ALTER TABLE) since the view of this
---          transaction was taken: in such a view they seem empty; or were not read at all, as a child by
---          inheritance that was none any more. What was read is locked until its end.
+-- Purpose: how many tables were emptied or rewritten (TRUNCATE, ALTER TABLE) since this transaction's
+--          snapshot, in which they seem empty; or were not read at all, as former inheritance children.
+--          What was read is locked until the end of the transaction.
 -- Parameters: read (oids of tables).
 -- Columns: rewritten.
 SELECT pg_catalog.count(*) AS rewritten

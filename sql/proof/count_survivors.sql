@@ -1,5 +1,5 @@
--- Purpose: the proof. By value, in one unchanging view of the table: how many rows hold a token that
---          is in the revoked set.
+-- Purpose: the proof. By value, in one snapshot of the table: how many rows hold a token that is in
+--          the revoked set.
 -- Parameters: set, salt.
 -- Columns: survivors.
 SELECT pg_catalog.count(*) AS survivors

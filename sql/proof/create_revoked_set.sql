@@ -1,3 +1,3 @@
--- Purpose: make the place for what a rotation revokes, unless it is there: the set of its column.
+-- Purpose: create the set of revoked tokens for a rotation's column, unless it exists.
 -- Parameters: rotation.
 SELECT {rotation_open_revoked}(%(rotation)s::bigint);

@@ -1,6 +1,6 @@
--- Purpose: find a row, of a window or of the whole table, whose text is no UUID in a spelling that a new
---          one can be given too: with or without hyphens, in small or in capital letters.
--- Parameters: lo, hi (the window's first and last key; NULL: of all).
+-- Purpose: find a row, of a window or of the whole table, whose text is not a UUID in a spelling that a
+--          new one can have too: with or without hyphens, in lower or upper case.
+-- Parameters: lo, hi (the window's first and last key; NULL: the whole table).
 -- Columns: key.
 SELECT target.{pk}::text AS key
 FROM {target} AS target

@@ -1,6 +1,6 @@
 -- Purpose: the guard of a table's column: its two triggers, and whether they can be relied on.
 -- Parameters: oid (of the table), attnum (of the column).
--- Columns: name, inserting (or else updating), problem (why it can't be relied on; NULL for none), drop
+-- Columns: name, inserting (else updating), problem (why it can't be relied on; NULL for none), drop
 --          (the statement that drops the trigger).
 SELECT
     half.name,

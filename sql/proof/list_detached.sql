@@ -1,8 +1,8 @@
--- Purpose: those of some tables that are still there, with the column of each that once held another
---          table's tokens, whatever it is called by now.
+-- Purpose: those of the given tables that still exist, each with its column that once held another
+--          table's tokens, whatever its name is now.
 -- Parameters: oids, attnums (of the columns, in the same order).
--- Columns: oid, attnum, schema, name, column (NULL if it was dropped), comparable (it is of a type of
---          PostgreSQL's own: others' may bring code along).
+-- Columns: oid, attnum, schema, name, column (NULL if it was dropped), comparable (its type is
+--          PostgreSQL's own: others may bring code along).
 SELECT
     part.oid::bigint AS oid,
     column_.attnum,

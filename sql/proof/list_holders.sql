@@ -1,15 +1,14 @@
 -- Purpose: the columns of the database that could hold a copy of a token: uuid, text of every kind,
 --          JSON, hstore, XML and arrays of these, domains over them too; of ordinary tables, of
---          partitioned ones by their root, of materialized views and foreign tables. Where a partition
---          is a foreign table, each partition is listed for itself, because the root can't be read
---          without it. Left out are PostgreSQL's own schemas, temporary tables and the rotation's
---          state. Types that a user can make without being superuser are left out too, but for
---          domains: casting one to text could run the user's code with this role's rights. PostgreSQL
---          ignores casts of a domain.
+--          partitioned ones by their root, of materialized views and foreign tables. If a partition is
+--          a foreign table, each partition is listed by itself, because the root can't be read without
+--          it. PostgreSQL's own schemas, temporary tables and the rotation's state are left out. So are
+--          types that a user can create without being superuser, except domains: casting one to text
+--          could run the user's code with this role's rights. PostgreSQL ignores casts of a domain.
 -- Parameters: oid, attnum (of the token's column); state_schema, state_tables (their names).
 -- Columns: oid, schema, table, plain (neither partitioned nor a view: its inheritance children are
---          listed for themselves), column, sort (uuid, text, padded for char, or document for what
---          holds texts), is_token, refers (by a foreign key to the token), indexed (a valid btree or
+--          listed by themselves), column, sort (uuid, text, padded for char, or document for what
+--          contains texts), is_token, refers (by a foreign key to the token), indexed (a valid btree or
 --          hash index of all rows begins with it), rows, pages (both of the last ANALYZE or VACUUM,
 --          rows NULL if there was none), obstacle (why this role can't read it: foreign, schema,
 --          privilege or rows for row-level security; NULL if it can).
@@ -38,7 +37,7 @@ sorted AS MATERIALIZED (
             )
             OR type.oid IN ('pg_catalog.name'::regtype, 'pg_catalog.tsvector'::regtype)
             OR type.typname IN ('hstore', 'citext')
-            -- An array is a base type whoever made it: what it is of must be one.
+            -- An array is a base type whoever made it: its element type must be one.
             OR EXISTS (
                 SELECT FROM pg_catalog.pg_type AS element
                 WHERE element.typarray = type.oid

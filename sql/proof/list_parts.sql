@@ -1,5 +1,5 @@
--- Purpose: the tables that hold a table's rows: itself, its partitions, its children by inheritance. It
---          locks partitions, so that none is detached before this transaction ends.
+-- Purpose: the tables that hold a table's rows: itself, its partitions, its inheritance children. Locks
+--          partitions, so that none is detached before this transaction ends.
 -- Parameters: oid, attnum (of the column).
 -- Columns: oid, name (schema.table, for people), attnum (of the column there).
 WITH RECURSIVE member AS (
@@ -9,7 +9,7 @@ WITH RECURSIVE member AS (
 
     SELECT child.inhrelid
     FROM member
-    -- Not of a partitioned table, which has what is about to be detached there still.
+    -- Not of a partitioned table: it still lists a partition that is being detached.
     INNER JOIN pg_catalog.pg_class AS parent ON parent.oid = member.oid AND parent.relkind = 'r'
     INNER JOIN pg_catalog.pg_inherits AS child ON child.inhparent = parent.oid
 )
@@ -25,7 +25,7 @@ FROM (
 
     SELECT relid FROM pg_catalog.pg_partition_tree(%(oid)s::oid::regclass)
 ) AS held
--- Nor what is another session's own, which nobody else can read.
+-- Nor another session's temporary tables, which nobody else can read.
 INNER JOIN pg_catalog.pg_class AS part
     ON part.oid = held.oid
     AND part.relkind <> 'p'

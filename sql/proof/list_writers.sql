@@ -1,7 +1,7 @@
--- Purpose: every transaction that has written to the target and is still open, or is about to write.
---          Waiting until none of those that were listed first is listed any more makes the barrier; it
---          takes no lock, so nobody waits for it. Windows of the rotation itself don't count: they hold
---          the lock on a lane, and write no old token.
+-- Purpose: every open transaction that has written to the target or is about to. The barrier waits until
+--          none of those in the first list is listed any more; it takes no lock, so nothing waits for
+--          it. Windows of the rotation itself don't count: they hold the lock on a lane, and write no
+--          old token.
 -- Parameters: oid, rotation.
 -- Columns: transaction (pg_locks.virtualtransaction), pid (NULL: a prepared transaction).
 SELECT DISTINCT

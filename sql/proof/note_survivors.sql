@@ -1,4 +1,4 @@
--- Purpose: put every row that holds a revoked token on the list of rows to be rotated once more.
+-- Purpose: put every row that holds a revoked token on the list of rows to be rotated again.
 -- Parameters: rotation (to whose list), set, salt.
 INSERT INTO {rotation_leftover} (lane_id, key, survivor, held_by)
 SELECT lane.id, target.{pk}::text, true, ''

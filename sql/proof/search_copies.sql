@@ -1,15 +1,15 @@
 -- Purpose: by value, how many rows of a table hold a revoked token in each of its columns, in one pass
---          and one view of the table. A uuid is one token. A text holds one wherever 32 hexadecimal
---          digits stand in a row, hyphens between them or not, in capitals or not; where more than 32
---          do, as in a key and a token without anything between, every 32 of them are tried.
+--          and one snapshot of the table. A uuid is one token. Text holds one wherever there are 32
+--          hexadecimal digits in a row, with or without hyphens, in upper or lower case; in a longer
+--          run, e.g. a key directly followed by a token, every 32 of them are tried.
 -- Parameters: set, salt.
--- Columns: number (of the column, from 1 on), rows (that hold one; no row for a column without).
+-- Columns: number (of the column, from 1), rows (that hold one; no row for a column without).
 WITH held AS (
     SELECT value.row, value.number, run.token
     FROM (
         SELECT numbered.row, pair.number, pair.token, pair.document
         FROM (
-            -- Not ctid: who was granted some columns only may not read it.
+            -- Not ctid: a role that was granted only some columns may not read it.
             SELECT pg_catalog.row_number() OVER () AS row, {columns}
             FROM {copied} AS copied
         ) AS numbered
@@ -21,8 +21,8 @@ WITH held AS (
 
         UNION ALL
 
-        -- As bytes, of which a part is found at once, however long the run is; made once, which OFFSET
-        -- sees to.
+        -- As bytes, so that a slice is fast however long the run is; made only once, which OFFSET
+        -- ensures.
         SELECT pg_catalog.encode(pg_catalog.substr(digits.bytes, place.first, 32), 'escape')::uuid
         FROM (
             SELECT pg_catalog.decode(pg_catalog.translate(found.texts[1], '-', ''), 'escape') AS bytes
@@ -47,7 +47,7 @@ FROM (
         held.row,
         {rotation_hash}(held.token::pg_catalog.uuid, %(salt)s::bigint) AS hash
     FROM held
-    -- With OFFSET, else the planner may join every row with every hash of the set first.
+    -- With OFFSET, or the planner may first join every row with every hash of the set.
     OFFSET 0
 ) AS hashed
 WHERE EXISTS (

@@ -1,5 +1,5 @@
--- Purpose: the body of the function of a trigger on batchprogress, which django-pgtrigger makes: a
---          checkpoint moves forward, within bounds that never change, whoever writes it.
+-- Purpose: the body of the trigger function on batchprogress, which django-pgtrigger creates: a
+--          checkpoint only moves forward, within bounds that never change, whoever writes it.
 -- Variables: kind (a cast to the key's type, with its collation), ordered.
 IF TG_OP = 'UPDATE' AND (
     NEW.rotation_id, NEW.lane, NEW.pk_type, NEW.pk_collation, NEW.lower, NEW.upper

@@ -1,4 +1,4 @@
--- Purpose: the schema in which the tables of the rotation's state are, for this role and its path.
+-- Purpose: the schema of the tables of the rotation's state, for this role and its search path.
 -- Columns: the schema's name, quoted.
 SELECT pg_catalog.quote_ident(namespace.nspname)
 FROM pg_catalog.pg_namespace AS namespace

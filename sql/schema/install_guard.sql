@@ -1,7 +1,7 @@
--- Purpose: install the guard of a model's field, as its migrations do: with what the state of rotations
---          prepares. Where there is no such state yet, the guard follows with it.
--- Parameters: {table}, the model's table, quoted; {func}, the column's name as a string; {pgid} and {hash},
---             the names by which django-pgtrigger knows the trigger and its version.
+-- Purpose: install the guard of a model's field, for its migrations, as prepared by the state of
+--          rotations. If there is no such state yet, the guard is installed together with it.
+-- Parameters: {table}, the model's table, quoted; {func}, the column's name as a string; {pgid} and
+--             {hash}, the names by which django-pgtrigger knows the trigger and its version.
 DO $install_guard$
 DECLARE
     guarded regclass := $table${table}$table$;

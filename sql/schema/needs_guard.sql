@@ -1,4 +1,4 @@
--- Purpose: whether a model's table is there, is this role's, and has no guard of that name yet.
+-- Purpose: whether a model's table exists, belongs to this role, and has no guard of that name yet.
 -- Parameters: the table's name, quoted; the trigger's name.
 -- Columns: none; a row if it needs the guard.
 SELECT

@@ -1,10 +1,11 @@
 -- Purpose: what kind of server this is, and where the tables of our own state are.
--- Columns: version (server_version_num), standby, read_only (by default), role, state_schema (NULL
---          if `migrate` has not been run here), state_schema_quoted, may_write_state, intruders (who
---          else may create objects in that schema; NULL for nobody), for_everybody (PUBLIC may execute
---          functions of it), state_owner, owner_may_create (tables there), states (the schemas that
---          hold one where this role does not look; quoted, NULL for none); role_quoted, database,
---          address (host and port, or NULL for a socket), version_text, citus (the extension is there).
+-- Columns: version (server_version_num), standby, read_only (by default), role, state_schema (NULL if
+--          `migrate` has not been run here), state_schema_quoted, may_write_state, intruders (other
+--          roles that may create objects in that schema; NULL for none), for_everybody (PUBLIC may
+--          execute functions of it), state_owner, owner_may_create (tables there), states (the
+--          schemas that hold one outside this role's search path; quoted, NULL for none);
+--          role_quoted, database, address (host and port, or NULL for a socket), version_text, citus
+--          (the extension is installed).
 SELECT
     pg_catalog.current_setting('server_version_num')::int AS version,
     pg_catalog.pg_is_in_recovery() AS standby,
@@ -51,7 +52,7 @@ LEFT JOIN (
 
                 UNION ALL
 
-                -- Whoever owns it may; public belongs to the database's owner, by a role of that name.
+                -- Its owner may; public belongs to the database's owner, through a role of that name.
                 SELECT CASE
                     WHEN pg_catalog.pg_get_userbyid(namespace.nspowner) = 'pg_database_owner'
                         THEN (

@@ -1,5 +1,5 @@
 -- Purpose: lift the role's own timeouts from this connection, for a statement that can't be in a
---          transaction. Not where a pooler stands before the server: there others would get what is set.
+--          transaction. Not behind a connection pooler: there others would get the settings.
 -- Parameters: pid (of the backend, as it told the client; a pooler tells a number of its own).
 SELECT
     pg_catalog.set_config('statement_timeout', '0', false),

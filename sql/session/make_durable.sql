@@ -1,6 +1,6 @@
--- Purpose: let this transaction's COMMIT wait for the disk, and with it for all windows before it,
---          even where the role's default is not to wait. Locks on our own state are brief: one that
---          is not to be had within ten seconds is somebody's mistake, and is told.
+-- Purpose: let this transaction's COMMIT wait for the disk, and so for all earlier windows, even if the
+--          role's default is not to wait. Locks on our own state are brief: one that is not available
+--          within ten seconds is a mistake, and an error.
 -- Parameters: worker (shown as application_name).
 SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
 
@@ -8,7 +8,7 @@ SELECT
     pg_catalog.set_config('application_name', %(worker)s, true),
     pg_catalog.set_config('lock_timeout', '10s', true),
     pg_catalog.set_config('statement_timeout', '0', true),
-    -- A process that freezes within it is ended before the others' patience, which is lock_timeout.
+    -- A process that freezes here is ended before the lock_timeout of others.
     pg_catalog.set_config('idle_in_transaction_session_timeout', '5s', true),
     CASE
         WHEN pg_catalog.current_setting('synchronous_commit') = 'off'

@@ -1,7 +1,7 @@
--- Purpose: who holds what a waiting window needs. Names sessions by pid and by the start of their
---          query, never the query itself: its text may hold a token.
+-- Purpose: who holds the locks that a window waits for. Names sessions by pid and by the start time of
+--          their query, never by the query itself: its text may contain a token.
 -- Parameters: pid (the waiting backend).
--- Columns: pid (0 stands for a prepared transaction), application_name, state, query_start,
+-- Columns: pid (0: a prepared transaction), application_name, state, query_start,
 --          seconds since then.
 SELECT
     blocker.pid,

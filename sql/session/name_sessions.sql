@@ -1,5 +1,5 @@
--- Purpose: describe sessions by pid and by the start of their query, never the query itself: its text
---          may hold a token.
+-- Purpose: describe sessions by pid and by the start time of their query, never by the query itself:
+--          its text may contain a token.
 -- Parameters: pids.
 -- Columns: pid, application_name, state, query_start, seconds since then.
 SELECT

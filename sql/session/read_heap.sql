@@ -1,5 +1,5 @@
 -- Purpose: until the transaction ends, read the target itself and no index, which may lack rows; and let
---          rows hidden by a policy become an error instead of being passed over in silence.
+--          rows hidden by a policy become an error instead of being skipped silently.
 SELECT
     pg_catalog.set_config('enable_seqscan', 'on', true),
     pg_catalog.set_config('enable_indexscan', 'off', true),
@@ -7,7 +7,7 @@ SELECT
     pg_catalog.set_config('enable_bitmapscan', 'off', true),
     pg_catalog.set_config('row_security', 'off', true),
     pg_catalog.set_config('jit', 'off', true),
-    -- To compare the table with the whole revoked set is four times as fast in one hash table.
+    -- Comparing the table with the whole revoked set is four times as fast in one hash table.
     pg_catalog.set_config(
         'work_mem',
         greatest(

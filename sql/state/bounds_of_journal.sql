@@ -1,4 +1,4 @@
--- Purpose: when the first window of a rotation began, and when the last one ended.
+-- Purpose: when the first window of a rotation started, and when the last one ended.
 -- Parameters: rotation.
 -- Columns: began, ended (NULL without a window).
 SELECT

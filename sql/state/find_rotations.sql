@@ -1,5 +1,5 @@
--- Purpose: the rotations of what a person names: by the names of the start, and by those of today.
--- Parameters: schema, table, column (each NULL: whichever).
+-- Purpose: the rotations that a person names: by their names at the start, and by those of today.
+-- Parameters: schema, table, column (each NULL: any).
 -- Columns: id.
 SELECT known.id
 FROM {rotation} AS known

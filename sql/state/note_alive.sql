@@ -1,5 +1,5 @@
--- Purpose: show that a process is at work on a rotation although no window gets done.
---          One that has succeeded is at its end, even while its indexes are rebuilt.
+-- Purpose: show that a process is working on a rotation although no window is finished.
+--          One that has succeeded has ended, even while its indexes are rebuilt.
 -- Parameters: rotation.
 UPDATE {rotation}
 SET touched_at = pg_catalog.clock_timestamp()

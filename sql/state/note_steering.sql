@@ -1,4 +1,4 @@
--- Purpose: keep who steered a rotation, when, and how, in the transaction that does it.
+-- Purpose: record who steered a rotation, when, and how, in the transaction that does it.
 -- Parameters: rotation, who, what.
 UPDATE {rotation}
 SET steered = steered || pg_catalog.jsonb_build_array(

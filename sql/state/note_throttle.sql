@@ -1,4 +1,4 @@
--- Purpose: tell those who look from outside why the next window waits now, or that none does.
+-- Purpose: show outside observers why the next window waits now, or that it does not.
 -- Parameters: rotation, reason (empty: nothing throttles).
 UPDATE {rotation}
 SET throttle = %(reason)s,

@@ -1,6 +1,6 @@
 -- Purpose: how far a rotation is: the sums of its lanes, and the pace of its latest windows.
---          The pace counts time at work only: a window's milliseconds leave out what it waited.
--- Parameters: rotation, recent (how many windows the pace looks at).
+--          The pace counts only working time: a window's milliseconds exclude its waits.
+-- Parameters: rotation, recent (how many windows the pace is based on).
 -- Columns: status, rows_total, rows_total_exact, started_at, finished_at, revoked (NULL until the
 --          snapshot is complete), survivors, verified_at, tokens (in the snapshot so
 --          far, by the size of what is written), rows_done,
@@ -29,7 +29,7 @@ SELECT
     recent.milliseconds AS recent_milliseconds,
     recent.throttled AS recent_throttled,
     recent.workers AS recent_workers,
-    -- What nobody has confirmed for five seconds is over.
+    -- A reason not confirmed for five seconds is over.
     CASE
         WHEN rotation.touched_at BETWEEN pg_catalog.clock_timestamp() - interval '5 seconds'
             AND pg_catalog.clock_timestamp()
@@ -45,7 +45,7 @@ SELECT
         epoch FROM pg_catalog.clock_timestamp() - coalesce(lane.updated_at, rotation.created_at)
     ))::float8 AS quiet_seconds
 FROM {rotation} AS rotation
--- Where the clock was set back, a sign of life from the future is none.
+-- After the clock was set back, a sign of life from the future does not count.
 CROSS JOIN LATERAL (
     SELECT CASE
         WHEN rotation.touched_at <= pg_catalog.clock_timestamp() THEN rotation.touched_at
@@ -62,8 +62,8 @@ CROSS JOIN LATERAL (
     FROM {batchprogress}
     WHERE rotation_id = rotation.id
 ) AS lane
--- What one statement has written is not to be counted before its COMMIT; but of the set's rows, of 40
--- bytes and a pointer of 4 each, 185 lie on a page.
+-- Rows of a running statement can't be counted before its COMMIT; but a page holds 185 rows of the set,
+-- of 40 bytes and a pointer of 4 each.
 CROSS JOIN LATERAL (
     SELECT
         CASE

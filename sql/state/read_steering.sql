@@ -1,4 +1,4 @@
--- Purpose: what others ask of a rotation, and how many workers it has: those of the last five seconds.
+-- Purpose: what was asked of a rotation, and its workers: those of the last five seconds.
 -- Parameters: rotation, recent (how many windows to look at).
 -- Columns: status, tuned, workers (their names).
 SELECT

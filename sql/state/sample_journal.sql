@@ -1,11 +1,11 @@
--- Purpose: the journal of a rotation as points of a chart. Its ids are halved again and again, each half
---          beginning and ending at a window of this rotation, so that windows of others in between cost
---          neither time nor points: about 2^depth parts of about as many windows each, by lookups of the
---          index alone. A point is an average over the first windows of a part, or over all of them.
--- Parameters: rotation, depth (how often the ids are halved), around (windows that a point looks at, at
---          least), whole (a point looks at every window of its part; reads the whole journal).
+-- Purpose: the journal of a rotation as points of a chart. Its ids are halved repeatedly, each half
+--          starting and ending at a window of this rotation, so that windows of others in between
+--          cost neither time nor points: about 2^depth parts of about equal size, using index lookups
+--          only. A point is an average over the first windows of a part, or over all of them.
+-- Parameters: rotation, depth (how often the ids are halved), around (windows per point, at
+--          least), whole (a point uses every window of its part; reads the whole journal).
 -- Columns: at (end of the first of them), rows_per_second (of all workers, waits included),
---          milliseconds (of a window, on average), throttled (part of the time, 0 to 1), throttle (why,
+--          milliseconds (of a window, on average), throttled (share of the time, 0 to 1), throttle (why,
 --          or empty).
 WITH RECURSIVE part (depth, first, last) AS (
     SELECT
@@ -52,7 +52,7 @@ FROM part
 CROSS JOIN LATERAL (
     SELECT
         pg_catalog.min(finished_at) AS at,
-        -- From the beginning of the first to the end of the last: workers do theirs side by side.
+        -- From the start of the first to the end of the last: workers run in parallel.
         coalesce(
             pg_catalog.sum(rows) / nullif(
                 extract(

@@ -1,5 +1,5 @@
--- Purpose: what held windows of a rotation back, and for how long. Reasons that differ in numbers only
---          are one.
+-- Purpose: what held windows of a rotation back, and for how long. Reasons that differ only in numbers
+--          count as one.
 -- Parameters: rotation.
 -- Columns: reason (as it was first given), windows, seconds (of all workers together), first, last (when
 --          such a wait ended).

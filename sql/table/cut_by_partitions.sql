@@ -1,5 +1,5 @@
--- Purpose: the keys after which another partition begins, where partitions are ranges of the primary
---          key: lanes that end there make every window lie in one partition. Hash partitions have no
+-- Purpose: the keys after which another partition starts, if partitions are ranges of the primary key:
+--          lanes that end there keep every window in one partition. Hash partitions have no
 --          such keys. A bound itself belongs to the partition after it, so the cut is the last key
 --          before it.
 -- Parameters: oid, pk (the key's name).
@@ -13,7 +13,7 @@ WITH bounds AS (
     INNER JOIN pg_catalog.pg_attribute AS key
         ON key.attrelid = parent.partrelid AND key.attnum = parent.partattrs[0]
         AND key.attname = %(pk)s
-    -- FOR VALUES FROM ('1') TO ('1000'); MINVALUE and MAXVALUE are no cuts.
+    -- FOR VALUES FROM ('1') TO ('1000'); MINVALUE and MAXVALUE are not cuts.
     CROSS JOIN LATERAL pg_catalog.regexp_matches(
         pg_catalog.pg_get_expr(relation.relpartbound, relation.oid),
         '\((?:''((?:[^'']|'''')*)''|(-?[0-9.]+))\)',

@@ -1,4 +1,4 @@
--- Purpose: what a table is beyond its columns, as far as it matters for rewriting one of them.
+-- Purpose: the properties of a table, besides its columns, that matter for rewriting one of them.
 -- Parameters: oid, attnum (of the token's column).
 -- Columns: in_partition_key, update_rules (names; NULL for none), row_security, unlogged,
 --          identity_nothing, identity_holds_token (of the table's or any partition's replica
@@ -39,7 +39,7 @@ FROM pg_catalog.pg_class AS relation
 INNER JOIN pg_catalog.pg_attribute AS column_
     ON column_.attrelid = relation.oid AND column_.attnum = %(attnum)s
 CROSS JOIN LATERAL (
-    -- Since PostgreSQL 17; an older one knows no such privilege.
+    -- Since PostgreSQL 17; older ones do not know this privilege.
     SELECT
         CASE
             WHEN pg_catalog.current_setting('server_version_num')::int >= 170000
@@ -48,7 +48,7 @@ CROSS JOIN LATERAL (
         END AS granted
 ) AS maintain
 CROSS JOIN LATERAL (
-    -- What is published is the rows of the partitions, each by its own identity.
+    -- The rows of the partitions are published, each by its own identity.
     SELECT
         pg_catalog.bool_or(leaf.relreplident = 'n') AS identity_nothing,
         pg_catalog.bool_or(

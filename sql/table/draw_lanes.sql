@@ -1,5 +1,5 @@
--- Purpose: cut the table's primary keys into lanes. A lane begins and ends with a key that exists now;
---          a stretch between two cuts that has no key makes no lane.
+-- Purpose: cut the table's primary keys into lanes. A lane starts and ends with a key that exists now; a
+--          range between two cuts without a key makes no lane.
 -- Parameters: cuts (keys as text, in any order; a lane ends with each, and another one follows the
 --          last).
 -- Columns: lower, upper (first and last key of each lane, in order; none if the table is empty).
@@ -9,7 +9,7 @@ WITH ends AS (
         (SELECT {pk} FROM {target} ORDER BY {pk} DESC LIMIT 1) AS ceiling
 ),
 
--- The empty part gives the keys the column's own collation, by which they are put in order.
+-- The empty part gives the keys the column's own collation, by which they are ordered.
 cut AS (
     SELECT {pk} AS key
     FROM {target}

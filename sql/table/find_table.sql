@@ -1,9 +1,9 @@
 -- Purpose: find a table by its exact name. The names are compared as text: as a `name`, one of more
---          than 63 bytes would be cut and could match another table.
+--          than 63 bytes would be truncated and could match another table.
 -- Parameters: schema (NULL: as the search path finds it), name.
 -- Columns: oid, schema, name, kind (pg_class.relkind), persistence, system (in a schema of
 --          PostgreSQL's own), may_use_schema, hides_rows (row-level security applies to this role),
---          partition_of (NULL for none), inherits (is a child, or has children, by plain inheritance).
+--          partition_of (NULL for none), inherits (is an inheritance child, or has some).
 SELECT
     relation.oid::bigint,
     namespace.nspname AS schema,

@@ -1,5 +1,5 @@
 -- Purpose: the bounds of the next window: at most `size` rows after the checkpoint, whatever the
---          gaps between their keys. Reads the primary key's index only, and counts rows only where
+--          gaps between their keys. Reads only the primary key's index, and counts rows only if
 --          fewer than `size` are left.
 -- Parameters: lower, upper (the lane's bounds), last_id (its checkpoint, NULL at its start), size.
 -- Columns: lo, hi (the window's first and last key), keys (how many rows it holds);

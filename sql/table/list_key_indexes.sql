@@ -1,4 +1,4 @@
--- Purpose: the indexes by which a window's rows may be found: those that begin with the primary key,
+-- Purpose: the indexes by which a window's rows may be found: those that start with the primary key,
 --          of the table and of its partitions.
 -- Parameters: oid, pk (the key's name).
 -- Columns: name.

@@ -1,4 +1,4 @@
--- Purpose: the names of all tables that a person might have meant, for a suggestion.
+-- Purpose: the names of all tables that a person might have meant, for suggestions.
 -- Columns: schema, name, visible (found without its schema).
 SELECT
     namespace.nspname AS schema,

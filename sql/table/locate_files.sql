@@ -1,4 +1,4 @@
--- Purpose: where the server keeps what a rotation writes: WAL, the table, its indexes, its partitions.
+-- Purpose: where the server stores what a rotation writes: WAL, the table, its indexes, its partitions.
 -- Parameters: oid.
 -- Columns: data_directory (NULL if the role may not know it), port, started (the server's start, in
 --          seconds since 1970), places (the paths of those files' directories; NULL as above).

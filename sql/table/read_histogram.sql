@@ -1,5 +1,6 @@
--- Purpose: how the planner's statistics say that the primary keys are spread: keys of equal distance in
---          rows, of the whole table where it is partitioned. No row if there are no statistics.
+-- Purpose: how primary keys are distributed according to the planner's statistics: keys at equal
+--          distances in rows, of the whole table if it is partitioned. No row if there are no
+--          statistics.
 -- Parameters: oid, pk (name of the column).
 -- Columns: bounds (keys in ascending order, as text).
 SELECT stats.histogram_bounds::text::text[] AS bounds

@@ -1,8 +1,8 @@
--- Purpose: what the target is now, under the lock of the window that has just been written: whatever
---          else than at the start would make the rotation's work or its proof worthless.
+-- Purpose: what the target is now, under the lock of the window that was just written: everything that
+--          would make the rotation's work or its proof worthless if it changed.
 -- Parameters: oid, attnum (of the token's column).
 -- Columns: schema, table, column, column_type; protection (row-level security), triggers, rules,
---          foreign_keys (of the column), each as a text that changes when they do.
+--          foreign_keys (of the column), each as text that changes when they do.
 SELECT
     namespace.nspname AS schema,
     relation.relname AS table,
@@ -19,7 +19,7 @@ SELECT
         FROM pg_catalog.pg_trigger AS trigger_
         INNER JOIN pg_catalog.pg_proc AS function ON function.oid = trigger_.tgfoid
         WHERE NOT trigger_.tgisinternal
-            -- Partitions may come; what they inherit is no change, unless somebody switches it off.
+            -- Partitions may be added; what they inherit is not a change, unless it is disabled there.
             AND (trigger_.tgparentid = 0 OR trigger_.tgenabled IN ('D', 'R'))
             AND trigger_.tgrelid IN (
                 SELECT %(oid)s::oid

@@ -1,8 +1,9 @@
--- Purpose: run the query that --throttle-sql gives, in a transaction that only reads (open_reading.sql).
---          It comes as a value and is opened as a cursor: PostgreSQL then takes one query and nothing
---          else, no second statement, no COMMIT, no COPY, and reads two rows of it at the most.
+-- Purpose: run the query of --throttle-sql, in a transaction that only reads (open_reading.sql). It is
+--          passed as a value and opened as a cursor: PostgreSQL then accepts one query and nothing
+--          else, no second statement, no COMMIT, no COPY, and reads at most two rows of it.
 -- Parameters: query.
--- Columns: answers (a row as JSON on each line, cut off at 1000 characters; two lines: there are more).
+-- Columns: answers (a row as JSON on each line, truncated at 1000 characters; two lines: there are
+--          more).
 SELECT pg_catalog.set_config('rotation.query', %(query)s, true);
 
 DO $ask$

@@ -1,7 +1,7 @@
 -- Purpose: how far each standby is behind the primary.
 -- Columns: name (application_name), state, written (the primary's position, as bytes since 0/0),
---          replayed (the standby's, as such; NULL if it does not tell, or this role may not see it),
---          replay_lag (seconds, as the standby measured it; NULL while it is idle).
+--          replayed (the standby's, likewise; NULL if it does not say, or this role may not see it),
+--          replay_lag (seconds, as measured by the standby; NULL while it is idle).
 SELECT
     application_name AS name,
     state,

@@ -1,4 +1,4 @@
--- Purpose: who keeps the primary from recycling WAL, and how much of it.
+-- Purpose: what keeps the primary from recycling WAL, and how much.
 -- Columns: keeper (in words), bytes.
 SELECT
     'the replication slot ' || slot_name || CASE WHEN active THEN '' ELSE ' (inactive)' END AS keeper,
@@ -8,8 +8,8 @@ WHERE restart_lsn IS NOT NULL
 
 UNION ALL
 
--- The name of a segment is its timeline and its number, in hexadecimal: 8 digits each, of the number
--- the last 8 count segments in 4 GB.
+-- A segment's name is its timeline and its number, in hexadecimal: 8 digits for the timeline, 8 that
+-- count 4 GB, and 8 that count segments within them.
 SELECT
     'the archiver',
     (
@@ -20,7 +20,7 @@ SELECT
     )::bigint
 FROM (
     SELECT
-        -- Of one that has never succeeded, what it fails at is the oldest.
+        -- If the archiver has never succeeded, what it fails at is the oldest.
         coalesce(last_archived_wal, last_failed_wal) AS wal,
         (last_archived_wal IS NOT NULL)::int AS archived
     FROM pg_catalog.pg_stat_archiver

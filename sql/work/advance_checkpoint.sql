@@ -1,7 +1,6 @@
 -- Purpose: move a lane's checkpoint from exactly what was read when it was claimed, and write the
---          journal, in the window's transaction. Nothing is written, no row comes back, and the
---          window must be rolled back, if the checkpoint is not what was read, or if the rotation was
---          ended meanwhile.
+--          journal, in the window's transaction. If the checkpoint has changed since, or the rotation
+--          was ended, this writes nothing and returns no row, and the window must be rolled back.
 -- Parameters: lane_id, last_id (as read), reached (the checkpoint from now on), lo, hi, rows,
 --          milliseconds, throttled (milliseconds before that), throttle (why), worker.
 -- Columns: id of the journal's row.

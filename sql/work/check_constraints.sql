@@ -1,2 +1,2 @@
--- Purpose: let deferred constraints and triggers speak now, not at a COMMIT that never comes.
+-- Purpose: run deferred constraints and triggers now, not at a COMMIT that never comes.
 SET CONSTRAINTS ALL IMMEDIATE;

@@ -1,7 +1,7 @@
 -- Purpose: claim one lane that has work left in a stage, and that no other transaction works on, until
---          COMMIT. The lock on the checkpoint row is the only mutual exclusion there is.
---          A worker stays on the lane that it has begun; else it takes the first that nobody else
---          moved a moment ago.
+--          COMMIT. The lock on the checkpoint row is the only mutual exclusion.
+--          A worker stays on the lane that it has started; otherwise it takes the first that no other
+--          worker has just moved.
 -- Parameters: rotation, stage (windows or leftovers), worker (who asks), later (ids of lanes
 --          to take only if there is no other).
 -- Columns: status of the rotation; tuned (its live options); unfinished, the number of lanes with work

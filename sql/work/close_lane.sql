@@ -1,4 +1,4 @@
--- Purpose: put a lane whose last rows were deleted at its end.
+-- Purpose: mark a lane whose last rows were deleted as done.
 -- Parameters: lane_id, last_id (as read when it was claimed).
 UPDATE {batchprogress}
 SET last_id = upper,

@@ -1,5 +1,5 @@
--- Purpose: close entries of the list of rows left over: they were rotated in this transaction, or are
---          gone.
+-- Purpose: close entries of the list of rows left over: they were rotated in this transaction, or no
+--          longer exist.
 -- Parameters: ids.
 -- Columns: lo, hi (least and greatest key of those entries, as text; NULL if there was none).
 WITH closed AS (

@@ -1,4 +1,4 @@
--- Purpose: whether an INSERT fires triggers of the application's.
+-- Purpose: whether an INSERT fires triggers of the application.
 -- Parameters: oid (of the table).
 -- Columns: fires.
 SELECT EXISTS (

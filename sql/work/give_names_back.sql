@@ -1,2 +1,3 @@
--- Purpose: let what the COMMIT fires, the application's deferred triggers, find its names as ever.
+-- Purpose: restore the role's search path for what the COMMIT fires, the application's deferred
+--          triggers.
 SET LOCAL search_path TO DEFAULT;

@@ -1,5 +1,5 @@
 -- Purpose: the next rows that are left over in a lane.
--- Parameters: lane_id, after (the last entry looked at before, by id), size (how many at the most).
+-- Parameters: lane_id, after (the last entry looked at before, by id), size (how many at most).
 -- Columns: id, key.
 SELECT leftover.id, leftover.key
 FROM {rotation_leftover} AS leftover

@@ -1,5 +1,5 @@
--- Purpose: wait for the lock of one row that is left over, as long as a window waits, so that whoever
---          holds it can be named.
+-- Purpose: wait for the lock of one row that is left over, as long as a window waits, so that its holder
+--          can be named.
 -- Parameters: key.
 -- Columns: locked (true).
 SELECT true AS locked

@@ -1,11 +1,11 @@
--- Purpose: what a process that stands by sees: every lane with work left in a stage, how far it is, and
---          the session that works on it. A locked row's xmax is the transaction that holds the lock.
+-- Purpose: what a waiting process sees: every lane with work left in a stage, how far it is, and the
+--          session that works on it. A locked row's xmax is the transaction that holds the lock.
 -- Parameters: rotation, stage (windows or leftovers; any: every lane), worker (who asks, and
 --          does not count).
--- Columns: lane, position (changes with each window), pid (NULL if nobody holds it), worker (who
+-- Columns: lane, position (changes with each window), pid (NULL if no session holds it), worker (which
 --          holds it, or did its last window and has not left; NULL for a holder without a name in its
---          first second: a worker's session gets its name in its transaction), busy (held, or moved by
---          that worker a moment ago: between two windows nobody holds it).
+--          first second: a worker's session gets its name in its transaction), busy (held, or just
+--          moved by that worker: between two windows no session holds it).
 SELECT
     lane.lane,
     pg_catalog.concat_ws(' ', lane.last_id, lane.windows) AS position,

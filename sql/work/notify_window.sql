@@ -1,5 +1,5 @@
--- Purpose: tell listeners whose tokens were replaced, so that caches drop what they keep of them. They
---          hear of it when the window is committed, and of nothing that is rolled back.
+-- Purpose: tell listeners whose tokens were replaced, so that caches can drop them. They are notified
+--          when the window is committed, and of nothing that is rolled back.
 -- Parameters: channel, rotation, table (with its schema), column, lo, hi (the window's bounds).
 -- Columns: one row, empty.
 SELECT

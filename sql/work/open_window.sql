@@ -1,7 +1,7 @@
--- Purpose: the settings of one window's transaction. All of them end with it, so a connection
---          pooler in transaction mode hands nothing of them to anybody else.
+-- Purpose: the settings of one window's transaction. They all end with it, so a connection
+--          pooler in transaction mode passes none of them on to other clients.
 -- Parameters: lock_timeout, worker (shown as application_name), bounded (the UPDATE and a wait for a
---          lock together must stay below deadlock_timeout: who waits for us for so long looks for
+--          lock together must stay below deadlock_timeout: a session that waits for us longer looks for
 --          deadlocks, and becomes the victim of one that we are part of), active (see pass_guard.sql).
 -- Columns: pid of this backend; deadlock_timeout (seconds).
 SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
@@ -24,13 +24,13 @@ SELECT
         true
     ),
     pg_catalog.set_config('idle_in_transaction_session_timeout', '60s', true),
-    -- Rows and checkpoint vanish together in a crash, so a window need not wait for the disk.
+    -- A crash loses rows and checkpoint together, so a window need not wait for the disk.
     pg_catalog.set_config('synchronous_commit', 'off', true),
-    -- The guard lets the rotation's own UPDATE pass without a look into the revoked set.
+    -- The guard lets the rotation's own UPDATE pass without looking in the revoked set.
     pg_catalog.set_config('rotation.active', %(active)s, true),
-    -- Rows hidden by a policy become an error instead of being passed over in silence.
+    -- Rows hidden by a policy become an error instead of being skipped silently.
     pg_catalog.set_config('row_security', 'off', true),
-    -- Old statistics must not turn a window into a scan of the whole table.
+    -- Stale statistics must not turn a window into a scan of the whole table.
     pg_catalog.set_config('enable_seqscan', 'off', true),
     pg_catalog.set_config('jit', 'off', true),
     -- The server notices within half a second that a killed client is gone (since PostgreSQL 14).

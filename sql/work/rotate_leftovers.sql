@@ -1,6 +1,6 @@
--- Purpose: replace the tokens of the next rows left over in a lane, of those whose locks are to be had,
---          and close the list's entries for them and for rows that are gone.
--- Parameters: lane_id, after (the last entry looked at before, by id), size (how many at the most).
+-- Purpose: replace the tokens of the next rows left over in a lane whose locks are available, and close
+--          the list's entries for them and for rows that no longer exist. Writes to the target.
+-- Parameters: lane_id, after (the last entry looked at before, by id), size (how many at most).
 -- Columns: last (entry looked at; NULL if there was none), rows (tokens replaced), lo, hi (least and
 --          greatest key of the entries closed, as text; NULL if none was).
 WITH due AS MATERIALIZED (

@@ -1,4 +1,5 @@
--- Purpose: replace the tokens of a window but for its holes, whose locks are not to be had.
+-- Purpose: replace the tokens of a window except its holes, whose locks are not available. Writes to
+--          the target.
 -- Parameters: lane_id; lo, hi (the window's first and last key).
 UPDATE {target} AS target
 SET {column} = {new_token}

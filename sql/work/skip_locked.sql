@@ -1,4 +1,4 @@
--- Purpose: lock every row of a window that is to be had at once, and note the others as holes, to be
+-- Purpose: lock every row of a window that is available at once, and note the others as holes, to be
 --          rotated after all windows.
 -- Parameters: lane_id; lo, hi (the window's first and last key); held_by (who holds them, if known).
 -- Columns: key, of each hole.

@@ -1,7 +1,7 @@
--- Purpose: insert a copy of a row under a key that is free: with a token that is new, or with the row's
---          own old one, which is replaced by the same statement. For the canary, which rolls it back.
+-- Purpose: insert a copy of a row under an unused key: with a new token, or with the row's old one,
+--          which the same statement replaces. For the canary, which rolls it back.
 -- Parameters: key (of the row), old (with its old token); set, salt.
--- Columns: revoked (the token that was really inserted is in the set); no row if none was inserted.
+-- Columns: revoked (the token actually inserted is in the set); no row if none was inserted.
 WITH present AS MATERIALIZED (
     SELECT target.* FROM {target} AS target WHERE {key} = %(key)s::{pk_type}
 ),

@@ -1,5 +1,5 @@
--- Purpose: try a write of the canary's, undo it, and tell what became of it. Its text is a value here,
---          which can't end this block; what it fails by is caught, and so in no log.
+-- Purpose: try a write of the canary, undo it, and report the outcome. Its text is a value here, so it
+--          can't end this block; its error is caught, and so appears in no log.
 -- Parameters: tried (which returns a boolean), active (as the rotation writes, past the guard; see
 --          pass_guard.sql; or empty).
 -- Columns: outcome (written, revoked where that boolean is true, nothing, or an SQLSTATE), by_guard (it

@@ -1,4 +1,4 @@
--- Purpose: check_window.sql for a table distributed by Citus: its workers don't have the revoked set.
+-- Purpose: check_window.sql for a table distributed by Citus: the workers don't have the revoked set.
 -- Parameters: set, salt; lo, hi (the window's first and last key).
 -- Columns: tokens, distinct_tokens, unchanged (tokens that are in the revoked set).
 WITH present AS MATERIALIZED (

@@ -1,5 +1,5 @@
 -- Purpose: count_survivors.sql for a table distributed by Citus. The workers hash every token, and the
---          hashes come here, where the revoked set is. Each shard is read in a view of its own.
+--          hashes come here, where the revoked set is. Each shard is read in its own snapshot.
 -- Parameters: set, salt.
 -- Columns: survivors.
 SELECT pg_catalog.set_config('citus.max_intermediate_result_size', '-1', true);

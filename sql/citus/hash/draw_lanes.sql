@@ -1,5 +1,5 @@
 -- Purpose: draw_lanes.sql for a table distributed by Citus. It reads every key once, on all workers
---          side by side; the keys that make the cuts begin lanes instead of ending them.
+--          in parallel; a cut's key starts a lane instead of ending one.
 -- Parameters: cuts (keys as text, ascending).
 -- Columns: lower, upper (first and last key of each lane, in order; none if the table is empty).
 SELECT lane.lower::text AS lower, lane.upper::text AS upper

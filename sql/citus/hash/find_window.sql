@@ -1,5 +1,5 @@
 -- Purpose: find_window.sql for a table distributed by Citus, which would run each of its subqueries
---          every time. Each shard sends its next `size` keys at the most.
+--          every time. Each shard sends at most its next `size` keys.
 -- Parameters: lower, upper (the lane's bounds), last_id (its checkpoint, NULL at its start), size.
 -- Columns: lo, hi (the window's first and last key), keys (how many rows it holds); lo and hi are NULL
 --          if no row is left.

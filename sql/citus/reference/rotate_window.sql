@@ -1,5 +1,5 @@
 -- Purpose: rotate_window.sql for a reference table of Citus, of which every node has a copy: the tokens
---          are made once, and sent to all. The range is said twice, so that every copy is read by its
+--          are made once, and sent to all. The range is given twice, so that every copy is read by its
 --          index.
 -- Parameters: lo, hi (the window's first and last key).
 WITH made AS MATERIALIZED (
