@@ -687,7 +687,7 @@ def test_phases_of_one_that_was_cancelled_hours_after_its_last_window(slow: Data
 
 
 def test_phases_while_verifying_and_without(slow: Database, viewer: Client) -> None:
-    until(lambda: "<td>under way</td>" in text(viewer, f"{LIST}1/live/"))
+    until(lambda: "<td>in progress</td>" in text(viewer, f"{LIST}1/live/"))
     kill(slow.children[0])
     slow.sql("UPDATE rotation SET status = 'verifying', verifying_at = now(), touched_at = now()")
     found = stages(slow)

@@ -66,7 +66,7 @@ class LockConflict(RotationError):
 class ConnectionLost(RotationError):
     """The connection broke, or none could be opened: SQLSTATE class 08, 57P01 to 57P03, 53300, or none.
 
-    Whether a COMMIT under way took effect is not known: read the checkpoint again.
+    Whether a pending COMMIT took effect is not known: read the checkpoint again.
     """
 
     exit_code = 3

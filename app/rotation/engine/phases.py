@@ -214,7 +214,7 @@ class Phases:
         if not session.through_outages(lambda: transitions.begin_verifying(session, self._rotation)):
             return self._overtaken()
         if self._target.partitioned:
-            self._barrier()  # for inserts into a partition under way, which passed until now
+            self._barrier()  # for open inserts into partitions, which passed until now
         rotation, verdict = self._read(), None
         if options.verify:
             verdict = verify(session, rotation, self._target, options)

@@ -68,7 +68,7 @@ class Console:
             self._write(f"{text}\n")
 
     def ended(self, text: str, exit_code: int) -> None:
-        """Tell how the run ended; except in JSON mode, an error's line is left to the command."""
+        """Report how the run ended; except in JSON mode, an error's line is left to the command."""
         if self._mode == "json":
             event = {"event": "ended", "exit_code": exit_code, "text": text}
             self._write(json.dumps(event) + "\n")

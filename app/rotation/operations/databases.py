@@ -34,7 +34,7 @@ class RunRequest:
 
 
 def run_side_by_side(aliases: list[str], asked: RunRequest, reporter: Output) -> None:
-    """Start or resume the rotations of all databases, and tell how each of them ended.
+    """Start or resume the rotations of all databases, and report how each ended.
 
     None is started if one of them is refused. Raises RotationError with the worst exit code if any
     failed; the others still run to their end.
@@ -105,7 +105,7 @@ class DatabaseRun(Thread):
 
 
 class SideBySide:
-    """Tells the events of several databases with their names, and the sum of their progress."""
+    """Reports the events of several databases with their names, and the sum of their progress."""
 
     def __init__(self, aliases: list[str], reporter: Output) -> None:
         self._latest: dict[str, Progress | None] = dict.fromkeys(aliases)
@@ -114,7 +114,7 @@ class SideBySide:
         self._lock = threading.Lock()
 
     def of(self, alias: str) -> Any:
-        """Return what one database tells its events to."""
+        """Return the function that one database reports its events to."""
 
         def emit(event: Any) -> None:
             with self._lock:

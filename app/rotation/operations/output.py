@@ -7,13 +7,13 @@ class Output(Protocol):
     """Implemented by the caller of an operation; see management.console."""
 
     def __call__(self, event: Any) -> None:
-        """Tell an event or a Progress."""
+        """Report an event or a Progress."""
 
     def tell(self, event: Any, database: str = "") -> None:
-        """Tell an event or a Progress, with the name of its database if there are several."""
+        """Report an event or a Progress, with the name of its database if there are several."""
 
     def line(self, text: str) -> None:
-        """Say one line."""
+        """Print one line."""
 
     def ended(self, text: str, exit_code: int) -> None:
         """Say how the operation ended; the line of an error is printed by the caller."""

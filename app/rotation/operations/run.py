@@ -19,7 +19,7 @@ def run_rotation(
     reason: str = "",
     leaked: LeakedList | None = None,
 ) -> None:
-    """Start or resume a rotation and tell how it ended. Raises the engine's errors."""
+    """Start or resume a rotation and report how it ended. Raises the engine's errors."""
     stop = StopSwitch()
     try:
         with stop_on_signals(stop):

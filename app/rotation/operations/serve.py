@@ -118,7 +118,7 @@ class Service:
                 self._fail(number, f"rotation {number}", before, why or in_a_line(error), rows)
 
     def _fail(self, number: int, name: str, before: Failure | None, why: str, rows: int) -> None:
-        """Tell why a rotation failed, and when it is retried."""
+        """Report why a rotation failed, and when it is retried."""
         failure = self.failed[number] = after(before, why, rows)
         self.reporter.line(f"{why}; retrying {name} in {failure.wait:.0f} s")
 
@@ -171,7 +171,7 @@ class Service:
 
 
 def in_a_line(error: Exception) -> str:
-    """What to tell about an error: of an unexpected one only its place, as its text may quote data."""
+    """What to report about an error: of an unexpected one only its place, as its text may quote data."""
     if isinstance(error, RotationError):
         return str(error)
     at = traceback.extract_tb(error.__traceback__)[-1]

@@ -25,7 +25,7 @@ def verify_rotation(
     write: Any,
     search_copies: bool = False,
 ) -> None:
-    """Prove a rotation again, keep the result, and tell it in plain sentences.
+    """Prove a rotation again, store the result, and report it in plain sentences.
 
     `search_copies`: then search the rest of the database for the revoked tokens.
 
@@ -80,7 +80,7 @@ def find_rotated(session: Session, rotation: Rotation) -> Target:
 def _of_proof(
     rotation: Rotation, target: Target, verdict: Verdict, complete: bool, write: Any
 ) -> list[str]:
-    """Tell the result of a verification that found nothing; else return a sentence."""
+    """Report the result of a verification that found nothing; else return a sentence."""
     problems = []
     if verdict.conclusive and verdict.survivors and not complete:
         ended, then = "is not finished", "continue"
@@ -109,7 +109,7 @@ def _of_proof(
 
 
 def _of_listed(target: Target, leaked: LeakedList, listed: LeakedVerdict, write: Any) -> list[str]:
-    """Tell the result of comparing with a list if nothing matched; else return a sentence."""
+    """Report the result of comparing with a list if nothing matched; else return a sentence."""
     sentence = listed.sentence(target.label)
     if not listed.valid:
         write(sentence)
