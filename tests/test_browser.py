@@ -217,7 +217,7 @@ def test_says_why_there_is_no_answer(db: Database, page: Any) -> None:
     page.context.add_cookies(cookies)
     page.wait_for_selector("#lost", state="hidden")
     db.sql("DELETE FROM auth_user_user_permissions")
-    page.wait_for_selector("#lost:visible >> text=You have no right to view rotations any more")
+    page.wait_for_selector("#lost:visible >> text=You may no longer view rotations")
     for code, said in ((404, "This rotation is gone"), (500, "returned an error (500)")):
         page.route("**/live/", answer_with(code))
         page.wait_for_selector(f"#lost:visible >> text={said}")

@@ -276,7 +276,7 @@ def test_what_this_role_may_not_read_is_named(db: Database) -> None:
         f"public.closed ({denied})",
         f"public.elsewhere ({foreign})",
         f"public.far ({foreign})",
-        "public.hiding (row-level security hides rows of it from this role)",
+        "public.hiding (row-level security hides some of its rows from this role)",
         f"public.partly.token ({denied})",
     ]
     run = lambda *arguments: db.run(*arguments, env=environment)  # noqa: E731

@@ -484,7 +484,7 @@ def test_amcheck_that_does_not_end_in_time(db: Database, monkeypatch, seconds: f
     db.sql("CREATE EXTENSION amcheck")
     account(db, rows=300_000)
     db.sql("CREATE INDEX covering ON account (id, token)")
-    told = f"amcheck of public.account_pkey and 1 more did not end within {seconds:g} s: not checked"
+    told = f"amcheck of public.account_pkey and 1 more did not finish within {seconds:g} s: not checked"
     done = db.call("rotate_tokens_sql", "--table", "account", "--dry-run")
     assert f"note       {told}" in done.out
     assert done.code == 0

@@ -95,7 +95,7 @@ def test_lanes_of_a_rotation_stay(db: Database) -> None:
     done = db.call("rotate_tokens_sql", "--lanes", "5")
     assert done.code == 0
     assert (
-        "note: rotation 1 of public.ticket.token has 2 lanes already; --lanes 5 is for a new rotation"
+        "note: rotation 1 of public.ticket.token already has 2 lanes; --lanes 5 is for a new rotation"
         in done.out
     )
     assert db.value("SELECT count(*) FROM batchprogress") == 2

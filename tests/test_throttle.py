@@ -427,16 +427,16 @@ def test_query_that_is_none(db: Database, query: str, says: str) -> None:
 @pytest.mark.parametrize(
     ("flag", "value", "says"),
     [
-        ("--max-lag", "soon", "argument --max-lag: 'soon': give seconds or off"),
-        ("--max-lag", "0", "--max-lag 0.0: give seconds from 0.1 to 86400"),
+        ("--max-lag", "soon", "argument --max-lag: invalid value 'soon'; expected seconds or off"),
+        ("--max-lag", "0", "--max-lag 0.0: expected 0.1 to 86400 seconds"),
         (
             "--max-wal",
             "5x",
             "argument --max-wal: invalid value '5x'; expected a size, e.g. 512MB, or off",
         ),
-        ("--max-wal", "0", "--max-wal 0: give bytes from 1"),
-        ("--max-rate", "0", "--max-rate 0.0: give rows a second from 1"),
-        ("--nice", "-1", "--nice -1.0: give seconds of rest"),
+        ("--max-wal", "0", "--max-wal 0: expected 1 to 1000000000000000 bytes"),
+        ("--max-rate", "0", "--max-rate 0.0: expected 1 to 1000000000 rows a second"),
+        ("--nice", "-1", "--nice -1.0: expected 0 to 1000 seconds of rest"),
         (
             "--max-waiting",
             "few",
