@@ -63,7 +63,7 @@ class LeakedVerdict:
     def sentence(self, label: str) -> str:
         """The result in one plain sentence."""
         read = "" if self.tokens == self.listed else f" ({self.tokens} were read, some of them twice)"
-        return f"{self.valid} rows of {label} hold one of the {self.listed} listed tokens{read}"
+        return f"{self.valid} rows of {label} hold one of {self.listed} listed tokens{read}"
 
 
 def how_proven(verdict: Verdict | None, label: str) -> str:
