@@ -39,7 +39,7 @@ class Vacuum(Thread):
                 continue
             try:
                 self._look(percent)
-            except ConnectionLost:  # the workers tell of it
+            except ConnectionLost:  # the workers report it
                 self._session.close()
             except RotationError as error:
                 if not (self._whole.requested or self._session.stop.requested):
