@@ -130,7 +130,7 @@ def test_tuned_options_are_an_object(tuned: str) -> None:
     [
         ('{"window": "abc"}', "a value of window that is not a whole number or null"),
         ('{"workers": true}', "a value of workers that is not a whole number"),
-        ('{"standbys": null}', "a value of standbys that is not a list of texts"),
+        ('{"standbys": null}', "a value of standbys that is not a list of strings"),
         ('{"nice": {"x": [1]}}', "a value of nice that is not a number"),
         ('{"workers": 65}', "--workers 65: expected 1 to 64 threads"),
         ("[1]", "rotation.options is not an object of options"),
