@@ -147,7 +147,7 @@ def files() -> Iterator[Case]:
     yield Case("report of another", ("rotation", "report", "--json", "--id", "77"), 1, "77", A_ROTATION)
 
 
-#: A rotation that has begun, and that nobody works on.
+#: A rotation that was started and abandoned.
 A_ROTATION = (
     "INSERT INTO rotation (table_schema, table_name, table_oid, pk_column, pk_type, pk_collation,"
     " token_column, token_attnum, status, rows_total_exact, options, reason, operator, host)"

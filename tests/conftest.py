@@ -98,7 +98,7 @@ def pytest_configure(config: pytest.Config) -> None:
     spread = config.getoption("numprocesses", 0) and not config.getoption("collectonly")
     if spread and "PYTEST_XDIST_WORKER" not in os.environ:
         return  # each of the processes that run the tests has a server of its own
-    # Under nohup SIGHUP is ignored, and stays so in children: theirs shall do what it does by default.
+    # Under nohup SIGHUP is ignored, and stays so in children: they need the default.
     if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
         signal.signal(signal.SIGHUP, lambda *_: None)
     # As in a shell's background, where SIGINT is ignored.

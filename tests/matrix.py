@@ -1,6 +1,6 @@
-"""`python3 run.py matrix`: the main tests on every Python, Django and PostgreSQL that is at hand.
+"""`python3 run.py matrix`: the main tests on every Python, Django and PostgreSQL that is available.
 
-Each pair of Python and Django gets an environment of its own below .matrix/. What is not at hand is
+Each pair of Python and Django gets its own environment below .matrix/. What is missing is
 named. With --write the table is kept in docs/reliability.md.
 """
 
@@ -77,7 +77,7 @@ def main() -> None:
 
 
 def run(place: Place) -> str:
-    """What the tests came to there, or why they were not run."""
+    """The result of the tests there, or why they were not run."""
     python = find_python(place.python)
     if python is None:
         return f"not run: no Python {place.python} here"

@@ -2,7 +2,7 @@
 
 Those of Citus: `python -m tests.citus_cluster tests.mutants Citus`.
 
-A defect that no test catches means that a promise is not tested; the exit code then is 1.
+A defect that no test catches means that a promise is not tested; the exit code is then 1.
 """
 
 import os

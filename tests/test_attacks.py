@@ -254,7 +254,7 @@ def test_tokens_swapped_while_the_snapshot_is_read(db: Database) -> None:
 
 @pytest.mark.parametrize("type_", ["text", "varchar(40)", "char(36)"])
 def test_column_that_changes_its_type(rotated: Database, type_: str) -> None:
-    """Told, and compared by value all the same; the next run guards it again."""
+    """Reported, and still compared by value; the next run guards it again."""
     db = rotated
     with pytest.raises(psycopg2.errors.FeatureNotSupported, match="used in a trigger definition"):
         db.sql(f"ALTER TABLE account ALTER api_key TYPE {type_}")
@@ -338,7 +338,7 @@ def parts(db: Database) -> None:
 
 
 def rotate_around(db: Database, change: str) -> Done:
-    """Rotate the first rows, change something, and go on."""
+    """Rotate the first rows, change something, and continue."""
     db.sql("ALTER TABLE account ADD CONSTRAINT stop CHECK (id <> 8) NOT VALID")
     rotate(db, "--window", "5", code=1)
     db.sql(f"ALTER TABLE account DROP CONSTRAINT stop; {change}")
@@ -516,7 +516,7 @@ def test_copy(rotated: Database) -> None:
     assert left(rotated) == 0
 
 
-# 5. The application's writes go on
+# 5. The application's writes continue
 
 
 @pytest.mark.parametrize(
@@ -718,7 +718,7 @@ def test_state_that_is_gone(rotated: Database) -> None:
 
 
 def test_database_restored_from_a_dump(rotated: Database) -> None:
-    """Tables have other numbers there: the guard goes on, and the next run makes it sure again."""
+    """Tables have other numbers there: the guard continues, and the next run makes it safe again."""
     db, name = rotated, f"{rotated.name}_copy"
     tools, address = db.server.binaries, ["-h", str(db.server.sockets), "-U", "postgres"]
     db.sql(f"CREATE DATABASE {name} TEMPLATE template0")
@@ -758,7 +758,7 @@ def put_back(db: Database) -> None:
     ids=["rewritten", "emptied and filled"],
 )
 def test_table_that_is_rewritten_while_the_verification_waits(rotated: Database, change: str) -> None:
-    """An old view of a new heap is empty: nothing follows from it."""
+    """In an old snapshot the new heap is empty: nothing follows from it."""
     put_back(rotated)
     with closing(rotated.connect(autocommit=False)) as other, other.cursor() as cursor:
         cursor.execute(change)
@@ -807,7 +807,7 @@ def test_owner_of_the_database_who_is_not_that_of_the_state(db: Database) -> Non
         db.value("SELECT nspowner::regrole::text FROM pg_namespace WHERE nspname = 'public'")
         == "postgres"
     ):
-        pytest.skip("public belongs to whoever made the cluster")
+        pytest.skip("public belongs to the role that made the cluster")
     make(db)
     name = f"other_{db.name}"
     db.sql(f"CREATE ROLE {name}; ALTER DATABASE {db.name} OWNER TO {name}")
@@ -919,7 +919,7 @@ def test_functions_that_a_restore_gave_to_everybody(rotated: Database) -> None:
 
 
 def test_trigger_that_fires_on_anything_else(rotated: Database) -> None:
-    """A trigger made anew with another condition: status says it, and the next run mends it."""
+    """A trigger recreated with another condition: status says so, and the next run fixes it."""
     db = rotated
     name, function = db.sql(
         "SELECT tgname, tgfoid::regproc FROM pg_trigger WHERE tgrelid = 'account'::regclass"

@@ -227,7 +227,7 @@ def test_says_why_there_is_no_answer(db: Database, page: Any) -> None:
 
 
 def test_hands_of_the_reader_are_left_alone(db: Database, page: Any) -> None:
-    """Focus, scroll position and selection stay where they are while the page goes on."""
+    """Focus, scroll position and selection stay where they are while the page updates."""
     db.tickets(3000)
     begin(db, "--window", "25", "--max-rate", "250")
     page.set_viewport_size({"width": 300, "height": 844})

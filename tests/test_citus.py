@@ -124,7 +124,7 @@ class Cluster(Database):
 
 @pytest.fixture(scope="session")
 def template() -> Iterator[str]:
-    """A database with the project's tables, from before Citus came to it."""
+    """A database with the project's tables, from before Citus was added."""
     name = f"rotation_template_{os.getpid()}"
     postgres = Coordinator().address("postgres")
     execute(postgres, f"CREATE DATABASE {name}")

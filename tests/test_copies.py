@@ -500,7 +500,7 @@ SUSPECT = {
     "comments in a comment": "/* /* */ ' */ NEW.title := OLD::text; -- '",
     "text between dollars": "NEW.status := $q$'$q$; NEW.title := OLD::text; -- '",
     "compared, then used": "IF OLD IS DISTINCT FROM NEW THEN NEW.title := OLD::text; END IF;",
-    # No word of OLD as a whole: the row is read from the table once more.
+    # No word of OLD as a whole: the row is read from the table again.
     "read again": "NEW.title := (SELECT t::text FROM ticket AS t WHERE t.id = NEW.id);",
     "read again without SELECT": "NEW.title := t::text FROM ticket AS t WHERE t.id = NEW.id;",
     # A function of the user's with the name of a harmless one.

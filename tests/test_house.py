@@ -1,4 +1,4 @@
-"""The house: who may import whom, who may print, and the linters' word."""
+"""The house: which module may import which, which may print, and what the linters say."""
 
 import ast
 import graphlib

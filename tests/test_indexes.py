@@ -522,7 +522,7 @@ def test_amcheck_writes_nothing_in_a_dry_run(db: Database) -> None:
 
 
 def test_expression_that_would_write(db: Database) -> None:
-    """Amcheck computes what an index holds anew; the transaction lets nothing be written by that."""
+    """Amcheck recomputes the contents of an index; the transaction keeps that from writing."""
     db.sql("CREATE EXTENSION amcheck; CREATE SEQUENCE called;"
            "CREATE FUNCTION noisy(bigint) RETURNS bigint LANGUAGE sql IMMUTABLE AS"
            " $$ SELECT nextval('public.called') * 0 + $1 $$")  # fmt: skip
@@ -566,7 +566,7 @@ def test_page_waits_for_amcheck_less_long(db: Database) -> None:
 
 
 def test_what_is_refused_anyway_is_not_waited_for(db: Database) -> None:
-    """Amcheck may take a minute: whoever has to come back shall not have waited for it."""
+    """Amcheck may take a minute: a run that is refused anyway does not wait for it."""
     db.sql("CREATE EXTENSION amcheck; CREATE TABLE secret (token uuid PRIMARY KEY);"
            "CREATE TABLE account (id int PRIMARY KEY, token uuid REFERENCES secret)")  # fmt: skip
     done = db.call("rotate_tokens_sql", "--table", "account", "--dry-run")

@@ -22,7 +22,7 @@ RUN = ("rotate_tokens_sql", "--window", "100", "--progress", "lines", "--lock-ti
 def gate(
     db: Database, table: str, when: str, deferred: bool = False, passes: str = ""
 ) -> Iterator[None]:
-    """Let whoever writes to the table wait, before or after the write or at COMMIT, in the block.
+    """Make writers of the table wait, before or after the write or at COMMIT, in the block.
 
     `passes` tells who need not wait: unless it is given, at the target's gate the canary and the first
     window.
@@ -203,7 +203,7 @@ def test_output_closed_from_the_start(db: Database) -> None:
 
 
 def test_server_crash_in_a_window(db: Database) -> None:
-    """`stop -m immediate` and start: the same process goes on by itself."""
+    """`stop -m immediate` and start: the same process continues by itself."""
     db.tickets(250)
     with gate(db, "batchprogress", "BEFORE UPDATE"):
         child = db.start(*RUN)

@@ -87,7 +87,7 @@ def test_small_and_large_tables(db: Database) -> None:
 
 
 def test_lanes_of_a_rotation_stay(db: Database) -> None:
-    """A rerun with other flags goes on with the lanes that there are."""
+    """A rerun with other flags continues with the existing lanes."""
     db.tickets(100)
     db.sql("ALTER TABLE ticket ADD CONSTRAINT stop CHECK (id <> 60) NOT VALID")
     assert db.call("rotate_tokens_sql", "--lanes", "2", "--window", "10").code == 1
@@ -141,7 +141,7 @@ def test_other_numbers_of_workers_over_three_interrupted_runs(db: Database) -> N
 
 
 def test_killed_connection_of_one_worker(db: Database) -> None:
-    """It connects again, and the other three go on meanwhile."""
+    """It reconnects, and the other three continue meanwhile."""
     db.tickets(8000)
     with gate(db, "ticket", "BEFORE UPDATE", passes="NEW.id <> 2500"):
         child = db.start(*RUN, "--workers", "4", "--lanes", "4")
@@ -155,7 +155,7 @@ def test_killed_connection_of_one_worker(db: Database) -> None:
 
 
 def test_two_processes_with_two_workers_each_under_kill(db: Database) -> None:
-    """Processes come and are killed; what they held goes on in other hands at once."""
+    """Processes come and are killed; others continue what they held at once."""
     db.tickets(20_000)
     chance = random.Random(int(os.environ.get("ROTATION_SEED", time.time())))
     flags = ("--workers", "2", "--lanes", "6", "--window", "10", "--progress", "none")

@@ -123,7 +123,7 @@ def test_list_that_looks_odd(db: Database, tmp_path, text: str) -> None:
     assert (done.code, done.err) == (0, "")
     assert f"3 tokens read from {leaked}: revoked too" in done.out.splitlines()
     assert db.value("SELECT leaked FROM rotation") == 3
-    # As whoever goes round the guard; of the five tokens that come back the list names three.
+    # As if bypassing the guard; of the five tokens that come back the list names three.
     db.sql(f"{UNGUARDED} UPDATE ticket SET token = before.token::uuid FROM before"
            f" WHERE before.id = ticket.id::text AND ticket.id < 6{GUARDED}")  # fmt: skip
     verified = db.call("rotation", "verify", "--leaked", str(leaked))
@@ -248,7 +248,7 @@ def test_bad_list_is_told_before_the_proof(db: Database, tmp_path) -> None:
 
 
 def test_tokens_that_are_listed_twice_are_counted(db: Database, tmp_path) -> None:
-    """The number read is that of the file's lines, so that whoever knows it can compare."""
+    """The number read is that of the file's lines, so that users can compare."""
     db.tickets(10)
     leaked = tmp_path / "leaked"
     leaked.write_text(f"{ONE}\n{TWO}\n{ONE.upper()}\n")

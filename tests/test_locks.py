@@ -115,7 +115,7 @@ def test_table_lock_before_the_run(db: Database) -> None:
 
 
 def test_connection_for_the_blockers_name_is_not_needed(db: Database) -> None:
-    """Where no further connection can be had, the blocker goes unnamed, and the run goes on."""
+    """If no further connection is available, the blocker goes unnamed, and the run continues."""
     db.tickets(50)
     db.sql("CREATE ROLE narrow LOGIN CONNECTION LIMIT 4")
     db.sql(

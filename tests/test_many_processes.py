@@ -1,4 +1,4 @@
-"""Several processes on one rotation: one works, the others stand by; PgBouncer between them."""
+"""Several processes on one rotation: one works, the others wait; PgBouncer between them."""
 
 import getpass
 import os

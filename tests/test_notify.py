@@ -1,4 +1,4 @@
-"""--notify: whoever listens hears of each window that is committed, and of nothing else."""
+"""--notify: listeners hear of each committed window, and of nothing else."""
 
 import json
 from contextlib import closing

@@ -378,7 +378,7 @@ def test_materialized_views(db: Database) -> None:
 
 
 def test_old_snapshot(db: Database, monkeypatch) -> None:
-    """Whoever would keep vacuum from its work is named."""
+    """Sessions that would hold vacuum back are named."""
     from app.rotation.engine.db import statements
 
     text = statements.load("list_old_snapshots").replace("interval '1 minute'", "interval '0'")

@@ -13,7 +13,7 @@ from tests.conftest import WITHOUT_GUARD, Database, kill, read_until, until
 from tests.test_interruption import gate, waiting_at_gate
 
 RUN = ("rotate_tokens_sql", "--window", "100", "--progress", "lines", "--lock-timeout", "600000")
-#: As whoever goes round the guard does it.
+#: Bypasses the guard.
 UNGUARDED = "SET session_replication_role = replica; ALTER TABLE ticket DISABLE TRIGGER ALL;"
 #: In the midst of the statement that takes the snapshot: its view of the table is taken.
 SNAPSHOT_GATE = ("rotation_revoked", "BEFORE INSERT", False, "false")
@@ -83,7 +83,7 @@ def test_stopped_snapshot_says_where_it_was(db: Database) -> None:
     with gate(db, *SNAPSHOT_GATE):
         child = db.start(*RUN)
         until(lambda: waiting_at_gate(db))
-        child.terminate()  # once is enough: it begins again in any case
+        child.terminate()  # once is enough: it starts again in any case
         out = child.communicate(timeout=30)[0]
     assert child.returncode == 3
     assert "SIGTERM received: cancelling the table scan; the next run starts it again" in out

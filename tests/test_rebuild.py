@@ -103,7 +103,7 @@ def test_whom_it_waits_for_is_named_and_a_signal_leaves_no_invalid_index(db: Dat
 
 
 def test_killed_and_run_again(db: Database) -> None:
-    """The server goes on with what a killed process had begun: the next one waits for that."""
+    """The server continues what a killed process had started: the next one waits for that."""
     rotated(db)
     with writer(db):
         child = db.start(*REBUILD)
@@ -198,7 +198,7 @@ def test_role_that_may_not_rebuild(db: Database) -> None:
 
 
 def test_three_processes(db: Database) -> None:
-    """Whoever comes later finds the work done, or does it once more; none is in another's way."""
+    """A later process finds the work done, or does it again; none blocks another."""
     make(db)
     db.sql("CREATE INDEX second ON ticket (token)")
     for _ in range(2):  # with tokens still to rotate, and with none
@@ -212,7 +212,7 @@ def test_three_processes(db: Database) -> None:
 
 def test_whoever_freezes_in_a_rebuild_keeps_nobody_waiting_for_ever(db: Database) -> None:
     rotated(db)
-    for name in "abcdef":  # both would go on with these
+    for name in "abcdef":  # both would continue with these
         db.sql(f"CREATE INDEX more_{name} ON ticket (token)")
     with writer(db):
         frozen = db.start(*REBUILD)

@@ -1,4 +1,4 @@
-"""A role that is no superuser does everything, with the rights that README lists and no more."""
+"""A role that is not a superuser does everything, with only the rights that README lists."""
 
 import re
 from collections.abc import Iterator
@@ -119,7 +119,7 @@ def test_each_right_is_needed(db: Database, runner: str, right: str) -> None:
 
 
 def test_owner_of_the_state_needs_room_for_sets(db: Database, runner: str) -> None:
-    """Each new column's set is a table; that is said before anything is begun."""
+    """Each new column's set is a table; that is said before anything is started."""
     make(db)
     db.sql(
         "DO $$ DECLARE one record; BEGIN FOR one IN SELECT oid::regclass AS it FROM pg_class"

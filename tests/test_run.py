@@ -1,4 +1,4 @@
-"""The main job: begin, finish, say so, begin another; what is printed and with which exit code."""
+"""The main job: start, finish, say so, start another; what is printed and with which exit code."""
 
 import json
 import re

@@ -165,7 +165,7 @@ def test_options_written_by_hand_end_no_other_rotation(two: Database, stored: st
     ids=lambda one: one[:30],
 )  # fmt: skip
 def test_options_written_by_hand_break_no_page(db: Database, stored: str) -> None:
-    """And can be tuned, which mends what was tuned by hand."""
+    """And can be tuned, which fixes what was tuned by hand."""
     db.tickets(10)
     recorded("ticket")
     db.sql("UPDATE rotation SET options = %s, tuned = %s", stored, stored)

@@ -58,7 +58,7 @@ def test_signal_while_paused(db: Database) -> None:
     read_until(child, "paused: ")
     child.send_signal(signal.SIGTERM)
     assert child.wait(30) == 3
-    # A rerun waits too; who resumes it lets that run go on.
+    # A rerun waits too; resuming lets it continue.
     again = db.start(*RUN)
     read_until(again, "paused: ")
     assert rotation(db, "resume").code == 0

@@ -108,7 +108,7 @@ def test_names_of_collations_are_not_executed(db: Database) -> None:
     ],
 )
 def test_text_in_the_state_is_not_executed(db: Database, kind: str, collation: str) -> None:
-    """Whoever may write to the state may write anything there; the trigger looks it up."""
+    """A role that may write to the state may write anything there; the trigger looks it up."""
     rotation = db.value(
         "INSERT INTO rotation (table_schema, table_name, table_oid, pk_column, pk_type, pk_collation,"
         " token_column, token_attnum, status, rows_total_exact, options, reason, operator, host)"

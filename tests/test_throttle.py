@@ -72,7 +72,7 @@ def replay_paused(standby: Server) -> Iterator[Callable[[], None]]:
 
 
 def test_standby_that_does_not_replay(db: Database, standby: Server) -> None:
-    """Throttled with its name, in the output, the status and the journal; then it goes on."""
+    """Throttled with its name, in the output, the status and the journal; then it continues."""
     with replay_paused(standby) as resume:
         child = db.start(*RUN, "--max-lag", "1", "--max-rate", "300")
         output = read_until(child, "throttled: replica lag")
@@ -370,7 +370,7 @@ def attack(db: Database, query: str, file: Path, ask: Callable[[str], None]) -> 
 
 @pytest.mark.parametrize("query", ATTACKS)
 def test_query_that_would_write(db: Database, query: str, tmp_path: Path) -> None:
-    """It is refused or of no effect, and nothing of it stays in the watch's session."""
+    """It is refused or has no effect, and nothing of it stays in the monitor's session."""
     session = Session("default")
 
     def once(asked: str) -> None:
@@ -573,7 +573,7 @@ def test_two_standbys_of_one_name(db: Database) -> None:
 
 
 def test_required_standby_that_is_lost_under_way(db: Database) -> None:
-    """Windows wait as soon as it is gone, and go on when it is back; the end waits for its replay."""
+    """Windows wait as soon as it is gone, and continue when it is back; the end waits for its replay."""
     db.tickets(3000)
     with standby_of(db.server) as standby:
         until(lambda: db.value("SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'"))

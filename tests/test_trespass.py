@@ -76,7 +76,7 @@ def test_field_of_a_composite_is_not_the_column(db: Database, runner: str) -> No
 
 
 def test_no_guard_for_others_types(db: Database, runner: str) -> None:
-    """Whoever may write to the state may say that any column is rotated."""
+    """A role that may write to the state may say that any column is rotated."""
     make(db)
     granted(db, runner)
     rotate(db)
@@ -321,7 +321,7 @@ def test_lost_guard_is_told_and_put_back(rotated: Database) -> None:
 
 
 def test_finished_without_a_guard_stays_so(db: Database) -> None:
-    """Whoever ran it may not own the table."""
+    """The role that ran it may not own the table."""
     make(db)
     rotate(db, "--no-guard")
     assert "was finished" in rotate(db).out
@@ -382,7 +382,7 @@ def test_function_of_a_guard_is_taken_from_whom_it_was_for(db: Database, runner:
 
 
 def test_function_that_was_put_on_a_table_of_ones_own_is_not_written(db: Database, runner: str) -> None:
-    """Whoever once owned the table may still execute its guard's function."""
+    """A former owner of the table may still execute its guard's function."""
     make(db)
     db.sql(f"ALTER TABLE account OWNER TO {runner}")
     granted(db, runner)
@@ -445,7 +445,7 @@ def test_token_listed_in_a_rotation_that_was_cancelled_before_its_snapshot(
 
 
 def test_default_privileges_give_no_sequences_away(db: Database, runner: str) -> None:
-    """By the number of a transaction that never comes no old view could write any more."""
+    """With the number of a transaction that never comes, no old snapshot could write any more."""
     db.sql(f"ALTER DEFAULT PRIVILEGES GRANT ALL ON SEQUENCES TO {runner}")
     assert db.call("migrate", "rotation", "zero", verbosity=0).code == 0
     assert db.call("migrate", verbosity=0).code == 0

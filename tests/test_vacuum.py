@@ -1,4 +1,4 @@
-"""The table is vacuumed while it is rotated, and who keeps that from helping is named."""
+"""The table is vacuumed while it is rotated, and sessions that hold it back are named."""
 
 from contextlib import closing
 

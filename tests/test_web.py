@@ -67,7 +67,7 @@ def steerer(db: Database) -> Client:
 
 @pytest.fixture
 def slow(db: Database) -> Iterator[Database]:
-    """A rotation that is under way for as long as the test lasts."""
+    """A rotation that runs for as long as the test lasts."""
     db.tickets(3000)
     db.start("rotate_tokens_sql", "--window", "50", "--max-rate", "100", "--progress", "none")
     until(lambda: db.value("SELECT count(*) FROM rotation_window"))
@@ -563,7 +563,7 @@ def test_server_takes_up_what_was_left_but_not_what_is_paused(slow: Database) ->
 
 
 def test_server_tells_what_it_can_not_do(db: Database) -> None:
-    """And goes on serving."""
+    """And it keeps serving."""
     db.sql(
         "CREATE TABLE other (id int PRIMARY KEY, token uuid DEFAULT gen_random_uuid());"
         "INSERT INTO other SELECT generate_series(1, 1000)"
@@ -574,7 +574,7 @@ def test_server_tells_what_it_can_not_do(db: Database) -> None:
     db.sql("DROP TABLE other")
     server = db.start("rotate_tokens_sql", "--serve", "--progress", "lines")
     read_until(server, "retrying rotation 1 of public.other.token in 5 s")
-    time.sleep(6)  # longer than a sign of life lasts: whoever looks still sees why
+    time.sleep(6)  # longer than a sign of life lasts: the reason is still visible
     assert (
         "there is no table 'public.other'"
         in json.loads(db.run("rotation", "status", "--json").out)["throttle"]

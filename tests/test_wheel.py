@@ -78,7 +78,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     built = run(sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", folder, PROJECT)
     if "hatchling" in built.stderr:
-        pytest.skip(f"the wheel can't be built here, hatchling is not to be had: {built.stderr[-200:]}")
+        pytest.skip(f"the wheel can't be built here, hatchling is not available: {built.stderr[-200:]}")
     assert built.returncode == 0, built.stderr
     (made,) = folder.glob("*.whl")
     return made
@@ -91,7 +91,7 @@ def host(db: Database, wheel: Path, tmp_path: Path) -> Iterator[tuple[Path, Path
     python = tmp_path / "venv" / "bin" / "python"
     installed = run(python, "-m", "pip", "install", "-q", f"{wheel}[psycopg2]")
     if installed.returncode:
-        pytest.skip(f"Django is not to be had for a new environment: {installed.stderr[-200:]}")
+        pytest.skip(f"Django is not available for a new environment: {installed.stderr[-200:]}")
     accounts = tmp_path / "app" / "accounts"
     (accounts / "migrations").mkdir(parents=True)
     for path, text in {

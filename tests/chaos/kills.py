@@ -137,7 +137,7 @@ def at_barrier(db: Database, start: Start) -> Iterator[Child]:
 
 @contextmanager
 def between_windows(db: Database, start: Start) -> Iterator[Child]:
-    """Whoever holds the checkpoints keeps every window from beginning."""
+    """Holding the checkpoints keeps every window from starting."""
     child = start("--window", "1")
     until(lambda: db.value("SELECT count(*) FROM rotation_window"))
     with closing(db.connect(autocommit=False)) as holder, holder.cursor() as cursor:

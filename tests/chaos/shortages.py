@@ -25,7 +25,7 @@ CLOCKS = ["+0", "+1h", "-1h", "+400d", "-400d", "-3s", "+3s"]
 
 
 def full_disk(result: Result, arena: Arena, random: Random, times: int) -> None:
-    """The table's disk fills up; the command says so and ends; enlarged, the same command goes on."""
+    """The table's disk fills up; the command says so and ends; enlarged, the same command continues."""
     if not may_mount():
         result.skipped = "no right to mount a small file system"
         return
