@@ -22,7 +22,7 @@ CLAIM_SECONDS = 3.0  # for this long after the last sign of life, the claim cann
 LOOK_SECONDS = 0.2  # how often it checks on a running statement
 TIDY_SECONDS = 10.0  # limit for dropping what an aborted rebuild left
 DONE = "already rebuilt since its tokens were rotated"
-EXCLUSION = "not rebuilt: that of an exclusion constraint can't be while others write"
+EXCLUSION = "not rebuilt: that of an exclusion constraint can't be rebuilt while others write"
 
 
 @dataclass(frozen=True)
