@@ -57,7 +57,16 @@ class RotationAdmin(RotationPages, ReadOnly):
 
     title = "Rotations"
 
-    list_display = (*("name", "state", "progress", "pace", "remaining", "waits", "begun_by", "proof"),)
+    list_display = (
+        "name",
+        "state",
+        "progress",
+        "pace",
+        "remaining",
+        "waits",
+        "begun_by",
+        "proof",
+    )
     list_display_links = ("name",)
     search_fields = ("table_name", "table_schema", "reason", "operator")
     ordering = ("-pk",)
@@ -146,7 +155,15 @@ class WindowAdmin(ReadOnly):
     title = "Journal of windows"
 
     list_display = (
-        *("ended", "rotation_id", "lane_number", "lo", "hi", "rows", "took", "waited", "throttle"),
+        "ended",
+        "rotation_id",
+        "lane_number",
+        "lo",
+        "hi",
+        "rows",
+        "took",
+        "waited",
+        "throttle",
         "worker",
     )
     list_select_related = ("lane",)

@@ -18,8 +18,14 @@ SAME_TARGET = pgtrigger.Protect(
     name="same_target",
     operation=pgtrigger.Update,
     condition=pgtrigger.AnyChange(
-        *("table_schema", "table_name", "table_oid", "pk_column", "pk_type"),
-        *("token_column", "token_attnum", "token_type"),
+        "table_schema",
+        "table_name",
+        "table_oid",
+        "pk_column",
+        "pk_type",
+        "token_column",
+        "token_attnum",
+        "token_type",
     ),
 )
 SAME_BOUNDS = pgtrigger.Protect(

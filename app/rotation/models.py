@@ -188,7 +188,9 @@ class Rotation(models.Model):
         ]
         triggers = [
             pgtrigger.FSM(name="legal_arrows", field="status", transitions=list(ARROWS)),
-            *(SAME_TARGET, SAME_BOUNDS, STEERING_IS_APPENDED),
+            SAME_TARGET,
+            SAME_BOUNDS,
+            STEERING_IS_APPENDED,
             pgtrigger.Protect(name="kept_for_ever", operation=pgtrigger.Delete),
             kept_from_truncate(),
         ]

@@ -7,8 +7,13 @@ from typing import Any
 
 STATE_TABLES = ("rotation", "batchprogress", "rotation_window", "rotation_leftover", "rotation_revoked")
 STATE_FUNCTIONS = (
-    *("rotation_hash", "rotation_open_revoked", "rotation_claim", "rotation_close_revoked"),
-    *("rotation_note_change", "rotation_prepare_guard", "rotation_inspect_guard"),
+    "rotation_hash",
+    "rotation_open_revoked",
+    "rotation_claim",
+    "rotation_close_revoked",
+    "rotation_note_change",
+    "rotation_prepare_guard",
+    "rotation_inspect_guard",
 )
 #: The same as GRANT names them: one is overloaded.
 GRANTED = ("rotation_hash(uuid, bigint)", "rotation_hash(text, bigint)", *STATE_FUNCTIONS[1:])

@@ -190,7 +190,9 @@ class Stopping(Event):
 
 
 #: How serious a finding is.
-REFUSE, WARN, NOTE = "refuse", "warn", "note"
+REFUSE = "refuse"
+WARN = "warn"
+NOTE = "note"
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,9 @@ class Phases:
 
         Raises Stopped if the same command can continue later, Unproven if something remains, Refused.
         """
-        session, target, options = self._session, self._target, self._options
+        session = self._session
+        target = self._target
+        options = self._options
         rotation = self._read()
         if rotation.status != Status.SUCCEEDED or self._more_revoked:
             self._rotate_all()
@@ -133,7 +135,8 @@ class Phases:
 
     def _protect(self) -> None:
         """The guard, and the wait for all earlier writers."""
-        session, options = self._session, self._options
+        session = self._session
+        options = self._options
         installed = options.guard and self._session.through_outages(
             lambda: guard.require_guard(session, self._target, options)
         )
@@ -146,7 +149,8 @@ class Phases:
 
     def _snapshot(self) -> None:
         """Store the hashes of all tokens, then wait for writers that may have passed the guard."""
-        session, rotation = self._session, self._read()
+        session = self._session
+        rotation = self._read()
         if rotation.revoked is None:
             options = self._options
             revoked = patiently(
@@ -163,7 +167,8 @@ class Phases:
 
     def _open(self) -> None:
         """Draw the lanes over all rows that exist now, unless they are drawn already."""
-        session, rotation = self._session, self._read()
+        session = self._session
+        rotation = self._read()
         if rotation.status == Status.PENDING:
             session.through_outages(
                 lambda: transitions.open_lanes(
@@ -187,7 +192,8 @@ class Phases:
 
     def _rotate(self) -> None:
         """Every window, after a canary that is rolled back; then the holes and survivors."""
-        session, live = self._session, self._throttle.live
+        session = self._session
+        live = self._throttle.live
 
         def sizer() -> WindowSizer:
             return WindowSizer(live.now.window, live.now.window_seconds)
@@ -205,17 +211,21 @@ class Phases:
 
     def _proven(self) -> bool:
         """Verify by value and end the rotation; False if something must be done again."""
-        session, options, label = self._session, self._options, self._target.label
+        session = self._session
+        options = self._options
+        label = self._target.label
         rotation = self._read()
         if rotation.status == Status.SUCCEEDED and not self._more_revoked:  # by another process
             return True
-        placement, patience = self._target.placement, options.lock_patience
+        placement = self._target.placement
+        patience = options.lock_patience
         session.through_outages(lambda: placement.settle(session, patience))
         if not session.through_outages(lambda: transitions.begin_verifying(session, self._rotation)):
             return self._overtaken()
         if self._target.partitioned:
             self._barrier()  # for open inserts into partitions, which passed until now
-        rotation, verdict = self._read(), None
+        rotation = self._read()
+        verdict = None
         if options.verify:
             verdict = verify(session, rotation, self._target, options)
             require_distinct(session, rotation, self._target, verdict)
@@ -254,7 +264,9 @@ class Phases:
 
     def _work(self, kind: type[Stage], sizer: Callable[[], WindowSizer]) -> None:
         """Let a pool of workers do a stage, unless it is done already."""
-        session, rotation, options = self._session, self._rotation, self._options
+        session = self._session
+        rotation = self._rotation
+        options = self._options
         if not session.through_outages(lambda: unfinished_lanes(session, rotation, kind.name)):
             return
         session.through_outages(lambda: wait_for_lane(session, rotation, kind.name))

@@ -219,7 +219,8 @@ class RotationDriver:
     def _watch(self, thread: Thread, rotation: int) -> None:
         """Report events and progress until the phases have ended."""
         sample_at = time.monotonic() + SAMPLE_SECONDS
-        told_stop, waits = False, Waits(self._session, rotation)
+        told_stop = False
+        waits = Waits(self._session, rotation)
         while thread.is_alive() or not self._events.empty():
             with contextlib.suppress(queue.Empty):
                 event = self._events.get(timeout=0.1 if thread.is_alive() else 0)
@@ -245,7 +246,8 @@ class RotationDriver:
 
     def _last_words(self, failure: Exception, rotation: int, workers: set[str]) -> Exception:
         """The error to raise for what ended the work; makes durable what was done."""
-        progress, others = None, False
+        progress = None
+        others = False
         with contextlib.suppress(RotationError):
             # Without a database, only this is known: what was committed stays.
             progress = read_progress(self._closing, rotation)

@@ -129,7 +129,9 @@ class Console:
 
 def progress_line(progress: Progress) -> str:
     """The brief's line: `completed: 30.30 % (15150 of 50000) | remaining time:   21 second(s)`."""
-    percent, eta, held = progress.percent, progress.eta_seconds, _held(progress)
+    percent = progress.percent
+    eta = progress.eta_seconds
+    held = _held(progress)
     if progress.in_snapshot:
         of = f" of {_total(progress)}" if progress.rows_total else ""
         line = f"phase 2 of 4: snapshot of tokens to revoke: {progress.tokens}{of}"
@@ -154,11 +156,13 @@ def progress_bar(progress: Progress, columns: int) -> str:
     When space is tight the pace is dropped first, then the rows, then the remaining time; the bar
     shrinks. What holds windows back stays as long as any of it fits.
     """
-    percent, eta = progress.percent, progress.eta_seconds
+    percent = progress.percent
+    eta = progress.eta_seconds
     if progress.in_snapshot or progress.verifying:
         return progress_line(progress)[: max(1, columns - 4)]
     share = "    ?  " if percent is None else f"{percent:6.2f} %"
-    rows, held = _of_total(progress), _held(progress)
+    rows = _of_total(progress)
+    held = _held(progress)
     pace = f"{progress.rows_per_second:.0f} rows/s" if progress.rows_per_second else ""
     if pace and progress.workers > 1:
         pace += f" by {progress.workers} workers"

@@ -43,7 +43,8 @@ def run_side_by_side(aliases: list[str], asked: RunRequest, reporter: Output) ->
         raise UsageError(
             f"--leaked {asked.leaked}: a pipe can't be read again for each --database; give a file"
         )
-    stop, told = StopSwitch(), SideBySide(aliases, reporter)
+    stop = StopSwitch()
+    told = SideBySide(aliases, reporter)
     with stop_on_signals(stop):
         for alias in aliases:
             require_fit(alias, asked, stop)
@@ -92,7 +93,8 @@ class DatabaseRun(Thread):
         self._told = told
 
     def _rotate(self) -> str:
-        asked, progress = self._asked, None
+        asked = self._asked
+        progress = None
         try:
             with inputs.leaked_list(asked.leaked) as leaked:
                 emit = self._told.of(self.alias)

@@ -51,7 +51,8 @@ def show_plan(
     """
     rotation = driver.unfinished(new)
     finished = None if rotation or new else driver.finished()
-    server, target = driver.server, driver.target
+    server = driver.server
+    target = driver.target
     write("Dry run: nothing is written.")
     where = f" at {server['address']}" if server["address"] else ""
     write(f"server     PostgreSQL {server['version_text']}{where}, database {server['database']}")

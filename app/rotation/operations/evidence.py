@@ -47,7 +47,8 @@ def collect(session: Session, rotation: Rotation) -> dict[str, Any]:
     """Everything stored about a rotation, as plain data; reads its whole journal."""
     seen = read_state(session, rotation.pk)
     rotation = read_rotation(session, rotation.pk)  # after its state: if that is final, so is this
-    state, progress = describe(session, rotation, seen), seen.progress
+    state = describe(session, rotation, seen)
+    progress = seen.progress
     return {
         "rotation": {
             "id": rotation.pk,

@@ -20,7 +20,9 @@ from .output import Output
 from .wording import summary
 
 LOOK_SECONDS = 1.0
-FIRST_WAIT, LONGEST_WAIT = 5.0, 300.0  # seconds until a failed rotation is retried
+# seconds until a failed rotation is retried
+FIRST_WAIT = 5.0
+LONGEST_WAIT = 300.0
 
 
 @dataclass(frozen=True)

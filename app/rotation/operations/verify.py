@@ -83,9 +83,11 @@ def _of_proof(
     """Report the result of a verification that found nothing; else return a sentence."""
     problems = []
     if verdict.conclusive and verdict.survivors and not complete:
-        ended, then = "is not finished", "continue"
+        ended = "is not finished"
+        then = "continue"
         if rotation.status == Status.CANCELLED:
-            ended, then = "was cancelled", "start another, over all rows"
+            ended = "was cancelled"
+            then = "start another, over all rows"
         problems.append(
             f"{rotation} {ended}: {verdict.survivors} of {verdict.expected} revoked tokens are"
             f" still in use; run {target.command} to {then}"

@@ -55,7 +55,8 @@ def _proof(progress: Progress) -> str:
 
 def conclude(rotation: Rotation, progress: Progress) -> str:
     """The outcome of a rotation in one sentence; what may change is taken from `progress` only."""
-    status, done = progress.status, progress.rows_done
+    status = progress.status
+    done = progress.rows_done
     if progress.verified_at is None:
         how = f"{status}, {done:,} tokens replaced" if done else status
         return f"{rotation} is {how}; it has not been verified by value."

@@ -1,7 +1,7 @@
 """Charts as SVG without their own styles or scripts: for the live page and for the report."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timezone
 from itertools import pairwise
 
@@ -11,8 +11,12 @@ from django.utils.safestring import SafeString
 from ..engine.state.journal import Point
 
 Stretch = tuple[datetime, datetime, str]
-WIDTH, HEIGHT = 640, 170
-LEFT, RIGHT, TOP, BOTTOM = 84, 10, 14, 24
+WIDTH = 640
+HEIGHT = 170
+LEFT = 84
+RIGHT = 10
+TOP = 14
+BOTTOM = 24
 HELD = "shaded: held back for more than a fifth of the time"
 SAMPLE = "a sample of the windows; the report uses every one"
 SHADED = 0.2  # stretches in which windows waited for more than this share of the time are shaded
@@ -34,7 +38,8 @@ def _chart(
     if len(points) < 2:
         return format_html('<p class="no-chart">{}: not enough windows yet.</p>', title)
     points = sorted(points, key=lambda point: point.at)
-    began, ended = points[0].at, points[-1].at
+    began = points[0].at
+    ended = points[-1].at
     values = [value(point) for point in points]
     seconds = max((ended - began).total_seconds(), 0.001)
     step = _step(max(*values, 1e-9) / 3)
@@ -59,24 +64,34 @@ def _chart(
         width=WIDTH,
         height=HEIGHT,
         told=f"{title}: {_range(values)}{_tell(shaded)}",
-        shaded=format_html_join(
-            "",
-            f'<rect class="held" x="{{}}" y="{TOP}" width="{{}}" height="{HEIGHT - TOP - BOTTOM}">'
-            "<title>{}</title></rect>",
-            ((across(start), max(1, across(end) - across(start)), why) for start, end, why in shaded),
-        ),
-        grid=format_html_join(
-            "",
-            '<line class="grid" x1="{}" x2="{}" y1="{}" y2="{}"/>'
-            '<text class="tick" x="{}" y="{}" text-anchor="end">{}</text>',
-            ((LEFT, WIDTH - RIGHT, y, y, LEFT - 6, y + 3, text) for y, text in marks),
-        ),
+        shaded=_shades((across(start), across(end), why) for start, end, why in shaded),
+        grid=_grid(marks),
         line=" ".join(f"{across(one.at)},{up(now)}" for one, now in zip(points, values, strict=True)),
         left=LEFT,
         right=WIDTH - RIGHT,
         foot=HEIGHT - 8,
         began=_clock(began),
         ended=f"{_clock(ended)} UTC",
+    )
+
+
+def _shades(stretches: Iterable[tuple[float, float, str]]) -> SafeString:
+    """The stretches in which windows were held back, from left to right, and why."""
+    return format_html_join(
+        "",
+        f'<rect class="held" x="{{}}" y="{TOP}" width="{{}}" height="{HEIGHT - TOP - BOTTOM}">'
+        "<title>{}</title></rect>",
+        ((start, max(1, end - start), why) for start, end, why in stretches),
+    )
+
+
+def _grid(marks: list[tuple[float, str]]) -> SafeString:
+    """A line across for each mark, with its text on the left."""
+    return format_html_join(
+        "",
+        '<line class="grid" x1="{}" x2="{}" y1="{}" y2="{}"/>'
+        '<text class="tick" x="{}" y="{}" text-anchor="end">{}</text>',
+        ((LEFT, WIDTH - RIGHT, y, y, LEFT - 6, y + 3, text) for y, text in marks),
     )
 
 
@@ -114,10 +129,12 @@ def _stretches(points: list[Point]) -> Iterator[Stretch]:
     why = ""
     for before, point in pairwise(points):
         if point.throttled > SHADED:
-            start, why = start or before.at, why or f"throttled: {point.throttle}"
+            start = start or before.at
+            why = why or f"throttled: {point.throttle}"
         elif start:
             yield start, before.at, why
-            start, why = None, ""
+            start = None
+            why = ""
     if start:
         yield start, points[-1].at, why
 

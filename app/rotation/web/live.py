@@ -35,7 +35,8 @@ def look(session: Session, rotation: Rotation) -> dict[str, Any]:
     """Everything the live part of the page shows; its cost does not depend on the journal's length."""
     seen = read_state(session, rotation.pk)
     rotation = read_rotation(session, rotation.pk)  # after its state: if that is final, so is this
-    state, progress = describe(session, rotation, seen), seen.progress
+    state = describe(session, rotation, seen)
+    progress = seen.progress
     points = read_points(session, rotation.pk)
     going_on = state["status"] in UNFINISHED
     latest = RotationWindow.objects.using(session.alias).filter(rotation_id=rotation.pk)
@@ -64,7 +65,8 @@ def look(session: Session, rotation: Rotation) -> dict[str, Any]:
 
 def show_figures(state: dict[str, Any], progress: Progress, going_on: bool) -> dict[str, str]:
     """The figures under the bar."""
-    eta, held = state["eta_seconds"], progress.throttled_share
+    eta = state["eta_seconds"]
+    held = progress.throttled_share
     figures = {
         "done": "unknown" if state["percent"] is None else f"{state['percent']:.2f} %",
         "rows": show_rows(progress),
@@ -80,7 +82,9 @@ def show_figures(state: dict[str, Any], progress: Progress, going_on: bool) -> d
 
 def show_lane(lane: dict[str, Any]) -> dict[str, Any]:
     """A lane with keys as text, and its progress between its bounds if keys are numbers."""
-    lower, upper, last = lane["lower"], lane["upper"], lane["last_id"]
+    lower = lane["lower"]
+    upper = lane["upper"]
+    last = lane["last_id"]
     percent: int | None = None
     if lane["done"] or last is None:
         percent = 100 if lane["done"] else 0

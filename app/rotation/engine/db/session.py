@@ -24,11 +24,18 @@ PINNED = "SET LOCAL search_path TO pg_catalog, pg_temp;\n"
 FINDS_NAMES = {"describe_server", "find_table", "list_tables"}
 #: Statements that fire the application's triggers, which rely on the role's search path.
 FIRES_TRIGGERS = {
-    *("rotate_window", "rotate_unlocked", "rotate_leftovers"),
-    *("try_write", "check_constraints", "give_names_back"),
-    *("truncate_tickets", "generate_tickets"),
+    "rotate_window",
+    "rotate_unlocked",
+    "rotate_leftovers",
+    "try_write",
+    "check_constraints",
+    "give_names_back",
+    "truncate_tickets",
+    "generate_tickets",
 }
-FIRST_WAIT, LONGEST_WAIT = 0.1, 2.0  # seconds between two tries to connect
+# seconds between two tries to connect
+FIRST_WAIT = 0.1
+LONGEST_WAIT = 2.0
 SERVED_SECONDS = 20.0  # an action that ran this long, longer than a connect attempt, had a database
 
 
@@ -162,7 +169,8 @@ class Session:
 
         Raises Stopped after `outage_seconds` without a database, or when a stop is requested.
         """
-        began, wait = None, FIRST_WAIT
+        began = None
+        wait = FIRST_WAIT
         while True:
             tried = time.monotonic()
             try:
@@ -172,7 +180,8 @@ class Session:
                 now = time.monotonic()
                 if began is not None and now - tried > SERVED_SECONDS:
                     self.emit(OutageEnded(tried - began))
-                    began, wait = None, FIRST_WAIT
+                    began = None
+                    wait = FIRST_WAIT
                 if began is None:
                     began = now
                     self.emit(OutageBegan(str(lost), self.outage_seconds))
@@ -234,7 +243,8 @@ class Session:
 @contextlib.contextmanager
 def _unprinted() -> Iterator[None]:
     """Keep psycopg2 from also printing what it raises when a connection breaks within a COPY."""
-    hook, sys.excepthook = sys.excepthook, lambda *_: None
+    hook = sys.excepthook
+    sys.excepthook = lambda *_: None
     try:
         yield
     finally:

@@ -16,8 +16,11 @@ CONFLICTS = {"55P03", "40P01", "40001", "57014"}
 OUTAGES = {"57P01", "57P02", "57P03", "25P03", "53300"}
 #: What psycopg2 raises, without an SQLSTATE, when the connection itself breaks, and Django's own words.
 BROKEN = {
-    *(psycopg2.OperationalError, psycopg2.InterfaceError, psycopg2.DatabaseError),
-    *(OperationalError, InterfaceError),
+    psycopg2.OperationalError,
+    psycopg2.InterfaceError,
+    psycopg2.DatabaseError,
+    OperationalError,
+    InterfaceError,
 }
 
 

@@ -48,7 +48,8 @@ class Rebuilt(Event):
     seconds: float
 
     def __str__(self) -> str:
-        before, after = size(self.bytes_before), size(self.bytes_after)
+        before = size(self.bytes_before)
+        after = size(self.bytes_after)
         return f"index {self.index}: rebuilt in {self.seconds:.1f} s, {before} before, {after} now"
 
 
@@ -71,7 +72,9 @@ def rebuild_indexes(session: Session, rotation: int, target: Target) -> None:
 
 def _rebuild_if_alone(session: Session, rotation: int, target: Target) -> bool:
     """Rebuild all, unless another process is doing so; whether this one did."""
-    decided, over, answers = threading.Event(), threading.Event(), list[bool]()
+    decided = threading.Event()
+    over = threading.Event()
+    answers = list[bool]()
     seen_at = time.monotonic()
 
     def hold(own: Session) -> None:
@@ -126,7 +129,8 @@ def _rebuild_all(
 
 
 def _rebuild(session: Session, rotation: int, target: Target, index: Row) -> None:
-    label, bytes_ = index["label"], index["bytes"]
+    label = index["label"]
+    bytes_ = index["bytes"]
     session.emit(Rebuilding(label, f"rebuilding it ({size(bytes_)})"))
     began = time.monotonic()
 
@@ -201,7 +205,9 @@ def _run(
         names=session.names | {"index": (index["schema"], index["name"])},
         stop=StopSwitch(patient=False),
     )
-    thread, every, began = _start(own, work), Every(at_once=False), time.monotonic()
+    thread = _start(own, work)
+    every = Every(at_once=False)
+    began = time.monotonic()
     while thread.is_alive():
         thread.join(LOOK_SECONDS)
         if session.stop.requested or time.monotonic() - began > at_most:

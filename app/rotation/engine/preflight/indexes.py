@@ -68,7 +68,8 @@ def _of_flags(index: Row, indexes: list[Row]) -> Iterator[Found]:
 
 
 def _outdated(collation: Row, target: Target) -> Found:
-    name, database = collation["name"], collation["database"]
+    name = collation["name"]
+    database = collation["database"]
     label = name or f"default (that of database {database})"
     refresh = f"ALTER COLLATION {name} REFRESH VERSION"
     if name is None:
@@ -166,7 +167,8 @@ def _check(session: Session, index: Row, seconds: float) -> bool:
 
 
 def _failed(session: Session, target: Target, index: Row, failure: DatabaseFailure) -> Found:
-    name, answer = index["name"], f"{failure.condition}, SQLSTATE {failure.sqlstate}"
+    name = index["name"]
+    answer = f"{failure.condition}, SQLSTATE {failure.sqlstate}"
     # An index dropped or rebuilt meanwhile can't be opened, which is an error of the same class.
     present = {one["oid"] for one in _checkable(session, target)}
     if index["oid"] in present and (failure.sqlstate or "").startswith("XX"):

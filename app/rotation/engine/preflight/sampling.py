@@ -55,7 +55,8 @@ def _tells(table: str) -> bool:
 
 def _sample(session: Session, target: Target, holders: list[Holder]) -> Iterator[Found]:
     """Look up a sample of every other column's values in the target, or vice versa."""
-    began, missed = time.monotonic(), set()
+    began = time.monotonic()
+    missed = set()
     home = next(one for one in holders if any(column.is_token for column in one.columns))
     home = replace(home, columns=tuple(one for one in home.columns if one.is_token))
     for holder in holders:
@@ -74,7 +75,8 @@ def _sample(session: Session, target: Target, holders: list[Holder]) -> Iterator
         except (LockConflict, DatabaseFailure):
             if session.stop.requested:
                 raise
-            found, whole = [], False
+            found = []
+            whole = False
         if not whole:
             missed.add(holder.label)
         for column in found:

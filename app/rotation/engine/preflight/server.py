@@ -23,7 +23,8 @@ def check_server(session: Session) -> Row:
         )
     require_state(session, server)
     if server["intruders"]:
-        schema, others = server["state_schema_quoted"], server["intruders"]
+        schema = server["state_schema_quoted"]
+        others = server["intruders"]
         raise Refused(
             f"{others} may create objects in schema {schema}, which holds the rotation's state, and so"
             f" hijack its calls: REVOKE CREATE ON SCHEMA {schema} FROM {others}, then run the same"
@@ -36,7 +37,8 @@ def check_server(session: Session) -> Row:
             f" EXECUTE ON ALL FUNCTIONS IN SCHEMA {schema} FROM PUBLIC, then run the same command again"
         )
     if not server["may_write_state"]:
-        role, schema = server["role_quoted"], server["state_schema_quoted"]
+        role = server["role_quoted"]
+        schema = server["state_schema_quoted"]
         granted = ", ".join(f"{schema}.{name}" for name in GRANTED)
         raise Refused(
             f"role {server['role']} may not write the rotation's state: GRANT SELECT, INSERT, UPDATE ON"
@@ -45,7 +47,8 @@ def check_server(session: Session) -> Row:
             f" GRANT EXECUTE ON FUNCTION {granted} TO {role}"
         )
     if not server["owner_may_create"]:
-        owner, schema = server["state_owner"], server["state_schema_quoted"]
+        owner = server["state_owner"]
+        schema = server["state_schema_quoted"]
         raise Refused(
             f"role {owner}, which owns the rotation's state, may not create tables in schema {schema},"
             f" but each column's set of hashes is one: GRANT CREATE ON SCHEMA {schema} TO {owner}, then"

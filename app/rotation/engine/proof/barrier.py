@@ -23,7 +23,8 @@ def wait_for_writers(
     within the patience.
     """
 
-    placement, patience = target.placement, options.lock_patience
+    placement = target.placement
+    patience = options.lock_patience
     every = Every(min(BARRIER_TELL_SECONDS, patience / 2), at_once=False)
     wait = Wait(session, patience, every)
     waited_for = placement.list_writers(session, target.oid, rotation)

@@ -102,7 +102,8 @@ def _obstacles(holder: Holder) -> list[str]:
 
 def _search_one(session: Session, holder: Holder, rotation: Rotation) -> dict[int, int]:
     """How many rows hold a revoked token, by the number of the column in `holder`, from 1."""
-    columns, values = [], []
+    columns = []
+    values = []
     for n, one in enumerate(holder.columns, 1):
         is_uuid = one.sort == "uuid"
         kind = "pg_catalog.uuid" if is_uuid else 'pg_catalog.text COLLATE "C"'
@@ -110,7 +111,8 @@ def _search_one(session: Session, holder: Holder, rotation: Rotation) -> dict[in
         if one.sort == "document":  # as JSON may escape hyphens
             value = f"pg_catalog.regexp_replace({value}, E'[\\\\\\\\]u002d', '-', 'gi')"
         columns.append(f"{value} AS value_{n}")
-        token, text = f"value_{n}", "NULL::pg_catalog.text"
+        token = f"value_{n}"
+        text = "NULL::pg_catalog.text"
         values.append(f"({n}, {token}, {text})" if is_uuid else f"({n}, NULL::pg_catalog.uuid, {token})")
     its = replace(
         session,

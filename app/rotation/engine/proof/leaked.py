@@ -72,7 +72,8 @@ class CopySource:
             except UsageError as error:
                 self.error = error
                 raise OSError("the list of leaked tokens can't be read") from None
-        part, self._rest = self._rest[:size], self._rest[size:]
+        part = self._rest[:size]
+        self._rest = self._rest[size:]
         return part
 
     def _encode(self, tokens: Iterator[bytes]) -> Iterator[bytes]:

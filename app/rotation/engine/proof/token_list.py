@@ -137,7 +137,8 @@ def _decode(number: int, line: bytes) -> str:
 
 def _first_line(number: int, text: str, column: str) -> Layout:
     """The layout of all rows. Raises NoList if this line is neither a row nor a header."""
-    found, quoted_well = [], False
+    found = []
+    quoted_well = False
     # The line itself shows its delimiter: only one of these makes it a row or a header.
     for delimiter in [mark for mark in ",;\t" if mark in text] or [","]:
         fields = split(text, delimiter)

@@ -51,7 +51,8 @@ def read_phase_times(session: Session, rotation: Rotation) -> list[PhaseTimes]:
     """The parts of a rotation with their times; None where one has not ended or was not stored."""
     windows = session.row("bounds_of_journal", rotation=rotation.pk)
     rotated = rotation.status in ROTATED
-    began, ended = rotation.verifying_at if rotated else None, rotation.finished_at
+    began = rotation.verifying_at if rotated else None
+    ended = rotation.finished_at
     proven = rotation.status in PROVEN and ended and (began is None or ended >= began)
     stages = [
         PhaseTimes("guard, and the wait for older writers", rotation.begun_at, rotation.started_at),

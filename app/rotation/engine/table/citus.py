@@ -22,7 +22,8 @@ from ..options import Options
 from .placement import Placement, Writers
 from .target import RANDOM_UUID, Target
 
-HASH, REFERENCE = "hash", "reference"
+HASH = "hash"
+REFERENCE = "reference"
 MOST_LEFT = 100  # largest window left for later as a whole because one of its rows is locked
 OLDEST = 11  # the first version with run_command_on_all_nodes()
 
@@ -143,7 +144,9 @@ class Citus(Placement):
 
     def rotate_leftovers(self, session: Session, lane_id: int, after: int, size: int) -> Row:
         """Row by row, up to the first whose lock is held."""
-        last, rows, closed = None, 0, []
+        last = None
+        rows = 0
+        closed = []
         for entry in session.rows("list_leftovers", lane_id=lane_id, after=after, size=size):
             last = entry["id"]
             try:

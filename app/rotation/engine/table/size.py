@@ -55,7 +55,9 @@ def measure(session: Session, target: Target, count: bool) -> Size:
             if session.stop.requested:
                 raise
         else:
-            keys, tokens, exact = counted["keys"], counted["tokens"], True
+            keys = counted["keys"]
+            tokens = counted["tokens"]
+            exact = True
     return Size(
         keys=keys,
         tokens=tokens,

@@ -56,7 +56,8 @@ class Monitor(Thread):
             self._throttle.learn(f"the server could not be checked ({event.why})", 1.0)
 
     def _look(self) -> None:
-        session, live = self._session, self._throttle.live
+        session = self._session
+        live = self._throttle.live
         with session.reading("5s"):
             asked = session.row("read_steering", rotation=self._rotation, recent=RECENT_WINDOWS)
         live.learn(asked["tuned"])

@@ -15,7 +15,8 @@ from .standbys import LagClock
 
 SQL_TIMEOUT = "5s"  # for --throttle-sql
 #: SQLSTATEs for a cursor on anything but one query, and for a write.
-NO_CURSOR, READ_ONLY = "42P11", "25006"
+NO_CURSOR = "42P11"
+READ_ONLY = "25006"
 
 
 class Probes:
@@ -65,7 +66,8 @@ class Probes:
         seconds = self._clock.lag(row["written"], row["replayed"])
         if behind and row["replay_lag"]:
             seconds = max(seconds, row["replay_lag"])
-        lag, name = f"replica lag {seconds:.0f} s", row["name"]
+        lag = f"replica lag {seconds:.0f} s"
+        name = row["name"]
         if options.critical_lag is not None and seconds > options.critical_lag:
             raise Stopped(
                 f"{lag} on {name} exceeds --critical-lag {options.critical_lag:g}:"

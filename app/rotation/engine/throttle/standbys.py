@@ -38,7 +38,9 @@ def wait_for_standbys(session: Session, options: Options, check: Callable[[], No
     Raises Stopped when a stop is requested.
     """
     now = session.through_outages(lambda: look(session))
-    goal, seen, wait = 0, Counter[str](), Wait(session)
+    goal = 0
+    seen = Counter[str]()
+    wait = Wait(session)
     while True:
         check()
         goal = goal or max((row["written"] for row in now), default=0)

@@ -21,7 +21,9 @@ class _RolledBack(Exception):
 
     def __init__(self, window: Window, rows: int, found: Row) -> None:
         super().__init__()
-        self.window, self.rows, self.found = window, rows, found
+        self.window = window
+        self.rows = rows
+        self.found = found
 
 
 def try_one_window(session: Session, stage: Stage, options: Options) -> None:
@@ -32,7 +34,8 @@ def try_one_window(session: Session, stage: Stage, options: Options) -> None:
     """
     size = min(options.window or CANARY_SIZE, CANARY_SIZE)
     after: str | None = None
-    wait, then = Wait(session, options.lock_patience), "; run the same command again to continue"
+    wait = Wait(session, options.lock_patience)
+    then = "; run the same command again to continue"
     while not session.stop.requested:
         try:
             with session.transaction():

@@ -53,7 +53,8 @@ class Contention:
 
     def skip(self) -> tuple[bool, str]:
         """Whether locked rows are now left for later, and who holds them."""
-        now, streak = time.monotonic(), self._streak
+        now = time.monotonic()
+        streak = self._streak
         if not self._stage.skips_locked:
             return False, ""
         if streak and now - streak.since >= min(HOLE_SECONDS, self._live.now.lock_patience / 2):
@@ -77,7 +78,8 @@ class Contention:
 
     def back_off(self, conflict: LockConflict) -> None:
         """Wait a little, longer each time, and halve the window; give up when patience is exhausted."""
-        session, patience = self._session, self._live.now.lock_patience
+        session = self._session
+        patience = self._live.now.lock_patience
         now = time.monotonic()
         streak = self._streak = self._streak or Streak(since=now)
         streak.tries += 1

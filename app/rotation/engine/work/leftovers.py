@@ -27,7 +27,8 @@ class LeftoverStage(WindowStage):
 
         Raises LockConflict when no row of the whole list could be locked.
         """
-        lane, began = work.lane, time.monotonic()
+        lane = work.lane
+        began = time.monotonic()
         number = lane["lane_id"]
         if self.from_heap:
             self.session.change("read_heap")

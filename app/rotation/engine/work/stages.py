@@ -42,7 +42,8 @@ class Stage:
 
     def open_window(self, lock_timeout_ms: int, bounded: bool) -> Row:
         """Set what holds for a window's transaction; see open_window.sql."""
-        placement, active = self.target.placement, self.target.active
+        placement = self.target.placement
+        active = self.target.active
         return placement.open_window(self.session, active, lock_timeout_ms, bounded)
 
     def claim(self) -> Row:

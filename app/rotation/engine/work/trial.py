@@ -8,7 +8,10 @@ from ..db.statements import Fragment, Name
 from ..errors import LockConflict, Refused
 from ..table.target import NUMBER_TYPES, Target
 
-WRITTEN, REVOKED, NOTHING = "written", "revoked", "nothing"  # what try_write.sql says
+# what try_write.sql says
+WRITTEN = "written"
+REVOKED = "revoked"
+NOTHING = "nothing"
 
 
 def try_guard(session: Session, target: Target, lane: Row, key: str, acknowledged: bool) -> None:

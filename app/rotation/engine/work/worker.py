@@ -47,7 +47,8 @@ class Worker:
 
         Raises Stopped, Refused and others for what ends the whole run.
         """
-        session, stage = self._session, self._stage
+        session = self._session
+        stage = self._stage
         self._free_since = time.monotonic()
         while self._hold_back():
             try:
@@ -77,7 +78,9 @@ class Worker:
 
     def _window(self) -> Step:
         """Claim a lane and do its next window: one transaction, all or nothing."""
-        session, stage, now = self._session, self._stage, self._throttle.live.now
+        session = self._session
+        stage = self._stage
+        now = self._throttle.live.now
         with session.transaction():
             bounded = stage.rotates and now.window is None
             opened = stage.open_window(now.lock_timeout_ms, bounded)
@@ -110,7 +113,8 @@ class Worker:
         now = self._throttle.live.now
         self.rows += done.rows
         self._free_since = time.monotonic()
-        self._held, self._held_by = 0.0, ""
+        self._held = 0.0
+        self._held_by = ""
         if self._stage.rotates:
             self._throttle.spend(done.rows)
             worked = self._free_since - work.since
@@ -128,7 +132,8 @@ class Worker:
 
     def _hold_back(self) -> bool:
         """Wait while the throttle has a reason; False if this worker should leave."""
-        began, told = time.monotonic(), ""
+        began = time.monotonic()
+        told = ""
         while not self._leaving:
             reason, seconds = self._reason()
             if reason is None:
@@ -144,7 +149,8 @@ class Worker:
 
     def _reason(self) -> tuple[str | None, float]:
         """Why the next window waits, and for at least how many seconds."""
-        throttle, rest = self._throttle, self._rest_until - time.monotonic()
+        throttle = self._throttle
+        rest = self._rest_until - time.monotonic()
         reason = throttle.reason() if self._stage.rotates else throttle.probed()
         if reason is None and rest > 0:
             return f"--nice {throttle.live.now.nice:g}", rest

@@ -1,5 +1,6 @@
 """Replace every token of a table, in the server; run it again to resume after an interruption."""
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from django.core.management.base import CommandParser
@@ -18,9 +19,54 @@ from ..console import MODES, Console
 
 #: Options whose flags have the same names.
 THROTTLES = (
-    *("max_lag", "max_lag_bytes", "critical_lag", "max_wal", "critical_wal", "min_free"),
-    *("max_waiting", "max_rate", "nice", "vacuum", "throttle_sql"),
+    "max_lag",
+    "max_lag_bytes",
+    "critical_lag",
+    "max_wal",
+    "critical_wal",
+    "min_free",
+    "max_waiting",
+    "max_rate",
+    "nice",
+    "vacuum",
+    "throttle_sql",
 )
+
+
+def throttle_flags(default: Options) -> Iterator[tuple[str, Callable[[str], Any], str, str]]:
+    """Of each flag that takes a value: how it is read, what it is called, and its help."""
+    size = base.value("a size, e.g. 512MB, or off", or_off(parse_size))
+    seconds = "SECONDS"
+    lag = base.value("seconds or off", or_off(float))
+    percent = base.value("percent or off", or_off(float))
+    rate = base.value("rows a second or off", or_off(float))
+    yield from (
+        (
+            "--max-lag",
+            lag,
+            seconds,
+            f"wait while a standby is further behind (default: {default.max_lag:g})",
+        ),
+        ("--max-lag-bytes", size, "SIZE", "the same in bytes of WAL"),
+        (
+            "--critical-lag",
+            lag,
+            seconds,
+            "end the run (exit code 3) when one is this far behind",
+        ),
+        ("--max-wal", size, "SIZE", "wait while a slot or the archiver holds back more WAL"),
+        ("--critical-wal", size, "SIZE", "end the run when one holds back this much"),
+        (
+            "--min-free",
+            size,
+            "SIZE",
+            "wait while less disk is free, where that is known (default: 1GB)",
+        ),
+        ("--max-rate", rate, "ROWS_PER_S", "for all workers together (default: off)"),
+        ("--nice", float, "RATIO", "seconds of rest for each second of work"),
+        ("--vacuum", percent, "PERCENT", "vacuum after each PERCENT of the rows (default: 10)"),
+        ("--throttle-sql", str, "SQL", "a query; true or a nonzero number makes windows wait"),
+    )
 
 
 class Command(base.RotationCommand):
@@ -119,37 +165,7 @@ class Command(base.RotationCommand):
 
     def add_throttle_flags(self, parser: CommandParser, default: Options) -> None:
         """Add the flags for what makes windows wait, or ends the run."""
-        size, seconds = base.value("a size, e.g. 512MB, or off", or_off(parse_size)), "SECONDS"
-        lag = base.value("seconds or off", or_off(float))
-        percent = base.value("percent or off", or_off(float))
-        rate = base.value("rows a second or off", or_off(float))
-        for flag, kind, metavar, text in (
-            (
-                "--max-lag",
-                lag,
-                seconds,
-                f"wait while a standby is further behind (default: {default.max_lag:g})",
-            ),
-            ("--max-lag-bytes", size, "SIZE", "the same in bytes of WAL"),
-            (
-                "--critical-lag",
-                lag,
-                seconds,
-                "end the run (exit code 3) when one is this far behind",
-            ),
-            ("--max-wal", size, "SIZE", "wait while a slot or the archiver holds back more WAL"),
-            ("--critical-wal", size, "SIZE", "end the run when one holds back this much"),
-            (
-                "--min-free",
-                size,
-                "SIZE",
-                "wait while less disk is free, where that is known (default: 1GB)",
-            ),
-            ("--max-rate", rate, "ROWS_PER_S", "for all workers together (default: off)"),
-            ("--nice", float, "RATIO", "seconds of rest for each second of work"),
-            ("--vacuum", percent, "PERCENT", "vacuum after each PERCENT of the rows (default: 10)"),
-            ("--throttle-sql", str, "SQL", "a query; true or a nonzero number makes windows wait"),
-        ):
+        for flag, kind, metavar, text in throttle_flags(default):
             name = flag[2:].replace("-", "_")
             parser.add_argument(
                 flag, type=kind, metavar=metavar, help=text, default=getattr(default, name)
