@@ -25,6 +25,11 @@ MIGRATED = "migrated"
 numbers = itertools.count(1)
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
+# Assertions of helpers beside the tests tell what they compared, as those of tests do.
+pytest.register_assert_rewrite(
+    *(f"tests.{path.name}" for path in (PROJECT / "tests").iterdir() if path.is_dir())
+)
+
 sys.path.insert(0, str(PROJECT))
 from app.localpg.server import Server, embedded_binaries  # noqa: E402
 from tests.forkserver import Forked, ForkServer  # noqa: E402
@@ -316,6 +321,15 @@ def db() -> Iterator[Database]:
         connection.settings_dict["NAME"] = database.name
         yield database
         connection.close()
+
+
+@pytest.fixture
+def slow(db: Database) -> Iterator[Database]:
+    """A rotation that runs for as long as the test lasts."""
+    db.tickets(3000)
+    db.start("rotate_tokens_sql", "--window", "50", "--max-rate", "100", "--progress", "none")
+    until(lambda: db.value("SELECT count(*) FROM rotation_window"))
+    yield db
 
 
 def until(condition: Callable[[], Any], seconds: float = 30) -> Any:

@@ -9,7 +9,7 @@ from random import Random
 
 from app.localpg.server import Server, embedded_binaries
 from tests.conftest import MIGRATED, Database, Done, databases, make_server, running
-from tests.test_rebuild import invalid
+from tests.maintenance.rebuilding import invalid
 
 COMMAND = ("rotate_tokens_sql", "--progress", "lines")
 

@@ -9,7 +9,7 @@ from time import sleep
 from tests.chaos.arena import COMMAND, Arena, Result, any_flags
 from tests.chaos.kills import FEW, PLACES, WINDOWS, Child
 from tests.conftest import Done, until
-from tests.test_many_processes import PGBOUNCER, pooling
+from tests.work.pooler import PGBOUNCER, pooling
 
 ROWS = 3000
 

@@ -9,8 +9,8 @@ from time import monotonic, sleep
 
 from tests.chaos.arena import COMMAND, Arena, Result, any_flags
 from tests.conftest import Database, kill, read_until, until
-from tests.test_interruption import GATES, build_gate, closed_gate, gate, waiting_at_gate
-from tests.test_rebuild import rebuilding, writer
+from tests.maintenance.rebuilding import rebuilding, writer
+from tests.work.gates import GATES, build_gate, closed_gate, gate, waiting_at_gate
 
 ROWS = 3000
 FEW = 240

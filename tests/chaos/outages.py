@@ -12,7 +12,7 @@ from app.localpg.server import Server
 from tests.chaos.arena import COMMAND, Arena, Result, open_arena
 from tests.conftest import Database, databases, kill, read_until, standby_of, until
 from tests.cutter import cutting
-from tests.test_interruption import GATES, build_gate, closed_gate, waiting_at_gate
+from tests.work.gates import GATES, build_gate, closed_gate, waiting_at_gate
 
 ROWS = 4000
 FLAGS = ("--window", "20", "--lock-timeout", "600000")

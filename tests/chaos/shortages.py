@@ -16,7 +16,7 @@ import psycopg2
 from app.localpg.server import embedded_binaries
 from tests.chaos.arena import COMMAND, Arena, Result, open_arena
 from tests.conftest import PROJECT, Database, Done, make_server, read_until, until
-from tests.test_disk import may_mount, small_tablespace
+from tests.throttle.tablespace import may_mount, small_tablespace
 
 ROWS = 3000
 FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
