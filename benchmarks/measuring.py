@@ -14,7 +14,7 @@ from typing import Any
 
 import django
 
-from app.rotation.operations.wording import peak_memory_mb
+from app.rotation.engine.text import peak_memory_mb
 
 PROJECT = Path(__file__).resolve().parents[1]
 MANAGE = [sys.executable, str(PROJECT / "manage.py")]

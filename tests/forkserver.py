@@ -7,6 +7,7 @@ project is imported before the fork, and no settings are read: the child reads i
 import array
 import atexit
 import contextlib
+import io
 import json
 import os
 import runpy
@@ -83,6 +84,10 @@ def become(asked: dict[str, Any], handles: list[int]) -> None:
         os.dup2(handle, place)
     for handle in handles:
         os.close(handle)
+    # What Python found out about the server's own streams is not true here: they may be pipes.
+    sys.stdin = sys.__stdin__ = open(0, closefd=False)  # noqa: SIM115
+    sys.stdout = sys.__stdout__ = like(sys.stdout, 1)
+    sys.stderr = sys.__stderr__ = like(sys.stderr, 2)
     for number in signal.Signals:
         if number not in (signal.SIGKILL, signal.SIGSTOP):
             signal.signal(number, signal.SIG_DFL)
@@ -117,6 +122,12 @@ def become(asked: dict[str, Any], handles: list[int]) -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGINT)
     os._exit(code)
+
+
+def like(stream: Any, handle: int) -> io.TextIOWrapper:
+    """A stream that writes at once, as PYTHONUNBUFFERED asks for."""
+    raw = io.FileIO(handle, "w", closefd=False)
+    return io.TextIOWrapper(raw, stream.encoding, stream.errors, write_through=True)  # type: ignore[arg-type]
 
 
 class ForkServer:

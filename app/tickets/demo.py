@@ -19,7 +19,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import OperationalError, connection
 
-from app.rotation.operations.wording import peak_memory_mb
+from app.rotation.engine.text import peak_memory_mb
 from app.tickets.site import show
 
 PROJECT = Path(__file__).resolve().parents[2]

@@ -175,7 +175,7 @@ def test_old_snapshot(db: Database, monkeypatch) -> None:
     text = statements.load("list_old_snapshots").replace("interval '1 minute'", "interval '0'")
     load = statements.load
     monkeypatch.setattr(
-        statements, "load", lambda name: text if name == "list_old_snapshots" else load(name)
+        statements, "load", lambda name, *_: text if name == "list_old_snapshots" else load(name)
     )
     db.tickets(5)
     with closing(db.connect(autocommit=False)) as old, old.cursor() as cursor:

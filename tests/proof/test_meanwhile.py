@@ -111,7 +111,9 @@ def test_partition_detached_while_the_snapshot_is_taken(db: Database) -> None:
            f" SELECT 'pending', '{{}}', {columns} FROM rotation;"
            "SELECT rotation_open_revoked(2)")  # fmt: skip
     rotation = Rotation.objects.get(pk=2)
-    retry.patiently(session, Options(), lambda: revoked.take_snapshot(session, rotation, target))
+    retry.patiently(
+        session, Options.lock_patience, lambda: revoked.take_snapshot(session, rotation, target)
+    )
     session.close()
     detaching.join()
     kept = Rotation.objects.get(pk=2).partitions

@@ -1,7 +1,9 @@
 """Sizes, durations, keys and commands as people write and read them."""
 
 import re
+import resource
 import shlex
+import sys
 
 LONGEST_KEY = 60  # characters that are shown of one
 SIZES = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
@@ -62,3 +64,9 @@ def name_keys(pk: str, keys: list[str], count: int) -> str:
     """Rows by primary key, for people: 'id 3, 5, 8 and 20 more'."""
     more = f" and {count - len(keys)} more" if count > len(keys) else ""
     return f"{pk} {', '.join(map(shown, keys))}{more}"
+
+
+def peak_memory_mb(usage: resource.struct_rusage) -> float:
+    """The peak resident memory that getrusage(2) or wait4(2) reports, in MB."""
+    unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, Linux kilobytes
+    return usage.ru_maxrss * unit / 1e6

@@ -1,7 +1,6 @@
 """Facts about a rotation in words, the same on a terminal, on a page and in the report."""
 
 import resource
-import sys
 from datetime import datetime, timezone
 from typing import Any
 
@@ -9,7 +8,7 @@ from django.utils.dateparse import parse_datetime
 
 from ..engine.state.progress import Outcome, Progress
 from ..engine.state.status import State, command_of
-from ..engine.text import size
+from ..engine.text import peak_memory_mb, size
 from ..models import Rotation, Status
 
 HELD_BACK = "Held back: "
@@ -20,12 +19,6 @@ INCONCLUSIVE = (
 #: What an option without a value means, where that is not 'off'.
 UNSET = {"window": "sized while running", "lanes": "16, or 1 for a small table", "notify": "none"}
 BYTES = {"max_wal", "critical_wal", "max_lag_bytes", "min_free"}  # options that are sizes
-
-
-def peak_memory_mb(usage: resource.struct_rusage) -> float:
-    """The peak resident memory that getrusage(2) or wait4(2) reports, in MB."""
-    unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, Linux kilobytes
-    return usage.ru_maxrss * unit / 1e6
 
 
 def summary(outcome: Outcome) -> str:
