@@ -3,3 +3,6 @@
 SET LOCAL citus.propagate_set_commands TO 'local';
 
 SET LOCAL enable_seqscan TO off;
+
+-- Else the SET before each later statement would be sent too, with that statement.
+SET LOCAL citus.propagate_set_commands TO 'none';

@@ -8,6 +8,8 @@
 CREATE OR REPLACE FUNCTION {rotation_new_token} (key anyelement) RETURNS uuid
 LANGUAGE sql IMMUTABLE AS 'SELECT pg_catalog.gen_random_uuid()';
 
+REVOKE EXECUTE ON FUNCTION {rotation_new_token}(anyelement) FROM PUBLIC;
+
 CREATE TABLE IF NOT EXISTS {rotation_two_phase} ();
 
 SELECT pg_catalog.create_distributed_function(

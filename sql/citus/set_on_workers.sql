@@ -12,3 +12,7 @@ SET LOCAL enable_seqscan TO off;
 
 -- Otherwise windows that write to the same shards would wait for each other.
 SET LOCAL citus.enable_deadlock_prevention TO off;
+
+-- From here on the workers get no SET: it would be sent with the whole text that it stands in, and every
+-- statement is preceded by one. The settings above are kept, for connections that are opened later too.
+SET LOCAL citus.propagate_set_commands TO 'none';

@@ -6,7 +6,7 @@ from typing import Any
 from psycopg2.extensions import parse_dsn
 
 from tests.citus_cluster import execute, join
-from tests.conftest import Database
+from tests.conftest import WITHOUT_GUARD, Database
 
 URL = os.environ.get("ROTATION_CITUS_URL", "")
 ROWS = 1000
@@ -16,7 +16,7 @@ DISTRIBUTE = {
     "reference": "SELECT create_reference_table('ticket')",
 }
 PREPARED = "SELECT gid FROM pg_prepared_xacts WHERE database = current_database()"
-DROP_GUARD = "DROP TRIGGER pgtrigger_guard_token_c5a6c ON ticket"
+DROP_GUARD = f"{WITHOUT_GUARD};"
 
 
 class Coordinator:

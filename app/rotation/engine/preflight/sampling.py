@@ -99,8 +99,9 @@ def _measured(session: Session, holder: Holder) -> Holder:
     """The same with its pages counted, if the catalog does not know them."""
     if holder.pages:
         return holder
-    with session.reading(statement_timeout=f"{TABLE_SECONDS:.0f}s"):
-        heap = session.row("measure_table", oid=holder.oid)["heap_bytes"] or 0
+    plain = replace(session, variants=())  # whatever the target is: this is another table
+    with plain.reading(statement_timeout=f"{TABLE_SECONDS:.0f}s"):
+        heap = plain.row("measure_table", oid=holder.oid)["heap_bytes"] or 0
     return replace(holder, pages=-(-heap // PAGE_BYTES))
 
 
@@ -138,7 +139,7 @@ def _look_up(session: Session, sampled: Holder, looked_up: Holder, column: Colum
     )
     with its.reading(statement_timeout=f"{TABLE_SECONDS:.0f}s"):
         if column.indexed:
-            its.rows("prefer_indexes")
+            its.change("prefer_indexes")
         found = its.rows(
             "sample_copies",
             percent=min(100.0, 100.0 * SAMPLED_PAGES / max(sampled.pages, 1)),

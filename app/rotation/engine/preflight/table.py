@@ -36,7 +36,6 @@ def find_all(
     """
     with session.reading():
         table = session.row("describe_table", oid=target.oid, attnum=target.attnum)
-        where = target.oid, target.attnum
         findings = [
             *indexes.of_catalog(session, target),
             *_of_table(table, target),
@@ -48,7 +47,7 @@ def find_all(
             *_of_copies(session, target),
             *_of_guard(session, table, target, options),
             *of_server(session, table, target, options),
-            *target.placement.findings(session, f"{target.schema}.{target.table}", where, options),
+            *target.placement.findings(f"{target.schema}.{target.table}", options),
         ]
     findings += sampling.findings(session, target)
     if not any(finding.level == REFUSE for finding in findings):

@@ -82,9 +82,7 @@ class Citus(Placement):
             "comparable_key": Fragment("target.{pk}" + as_text),
         }
 
-    def findings(
-        self, session: Session, table: str, column: tuple[int, int], options: Options
-    ) -> Iterator[Found]:
+    def findings(self, table: str, options: Options) -> Iterator[Found]:
         """No guard, no rebuilt indexes, and which standbys are not waited for."""
         if options.guard:
             yield Found(
@@ -92,11 +90,6 @@ class Citus(Placement):
                 f"no guard is possible on {table}, which Citus distributes: triggers run on the workers,"
                 " which don't have the revoked set; restart what may still hold old tokens, then run"
                 " with --no-guard, and verify again later",
-            )
-        for one in session.rows("inspect_guard", oid=column[0], attnum=column[1]):
-            yield Found(
-                REFUSE,
-                f"the guard {one['name']} fails on the shards of {table}: DROP TRIGGER it first",
             )
         if options.reindex:
             yield Found(

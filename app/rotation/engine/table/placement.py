@@ -31,10 +31,8 @@ class Placement(ABC):
         return new_token
 
     @abstractmethod
-    def findings(
-        self, session: Session, table: str, column: tuple[int, int], options: Options
-    ) -> Iterator[Found]:
-        """What the preflight says about it; `column` is the table's oid and the token's number."""
+    def findings(self, table: str, options: Options) -> Iterator[Found]:
+        """What the preflight says about it."""
 
     @abstractmethod
     def prepare(self, session: Session, oid: int) -> None:
@@ -92,9 +90,7 @@ class Placement(ABC):
 class Plain(Placement):
     """The rows are on this server, in one table or in its partitions."""
 
-    def findings(
-        self, session: Session, table: str, column: tuple[int, int], options: Options
-    ) -> Iterator[Found]:
+    def findings(self, table: str, options: Options) -> Iterator[Found]:
         """Nothing."""
         return iter(())
 
