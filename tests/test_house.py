@@ -1,6 +1,7 @@
 """The house: which module may import which, which may print, and what the linters say."""
 
 import ast
+import dataclasses
 import graphlib
 import re
 import subprocess
@@ -157,6 +158,22 @@ def test_migrations_are_complete(db: Database) -> None:
     from django.core.management import call_command
 
     call_command("makemigrations", check=True, dry_run=True, verbosity=0)
+
+
+def test_every_event_is_documented_for_machines() -> None:
+    from app.rotation.engine.events import Event
+    from app.rotation.engine.maintenance import reindex
+    from app.rotation.engine.proof import copies
+    from app.rotation.engine.state.progress import Progress
+
+    assert reindex and copies  # whose events are theirs
+    told = (PROJECT / "docs" / "operations.md").read_text()
+    for kind, shape in [
+        ("progress", Progress),
+        *((event.kind, event) for event in Event.__subclasses__()),
+    ]:
+        fields = ", ".join(f"`{field.name}`" for field in dataclasses.fields(shape))
+        assert f"| `{kind}` | {fields}" in told, kind
 
 
 def test_requirements_are_pinned() -> None:
