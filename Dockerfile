@@ -1,4 +1,4 @@
-# The site and its commands; PostgreSQL is a service of its own (docker-compose.yml).
+# The site and its commands; PostgreSQL is a separate service (docker-compose.yml).
 FROM python:3.13-slim
 
 ENV PYTHONUNBUFFERED=1 \
@@ -13,7 +13,7 @@ COPY manage.py ./
 COPY sql ./sql
 COPY app ./app
 
-# A number, so that an orchestrator can see that it is not root.
+# A number, so that an orchestrator can tell that it is not root.
 RUN useradd --system --uid 10001 --no-create-home --home-dir /nonexistent tickets
 USER 10001
 
@@ -21,5 +21,5 @@ EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \
     CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://localhost:8000/healthz', timeout=2)"]
 
-# --preload: the workers share the signing key that settings make when SECRET_KEY is not given.
-CMD ["gunicorn", "app.wsgi", "--bind", "0.0.0.0:8000", "--workers", "2", "--preload", "--worker-tmp-dir", "/dev/shm"]
+# --preload: the workers share the signing key that settings.py generates without SECRET_KEY.
+CMD ["gunicorn", "app.wsgi", "--bind", "0.0.0.0:8000", "--workers", "2", "--preload", "--worker-tmp-dir", "/dev/shm", "--no-control-socket"]

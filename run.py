@@ -4,7 +4,7 @@
     python3 run.py demo [--size N]    rotate a million sample tickets, interrupted and resumed
     python3 run.py demo --web         the site, with a slow rotation to watch
     python3 run.py test [ARGS]        run the tests (pytest's arguments)
-    python3 run.py matrix             the main tests on every Python, Django and PostgreSQL at hand
+    python3 run.py matrix             the main tests on every Python, Django and PostgreSQL available
     python3 run.py bench [ARGS]       measure, side by side (see benchmarks/)
     python3 run.py chaos [--quick]    break it, hundreds of times, and count what was lost
     python3 run.py manage ARGS        manage.py, in that environment
@@ -50,13 +50,13 @@ VERBS = {
 
 
 def main(arguments):
-    """Set up, then become the program that the verb names."""
+    """Set up, then exec the program that the verb names."""
     if not arguments or arguments[0] in ("-h", "--help"):
         print(__doc__.strip())
         return
     verb = arguments[0]
     if verb not in VERBS:
-        sys.stderr.write("run.py: no verb %r; there are %s\n" % (verb, ", ".join(VERBS)))
+        sys.stderr.write("run.py: unknown verb %r; expected one of %s\n" % (verb, ", ".join(VERBS)))
         sys.exit(2)
     needs, program = VERBS[verb]
     with locked():
@@ -80,7 +80,7 @@ def locked():
 
 
 def set_up(requirements):
-    """Make .venv/ hold the requirements; does nothing if it does already."""
+    """Install the requirements in .venv/, unless they are there already."""
     usable = works([PYTHON, "-c", "import sys; sys.exit(sys.version != %r)" % sys.version])
     missing = [name for name in requirements if not (usable and os.path.exists(stamp(name)))]
     if not missing:
@@ -103,7 +103,7 @@ def set_up(requirements):
 
 
 def stamp(name):
-    """The file that says that a requirements file, as it is now, is installed."""
+    """The file that marks a requirements file, in its current version, as installed."""
     with open(os.path.join(PROJECT, name), "rb") as file:
         digest = hashlib.sha256(file.read()).hexdigest()
     return os.path.join(VENV, "installed-%s" % digest[:16])
@@ -132,7 +132,7 @@ def make_venv():
 
 
 def has_pip_source():
-    """Whether pip can be had: from ensurepip, or as an installed module."""
+    """Whether pip is available: from ensurepip, or as an installed module."""
     return works([sys.executable, "-c", "import ensurepip"]) or works(
         [sys.executable, "-m", "pip", "--version"]
     )

@@ -1,4 +1,4 @@
-"""What every answer of the site carries, and the one that is given before all others."""
+"""The header of every response of the site, and the health check that comes before all else."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ POLICY = (
 def content_security_policy(
     get_response: Callable[[HttpRequest], HttpResponse],
 ) -> Callable[[HttpRequest], HttpResponse]:
-    """Let pages load what comes from this site only, and no script or style within a page."""
+    """Let pages load only what comes from this site, and no inline script or style."""
 
     def answer(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
@@ -28,8 +28,8 @@ def healthz(
 ) -> Callable[[HttpRequest], HttpResponse]:
     """Answer 'ok' at /healthz while the web process runs.
 
-    It asks no database, so that the process is never restarted for one. It comes before all else: who
-    asks uses the machine's own address, which ALLOWED_HOSTS need not hold, and no TLS.
+    It does not query the database, so that an outage never restarts the process. It comes before all
+    else: the probe uses the machine's own address, which may not be in ALLOWED_HOSTS, and no TLS.
     """
 
     def answer(request: HttpRequest) -> HttpResponse:

@@ -1,17 +1,17 @@
 """Settings of the project; every secret and every address comes from the environment.
 
 DATABASE_URL   the database that holds the tokens; without it the embedded PostgreSQL of
-               `app.localpg` is used, and started at the first connection
+               `app.localpg` is used, and started on the first connection
 DATABASE_URL_NAME  one more database, `--database name`, for as many names as there are
-SECRET_KEY     Django's signing key; without it a new random one for every process
+SECRET_KEY     Django's signing key; without it, a new random one for every process
 DEBUG          1 turns Django's debug pages on
 ALLOWED_HOSTS  host names of the site, separated by commas
 HTTPS          off: the site is reached without TLS, from this machine only
-PROXY          1: a proxy before the site says by X-Forwarded-Proto whether it was reached by TLS
-METRICS        1: /metrics tells Prometheus how far rotations are, to everybody who can reach it
+PROXY          1: a proxy in front of the site sets X-Forwarded-Proto to say whether TLS was used
+METRICS        1: /metrics shows Prometheus, and everyone who can reach it, how far rotations are
 
-With DATABASE_URL, and without DEBUG=1 or HTTPS=off, the site is in production: app/wsgi.py asks for
-SECRET_KEY and ALLOWED_HOSTS, cookies and addresses are for TLS only. Commands need neither.
+With DATABASE_URL, and without DEBUG=1 or HTTPS=off, the site is in production: app/wsgi.py requires
+SECRET_KEY and ALLOWED_HOSTS, and cookies and URLs are for TLS only. Commands need neither.
 """
 
 import os
@@ -32,7 +32,7 @@ if PRODUCTION:
     SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
     SECURE_HSTS_SECONDS = 365 * 86_400
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True
-    # Whether browsers are shipped with the name is for the domain's owner to say.
+    # HSTS preloading is for the domain's owner to decide.
     SILENCED_SYSTEM_CHECKS = ["security.W021"]
 if os.environ.get("PROXY") == "1":
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
@@ -46,7 +46,7 @@ EMBEDDED = dj_database_url.DBConfig(ENGINE="app.localpg", NAME="app")
 try:
     DATABASES = {name: dj_database_url.parse(url) if url else EMBEDDED for name, url in urls.items()}
     if any("mysql" in one["ENGINE"] or "oracle" in one["ENGINE"] for one in DATABASES.values()):
-        raise ValueError  # Django would ask for their drivers, in a traceback
+        raise ValueError  # Django would ask for their drivers with a traceback
 except ValueError:  # its message would show the password
     raise ImproperlyConfigured(
         "DATABASE_URL can't be read: write postgres://user:password@host:5432/dbname,"
@@ -95,7 +95,7 @@ TEMPLATES = [
 ROOT_URLCONF = "app.urls"
 WSGI_APPLICATION = "app.wsgi.application"
 STATIC_URL = "static/"
-WHITENOISE_USE_FINDERS = True  # straight from the packages: nothing to collect
+WHITENOISE_USE_FINDERS = True  # straight from the packages: no collectstatic
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
@@ -104,5 +104,5 @@ USE_TZ = True
 # What `rotate_tokens_sql` rotates when no --table is given: app label, model, field.
 ROTATION_TARGET = "tickets.Ticket.token"
 
-# Whether /metrics is there.
+# Whether /metrics is served.
 ROTATION_METRICS = os.environ.get("METRICS") == "1"

@@ -14,7 +14,7 @@ from benchmarks.report import Plot, Table
 RATE = 200  # transactions a second, at moments that do not depend on how fast the others are done
 CLIENTS = 8
 WARM_UP = 3.0  # seconds of traffic before the job begins
-DRAIN = 5.0  # seconds in which what was due during the job comes to its end
+DRAIN = 5.0  # seconds for transactions that were due during the job to finish
 QUIET = 15.0  # seconds of traffic that stand for no job at all
 JOBS: dict[str, list[str] | None] = {
     "no job": None,

@@ -14,7 +14,7 @@ from typing import Any
 
 import django
 
-from app.rotation.management.reporter import peak_memory_mb
+from app.rotation.engine.text import peak_memory_mb
 
 PROJECT = Path(__file__).resolve().parents[1]
 MANAGE = [sys.executable, str(PROJECT / "manage.py")]
@@ -85,7 +85,7 @@ def require_rotated(cursor: Any, what: str, table: str = "ticket") -> None:
 
 
 def fresh_table(cursor: Any, size: int) -> int:
-    """Make the tickets anew, as a table that was vacuumed and analyzed; return its bytes.
+    """Recreate the tickets, as a vacuumed and analyzed table; return its bytes.
 
     No rotation is known of them any more: each is measured as the first one, whose set is empty.
     """

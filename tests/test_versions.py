@@ -15,7 +15,7 @@ from tests.conftest import (
     running,
     until,
 )
-from tests.test_interruption import RUN, gate, waiting_at_gate
+from tests.work.gates import RUN, gate, waiting_at_gate
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""An embedded PostgreSQL as a Django database backend, for a machine that has no server.
+"""An embedded PostgreSQL as a Django database backend, for a machine without a server.
 
 `base` is the backend that Django loads; `server` starts and stops the server itself.
 """

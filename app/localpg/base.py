@@ -11,7 +11,7 @@ from app.localpg.server import ServerError, project_server
 
 
 class DatabaseClient(PostgresqlClient):
-    """`manage.py dbshell`, by the embedded psql."""
+    """`manage.py dbshell`, with the embedded psql."""
 
     @classmethod
     def settings_to_cmd_args_env(
@@ -27,7 +27,7 @@ class DatabaseClient(PostgresqlClient):
 
 
 class DatabaseWrapper(postgresql.DatabaseWrapper):
-    """Connects to the project's embedded server; the server starts at the first connection."""
+    """Connects to the project's embedded server; the server starts on the first connection."""
 
     client_class = DatabaseClient
 

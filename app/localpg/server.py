@@ -1,9 +1,8 @@
 """A PostgreSQL server from a directory of binaries, with its data in a directory of ours.
 
-Safe to start from several processes at once: an flock(2) lets one of them do it. A killed initdb
-never counts, because it works in a directory of its own which is renamed when it is whole. PostgreSQL
-refuses to run as root, so there the server runs as `nobody`, from a copy of the binaries which
-that user can read.
+Safe to start from several processes at once: an flock(2) lets one of them do it. A killed initdb does no
+harm, because it works in its own directory, which is renamed when complete. PostgreSQL refuses to run as
+root, so in that case the server runs as `nobody`, from a copy of the binaries that this user can read.
 """
 
 import contextlib
@@ -27,7 +26,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 PROJECT = Path(__file__).resolve().parents[2]
 ROOT_HOME = Path("/var/lib/rotate_tokens")
-SOCKET_PATH_LIMIT = 90  # sun_path holds 107 bytes; '/.s.PGSQL.5432' and some air need 17
+SOCKET_PATH_LIMIT = 90  # sun_path holds 107 bytes; '/.s.PGSQL.5432' and a margin need 17
 
 CONFIGURATION = {
     "listen_addresses": "",
@@ -47,7 +46,7 @@ class ServerError(ImproperlyConfigured):
 
 @dataclass(frozen=True)
 class Server:
-    """One PostgreSQL cluster: `binaries` holds initdb and pg_ctl, `home` all that it writes."""
+    """One PostgreSQL cluster: `binaries` holds initdb and pg_ctl, `home` everything it writes."""
 
     binaries: Path
     home: Path
@@ -81,7 +80,7 @@ class Server:
         return f"postgres://postgres@{str(self.sockets).replace('/', '%2F')}/{database}"
 
     def ensure(self, database: str = "postgres") -> None:
-        """Return when the server runs and has the database; start and create what is missing.
+        """Make sure that the server runs and has the database; start and create what is missing.
 
         Raises ServerError when it can't be started within 60 seconds.
         """
@@ -94,7 +93,7 @@ class Server:
             self._create_database(database)
 
     def running(self) -> bool:
-        """Whether the server is up and through its recovery (even if all its connections are taken)."""
+        """Whether the server is up and has recovered (even if all its connections are taken)."""
         return self._run("pg_ctl", "status", "-D", self.data).returncode == 0 and self._answers()
 
     def _answers(self) -> bool:
@@ -147,7 +146,7 @@ class Server:
         side.rename(self.data)
 
     def _start(self) -> None:
-        # After a crash the old backends may hold the shared memory for a moment more.
+        # After a crash the old backends may hold the shared memory a little longer.
         deadline = time.monotonic() + 60
         arguments = ("-D", self.data, "-l", self.log, "-w", "-t", "60")
         while self._run("pg_ctl", "start", *arguments).returncode and not self.running():
@@ -184,7 +183,7 @@ class Server:
 
 
 def _account() -> pwd.struct_passwd | None:
-    """The user that runs the server in place of root; None where we are not root."""
+    """The user that runs the server instead of root; None if we are not root."""
     return pwd.getpwnam("nobody") if os.geteuid() == 0 else None
 
 

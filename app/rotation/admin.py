@@ -1,4 +1,4 @@
-"""The admin's pages: watch rotations, steer them, start one. Nothing can be edited or deleted."""
+"""The admin's pages: watch rotations, steer them, record one. Nothing can be edited or deleted."""
 
 from datetime import timezone
 from typing import Any
@@ -9,12 +9,11 @@ from django.template.response import TemplateResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from app.rotation.engine.status import State, read_state
-from app.rotation.engine.units import duration
-from app.rotation.management.selection import open_session
-from app.rotation.models import BatchProgress, Rotation, RotationWindow
-from app.rotation.web.pages import RotationPages
-from app.rotation.web.words import (
+from .engine.state.status import State, read_state
+from .engine.text import duration
+from .models import BatchProgress, Rotation, RotationWindow
+from .operations.inputs import open_session
+from .operations.wording import (
     HELD_BACK,
     in_utc,
     show_pace,
@@ -22,10 +21,11 @@ from app.rotation.web.words import (
     show_survivors,
     why_nothing_happens,
 )
+from .web.views import RotationPages
 
 
 class ReadOnly(admin.ModelAdmin):
-    """May be looked at by who has the right to view it; that is all."""
+    """Can be viewed with the view permission, and nothing else."""
 
     title = ""
 
@@ -35,7 +35,7 @@ class ReadOnly(admin.ModelAdmin):
     list_display_links: tuple[str, ...] | None = None
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        """The list, under a title of its own."""
+        """The list, with its own title."""
         return super().changelist_view(request, {"title": self.title} | (extra_context or {}))
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -47,17 +47,26 @@ class ReadOnly(admin.ModelAdmin):
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Never: what was done stays on record."""
+        """Never: the record stays."""
         return False
 
 
 @admin.register(Rotation)
 class RotationAdmin(RotationPages, ReadOnly):
-    """The list of rotations; the page of each is in app.rotation.web.pages."""
+    """The list of rotations; the page of each is in web.views."""
 
     title = "Rotations"
 
-    list_display = (*("name", "state", "progress", "pace", "remaining", "waits", "begun_by", "proof"),)
+    list_display = (
+        "name",
+        "state",
+        "progress",
+        "pace",
+        "remaining",
+        "waits",
+        "begun_by",
+        "proof",
+    )
     list_display_links = ("name",)
     search_fields = ("table_name", "table_schema", "reason", "operator")
     ordering = ("-pk",)
@@ -66,7 +75,7 @@ class RotationAdmin(RotationPages, ReadOnly):
         css = {"all": ("rotation/live.css",)}
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        """The list; each rotation in it is looked at once."""
+        """The list; the state of each rotation in it is read once."""
         response = super().changelist_view(request, extra_context)
         if isinstance(response, TemplateResponse) and response.context_data:
             session = open_session("default")
@@ -115,9 +124,9 @@ class RotationAdmin(RotationPages, ReadOnly):
         """Why nothing happens now."""
         return why_nothing_happens(rotation, _seen(rotation)).removeprefix(HELD_BACK) or "–"
 
-    @admin.display(ordering="operator")
+    @admin.display(description="started by", ordering="operator")
     def begun_by(self, rotation: Rotation) -> str:
-        """Who began it, and where."""
+        """Who started it, and where."""
         return f"{rotation.operator}@{rotation.host}"
 
     @admin.display(description="verified")
@@ -146,7 +155,15 @@ class WindowAdmin(ReadOnly):
     title = "Journal of windows"
 
     list_display = (
-        *("ended", "rotation_id", "lane_number", "lo", "hi", "rows", "took", "waited", "throttle"),
+        "ended",
+        "rotation_id",
+        "lane_number",
+        "lo",
+        "hi",
+        "rows",
+        "took",
+        "waited",
+        "throttle",
         "worker",
     )
     list_select_related = ("lane",)
@@ -166,7 +183,7 @@ class WindowAdmin(ReadOnly):
 
     @admin.display(description="waited, ms", ordering="throttled")
     def waited(self, window: RotationWindow) -> str:
-        """How long it was held back before."""
+        """How long it was held back beforehand."""
         return f"{window.throttled:,.0f}"
 
     @admin.display(description="lane", ordering="lane")
@@ -176,6 +193,6 @@ class WindowAdmin(ReadOnly):
 
 
 def _seen(rotation: Rotation) -> State:
-    """What the list's one look at it has found."""
+    """The state that the list has read."""
     seen: State = rotation.seen  # type: ignore[attr-defined]
     return seen

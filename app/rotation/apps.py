@@ -7,19 +7,20 @@ from django.db.models.signals import post_migrate
 
 
 class RotationAppConfig(AppConfig):
-    """`app.rotation`: add it to INSTALLED_APPS of any Django project on PostgreSQL."""
+    """Add the package to INSTALLED_APPS of any Django project on PostgreSQL."""
 
-    name = "app.rotation"
+    name = __package__  # `rotate_tokens` where the wheel is installed
     label = "rotation"
+    default_auto_field = "django.db.models.BigAutoField"
     verbose_name = "Token rotation"
 
     def ready(self) -> None:
-        """See to it that models get their guards, whichever migrations come first."""
+        """Make sure that models get their guards, whichever migrations come first."""
         post_migrate.connect(install_guards, sender=self)
 
 
 def install_guards(using: str, **_: Any) -> None:
-    """Install the guards of models that were migrated before the state of rotations was there."""
-    from app.rotation.triggers import install_missing  # noqa: PLC0415 (models are not loaded before)
+    """Install the guards of models that were migrated before the state of rotations existed."""
+    from .triggers import install_missing  # noqa: PLC0415 (models are not loaded yet)
 
     install_missing(using)

@@ -1,9 +1,9 @@
-"""The state of rotations: what is to be rotated, how far it is, and the journal of every window.
+"""The state of rotations: what to rotate, how far it is, and the journal of every window.
 
 It lives in the database that holds the tokens, because a checkpoint must commit with its rows.
-Its invariants are triggers in that database (django-pgtrigger), so that neither a second version of
-this program nor a hand at psql can break them. No token is ever stored here: of a revoked token only a
-salted 64-bit hash is kept, in `rotation_revoked`, which has no model: it is partitioned, and made by
+Its invariants are triggers in that database (django-pgtrigger), so that neither another version of this
+program nor someone in psql can break them. No token is ever stored here: only a salted 64-bit hash of
+each revoked one, in `rotation_revoked`, which has no model because it is partitioned; it is created by
 `sql/schema/revoked_set.sql`.
 """
 
@@ -14,7 +14,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from app.rotation.invariants import (
+from .invariants import (
     CHECKPOINT_MOVES_FORWARD,
     SAME_BOUNDS,
     SAME_TARGET,
@@ -24,7 +24,7 @@ from app.rotation.invariants import (
 
 
 class KeptJSONField(models.JSONField):
-    """JSON that others may write to: what Python can't read, by size or depth, comes as its text."""
+    """JSON that others may write to: what is too large or deep for Python comes as its text."""
 
     def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:
         """Return the value, or its text."""
@@ -34,7 +34,7 @@ class KeptJSONField(models.JSONField):
             return value
 
     def deconstruct(self) -> Any:
-        """Migrations need not know of it."""
+        """Migrations need not know about it."""
         name, _, arguments, named = super().deconstruct()
         return name, "django.db.models.JSONField", arguments, named
 
@@ -42,39 +42,41 @@ class KeptJSONField(models.JSONField):
 class Status(models.TextChoices):
     """What a rotation does. A word in -ing is a request, a word in -ed its acknowledgement."""
 
-    PENDING = "pending"  #: recorded, and not begun by any process
+    PENDING = "pending"  #: recorded, not yet started by any process
     RUNNING = "running"  #: workers may claim its lanes
-    PAUSING = "pausing"  #: asked to pause; windows under way finish
+    PAUSING = "pausing"  #: asked to pause; current windows finish
     PAUSED = "paused"  #: workers wait
-    VERIFYING = "verifying"  #: every lane is at its end; the proof is under way
+    VERIFYING = "verifying"  #: every lane is at its end; the proof is running
     CANCELLING = "cancelling"  #: asked to stop for good
-    CANCELLED = "cancelled"  #: stopped for good; what was not reached still holds its old token
+    CANCELLED = "cancelled"  #: stopped for good; rows not reached still hold their old tokens
     SUCCEEDED = "succeeded"  #: every token is rotated, and no revoked one was found
-    FAILED = "failed"  #: rotated, but survivors or holes remain; a rerun goes on
+    FAILED = "failed"  #: rotated, but survivors or holes remain; a rerun continues
 
 
 #: The legal arrows between statuses, and when each is taken. The database enforces them.
 ARROWS: dict[tuple[str, str], str] = {
     (Status.PENDING, Status.RUNNING): "The guard stands, the snapshot is complete: lanes are drawn.",
-    (Status.PENDING, Status.CANCELLED): "It is given up before it began.",
+    (Status.PENDING, Status.CANCELLED): "It is given up before it started.",
     (Status.RUNNING, Status.PAUSING): "Someone asks for a pause.",
     (Status.PAUSING, Status.PAUSED): "A worker has seen the request.",
-    (Status.PAUSING, Status.RUNNING): "The request is taken back before a worker saw it.",
+    (Status.PAUSING, Status.RUNNING): "The request is withdrawn before a worker saw it.",
     (Status.PAUSED, Status.RUNNING): "Someone resumes it.",
     (Status.RUNNING, Status.CANCELLING): "Someone asks to end it.",
     (Status.PAUSING, Status.CANCELLING): "Someone asks to end it instead.",
     (Status.PAUSED, Status.CANCELLING): "Someone asks to end it instead.",
-    (Status.CANCELLING, Status.CANCELLED): "No window of it is under way any more.",
+    (Status.CANCELLING, Status.CANCELLED): "No window of it is running any more.",
     (Status.RUNNING, Status.VERIFYING): "Every lane has reached its end.",
     (Status.VERIFYING, Status.RUNNING): "Rows are left to rotate after all.",
     (Status.VERIFYING, Status.SUCCEEDED): "Nothing is left to do.",
     (Status.VERIFYING, Status.FAILED): "Something remains that this run could not rotate.",
-    (Status.FAILED, Status.RUNNING): "A rerun takes up what remained.",
+    (Status.FAILED, Status.RUNNING): "A rerun resumes what remained.",
     (Status.FAILED, Status.CANCELLED): "What remained is given up.",
     (Status.SUCCEEDED, Status.FAILED): "A later verification found survivors.",
 }
 
-#: Statuses of a rotation that still wants its table for itself.
+# Sets of statuses, each for one question about a rotation.
+
+#: No other rotation may have its table.
 UNFINISHED = [
     Status.PENDING,
     Status.RUNNING,
@@ -83,6 +85,31 @@ UNFINISHED = [
     Status.VERIFYING,
     Status.CANCELLING,
     Status.FAILED,
+]
+#: Windows may be running.
+ROTATING = {Status.RUNNING, Status.PAUSING}
+#: A process should be at work on it.
+WORKING = {*ROTATING, Status.VERIFYING, Status.CANCELLING}
+#: A serving process picks it up.
+TAKEN_UP = {Status.PENDING, *WORKING}
+#: What is shown of it changes every second.
+MOVING = {Status.PENDING, *ROTATING, Status.VERIFYING}
+#: Workers wait, or are about to.
+HALTED = (Status.PAUSING, Status.PAUSED)
+#: It was given up, or is about to be.
+ENDED = (Status.CANCELLING, Status.CANCELLED)
+#: No window follows.
+ROTATED = {Status.VERIFYING, Status.SUCCEEDED, Status.FAILED, Status.CANCELLED}
+#: A verification may have ended it.
+PROVEN = {Status.SUCCEEDED, Status.FAILED}
+#: From the most left to do to the least.
+AHEAD = [
+    Status.PENDING,
+    Status.RUNNING,
+    Status.PAUSING,
+    Status.PAUSED,
+    Status.VERIFYING,
+    Status.SUCCEEDED,
 ]
 
 
@@ -161,7 +188,9 @@ class Rotation(models.Model):
         ]
         triggers = [
             pgtrigger.FSM(name="legal_arrows", field="status", transitions=list(ARROWS)),
-            *(SAME_TARGET, SAME_BOUNDS, STEERING_IS_APPENDED),
+            SAME_TARGET,
+            SAME_BOUNDS,
+            STEERING_IS_APPENDED,
             pgtrigger.Protect(name="kept_for_ever", operation=pgtrigger.Delete),
             kept_from_truncate(),
         ]
@@ -218,7 +247,7 @@ class BatchProgress(models.Model):
 class RotationWindow(models.Model):
     """The journal: one row for every committed window, written in the window's own transaction."""
 
-    # The lane's foreign key implies the rotation's; a second one would lock its row every window.
+    # The lane's foreign key implies the rotation's; another would lock its row in every window.
     rotation = models.ForeignKey(
         Rotation, models.PROTECT, related_name="windows", db_constraint=False, db_index=False
     )
@@ -247,8 +276,8 @@ class RotationWindow(models.Model):
 
 
 class Leftover(models.Model):
-    """A row to be rotated after all windows: a hole, which was skipped because something held its lock
-    for too long, or a survivor, which a verification found with a revoked token.
+    """A row to be rotated after all windows: a hole, skipped because its lock was held too long, or a
+    survivor, which a verification found with a revoked token.
     """
 
     lane = models.ForeignKey(BatchProgress, models.PROTECT, related_name="leftovers", db_index=False)

@@ -2,27 +2,37 @@
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from app.rotation.engine.statements import DIRECTORY
-
+STATE_TABLES = ("rotation", "batchprogress", "rotation_window", "rotation_leftover", "rotation_revoked")
+STATE_FUNCTIONS = (
+    "rotation_hash",
+    "rotation_open_revoked",
+    "rotation_claim",
+    "rotation_close_revoked",
+    "rotation_note_change",
+    "rotation_prepare_guard",
+    "rotation_inspect_guard",
+)
+#: The same as GRANT names them: one is overloaded.
+GRANTED = ("rotation_hash(uuid, bigint)", "rotation_hash(text, bigint)", *STATE_FUNCTIONS[1:])
+PACKAGE = Path(__file__).resolve().parent
+#: In the wheel the statements are inside the package; in the repository, beside `app/`.
+DIRECTORY = next(path for path in (PACKAGE / "sql", PACKAGE.parents[1] / "sql") if path.is_dir())
 Operation = Callable[[Any, Any], None]
 
 
 def in_the_state(*names: str) -> Operation:
-    """Return what a migration does to run those files in the schema of the rotation's state.
+    """Return a migration operation that runs those files in the schema of the rotation's state.
 
-    That is the schema in which the models' tables are. Raises ValueError if its name holds a dollar sign
-    or a backslash: the functions could not be quoted.
+    That is the schema of the models' tables. Raises ValueError if its name contains a dollar sign or a
+    backslash: the functions could not be quoted.
     """
 
     def run(apps: Any, schema_editor: Any) -> None:
         with schema_editor.connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT pg_catalog.quote_ident(nspname) FROM pg_catalog.pg_namespace"
-                " INNER JOIN pg_catalog.pg_class ON relnamespace = pg_namespace.oid"
-                " WHERE pg_class.oid = 'rotation'::regclass"
-            )
+            cursor.execute(read("find_state"), None)
             state = cursor.fetchone()[0]
             if re.search(r"[$\\]", state):
                 raise ValueError(f"the schema {state} can't hold the state of rotations: rename it")
@@ -33,6 +43,11 @@ def in_the_state(*names: str) -> Operation:
 
 
 def read(name: str, state: str = "") -> str:
-    """Return the text of `sql/schema/<name>.sql` for a schema, whose name is given quoted."""
+    """Return the text of `sql/schema/<name>.sql` for a schema, given its quoted name."""
     text = (DIRECTORY / "schema" / f"{name}.sql").read_text(encoding="utf-8")
     return text.replace("{state}", state).replace("{state_text}", state.replace("'", "''"))
+
+
+def read_body(name: str) -> str:
+    """Return the body of a trigger's function, `sql/schema/<name>.sql`, without its header."""
+    return re.sub(r"\A(--.*\n)+", "", read(name)).strip()

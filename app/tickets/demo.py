@@ -19,7 +19,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import OperationalError, connection
 
-from app.rotation.management.reporter import peak_memory_mb
+from app.rotation.engine.text import peak_memory_mb
 from app.tickets.site import show
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -42,7 +42,7 @@ def main() -> None:
     asked = parser.parse_args()
     size = asked.size if asked.size is not None else 200_000 if asked.web else 1_000_000
     if not 1 <= size <= 100_000_000:
-        sys.exit(f"run.py demo: --size {size}: give a number of tickets from 1 to 100000000")
+        sys.exit(f"run.py demo: --size {size}: expected 1 to 100000000 tickets")
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "app.settings")
     if os.environ.pop("DATABASE_URL", None):
         say("DATABASE_URL is set; the demo leaves that database alone and uses the embedded one.")
@@ -56,7 +56,7 @@ def main() -> None:
     except (CommandError, ImproperlyConfigured, OperationalError) as error:
         sys.exit(f"run.py demo: {str(error).strip().splitlines()[0]}")
     except KeyboardInterrupt:
-        sys.exit("run.py demo: stopped; 'run.py manage rotate_tokens_sql' goes on where it was")
+        sys.exit("run.py demo: stopped; 'run.py manage rotate_tokens_sql' continues where it stopped")
 
 
 @contextlib.contextmanager
@@ -66,7 +66,7 @@ def alone() -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say("Another demo is running here; waiting for its end ...")
+            say("Another demo is running here; waiting for it to finish ...")
             fcntl.flock(handle, fcntl.LOCK_EX)
         yield
 
@@ -95,10 +95,10 @@ def rotate_and_check(size: int) -> None:
     first = run(command, interrupt_at=INTERRUPT_AT)
     runs = [first]
     if first.code == 3:
-        say("\nInterrupted on purpose. The same command goes on where it was:\n")
+        say("\nInterrupted on purpose. The same command continues where it stopped:\n")
         runs.append(run(command))
     elif not first.code:
-        say("\nIt was done before it could be interrupted; a larger --size shows how it resumes.")
+        say("\nIt finished before it could be interrupted; a larger --size shows how it resumes.")
     seconds = time.monotonic() - began
     if runs[-1].code:
         raise CommandError(f"the rotation ended with exit code {runs[-1].code}: see above")
@@ -126,7 +126,7 @@ def run(arguments: list[str], interrupt_at: int | None = None) -> Run:
 
 
 def conclude(size: int, seconds: float, runs: list[Run]) -> None:
-    """Count, by value, how many tokens of before are still valid, and print the summary."""
+    """Count, by value, how many old tokens are still valid, and print the summary."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT (SELECT count(*) FROM ticket WHERE token IN (SELECT token FROM demo_before)),"
@@ -138,7 +138,7 @@ def conclude(size: int, seconds: float, runs: list[Run]) -> None:
     say(f"rows               {size}")
     say(f"seconds            {seconds:.1f}{how}")
     say(f"rows/s             {size / seconds:.0f}")
-    say(f"client memory      {max(one.peak_memory_mb for one in runs):.0f} MB at the most")
+    say(f"client memory      {max(one.peak_memory_mb for one in runs):.0f} MB at most")
     say(f"distinct tokens    {distinct}")
     say(f"tokens unchanged: {unchanged}")
     if unchanged or distinct != size:

@@ -8,7 +8,7 @@ from app.rotation.triggers import TokenGuard
 
 
 class Ticket(models.Model):
-    """A customer's ticket; whoever knows its token may see it."""
+    """A customer's ticket; its token gives access to it."""
 
     class Status(models.TextChoices):
         """Where the ticket stands."""

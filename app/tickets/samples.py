@@ -1,11 +1,12 @@
 """Sample tickets, made in the server."""
 
-from app.rotation.engine import control, preflight
-from app.rotation.engine.database import Session
+from app.rotation.engine.db.session import Session
+from app.rotation.engine.db.stop import StopSwitch
 from app.rotation.engine.errors import LockConflict, Refused, Stopped, UsageError
-from app.rotation.engine.status import describe
-from app.rotation.engine.stop import StopSwitch
-from app.rotation.engine.target import TargetName, resolve
+from app.rotation.engine.preflight import server
+from app.rotation.engine.state import rotations, transitions
+from app.rotation.engine.state.status import describe
+from app.rotation.engine.table.target import TargetName, resolve
 
 MOST_TICKETS = 1_000_000_000
 
@@ -13,22 +14,22 @@ MOST_TICKETS = 1_000_000_000
 def regenerate(alias: str, name: TargetName, size: int, stop: StopSwitch) -> None:
     """Remove all tickets and make `size` new ones, in one transaction.
 
-    Rotations of the old tickets are ended or retired with them: they say nothing of the new ones.
-    Raises UsageError for a size out of range, Refused while a rotation of the tickets is under way,
+    Rotations of the old tickets are ended or retired with them: they say nothing about the new ones.
+    Raises UsageError for a size out of range, Refused while a rotation of the tickets is running,
     Stopped when a stop is requested.
     """
     if not 0 <= size <= MOST_TICKETS:
-        raise UsageError(f"--size {size}: give a number of tickets from 0 to {MOST_TICKETS}")
+        raise UsageError(f"--size {size}: expected 0 to {MOST_TICKETS} tickets")
     session = Session(alias, stop=stop)
-    preflight.check_server(session)
+    server.check_server(session)
     target = resolve(session, name)
     try:
         with session.durable():
-            session.change("truncate_tickets")  # first, because it waits for whoever is at work
-            rotation = control.find_unfinished(session, target)
+            session.change("truncate_tickets")  # first, because it waits for all other users
+            rotation = rotations.find_unfinished(session, target)
             if rotation and describe(session, rotation)["workers"]:
-                raise Refused(f"{rotation} is under way: stop it first, by Ctrl-C where it runs")
-            control.replace_rows(session, target)
+                raise Refused(f"{rotation} is running: stop it first, with Ctrl-C where it runs")
+            transitions.replace_rows(session, target)
             session.rows("pass_guard", active=target.active)
             session.change("generate_tickets", size=size)
     except LockConflict as conflict:

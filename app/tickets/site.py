@@ -20,7 +20,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 MANAGE = [sys.executable, str(PROJECT / "manage.py")]
 USER = "demo"
 FIRST_PORT = 8000
-RATE = 2000  # rows a second: slow enough to be watched and steered
+RATE = 2000  # rows a second: slow enough to watch and steer
 
 
 def show(size: int) -> None:
@@ -35,19 +35,28 @@ def show(size: int) -> None:
     user.save()
     connection.close()
     port = free_port()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the children, too
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the children too
     with contextlib.ExitStack() as children:
-        serving = ["gunicorn", "app.wsgi", "--preload", "--workers", "2", "--log-level", "warning"]
+        serving = [
+            "gunicorn",
+            "app.wsgi",
+            "--preload",
+            "--workers",
+            "2",
+            "--log-level",
+            "warning",
+            "--no-control-socket",
+        ]
         site = start(children, [sys.executable, "-m", *serving, "--bind", f"127.0.0.1:{port}"])
         wait_for(site, f"http://127.0.0.1:{port}/healthz")
         address = f"http://127.0.0.1:{port}/"
-        say(f"\n  {address}    user {USER}, password {password}    (Ctrl-C ends it)\n")
+        say(f"\n  {address}    user {USER}, password {password}    (Ctrl-C stops it)\n")
         options = ["--max-rate", str(RATE), "--progress", "none", "--reason", "demo of the site"]
         start(children, [*MANAGE, "rotate_tokens_sql", *options])
         start(children, [*MANAGE, "rotate_tokens_sql", "--serve", "--progress", "none"])
         with contextlib.suppress(KeyboardInterrupt):
             site.wait()
-    say("\nThe site is gone; 'run.py manage rotate_tokens_sql' goes on with what was begun.")
+    say("\nThe site has stopped; 'run.py manage rotate_tokens_sql' continues the rotation.")
 
 
 def start(children: contextlib.ExitStack, command: list[str]) -> "subprocess.Popen[bytes]":
@@ -63,7 +72,7 @@ def start(children: contextlib.ExitStack, command: list[str]) -> "subprocess.Pop
 
 
 def free_port() -> int:
-    """The first port from 8000 on that nobody listens on."""
+    """The first free port from 8000 on."""
     for port in range(FIRST_PORT, FIRST_PORT + 100):
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -73,7 +82,7 @@ def free_port() -> int:
 
 
 def wait_for(site: "subprocess.Popen[bytes]", address: str) -> None:
-    """Wait until the site answers. Raises CommandError if it ends, or does not for 30 seconds."""
+    """Wait until the site answers. Raises CommandError if it ends, or gives no answer for 30 seconds."""
     for _ in range(300):
         with contextlib.suppress(URLError, OSError), urlopen(address, timeout=2):  # noqa: S310
             return

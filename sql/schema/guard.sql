@@ -1,13 +1,13 @@
--- Purpose: the guard. While it stands, no write puts a revoked token back: an UPDATE leaves the row the
---          token that it has, the INSERT of a row is refused; every other write passes. It is one
---          function for each guarded column, called by two triggers, on nothing but a token that is new:
---          BEFORE UPDATE, where it differs from the row's, and AFTER INSERT, where a row was really
---          inserted, so that an upsert which comes to an UPDATE is one. Its owner is that of the
---          rotation's state, so who writes to the table needs no right on that; nobody else may call it.
+-- Purpose: the guard. While it stands, no write puts a revoked token back: an UPDATE keeps the row's
+--          token, the INSERT of a row is refused; every other write passes. It is one function for
+--          each guarded column, called by two triggers, only for a token that is new: BEFORE UPDATE,
+--          if it differs from the row's, and AFTER INSERT, if a row was really inserted, so that an
+--          upsert that ends as an UPDATE is one. It belongs to the owner of the rotation's state, so
+--          that writers of the table need no rights there; nobody else may call it.
 -- Parameters: {state}, the schema of the rotation's state; {state_text}, the same within a string.
 
--- As what a token is read: a uuid or a text, which may be under domains. NULL for any other type: others'
--- types may bring code of their own, and the guard has its owner's rights.
+-- What a token is read as: uuid or text, possibly under domains. NULL for any other type: other types
+-- may bring their own code, and the guard runs with its owner's rights.
 CREATE FUNCTION {state}.rotation_reads_as(of_type oid) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     WITH RECURSIVE under AS (
@@ -30,10 +30,10 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     FROM under
 $$;
 
--- The triggers of a table's guards, by the column that each speaks of in its condition: a trigger keeps
--- to its column whatever that is called. Of a partition's trigger, which is a copy, the original is
--- asked. `shared` is a function that somebody has put on another table, too: it is not written for this
--- one, because it may be the other's guard.
+-- The triggers of a table's guards, by the column that each condition mentions: a trigger follows its
+-- column through renaming. A partition's trigger is a copy, so the original is used. `shared` marks a
+-- function that is on another table too: it is not rewritten for this one, because it may be the other's
+-- guard.
 CREATE FUNCTION {state}.rotation_guards(of_table oid, of_attnum smallint)
 RETURNS TABLE (trigger oid, name name, function regprocedure, inserting boolean, shared boolean)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -65,9 +65,9 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         )
 $$;
 
--- What a table's column is called at this moment, however old the view of the transaction is. Not
--- immutable at all, but a plan with a constant table in it is made anew after each change of that table,
--- so that a guard can ask for every row at no cost.
+-- The current name of a table's column, however old the transaction's snapshot is. Not really immutable,
+-- but a plan with a constant table in it is rebuilt after each change of that table, so that a guard can
+-- ask for every row at no cost.
 CREATE FUNCTION {state}.rotation_called(of_table regclass, of_attnum int) RETURNS name
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT known.object_names[3]::name
@@ -76,11 +76,11 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
     WHERE column_.attrelid = of_table AND column_.attnum = of_attnum
 $$;
 
--- What the function of a column's guard says now, in PL/pgSQL. It sleeps until anything of the column is
--- revoked: nothing then costs a write less. Awake, it looks into the set. What it names may be elsewhere
--- one day: a renamed schema or column, a restored dump, another state of that name. It then looks for
--- its state where it is itself, and goes the long way round (rotation_refuses). If that can't be read
--- either, the write passes with a warning: the site's writes don't fail because of our state.
+-- The current body of a column's guard function, in PL/pgSQL. It sleeps until a token of the column is
+-- revoked, and then costs a write almost nothing. Awake, it looks in the set. What it names may move: a
+-- renamed schema or column, a restored dump, another state of that name. It then looks for the state in
+-- its own schema, and takes a slower path (rotation_refuses). If that can't be read either, the write
+-- passes with a warning: the site's writes don't fail because of our state.
 CREATE FUNCTION {state}.rotation_guard_body(of_table oid, of_attnum smallint) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $outer$
 DECLARE
@@ -101,9 +101,9 @@ BEGIN
     FROM pg_attribute
     WHERE attrelid = of_table AND attnum = of_attnum;
     IF column_.kind IS NULL THEN
-        RAISE feature_not_supported USING MESSAGE = 'tokens of this type can not be guarded';
+        RAISE feature_not_supported USING MESSAGE = 'tokens of this type cannot be guarded';
     END IF;
-    -- The names are values of format(), whose own text is ours.
+    -- Names are arguments of format(), whose own text is ours.
     RETURN format(
         $body$
 #variable_conflict use_variable
@@ -160,7 +160,7 @@ BEGIN
         refused := rotation_refuses(own, %7$s, hash, TG_RELID, TG_OP);
     EXCEPTION
         WHEN syntax_error_or_access_rule_violation OR invalid_schema_name THEN
-            RAISE WARNING 'a guard can not read what it guards by, and lets a token of %% pass',
+            RAISE WARNING 'a guard cannot read its state, and lets a token of %% pass',
                 TG_TABLE_NAME
                 USING HINT = 'Run rotation guard status, then rotation verify.';
     END;
@@ -171,7 +171,7 @@ BEGIN
     END IF;
     IF refused THEN
         RAISE integrity_constraint_violation USING
-            MESSAGE = 'this token was revoked and can not be used again',
+            MESSAGE = 'this token was revoked and cannot be used again',
             HINT = 'Insert the row with a new token.',
             SCHEMA = TG_TABLE_SCHEMA,
             TABLE = TG_TABLE_NAME,
@@ -195,8 +195,8 @@ END
 END;
 $outer$;
 
--- What the column of a guard's trigger is called in the trigger's table now. NULL, and so an error there,
--- unless it can be read. It is called where names hold in the schema in which the state is now.
+-- The current name of the column of a guard's trigger, in the trigger's table. NULL, and so an error
+-- there, if it can't be read. Called where names resolve in the schema of the state.
 CREATE FUNCTION {state}.rotation_reading(of_table oid, of_trigger name) RETURNS name
 LANGUAGE sql STABLE AS $$
     WITH RECURSIVE origin AS (
@@ -222,16 +222,17 @@ LANGUAGE sql STABLE AS $$
         ON written.attrelid = of_table
         AND rotation_called(of_table, written.attnum)
             = rotation_called(spoken_of.refobjid, spoken_of.refobjsubid)
-    -- Not the type of what is spoken of, which may be another type's field of that name.
+    -- Not a type's field: the condition may also mention another type's field of that name.
     WHERE origin.tgparentid = 0 AND rotation_reads_as(written.atttypid) IS NOT NULL
     LIMIT 1
 $$;
 
--- Whether a write may not have a token, whose hash is given: looked up by names that hold in the schema
--- `own`, in which the state is now. What counts is what was revoked by the column's latest rotation that
--- was not given up, or earlier: rows of one that was given up still hold valid old tokens. A row that
--- moves between partitions is inserted with the token that it has, which may wait for its window: until
--- that rotation is about to be verified this passes, and the verification finds what came with it.
+-- Whether a write of the token with this hash is refused: looked up with names that resolve in the
+-- schema `own`, where the state is now. What counts was revoked by the column's latest rotation that
+-- was not cancelled, or by an earlier one: rows of a cancelled one still hold valid old tokens. A row
+-- that moves between partitions is inserted with its token, which may still wait for its window:
+-- until that rotation is about to be verified this passes, and the verification finds what came in
+-- that way.
 CREATE FUNCTION {state}.rotation_refuses(
     own text, of_set int, token bigint, of_table oid, operation text
 ) RETURNS boolean
@@ -271,23 +272,23 @@ BEGIN
 END;
 $$;
 
--- Write the function of a guard anew, as its column's sets are now.
+-- Rewrite the function of a guard for the current sets of its column.
 CREATE FUNCTION {state}.rotation_write_guard(guard regprocedure, of_table oid, of_attnum smallint)
 RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     EXECUTE concat(
         'CREATE OR REPLACE FUNCTION ', guard, ' RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER ',
-        -- A plan that was kept since the set was small would scan it, however large it is now.
+        -- A plan cached while the set was small would scan it, however large it is now.
         'SET search_path = pg_catalog, pg_temp SET row_security = off SET enable_seqscan = off AS ',
         quote_literal({state}.rotation_guard_body(of_table, of_attnum))
     );
 END;
 $$;
 
--- The statement that makes a guard's trigger. The rotation's own tokens, which are UPDATEs, pass by its
--- condition, which costs far less than a look into the set: for who names the column by rotation.active
--- and may write to the set, and so could as well spoil it. PostgreSQL reads a condition anew in each
+-- The statement that creates a guard's trigger. The rotation's own UPDATEs pass by its condition,
+-- which costs far less than looking in the set: for a role that names the column in rotation.active
+-- and may write to the set, and so could spoil it anyway. PostgreSQL parses a condition again in each
 -- statement, hence none of this for an INSERT.
 CREATE FUNCTION {state}.rotation_guard_trigger(
     of_table oid, of_attnum smallint, trigger_name name, inserting boolean, guard regprocedure
@@ -316,7 +317,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     WHERE attrelid = of_table AND attnum = of_attnum
 $$;
 
--- What there is of a column's guard: each of its triggers, and what is wrong with it, or NULL.
+-- A column's guard: each of its triggers, and what is wrong with it, or NULL.
 CREATE FUNCTION {state}.rotation_inspect_guard(of_table oid, of_attnum smallint)
 RETURNS TABLE (name text, function text, inserting boolean, problem text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -326,7 +327,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
         installed.inserting,
         CASE
             WHEN function.proowner <> state.relowner
-                THEN 'its function belongs to another role than the state of rotations'
+                THEN 'its function does not belong to the owner of the state of rotations'
             WHEN NOT function.prosecdef
                 OR function.proconfig IS DISTINCT FROM ARRAY[
                     'search_path=pg_catalog, pg_temp', 'row_security=off', 'enable_seqscan=off'
@@ -341,7 +342,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     FROM {state}.rotation_guards(of_table, of_attnum) AS installed
     INNER JOIN pg_proc AS function ON function.oid = installed.function
     INNER JOIN pg_class AS state ON state.oid = '{state_text}.rotation'::regclass
-    -- PostgreSQL puts casts and parentheses of its own into a condition.
+    -- PostgreSQL adds its own casts and parentheses to a condition.
     CROSS JOIN LATERAL (
         SELECT
             lower(regexp_replace(pg_get_triggerdef(installed.trigger), bare.pattern, '', 'g')) AS found,
@@ -354,7 +355,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
         FROM (SELECT '[\s()]|::(text|regclass|oid|uuid|bpchar|character varying)') AS bare (pattern)
     ) AS spelled
     CROSS JOIN LATERAL (
-        -- A stands for ENABLE ALWAYS.
+        -- A: ENABLE ALWAYS.
         SELECT min(member.relid::regclass::text) AS missing
         FROM (
             SELECT of_table AS relid
@@ -373,7 +374,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
                 AND copied.tgfoid = function.oid
                 AND (copied.tgtype::int & 4 <> 0) = installed.inserting
                 AND copied.tgenabled = 'A'
-                -- A partition's has its parent's condition if PostgreSQL made it.
+                -- A partition's trigger has its parent's condition if PostgreSQL created it.
                 AND (
                     copied.oid = installed.trigger
                     OR copied.tgparentid <> 0
@@ -383,8 +384,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     ) AS part
 $$;
 
--- Make what a guard needs, and return the statements by which the table's owner installs it, in place of
--- one that is there. Who makes the triggers has to be allowed to call its function.
+-- Create what a guard needs, and return the statements with which the table's owner installs it,
+-- replacing an existing one. The role that creates the triggers must be allowed to call its function.
 CREATE FUNCTION {state}.rotation_prepare_guard(of_table oid, of_attnum smallint, trigger_name text)
 RETURNS SETOF text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -398,14 +399,14 @@ BEGIN
     IF (SELECT pg_has_role(caller, relowner, 'USAGE') FROM pg_class WHERE oid = of_table) IS NOT TRUE THEN
         RAISE insufficient_privilege USING MESSAGE = 'a guard is made by its table''s owner';
     END IF;
-    -- Whoever else notes a change of the set has its rotations' rows for himself until he ends. First of all
-    -- locks: the end of a snapshot takes them in this order, too.
+    -- Anyone else who notes a change of the set locks its rotations' rows until the end. This lock comes
+    -- first: the end of a snapshot takes them in this order too.
     PERFORM
     FROM {state}.rotation AS known
     WHERE known.set_id IN (SELECT set_id FROM {state}.rotation_with_set(of_table, of_attnum))
     FOR NO KEY UPDATE;
-    -- One at a time: two would take the same function, or install two guards. Nobody else can hold this
-    -- lock.
+    -- One at a time: two would take the same function, or install two guards. No other role can hold
+    -- this lock.
     LOCK TABLE ONLY {state}.rotation_revoked IN SHARE UPDATE EXCLUSIVE MODE;
     FOR installed IN SELECT * FROM {state}.rotation_guards(of_table, of_attnum) LOOP
         guard := (
@@ -422,7 +423,7 @@ BEGIN
         RETURN NEXT concat('DROP TRIGGER ', quote_ident(installed.name), ' ON ', of_table::regclass);
     END LOOP;
     guard := coalesce(guard, {state}.rotation_find_unused_guard());
-    -- Named after it: partitions come and go with triggers of their own, and so do other states.
+    -- Named after it: partitions, and other states, come and go with triggers of their own.
     second := (SELECT proname || '_insert' FROM pg_proc WHERE oid = guard);
     trigger_name := coalesce(trigger_name, (SELECT proname || '_update' FROM pg_proc WHERE oid = guard));
     WHILE EXISTS (
@@ -437,12 +438,12 @@ BEGIN
         second := second || '_';
     END LOOP;
     PERFORM {state}.rotation_write_guard(guard, of_table, of_attnum);
-    -- An old view may know these triggers as those of another column.
+    -- An old snapshot may show these triggers as another column's.
     PERFORM {state}.rotation_note_change(its.set_id)
     FROM (
         SELECT DISTINCT known.set_id FROM {state}.rotation_with_set(of_table, of_attnum) AS known
     ) AS its;
-    -- Whoever has made triggers of it before may be the owner of another table by now.
+    -- A role that created triggers with it before may now own another table.
     PERFORM {state}.rotation_keep_to_owner('pg_proc', guard);
     IF NOT has_function_privilege(caller, guard, 'EXECUTE') THEN
         EXECUTE concat('GRANT EXECUTE ON FUNCTION ', guard, ' TO ', quote_ident(caller));
@@ -481,7 +482,7 @@ BEGIN
         AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgfoid = function.oid)
     LIMIT 1;
     IF guard IS NULL THEN
-        LOOP  -- past what somebody else may have called so
+        LOOP  -- past names that are already taken
             signature := concat(
                 '{state_text}.rotation_guard_', nextval('{state_text}.rotation_guard_number'), '()'
             );

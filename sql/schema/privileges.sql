@@ -1,6 +1,6 @@
--- Purpose: take from PUBLIC, and from whomever default privileges gave them to, the functions of the
---          rotation's state, the set of revoked tokens, its sequences, and every right to write to the
---          state: whoever runs rotations is granted what that needs, and a trigger fires without.
+-- Purpose: revoke from PUBLIC, and from all roles that have them by default privileges, the functions of
+--          the rotation's state, the set of revoked tokens, its sequences, and every right to write to
+--          the state: a role that runs rotations is granted what it needs, and triggers need no grant.
 -- Parameters: {state}, the schema of the rotation's state; {state_text}, the same within a string.
 SELECT {state}.rotation_keep_to_owner('pg_catalog.pg_proc', function.oid)
 FROM pg_catalog.pg_proc AS function

@@ -1,6 +1,6 @@
--- Purpose: drop the functions of the state's triggers, which django-pgtrigger leaves behind, as far as
---          no trigger uses them: the very last thing that `migrate rotation zero` does. The tables are
---          gone by then.
+-- Purpose: drop the functions of the state's triggers that django-pgtrigger leaves behind, unless a
+--          trigger still uses them: the very last step of `migrate rotation zero`. The tables are gone
+--          by then.
 DO $$
 DECLARE
     unused regprocedure;

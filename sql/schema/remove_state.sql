@@ -1,5 +1,5 @@
--- Purpose: take away what the other files here have made. The guards go first: without the state that
---          they look into, no row could be written any more.
+-- Purpose: drop what the other files here have created. The guards go first: without the state that they
+--          read, no row could be written any more.
 -- Parameters: {state}, the schema of the rotation's state; {state_text}, the same within a string.
 DO $$
 DECLARE
@@ -81,7 +81,7 @@ DROP TRIGGER from_owner_first ON {state}.rotation;
 
 DROP FUNCTION {state}.rotation_kept(), {state}.rotation_from_owner();
 
--- What a rotation of a table that Citus distributes made (sql/prepare_citus.sql).
+-- Created by a rotation of a table that Citus distributes (sql/citus/prepare_nodes.sql).
 DROP TABLE IF EXISTS {state}.rotation_two_phase;
 
 DROP FUNCTION IF EXISTS {state}.rotation_new_token(anyelement);

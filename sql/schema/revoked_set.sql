@@ -1,7 +1,7 @@
--- Purpose: the set of revoked tokens: of each a salted 64-bit hash, never the token. Every guarded
---          column has one set, a partition, to which each of its rotations adds; so a guard looks into
---          one index, however many rotations there were. Whoever runs rotations reaches it by way of
---          rotation_revoked; the partitions are their owner's alone.
+-- Purpose: the set of revoked tokens: a salted 64-bit hash of each, never the token. Every guarded
+--          column has one set, a partition, to which each of its rotations adds; so a guard looks in
+--          one index, however many rotations there were. Roles that run rotations reach it through
+--          rotation_revoked; only the owner has access to the partitions.
 -- Parameters: {state}, the schema of the rotation's state; {state_text}, the same within a string.
 
 CREATE TABLE {state}.rotation_revoked (
@@ -23,7 +23,7 @@ FOR EACH ROW EXECUTE FUNCTION {state}.rotation_kept();
 CREATE TRIGGER kept_from_truncate BEFORE TRUNCATE ON {state}.rotation_revoked
 FOR EACH STATEMENT EXECUTE FUNCTION {state}.rotation_kept();
 
--- Salt, set and that it is complete come from the owner's functions, whoever else may write to a rotation.
+-- Salt, set and its completion come only from the owner's functions, whoever may write to a rotation.
 CREATE FUNCTION {state}.rotation_from_owner() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -44,7 +44,7 @@ FOR EACH ROW WHEN (
 )
 EXECUTE FUNCTION {state}.rotation_from_owner();
 
--- By another salt, another set or another list of partitions a rotation would answer for other tokens.
+-- With another salt, set or list of partitions, a rotation would answer for other tokens.
 CREATE TRIGGER kept BEFORE UPDATE ON {state}.rotation
 FOR EACH ROW WHEN (
     OLD.salt IS DISTINCT FROM NEW.salt AND OLD.salt IS NOT NULL
@@ -59,23 +59,24 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT pg_catalog.uuid_hash_extended(token, salt)
 $$;
 
--- The hash of a token that is a text. One that spells a uuid in a way that some library accepts is that
--- uuid; any other text is taken exactly as it is. All in it is immutable, so that PostgreSQL puts it in
--- place: called as a function it would be slow, and its parameter might come into the server's log.
+-- The hash of a token that is text. One that spells a uuid in a way that some library accepts is that
+-- uuid; any other text is hashed exactly as it is. Everything here is immutable, so that PostgreSQL
+-- inlines it: called as a function it would be slow, and its parameter might end up in the server's
+-- log.
 CREATE FUNCTION {state}.rotation_hash(token text, salt bigint) RETURNS bigint
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT CASE
-        -- As nearly every one is spelled; the long way round takes ten times as long.
+        -- The spelling of nearly every token; the general case takes ten times as long.
         WHEN token COLLATE "C" OPERATOR(pg_catalog.~*)
             '^[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}$'
             THEN pg_catalog.uuid_hash_extended(token::pg_catalog.uuid, salt)
-        -- Go reads past any character before and after it.
+        -- Go ignores any one character before and after it.
         WHEN token COLLATE "C" OPERATOR(pg_catalog.~*) '^.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}.$'
             THEN pg_catalog.uuid_hash_extended(
                 pg_catalog.substr(token, 2, 36)::pg_catalog.uuid, salt
             )
-        -- Java reads each group as a number, and takes its last digits. Of 32 characters without their
-        -- hyphens PostgreSQL and Python make a uuid wherever those are: these come first.
+        -- Java reads each group as a number, and takes its last digits. PostgreSQL and Python read 32
+        -- digits as a uuid wherever the hyphens are: they take precedence.
         WHEN pg_catalog.length(token) OPERATOR(pg_catalog.<=) 36
             AND token COLLATE "C" OPERATOR(pg_catalog.~*) '^[+]?[0-9a-f]+(-[+]?[0-9a-f]+){4}$'
             AND (
@@ -83,7 +84,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
                 OR pg_catalog.strpos(token, '-+') OPERATOR(pg_catalog.>) 0
             )
             THEN pg_catalog.uuid_hash_extended(
-                -- E'': a session may take a backslash in a plain string for itself.
+                -- E'': in a plain string a backslash depends on the session's settings.
                 pg_catalog.regexp_replace(
                     pg_catalog.regexp_replace(
                         token COLLATE "C", '(^|-)[+]?', E'\\1000000000000', 'g'
@@ -93,8 +94,8 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
                 )::pg_catalog.uuid,
                 salt
             )
-        -- Python reads a number of 32 characters, of which some may be a sign, blanks or 0x; and anybody
-        -- may have put brackets or quotes around it.
+        -- Python reads a number of 32 characters, which may include a sign, blanks or 0x; and there may
+        -- be brackets or quotes around it.
         WHEN pg_catalog.length(token) OPERATOR(pg_catalog.>=) 32
             AND pg_catalog.regexp_replace(
                 pg_catalog.replace(
@@ -123,8 +124,8 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     END
 $$;
 
--- The rotations of a table's column: by its oid and number, which survive every renaming; by their
--- names, where no table has that oid, because the database was restored from a dump.
+-- The rotations of a table's column: by its oid and number, which survive renaming; by their names if
+-- no table has that oid, because the database was restored from a dump.
 CREATE FUNCTION {state}.rotation_of_column(of_table oid, of_attnum smallint)
 RETURNS SETOF {state}.rotation
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -150,7 +151,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         )
 $$;
 
--- Those of them whose set is in its place.
+-- Those of them whose set is attached.
 CREATE FUNCTION {state}.rotation_with_set(of_table oid, of_attnum smallint) RETURNS SETOF {state}.rotation
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT known.*
@@ -160,8 +161,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         AND attached.inhrelid = to_regclass('{state_text}.rotation_revoked_' || known.set_id)
 $$;
 
--- Take a table, a sequence (of pg_class) or a function (of pg_proc) from all but its owner: PUBLIC, and whomever
--- default privileges gave it to.
+-- Revoke a table, a sequence (of pg_class) or a function (of pg_proc) from all but its owner: PUBLIC,
+-- and all roles that have it by default privileges.
 CREATE FUNCTION {state}.rotation_keep_to_owner(catalog regclass, kept oid, taken text DEFAULT 'ALL')
 RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -192,9 +193,10 @@ BEGIN
 END;
 $$;
 
--- A transaction that sees the database as it was before the latest change of a set would look in vain.
--- Which transaction made that change is kept in a sequence of the set, because it is read past any view;
--- and of which system in another, because a copy of the database elsewhere counts its transactions anew.
+-- A transaction whose snapshot is older than the latest change of a set would look in vain. The id of
+-- the transaction that made the change is stored in a sequence of the set, which is read regardless
+-- of snapshots; the system that it ran on, in another, because a copy of the database elsewhere has
+-- its own transaction ids.
 CREATE SEQUENCE {state}.rotation_revoked_system MINVALUE -9223372036854775808;
 
 CREATE FUNCTION {state}.rotation_note_change(of_set int) RETURNS void
@@ -209,7 +211,7 @@ BEGIN
 END;
 $$;
 
--- By names that hold in the schema `own`, in which the state is now.
+-- With names that resolve in the schema `own`, where the state is now.
 CREATE FUNCTION {state}.rotation_require_view(own text, of_set int) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -229,9 +231,9 @@ BEGIN
 END;
 $$;
 
--- Make the place for what a rotation revokes: the set of its column, which is there if there was a
--- rotation of it before. It is attached, because that waits for no reader. A set that somebody has
--- detached stays where it is, as evidence, and another one is begun.
+-- Create the set for what a rotation revokes, unless an earlier rotation of its column did. It is
+-- attached later, because that waits for no reader. A set that somebody has detached stays where it
+-- is, as evidence, and another one is created.
 CREATE FUNCTION {state}.rotation_open_revoked(rotation bigint) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -267,7 +269,7 @@ END;
 $$;
 
 -- Whether this process, until its transaction ends, is the only one that takes a rotation's snapshot: it
--- has a lock of the set's that no other role can take. A vacuum of the set makes way.
+-- holds a lock on the set that no other role can take. A vacuum of the set gives way.
 CREATE FUNCTION {state}.rotation_claim(rotation bigint) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' AS $$
 BEGIN
@@ -284,8 +286,8 @@ EXCEPTION
 END;
 $$;
 
--- Complete what a rotation revokes, which `taken` tokens were put into the set for, besides those of
--- lists: the set is indexed, and from the COMMIT on the guard refuses what is in it. Returns how many
+-- Complete what a rotation revokes: `taken` tokens of its snapshot are in the set, besides those of
+-- lists. The set is indexed, and from the COMMIT on the guard refuses what is in it. Returns how many
 -- hashes the set must hold from now on.
 CREATE FUNCTION {state}.rotation_close_revoked(rotation bigint, taken bigint) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -300,7 +302,7 @@ BEGIN
     EXECUTE 'SELECT count(*) FROM ' || part || ' WHERE rotation_id <> $1' INTO others USING rotation;
     EXECUTE 'CREATE INDEX IF NOT EXISTS rotation_revoked_' || this.set_id || '_hash'
         || ' ON ' || part || ' (hash)';
-    -- Without statistics the planner takes the set for a handful of rows, and compares each with each.
+    -- Without statistics the planner assumes that the set has a few rows, and compares all pairs.
     EXECUTE 'ANALYZE ' || part;
     UPDATE {state}.rotation AS known
     SET revoked = others + known.leaked + taken,

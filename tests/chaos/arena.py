@@ -9,7 +9,7 @@ from random import Random
 
 from app.localpg.server import Server, embedded_binaries
 from tests.conftest import MIGRATED, Database, Done, databases, make_server, running
-from tests.test_rebuild import invalid
+from tests.maintenance.rebuilding import invalid
 
 COMMAND = ("rotate_tokens_sql", "--progress", "lines")
 
@@ -45,10 +45,10 @@ def open_arena(server: Server | None = None) -> Iterator[Arena]:
 
 @dataclass
 class Result:
-    """What a drill came to. Everything but `times`, `notes` and `skipped` must be nothing."""
+    """The result of a drill. Everything but `times`, `notes` and `skipped` must be zero or empty."""
 
     times: int = 0  #: the harm was done
-    rotations: int = 0  #: came to their end and were judged
+    rotations: int = 0  #: that ended and were judged
     lost: int = 0  #: rows that still had not changed at the end of their rotation
     twice: int = 0  #: rows that one rotation changed more than once
     survivors: int = 0  #: rows that held a revoked token, by value

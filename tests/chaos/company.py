@@ -9,7 +9,7 @@ from time import sleep
 from tests.chaos.arena import COMMAND, Arena, Result, any_flags
 from tests.chaos.kills import FEW, PLACES, WINDOWS, Child
 from tests.conftest import Done, until
-from tests.test_many_processes import PGBOUNCER, pooling
+from tests.work.pooler import PGBOUNCER, pooling
 
 ROWS = 3000
 
@@ -51,7 +51,7 @@ def frozen(result: Result, arena: Arena, random: Random, times: int, seconds: fl
 
 
 def frozen_anywhere(result: Result, arena: Arena, random: Random, times: int) -> None:
-    """SIGSTOP at every place in turn, with whatever locks it holds there; another goes on; SIGCONT.
+    """SIGSTOP at every place in turn, with the locks that it holds there; another continues; SIGCONT.
 
     The server ends what stands idle in a transaction: a window's after a minute, others after 5 s.
     """

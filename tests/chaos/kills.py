@@ -9,8 +9,8 @@ from time import monotonic, sleep
 
 from tests.chaos.arena import COMMAND, Arena, Result, any_flags
 from tests.conftest import Database, kill, read_until, until
-from tests.test_interruption import GATES, build_gate, closed_gate, gate, waiting_at_gate
-from tests.test_rebuild import rebuilding, writer
+from tests.maintenance.rebuilding import rebuilding, writer
+from tests.work.gates import GATES, build_gate, closed_gate, gate, waiting_at_gate
 
 ROWS = 3000
 FEW = 240
@@ -137,7 +137,7 @@ def at_barrier(db: Database, start: Start) -> Iterator[Child]:
 
 @contextmanager
 def between_windows(db: Database, start: Start) -> Iterator[Child]:
-    """Whoever holds the checkpoints keeps every window from beginning."""
+    """Holding the checkpoints keeps every window from starting."""
     child = start("--window", "1")
     until(lambda: db.value("SELECT count(*) FROM rotation_window"))
     with closing(db.connect(autocommit=False)) as holder, holder.cursor() as cursor:

@@ -12,14 +12,14 @@ from app.localpg.server import Server
 from tests.chaos.arena import COMMAND, Arena, Result, open_arena
 from tests.conftest import Database, databases, kill, read_until, standby_of, until
 from tests.cutter import cutting
-from tests.test_interruption import GATES, build_gate, closed_gate, waiting_at_gate
+from tests.work.gates import GATES, build_gate, closed_gate, waiting_at_gate
 
 ROWS = 4000
 FLAGS = ("--window", "20", "--lock-timeout", "600000")
 
 
 def crashes(result: Result, arena: Arena, random: Random, times: int) -> None:
-    """Crash the server in mid-window (stop -m immediate) and start it: the same process goes on."""
+    """Crash the server in mid-window (stop -m immediate) and start it: the same process continues."""
     while result.times < times:
         workers = random.choice("14")
         with arena.tickets(ROWS) as db:
@@ -34,11 +34,11 @@ def crashes(result: Result, arena: Arena, random: Random, times: int) -> None:
                 arena.server.ensure()
                 result.agrees(db, "after a crash")
             out = result.ended(child, db)
-            result.expect("connected again after" in out, "it never connected again")
+            result.expect("reconnected after" in out, "it never reconnected")
 
 
 def goes_on(db: Database, child: "subprocess.Popen[str]", windows: int) -> bool:
-    """Wait until so many windows more are done; False if it came to its end."""
+    """Wait until so many more windows are done; False if it ended."""
     count = "SELECT count(*) FROM rotation_window"
     before = db.value(count)
     until(lambda: child.poll() is not None or db.value(count) > before + windows)
@@ -46,13 +46,13 @@ def goes_on(db: Database, child: "subprocess.Popen[str]", windows: int) -> bool:
 
 
 def stands(db: Database, child: "subprocess.Popen[str]") -> int | None:
-    """Wait until it stands at the gate: the backend's pid; None if it came to its end."""
+    """Wait until it stands at the gate: the backend's pid; None if it ended."""
     until(lambda: waiting_at_gate(db) or child.poll() is not None)
     return waiting_at_gate(db)
 
 
 def terminations(result: Result, arena: Arena, random: Random, times: int) -> None:
-    """Terminate any of its backends at any moment: the same process goes on."""
+    """Terminate any of its backends at any moment: the same process continues."""
     theirs = (
         "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
         " AND backend_type = 'client backend' ORDER BY pid"
@@ -61,7 +61,7 @@ def terminations(result: Result, arena: Arena, random: Random, times: int) -> No
         workers = random.choice("14")
         with arena.tickets(ROWS) as db:
             child = db.start(*COMMAND, *FLAGS, "--workers", workers)
-            read_until(child, "begins")
+            read_until(child, "started")
             while result.times < times and child.poll() is None:
                 sleep(random.uniform(0, 0.2))
                 pids = db.sql(theirs)
@@ -101,7 +101,7 @@ def commits_not_done(result: Result, arena: Arena, random: Random, times: int) -
 
 
 def failovers(result: Result, arena: Arena, random: Random, times: int) -> None:
-    """The primary dies; the command goes on at the promoted asynchronous standby, which is next to die.
+    """The primary dies; the command continues on the promoted asynchronous standby, the next to die.
 
     In half of the cases the standby stops receiving a moment before, so that committed windows are lost.
     """
@@ -127,7 +127,7 @@ def _fail_over(db: Database, promoted: Database, random: Random) -> int:
     """Let the primary die under the command, and promote the standby; how many windows that loses."""
     standby, windows = promoted.server, "SELECT count(*) FROM rotation_window"
     child = db.start(*COMMAND, *FLAGS, "--workers", random.choice("14"))
-    read_until(child, "begins")
+    read_until(child, "started")
     receiver = until(lambda: promoted.sql("SELECT pid FROM pg_stat_wal_receiver"))[0][0]
     sleep(random.uniform(0, 1))
     if may_signal(standby) and random.random() < 0.5:

@@ -1,4 +1,4 @@
-"""What the drills came to, as a table: printed, and with --write put into docs/reliability.md."""
+"""The results of the drills, as a table: printed, and with --write put into docs/reliability.md."""
 
 import re
 import sys

@@ -16,7 +16,7 @@ import psycopg2
 from app.localpg.server import embedded_binaries
 from tests.chaos.arena import COMMAND, Arena, Result, open_arena
 from tests.conftest import PROJECT, Database, Done, make_server, read_until, until
-from tests.test_disk import may_mount, small_tablespace
+from tests.throttle.tablespace import may_mount, small_tablespace
 
 ROWS = 3000
 FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
@@ -25,7 +25,7 @@ CLOCKS = ["+0", "+1h", "-1h", "+400d", "-400d", "-3s", "+3s"]
 
 
 def full_disk(result: Result, arena: Arena, random: Random, times: int) -> None:
-    """The table's disk fills up; the command says so and ends; enlarged, the same command goes on."""
+    """The table's disk fills up; the command says so and ends; enlarged, the same command continues."""
     if not may_mount():
         result.skipped = "no right to mount a small file system"
         return

@@ -7,7 +7,7 @@ What counts as what, judged by `chain`, in which a trigger of this test notes ev
 (what it was, what it is, whether a window did it) in the order of the row's locks:
 
 - A token is *revoked* as soon as a window replaced it, if its row held it since before the command was
-  started (one that the application set while the rotation ran is no leaked token: the window replaces it
+  started (one that the application set while the rotation ran is not leaked: the window replaces it
   as well, but nobody keeps the application from writing it again). A revoked token *came back* if the
   application wrote it afterwards, even for a moment; it *survives* if a row holds it at the very end.
 - A row is *lost* to a rotation if its token is one that the table held when the command was started, and
@@ -112,7 +112,7 @@ SELECT became, count(*) FROM (
 
 
 class Application:
-    """Sessions of an application, each a thread with a connection, that go on until it is over."""
+    """Sessions of an application, each a thread with a connection, that run until it is over."""
 
     def __init__(self, db: Database, random: Random, rows: int) -> None:
         self.errors: list[str] = []  #: SQLSTATEs
@@ -238,7 +238,7 @@ class Application:
 
 
 def hostile_traffic(result: Result, arena: Arena, random: Random, times: int, rows: int = ROWS) -> None:
-    """Rotate again and again for so many seconds while all of that goes on."""
+    """Rotate again and again for so many seconds while all of that runs."""
     with arena.tickets(rows) as db:
         db.sql(f"{CHAIN}; DROP TRIGGER note ON ticket")  # this oracle in place of the other
         calm = Application(db, random, rows)

@@ -1,5 +1,5 @@
 """The engine: it rotates the tokens of a table. It prints nothing, reads no settings, parses no flags.
 
-Imports run downward: driver → worker, plan, control → progress, windows, preflight, target →
-database → statements → errors. A test pins this.
+Imports only go down: runner → phases → work → preflight → throttle, maintenance → state → proof →
+table → db → events, options → errors, text. tests/test_house.py checks this.
 """

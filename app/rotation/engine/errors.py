@@ -1,4 +1,4 @@
-"""Everything that the engine raises on purpose: one root, one line each, with its exit code."""
+"""Everything the engine raises on purpose: one root, one line each, with its exit code."""
 
 
 class RotationError(Exception):
@@ -14,27 +14,27 @@ class UsageError(RotationError):
 
 
 class Refused(RotationError):
-    """The work can't be begun as things are; nothing was written."""
+    """The work can't start as things are; nothing was written."""
 
     exit_code = 1
 
 
 class Stopped(RotationError):
-    """The run ended before the work did; the same command goes on from the last committed window."""
+    """The run ended before the work did; the same command continues from the last committed window."""
 
     exit_code = 3
 
 
 class Unproven(RotationError):
-    """Rotated, but survivors or holes remain, or the proof can't be had."""
+    """Rotated, but survivors or holes remain, or the proof failed to run."""
 
     exit_code = 4
 
 
 class DatabaseFailure(RotationError):
-    """PostgreSQL refused a statement for a reason that a retry won't cure; it was rolled back.
+    """PostgreSQL refused a statement for a reason that a retry won't fix; it was rolled back.
 
-    Carries the SQLSTATE and its standard name only: PostgreSQL's own message may quote a token.
+    Carries only the SQLSTATE and its standard name: PostgreSQL's own message may quote a token.
     """
 
     exit_code = 1
@@ -43,14 +43,14 @@ class DatabaseFailure(RotationError):
         super().__init__(f"{doing}: PostgreSQL answered {condition} (SQLSTATE {sqlstate})")
         self.sqlstate = sqlstate
         self.condition = condition  #: the standard's name of the SQLSTATE, in words
-        self.rows_done: int | None = None  #: rows of the rotation that were committed before
+        self.rows_done: int | None = None  #: rows of the rotation committed before
 
     def __str__(self) -> str:
         if self.rows_done is None:
             return super().__str__()
         return (
             f"{super().__str__()}; {self.rows_done} rows are rotated;"
-            " mend that and run the same command again"
+            " fix that and run the same command again"
         )
 
 
@@ -66,7 +66,7 @@ class LockConflict(RotationError):
 class ConnectionLost(RotationError):
     """The connection broke, or none could be opened: SQLSTATE class 08, 57P01 to 57P03, 53300, or none.
 
-    Whether a COMMIT under way took effect is not known: read the checkpoint again.
+    Whether a pending COMMIT took effect is not known: read the checkpoint again.
     """
 
     exit_code = 3

@@ -1,15 +1,20 @@
-"""What the engine tells while it works: facts, each with a sentence. Only the commands print them."""
+"""What the engine reports while it works: facts, each with a sentence. Only commands print them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
-from app.rotation.engine.units import name_keys, shown
+from .text import name_keys, shown
 
 
 @dataclass(frozen=True)
 class Event:
-    """The root; `str()` gives one line for a person."""
+    """The root; `str()` gives one line for a person.
+
+    `kind` is what machines read in `--progress json`: it stays when a class is renamed.
+    """
+
+    kind: ClassVar[str]
 
 
 Emit = Callable[[Any], None]
@@ -17,8 +22,9 @@ Emit = Callable[[Any], None]
 
 @dataclass(frozen=True)
 class Began(Event):
-    """A new rotation was recorded, or an unfinished one was taken up."""
+    """A new rotation was recorded, or an unfinished one was picked up."""
 
+    kind = "began"
     rotation: int
     target: str
     resumed: bool
@@ -26,14 +32,15 @@ class Began(Event):
 
     def __str__(self) -> str:
         if self.resumed:
-            return f"rotation {self.rotation} of {self.target} goes on after {self.rows_done} rows"
-        return f"rotation {self.rotation} of {self.target} begins"
+            return f"rotation {self.rotation} of {self.target} resumed after {self.rows_done} rows"
+        return f"rotation {self.rotation} of {self.target} started"
 
 
 @dataclass(frozen=True)
 class WindowDone(Event):
     """A window was committed."""
 
+    kind = "window_done"
     lane: int
     lo: str
     hi: str
@@ -47,46 +54,51 @@ class WindowDone(Event):
 
 @dataclass(frozen=True)
 class Blocked(Event):
-    """A window waits for somebody else's lock and is tried again, smaller."""
+    """A window waits for another session's lock and is retried, smaller."""
 
-    lo: str | None  #: None: the table itself is locked, no row was looked for
+    kind = "blocked"
+    lo: str | None  #: None: the table itself is locked
     hi: str | None
     blockers: str
     size: int
 
     def __str__(self) -> str:
         if self.lo is None or self.hi is None:
-            return f"the table is locked by {self.blockers}; trying again"
+            return f"the table is locked by {self.blockers}; retrying"
         if self.lo == self.hi:
-            return f"row {shown(self.lo)} is locked by {self.blockers}; trying again"
+            return f"row {shown(self.lo)} is locked by {self.blockers}; retrying"
         return (
             f"rows {shown(self.lo)}..{shown(self.hi)} are locked by {self.blockers};"
-            f" trying again with {self.size} row{'s' if self.size != 1 else ''} a window"
+            f" retrying with {self.size} row{'s' if self.size != 1 else ''} per window"
         )
 
 
 @dataclass(frozen=True)
 class StandingBy(Event):
-    """Every lane is in other hands."""
+    """Other processes hold every lane."""
 
+    kind = "standing_by"
     worker: str
 
     def __str__(self) -> str:
-        return f"standing by: {self.worker} does this rotation; if it ends, this process goes on"
+        return f"waiting: {self.worker} is running this rotation; this process takes over if it exits"
 
 
 @dataclass(frozen=True)
 class TookOver(Event):
     """A lane became free, and this process works on it now."""
 
+    kind = "took_over"
+
     def __str__(self) -> str:
-        return "going on: nobody else works on this rotation now"
+        return "taking over: no other process is running this rotation now"
 
 
 @dataclass(frozen=True)
 class Throttled(Event):
     """The next window waits."""
 
+    kind = "throttled"
     reason: str
 
     def __str__(self) -> str:
@@ -95,8 +107,9 @@ class Throttled(Event):
 
 @dataclass(frozen=True)
 class VacuumSkipped(Event):
-    """A vacuum that was due did not take place."""
+    """A vacuum that was due did not run."""
 
+    kind = "vacuum_skipped"
     why: str
 
     def __str__(self) -> str:
@@ -105,31 +118,34 @@ class VacuumSkipped(Event):
 
 @dataclass(frozen=True)
 class VacuumHindered(Event):
-    """Vacuum can't free what windows leave behind."""
+    """Vacuum can't remove the dead rows that windows leave behind."""
 
+    kind = "vacuum_hindered"
     holder: str
 
     def __str__(self) -> str:
         return (
-            f"vacuum frees nothing: {self.holder} holds an old view of the database;"
+            f"vacuum cannot remove dead rows: {self.holder} holds an old snapshot;"
             " end it, or the table grows to twice its size"
         )
 
 
 @dataclass(frozen=True)
 class Paused(Event):
-    """Somebody asked this rotation to pause."""
+    """This rotation was asked to pause."""
 
+    kind = "paused"
     rotation: int
 
     def __str__(self) -> str:
-        return "paused: python manage.py rotation resume lets it go on"
+        return "paused: run python manage.py rotation resume to continue"
 
 
 @dataclass(frozen=True)
 class Resumed(Event):
     """The pause is over."""
 
+    kind = "resumed"
     rotation: int
 
     def __str__(self) -> str:
@@ -140,46 +156,50 @@ class Resumed(Event):
 class OutageBegan(Event):
     """The database can't be reached."""
 
+    kind = "outage_began"
     why: str
     deadline: float
 
     def __str__(self) -> str:
-        return f"no database: {self.why}; trying again for up to {self.deadline:.0f} s"
+        return f"no database: {self.why}; retrying for up to {self.deadline:.0f} s"
 
 
 @dataclass(frozen=True)
 class OutageEnded(Event):
     """The database is back."""
 
+    kind = "outage_ended"
     seconds: float
 
     def __str__(self) -> str:
-        return f"connected again after {self.seconds:.1f} s; going on from the checkpoint"
+        return f"reconnected after {self.seconds:.1f} s; continuing from the checkpoint"
 
 
 @dataclass(frozen=True)
 class Stopping(Event):
-    """Somebody asked to stop; the window under way finishes first, a long look at the table does not."""
+    """A stop was requested; the current window finishes first, a scan of the whole table does not."""
 
+    kind = "stopping"
     reason: str
-    cancelled: bool = False  #: what was under way was cancelled already
+    cancelled: bool = False  #: what was running has been cancelled
 
     def __str__(self) -> str:
         if self.cancelled:
-            return (
-                f"{self.reason}: cancelling the look at the table, which begins again with the next run"
-            )
-        return f"{self.reason}: finishing the window under way; once more to cancel it"
+            return f"{self.reason} received: cancelling the table scan; the next run starts it again"
+        return f"{self.reason} received: finishing the current window; send it again to cancel"
 
 
-#: How grave a finding is.
-REFUSE, WARN, NOTE = "refuse", "warn", "note"
+#: How serious a finding is.
+REFUSE = "refuse"
+WARN = "warn"
+NOTE = "note"
 
 
 @dataclass(frozen=True)
 class Found(Event):
-    """One finding of the preflight: refuse ends the run before it begins, warn and note are told."""
+    """One finding of the preflight: refuse ends the run before it starts; others are only told."""
 
+    kind = "found"
     level: str
     text: str
 
@@ -189,8 +209,9 @@ class Found(Event):
 
 @dataclass(frozen=True)
 class Waiting(Event):
-    """Something can't begin before other sessions are done."""
+    """Something can't start before other sessions are done."""
 
+    kind = "waiting"
     what: str
     blockers: str
 
@@ -202,6 +223,7 @@ class Waiting(Event):
 class Phase(Event):
     """A phase of the rotation has ended."""
 
+    kind = "phase"
     number: int
     text: str
 
@@ -214,8 +236,9 @@ PHASES = 4  # guard and barrier, snapshot, new tokens, proof
 
 @dataclass(frozen=True)
 class HolesLeft(Event):
-    """Rows of a window were skipped because somebody holds their locks."""
+    """Rows of a window were skipped because other sessions hold their locks."""
 
+    kind = "holes_left"
     rows: int
     first: str
     blockers: str
@@ -230,8 +253,9 @@ class HolesLeft(Event):
 
 @dataclass(frozen=True)
 class Survived(Event):
-    """A verification found rows that hold a revoked token; they are rotated once more."""
+    """A verification found rows that hold a revoked token; they are rotated again."""
 
+    kind = "survived"
     survivors: int
     keys: list[str]
     pk: str
@@ -246,6 +270,7 @@ class Survived(Event):
 class ListRead(Event):
     """A list of leaked tokens was read to its end, and is revoked too."""
 
+    kind = "list_read"
     name: str
     tokens: int  #: that it holds; one that is listed twice counts twice
     added: int  #: different ones that were not revoked before
@@ -254,4 +279,4 @@ class ListRead(Event):
         read = f"{self.tokens} token{'s' * (self.tokens != 1)} read from {self.name}"
         if self.added == self.tokens:
             return f"{read}: revoked too"
-        return f"{read}: {self.added} added to the revoked ones, the rest were among them already"
+        return f"{read}: {self.added} added to the revoked ones, the rest were already among them"

@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 from types import NoneType
 from typing import Any, get_args, get_origin, get_type_hints
 
-from app.rotation.engine.errors import Refused, UsageError
-from app.rotation.engine.units import parse_size
-from app.rotation.engine.windows import LARGEST_SIZE
+from .errors import Refused, UsageError
+from .text import parse_size
 
 MOST_WORKERS = 64  # of one process
 MOST_LANES = 1024
 MOST_NAME = 63  # bytes (NAMEDATALEN - 1)
 DAY = 86_400  # seconds
+LARGEST_SIZE = 1_000_000  # rows
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Options:
     """Options of one run. Raises UsageError, naming the flag, for a value that can't be used."""
 
     window: int | None = None  #: rows of a window; None: sized to `window_seconds`
-    window_seconds: float = 0.3  #: seconds that an auto-sized window aims at
+    window_seconds: float = 0.3  #: target seconds of an auto-sized window
     workers: int = 1  #: connections that this process rotates with
     lanes: int | None = None  #: ranges that a new rotation is cut into; None: by the table's size
     lock_timeout_ms: int = 200  #: milliseconds that a window waits for one lock
@@ -31,33 +31,33 @@ class Options:
     guard: bool = True  #: a guard keeps revoked tokens from being written back
     verify: bool = True  #: the end is proven by value
     ack_triggers: bool = False  #: the target's triggers are known to keep no copy of old tokens
-    allow_fk: bool = False  #: what foreign keys to the token do to other tables is wanted
-    max_lag: float | None = 10.0  #: seconds that a standby may be behind
+    allow_fk: bool = False  #: what foreign keys to the token do to other tables is accepted
+    max_lag: float | None = 10.0  #: seconds a standby may be behind
     max_lag_bytes: int | None = None  #: bytes of WAL that a standby may be behind
     critical_lag: float | None = None  #: seconds behind at which the run ends
     standbys: tuple[str, ...] = ()  #: application_name of standbys that must be connected
     wait_replicas: bool = True  #: the end waits until the standbys have replayed it
     max_wal: int | None = None  #: bytes of WAL that slots retain, or that wait for the archiver
     critical_wal: int | None = None  #: bytes of such WAL at which the run ends
-    min_free: int | None = 10**9  #: bytes of disk that stay free, where that can be known
+    min_free: int | None = 10**9  #: bytes of disk to keep free, where that is known
     max_waiting: int | None = 5  #: sessions that may wait for locks which windows hold
     max_rate: float | None = None  #: rows a second, of all workers together
     nice: float = 0.0  #: seconds of rest for each second of work
     vacuum: float | None = 10.0  #: percent of the rows after which the table is vacuumed; None: never
     reindex: bool = False  #: the token's indexes are rebuilt at the end
-    notify: str | None = None  #: channel whose listeners are told of each window
-    throttle_sql: str | None = None  #: a query: true, or a number but zero, throttles
+    notify: str | None = None  #: channel to notify of each window
+    throttle_sql: str | None = None  #: a query: true or a nonzero number throttles
 
     def __post_init__(self) -> None:
         for name, (flag, least, most, unit) in LIMITS.items():
             value = getattr(self, name)
             if value is not None and not least <= value <= most:
-                raise UsageError(f"{flag} {value}: give {unit} from {least} to {most}")
+                raise UsageError(f"{flag} {value}: expected {least} to {most} {unit}")
         if self.notify is not None and not 0 < len(self.notify.encode()) <= MOST_NAME:
-            raise UsageError(f"--notify: give the name of a channel, of 1 to {MOST_NAME} bytes")
+            raise UsageError(f"--notify: expected a channel name of 1 to {MOST_NAME} bytes")
 
 
-#: Of each option that is a number: its flag, the least and the most, and of what.
+#: For each numeric option: its flag, minimum, maximum and unit.
 LIMITS: dict[str, tuple[str, float, float, str]] = {
     "window": ("--window", 1, LARGEST_SIZE, "rows"),
     "window_seconds": ("--window-seconds", 0.01, 60, "seconds"),
@@ -78,36 +78,36 @@ LIMITS: dict[str, tuple[str, float, float, str]] = {
     "nice": ("--nice", 0, 1000, "seconds of rest for each second of work"),
 }
 
-
-#: Of each option: its type, as it is written above.
+#: The type of each option, as written above.
 TYPES = get_type_hints(Options)
-IN_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text",
-            tuple: "a list of texts", NoneType: "null"}  # fmt: skip
+
+IN_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a string",
+            tuple: "a list of strings", NoneType: "null"}  # fmt: skip
 
 
 def from_stored(stored: Any) -> Options:
-    """The options that a rotation keeps; what this version does not know is left out.
+    """The options stored with a rotation; what this version does not know is left out.
 
-    Anybody who may write to the rotation's row may have written them: raises UsageError, naming the
-    option, for what is no value of its type or can't be used.
+    Anyone who may write to the rotation's row may have written them: raises UsageError, naming the
+    option, for a value that has the wrong type or can't be used.
     """
     return Options(**_known(stored, "rotation.options", TYPES))
 
 
 def as_kept(stored: Any) -> dict[str, Any]:
-    """The options that a rotation keeps, to be shown as they are; none if no object of them is there."""
+    """The options stored with a rotation, to be shown as they are; none if they are not an object."""
     return stored if isinstance(stored, dict) else {}
 
 
 def _known(stored: Any, where: str, names: Iterable[str]) -> dict[str, Any]:
-    """Those of some options that JSON holds. Raises UsageError for values of another type."""
+    """The named options that JSON holds. Raises UsageError for values of the wrong type."""
     if not isinstance(stored, dict):
-        raise UsageError(f"{where} holds no object of options")
+        raise UsageError(f"{where} is not an object of options")
     return {name: _checked(name, stored[name], where) for name in names if name in stored}
 
 
 def _checked(name: str, value: Any, where: str) -> Any:
-    """A value from JSON as the option takes it. Raises UsageError if it is of another type."""
+    """A value from JSON as the option takes it. Raises UsageError if it has the wrong type."""
     hint = TYPES[name]
     if get_origin(hint) is tuple:
         types: set[Any] = {tuple}
@@ -125,7 +125,7 @@ def _checked(name: str, value: Any, where: str) -> Any:
 
 
 def or_off(parse: Callable[[str], Any]) -> Callable[[str], Any]:
-    """Read a value by `parse`, and 'off' as None."""
+    """Read a value with `parse`, and 'off' as None."""
 
     def read(text: str) -> Any:
         return None if text == "off" else parse(text)
@@ -150,7 +150,7 @@ TUNABLE: dict[str, Callable[[str], Any]] = {
 
 
 def read_tuning(assignments: list[str]) -> dict[str, Any]:
-    """Options from 'window=500 max_rate=off'; 'default' stands for what each run was given.
+    """Options from 'window=500 max_rate=off'; 'default' means what each run was started with.
 
     Raises UsageError for a name or a value that can't be used.
     """
@@ -158,17 +158,19 @@ def read_tuning(assignments: list[str]) -> dict[str, Any]:
     for assignment in assignments:
         name, equals, text = assignment.partition("=")
         if name not in TUNABLE or not equals:
-            raise UsageError(f"{assignment!r}: give NAME=VALUE, with a name of {', '.join(TUNABLE)}")
+            raise UsageError(
+                f"{assignment!r}: expected NAME=VALUE, with NAME one of {', '.join(TUNABLE)}"
+            )
         try:
             tuned[name] = text if text == "default" else TUNABLE[name](text)
         except ValueError as error:
-            raise UsageError(f"{assignment}: {text!r} is no value of {name}") from error
+            raise UsageError(f"{assignment}: {text!r} is not a value of {name}") from error
     replace(Options(), **{name: value for name, value in tuned.items() if value != "default"})
     return tuned
 
 
 class LiveOptions:
-    """The options of a run as they are now: what it was given, under what was tuned since."""
+    """The options of a run as they are now: what it was started with, overridden by tuning."""
 
     def __init__(self, given: Options) -> None:
         self._given = given
@@ -176,7 +178,7 @@ class LiveOptions:
         self.now = given
 
     def learn(self, tuned: str) -> None:
-        """Take over what somebody tuned, in JSON as rotation.tuned holds it, if it changed.
+        """Adopt what was tuned, in JSON as rotation.tuned holds it, if it changed.
 
         Raises Refused for what `rotation tune` would not have written.
         """
@@ -186,9 +188,8 @@ class LiveOptions:
             known = _known(json.loads(tuned), "it", TUNABLE)
             self.now = replace(self._given, **known)
         except (UsageError, ValueError, RecursionError) as error:
-            why = error if isinstance(error, UsageError) else "it is of no use"
+            why = error if isinstance(error, UsageError) else "it can't be used"
             raise Refused(
-                f"what rotation.tuned holds was written by hand ({why}):"
-                " take it back by rotation tune NAME=default"
+                f"rotation.tuned was edited by hand ({why}): undo that with rotation tune NAME=default"
             ) from error
         self._tuned = tuned

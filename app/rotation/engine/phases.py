@@ -7,30 +7,54 @@ docs/proof.md says why none of them can be left out.
 from collections.abc import Callable
 from dataclasses import replace
 
-from app.rotation.engine import citus, conclusion, control, guard, revocation
-from app.rotation.engine.canary import try_one_window
-from app.rotation.engine.crew import Crew
-from app.rotation.engine.database import Row, Session
-from app.rotation.engine.errors import LockConflict, Stopped, Unproven
-from app.rotation.engine.events import NOTE, WARN, Found, Phase, Survived
-from app.rotation.engine.lanes import draw_lanes
-from app.rotation.engine.naming import worker_name
-from app.rotation.engine.options import LiveOptions, Options
-from app.rotation.engine.progress import read_progress
-from app.rotation.engine.rebuild import rebuild_indexes
-from app.rotation.engine.replicas import wait_for_standbys
-from app.rotation.engine.stages import Leftovers, Stage, Windows
-from app.rotation.engine.standby import stand_by, unfinished_lanes
-from app.rotation.engine.target import Target
-from app.rotation.engine.throttle import Throttle
-from app.rotation.engine.units import name_keys
-from app.rotation.engine.vacuum import Vacuum
-from app.rotation.engine.watch import Watch
-from app.rotation.engine.windows import WindowSizer
-from app.rotation.engine.worker import Worker
-from app.rotation.models import Rotation, Status
+from ..models import ENDED, Rotation, Status
+from .db.identity import worker_name
+from .db.retry import patiently
+from .db.session import Row, Session
+from .errors import LockConflict, Stopped, Unproven
+from .events import NOTE, WARN, Found, Phase, Survived
+from .maintenance.reindex import rebuild_indexes
+from .maintenance.vacuum import Vacuum
+from .options import LiveOptions, Options
+from .proof import guard
+from .proof.barrier import wait_for_writers
+from .proof.revoked import take_snapshot
+from .proof.verdict import Verdict, how_proven, why_unproven
+from .proof.verify import verify
+from .state import transitions
+from .state.progress import read_progress
+from .state.rotations import read_rotation
+from .state.transitions import fail
+from .table.lanes import draw_lanes
+from .table.target import Target
+from .table.windows import WindowSizer
+from .throttle.monitor import Monitor
+from .throttle.standbys import wait_for_standbys
+from .throttle.throttle import Throttle
+from .work.canary import try_one_window
+from .work.leftovers import LeftoverStage
+from .work.pool import WorkerPool
+from .work.stages import Stage, WindowStage
+from .work.waiting import unfinished_lanes, wait_for_lane
+from .work.worker import Worker
 
-REPAIRS = 3  # times that survivors are rotated once more before the run gives up
+REPAIRS = 3  # times that survivors are rotated again before the run gives up
+
+
+def require_distinct(session: Session, rotation: Rotation, target: Target, verdict: Verdict) -> None:
+    """Where no unique index is possible, check by value that no two rows hold the same token.
+
+    Raises Unproven, and marks the rotation failed, if some do.
+    """
+    repeated = patiently(
+        session, Options.lock_patience, lambda: target.placement.count_repeated(session)
+    )
+    if repeated:
+        session.through_outages(lambda: fail(session, rotation.pk, verdict))
+        raise Unproven(
+            f"{repeated} tokens of {target.label} are held by more than one row: find out what writes"
+            " them; then rotate again with --new"
+        )
 
 
 class Phases:
@@ -40,7 +64,7 @@ class Phases:
         self, session: Session, rotation: int, target: Target, options: Options, more_revoked: bool
     ) -> None:
         self.rows = 0  #: rotated by this run
-        self.workers: set[str] = set()  #: names of all who worked for it
+        self.workers: set[str] = set()  #: names of all its workers
         self._session = session
         self._rotation = rotation
         self._target = target
@@ -49,27 +73,29 @@ class Phases:
         self._more_revoked = more_revoked  # this run added to the set of revoked tokens
         self._shape: Row = {}
         self._repairs = 0
-        self._rotated = False  # the end of the windows has been told
+        self._rotated = False  # the end of the windows has been reported
 
     def run(self) -> None:
         """Do what is left of every phase.
 
-        Raises Stopped if the same command can go on later, Unproven if something remains, Refused.
+        Raises Stopped if the same command can continue later, Unproven if something remains, Refused.
         """
-        session, target, options = self._session, self._target, self._options
+        session = self._session
+        target = self._target
+        options = self._options
         rotation = self._read()
         if rotation.status != Status.SUCCEEDED or self._more_revoked:
             self._rotate_all()
         elif guard.wanted(rotation, target, options) and guard.require_guard(session, target, options):
-            text = "the guard was gone or changed, and is installed again: run rotation verify"
+            text = "the guard was gone or changed, and was reinstalled: run rotation verify"
             session.emit(Found(WARN, text))
         if options.reindex:
             rebuild_indexes(session, self._rotation, target)
 
     def _rotate_all(self) -> None:
-        watch = Watch(self._own("watch"), self._rotation, self._target.oid, self._throttle)
+        monitor = Monitor(self._own("watch"), self._rotation, self._target.oid, self._throttle)
         vacuum = Vacuum(self._own("vacuum"), self._rotation, self._target, self._throttle.live)
-        for helper in (watch, vacuum):
+        for helper in (monitor, vacuum):
             helper.start()
         try:
             self._run()
@@ -77,15 +103,15 @@ class Phases:
             vacuum.cancel("the end of the run")
             raise
         finally:
-            for helper in (watch, vacuum):
+            for helper in (monitor, vacuum):
                 helper.end()
 
     def _own(self, name: str) -> Session:
-        """A session for a thread of its own."""
+        """A session for a helper thread."""
         return replace(self._session, worker=worker_name(name))
 
     def _run(self) -> None:
-        # What somebody tuned by hand, and wrongly, ends the run before it has done anything.
+        # Invalid tuning, written by hand, ends the run before it has done anything.
         self._throttle.live.learn(
             self._session.through_outages(
                 lambda: self._session.row("read_steering", rotation=self._rotation, recent=1)
@@ -94,9 +120,11 @@ class Phases:
         self._protect()
         self._snapshot()
         self._open()
-        # After the set is complete: the guard's function is written anew with it.
+        # After the set is complete: that rewrites the guard's function.
         self._shape = self._session.through_outages(
-            lambda: self._session.row("look_at_target", oid=self._target.oid, attnum=self._target.attnum)
+            lambda: self._session.row(
+                "read_target_shape", oid=self._target.oid, attnum=self._target.attnum
+            )
         )
         while True:
             self._rotate()
@@ -106,8 +134,9 @@ class Phases:
                 raise Stopped(f"by {self._session.stop.reason}")
 
     def _protect(self) -> None:
-        """The guard, and the wait for all older writers."""
-        session, options = self._session, self._options
+        """The guard, and the wait for all earlier writers."""
+        session = self._session
+        options = self._options
         installed = options.guard and self._session.through_outages(
             lambda: guard.require_guard(session, self._target, options)
         )
@@ -116,29 +145,33 @@ class Phases:
             self._require_wanted()
             how = "installed" if installed else "in place"
             how = f"guard {how}" if options.guard else "no guard (--no-guard)"
-            session.emit(Phase(1, f"{how}; every transaction that wrote before has ended"))
+            session.emit(Phase(1, f"{how}; every transaction that was already writing has ended"))
 
     def _snapshot(self) -> None:
-        """Keep the hashes of all tokens, then wait for those who may have written past the guard."""
-        session, rotation = self._session, self._read()
+        """Store the hashes of all tokens, then wait for writers that may have passed the guard."""
+        session = self._session
+        rotation = self._read()
         if rotation.revoked is None:
             options = self._options
-            revoked = revocation.patiently(
+            revoked = patiently(
                 session,
-                options,
-                lambda: revocation.take_snapshot(session, self._read(), self._target),
+                options.lock_patience,
+                lambda: take_snapshot(session, self._read(), self._target),
             )
             self._barrier()
-            session.emit(Phase(2, f"{revoked} tokens are revoked; of each a salted hash is kept"))
+            # Another process may have taken it, and be far ahead.
+            if self._read().status == Status.PENDING:
+                session.emit(Phase(2, f"{revoked} tokens revoked; a salted hash of each is stored"))
         elif rotation.status == Status.PENDING or self._more_revoked:
             self._barrier()
 
     def _open(self) -> None:
-        """Draw the lanes, over all rows that there are now, unless they are drawn."""
-        session, rotation = self._session, self._read()
+        """Draw the lanes over all rows that exist now, unless they are drawn already."""
+        session = self._session
+        rotation = self._read()
         if rotation.status == Status.PENDING:
             session.through_outages(
-                lambda: control.open_lanes(
+                lambda: transitions.open_lanes(
                     session, rotation, draw_lanes(session, self._target, self._options.lanes)
                 )
             )
@@ -146,29 +179,30 @@ class Phases:
 
     def _barrier(self) -> None:
         self._session.through_outages(
-            lambda: guard.wait_for_writers(
+            lambda: wait_for_writers(
                 self._session, self._rotation, self._target, self._options, self._require_wanted
             )
         )
 
     def _require_wanted(self) -> None:
-        """Raise Stopped if the rotation was cancelled meanwhile."""
+        """Raise Stopped if the rotation was cancelled in the meantime."""
         status = self._read().status
-        if status in (Status.CANCELLING, Status.CANCELLED):
+        if status in ENDED:
             raise Stopped(f"rotation {self._rotation} is {status}")
 
     def _rotate(self) -> None:
         """Every window, after a canary that is rolled back; then the holes and survivors."""
-        session, live = self._session, self._throttle.live
+        session = self._session
+        live = self._throttle.live
 
         def sizer() -> WindowSizer:
             return WindowSizer(live.now.window, live.now.window_seconds)
 
-        self._work(Windows, sizer)
+        self._work(WindowStage, sizer)
         try:
-            self._work(Leftovers, sizer)
+            self._work(LeftoverStage, sizer)
         except Unproven:
-            session.through_outages(lambda: conclusion.fail(session, self._rotation, None))
+            session.through_outages(lambda: transitions.fail(session, self._rotation, None))
             raise
         if not self._rotated:
             self._rotated = True
@@ -176,20 +210,25 @@ class Phases:
             session.emit(Phase(3, f"{progress.rows_done} tokens replaced"))
 
     def _proven(self) -> bool:
-        """Verify by value and end the rotation; False if something is to be done once more."""
-        session, options, label = self._session, self._options, self._target.label
+        """Verify by value and end the rotation; False if something must be done again."""
+        session = self._session
+        options = self._options
+        label = self._target.label
         rotation = self._read()
         if rotation.status == Status.SUCCEEDED and not self._more_revoked:  # by another process
             return True
-        session.through_outages(lambda: citus.settle(session, self._target, options))
-        if not session.through_outages(lambda: conclusion.begin_verifying(session, self._rotation)):
+        placement = self._target.placement
+        patience = options.lock_patience
+        session.through_outages(lambda: placement.settle(session, patience))
+        if not session.through_outages(lambda: transitions.begin_verifying(session, self._rotation)):
             return self._overtaken()
         if self._target.partitioned:
-            self._barrier()  # whoever is about to insert into a partition what passed until now
-        rotation, verdict = self._read(), None
+            self._barrier()  # for open inserts into partitions, which passed until now
+        rotation = self._read()
+        verdict = None
         if options.verify:
-            verdict = revocation.verify(session, rotation, self._target, options)
-            conclusion.require_distinct(session, rotation, self._target, verdict)
+            verdict = verify(session, rotation, self._target, options)
+            require_distinct(session, rotation, self._target, verdict)
         if options.guard:
             session.through_outages(lambda: guard.require_standing(session, self._target))
         if verdict is None or verdict.clean:
@@ -200,23 +239,23 @@ class Phases:
                 if options.wait_replicas
                 else []
             )
-            if not session.through_outages(lambda: conclusion.finish(session, rotation, verdict)):
+            if not session.through_outages(lambda: transitions.finish(session, rotation, verdict)):
                 return self._overtaken()
             text = how_proven(verdict, label)
             session.emit(Phase(4, f"{text}; replayed by {', '.join(replayed)}" if replayed else text))
             return True
         if not verdict.conclusive or not verdict.survivors or self._repairs == REPAIRS:
-            session.through_outages(lambda: conclusion.fail(session, self._rotation, verdict))
+            session.through_outages(lambda: transitions.fail(session, self._rotation, verdict))
             raise Unproven(why_unproven(verdict, self._target))
         session.emit(Survived(verdict.survivors, verdict.keys, self._target.pk))
         self._repairs += 1
-        session.through_outages(lambda: conclusion.repair(session, rotation, verdict))
+        session.through_outages(lambda: transitions.repair(session, rotation, verdict))
         return False
 
     def _overtaken(self) -> bool:
-        """Whether the rotation, which another process has changed meanwhile, is at its end.
+        """Whether the rotation, which another process has changed, is at its end.
 
-        What this process verified a moment ago holds for a rotation that is.
+        If it is, what this process has just verified holds for it.
         """
         self._require_wanted()
         status = self._read().status
@@ -224,60 +263,35 @@ class Phases:
         return status == Status.SUCCEEDED
 
     def _work(self, kind: type[Stage], sizer: Callable[[], WindowSizer]) -> None:
-        """Let the crew do a stage, unless it is done already."""
-        session, rotation, options = self._session, self._rotation, self._options
+        """Let a pool of workers do a stage, unless it is done already."""
+        session = self._session
+        rotation = self._rotation
+        options = self._options
         if not session.through_outages(lambda: unfinished_lanes(session, rotation, kind.name)):
             return
-        session.through_outages(lambda: stand_by(session, rotation, kind.name))
-        if kind is Windows:
+        session.through_outages(lambda: wait_for_lane(session, rotation, kind.name))
+        if kind is WindowStage:
             session.through_outages(lambda: try_one_window(session, self._stage(session, kind), options))
-        session.close()  # until the workers, who have connections of their own, are done
-        crew = Crew(session, lambda: self._throttle.live.now.workers)
+        session.close()  # until the workers, which have their own connections, are done
+        pool = WorkerPool(session, lambda: self._throttle.live.now.workers)
         try:
-            crew.work(lambda own: Worker(own, self._stage(own, kind), sizer(), self._throttle))
+            pool.work(lambda own: Worker(own, self._stage(own, kind), sizer(), self._throttle))
         except LockConflict as conflict:
-            # Cut short by a second signal, while one looked at the lanes or showed that it is alive.
+            # A second signal interrupted a worker that looked at lanes or showed that it is alive.
             raise Stopped(f"by {session.stop.reason}") from conflict
         finally:
-            self.workers |= crew.names
-            self.rows += crew.rows
+            self.workers |= pool.names
+            self.rows += pool.rows
         if session.stop.requested:
             raise Stopped(f"by {session.stop.reason}")
 
     def _stage(self, session: Session, kind: type[Stage]) -> Stage:
         stage = kind(session, self._rotation, self._target, self._shape)
         stage.channel = self._options.notify
-        if isinstance(stage, Leftovers):
-            # What its index has not returned once is not found by it at all.
+        if isinstance(stage, LeftoverStage):
+            # Rows that the index failed to return once are not found by it at all.
             stage.from_heap = self._repairs > 1
         return stage
 
     def _read(self) -> Rotation:
-        return self._session.through_outages(lambda: control.read(self._session, self._rotation))
-
-
-def how_proven(verdict: revocation.Verdict | None, label: str) -> str:
-    """What the end of the last phase says."""
-    if verdict is None:
-        return "not verified (--no-verify); rotation verify does it"
-    return f"verified by value: {verdict.sentence(label)}"
-
-
-def why_unproven(verdict: revocation.Verdict, target: Target) -> str:
-    """What a failed verification says, and what to do."""
-    if not verdict.conclusive:
-        return (
-            f"{verdict.sentence(target.label)}: end it with python manage.py rotation cancel, then start"
-            " another; keep rotation_revoked as evidence"
-        )
-    apart = [f"{rows} row{'s' * (rows != 1)} of {name}" for name, rows in verdict.apart.items() if rows]
-    if apart and not verdict.survivors:
-        return (
-            f"{' and '.join(apart)}, detached from {target.schema}.{target.table} since the start, hold"
-            f" revoked tokens: attach it again and run {target.command}, or rotate it by its own name"
-        )
-    named = name_keys(target.pk, verdict.keys, verdict.survivors)
-    return (
-        f"{verdict.sentence(target.label)}: {named}; find out what writes old tokens,"
-        f" then run {target.command} to rotate those rows"
-    )
+        return self._session.through_outages(lambda: read_rotation(self._session, self._rotation))

@@ -6,7 +6,7 @@ import pgtrigger.compiler
 import pgtrigger.migrations
 from django.db import migrations, models
 
-from app.rotation.schema import in_the_state, read
+from ..schema import in_the_state, read, read_body
 
 
 class Migration(migrations.Migration):
@@ -148,7 +148,7 @@ class Migration(migrations.Migration):
         ),
         pgtrigger.migrations.AddTrigger(
             model_name='rotation',
-            trigger=pgtrigger.compiler.Trigger(name='kept_from_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'the state of rotations is kept: % is not truncated', TG_TABLE_NAME;", hash='b21b8f32da998161eabce90fc476379c72166075', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_kept_from_truncate_d8f65', table='rotation', when='BEFORE')),
+            trigger=pgtrigger.compiler.Trigger(name='kept_from_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func=read_body('refuse_truncate'), hash='b21b8f32da998161eabce90fc476379c72166075', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_kept_from_truncate_d8f65', table='rotation', when='BEFORE')),
         ),
         migrations.AddField(
             model_name='rotationwindow',
@@ -170,7 +170,7 @@ class Migration(migrations.Migration):
         ),
         pgtrigger.migrations.AddTrigger(
             model_name='leftover',
-            trigger=pgtrigger.compiler.Trigger(name='kept_from_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'the state of rotations is kept: % is not truncated', TG_TABLE_NAME;", hash='a67c1b43e0f6c79b78a463ea8a6031ad80892b39', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_kept_from_truncate_0ffb9', table='rotation_leftover', when='BEFORE')),
+            trigger=pgtrigger.compiler.Trigger(name='kept_from_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func=read_body('refuse_truncate'), hash='a67c1b43e0f6c79b78a463ea8a6031ad80892b39', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_kept_from_truncate_0ffb9', table='rotation_leftover', when='BEFORE')),
         ),
         migrations.AddConstraint(
             model_name='batchprogress',
@@ -178,7 +178,7 @@ class Migration(migrations.Migration):
         ),
         pgtrigger.migrations.AddTrigger(
             model_name='batchprogress',
-            trigger=pgtrigger.compiler.Trigger(name='checkpoint_moves_forward', sql=pgtrigger.compiler.UpsertTriggerSql(declare='DECLARE kind text; ordered boolean;', func="\n                    IF TG_OP = 'UPDATE' AND (\n                        NEW.rotation_id, NEW.lane, NEW.pk_type, NEW.pk_collation, NEW.lower, NEW.upper\n                    ) IS DISTINCT FROM (\n                        OLD.rotation_id, OLD.lane, OLD.pk_type, OLD.pk_collation, OLD.lower, OLD.upper\n                    ) THEN\n                        RAISE EXCEPTION 'the bounds of a lane never change';\n                    END IF;\n                    -- Keys compare as their own type does: '9' comes before '10' in a bigint.\n                    -- A name in the catalog may hold anything: it is quoted, and never read as a format.\n                    SELECT pg_catalog.concat(\n                        '::', pg_catalog.quote_ident(space.nspname),\n                        '.', pg_catalog.quote_ident(found.typname)\n                    ) INTO STRICT kind\n                    FROM pg_catalog.pg_type AS found\n                    INNER JOIN pg_catalog.pg_namespace AS space ON space.oid = found.typnamespace\n                    WHERE found.oid = NEW.pk_type::regtype::oid;\n                    IF NEW.pk_collation <> '' THEN\n                        SELECT pg_catalog.concat(\n                            kind, ' COLLATE ', pg_catalog.quote_ident(space.nspname),\n                            '.', pg_catalog.quote_ident(found.collname)\n                        ) INTO STRICT kind\n                        FROM pg_catalog.pg_collation AS found\n                        INNER JOIN pg_catalog.pg_namespace AS space ON space.oid = found.collnamespace\n                        WHERE found.oid = NEW.pk_collation::regcollation::oid;\n                    END IF;\n                    kind := kind || ')';\n                    EXECUTE pg_catalog.concat(\n                        'SELECT ($1', kind, ' <= ($2', kind,\n                        ' AND ($3 IS NULL OR ($3', kind, ' BETWEEN ($1', kind, ' AND ($2', kind, ')'\n                    ) INTO ordered USING NEW.lower, NEW.upper, NEW.last_id;\n                    IF ordered IS NOT TRUE THEN\n                        RAISE EXCEPTION 'a checkpoint stays within its lane';\n                    END IF;\n                    IF TG_OP = 'UPDATE' THEN\n                        EXECUTE pg_catalog.concat(\n                            'SELECT ($2 IS NULL OR coalesce(($1', kind, ' >= ($2', kind, ', false))'\n                        ) INTO ordered USING NEW.last_id, OLD.last_id;\n                        IF ordered IS NOT TRUE\n                            OR (NEW.rows, NEW.windows) IS DISTINCT FROM (\n                                greatest(NEW.rows, OLD.rows), greatest(NEW.windows, OLD.windows)\n                            )\n                        THEN\n                            RAISE EXCEPTION 'a checkpoint never moves back';\n                        END IF;\n                    END IF;\n                    RETURN NEW;\n                ", hash='2284b92678521c8f3155f66b2a2978ded8686d96', operation='INSERT OR UPDATE', pgid='pgtrigger_checkpoint_moves_forward_a7c5d', table='batchprogress', when='BEFORE')),
+            trigger=pgtrigger.compiler.Trigger(name='checkpoint_moves_forward', sql=pgtrigger.compiler.UpsertTriggerSql(declare='DECLARE kind text; ordered boolean;', func=read_body('check_checkpoint'), hash='4185f57f53154e292f38a8a68f0bd14a7a29e78e', operation='INSERT OR UPDATE', pgid='pgtrigger_checkpoint_moves_forward_a7c5d', table='batchprogress', when='BEFORE')),
         ),
         pgtrigger.migrations.AddTrigger(
             model_name='batchprogress',
@@ -186,7 +186,7 @@ class Migration(migrations.Migration):
         ),
         pgtrigger.migrations.AddTrigger(
             model_name='batchprogress',
-            trigger=pgtrigger.compiler.Trigger(name='kept_from_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'the state of rotations is kept: % is not truncated', TG_TABLE_NAME;", hash='33410b80fc43394c631dd4342abb325856abf5ab', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_kept_from_truncate_02b80', table='batchprogress', when='BEFORE')),
+            trigger=pgtrigger.compiler.Trigger(name='kept_from_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func=read_body('refuse_truncate'), hash='33410b80fc43394c631dd4342abb325856abf5ab', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_kept_from_truncate_02b80', table='batchprogress', when='BEFORE')),
         ),
         migrations.AddIndex(
             model_name='rotationwindow',
@@ -198,7 +198,7 @@ class Migration(migrations.Migration):
         ),
         pgtrigger.migrations.AddTrigger(
             model_name='rotationwindow',
-            trigger=pgtrigger.compiler.Trigger(name='kept_from_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'the state of rotations is kept: % is not truncated', TG_TABLE_NAME;", hash='102ba1f702c03459ce5e31e4848c8ea0e5c1fd6f', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_kept_from_truncate_98c88', table='rotation_window', when='BEFORE')),
+            trigger=pgtrigger.compiler.Trigger(name='kept_from_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func=read_body('refuse_truncate'), hash='102ba1f702c03459ce5e31e4848c8ea0e5c1fd6f', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_kept_from_truncate_98c88', table='rotation_window', when='BEFORE')),
         ),
         migrations.RunPython(
             in_the_state('revoked_set', 'guard', 'privileges'), in_the_state('remove_state')

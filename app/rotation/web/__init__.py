@@ -1,1 +1,1 @@
-"""What people look at in a browser: pages, charts, the report."""
+"""What people see in a browser: pages, charts, the report."""

@@ -1,23 +1,26 @@
-"""Charts as SVG without styles or scripts of their own: for the live page and for the report."""
+"""Charts as SVG without their own styles or scripts: for the live page and for the report."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timezone
 from itertools import pairwise
 
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from app.rotation.engine.journal import Point
+from ..engine.state.journal import Point
 
 Stretch = tuple[datetime, datetime, str]
-
-WIDTH, HEIGHT = 640, 170
-LEFT, RIGHT, TOP, BOTTOM = 84, 10, 14, 24
+WIDTH = 640
+HEIGHT = 170
+LEFT = 84
+RIGHT = 10
+TOP = 14
+BOTTOM = 24
 HELD = "shaded: held back for more than a fifth of the time"
-SAMPLE = "a sample of the windows; the report looks at each"
-SHADED = 0.2  # a stretch in which windows waited for more than this part of the time is shaded
-TOLD = 3  # such stretches that are told in words
+SAMPLE = "a sample of the windows; the report uses every one"
+SHADED = 0.2  # stretches in which windows waited for more than this share of the time are shaded
+TOLD = 3  # such stretches described in words
 
 
 def draw_charts(points: list[Point], sampled: bool = False) -> list[SafeString]:
@@ -35,7 +38,8 @@ def _chart(
     if len(points) < 2:
         return format_html('<p class="no-chart">{}: not enough windows yet.</p>', title)
     points = sorted(points, key=lambda point: point.at)
-    began, ended = points[0].at, points[-1].at
+    began = points[0].at
+    ended = points[-1].at
     values = [value(point) for point in points]
     seconds = max((ended - began).total_seconds(), 0.001)
     step = _step(max(*values, 1e-9) / 3)
@@ -60,18 +64,8 @@ def _chart(
         width=WIDTH,
         height=HEIGHT,
         told=f"{title}: {_range(values)}{_tell(shaded)}",
-        shaded=format_html_join(
-            "",
-            f'<rect class="held" x="{{}}" y="{TOP}" width="{{}}" height="{HEIGHT - TOP - BOTTOM}">'
-            "<title>{}</title></rect>",
-            ((across(start), max(1, across(end) - across(start)), why) for start, end, why in shaded),
-        ),
-        grid=format_html_join(
-            "",
-            '<line class="grid" x1="{}" x2="{}" y1="{}" y2="{}"/>'
-            '<text class="tick" x="{}" y="{}" text-anchor="end">{}</text>',
-            ((LEFT, WIDTH - RIGHT, y, y, LEFT - 6, y + 3, text) for y, text in marks),
-        ),
+        shaded=_shades((across(start), across(end), why) for start, end, why in shaded),
+        grid=_grid(marks),
         line=" ".join(f"{across(one.at)},{up(now)}" for one, now in zip(points, values, strict=True)),
         left=LEFT,
         right=WIDTH - RIGHT,
@@ -81,8 +75,28 @@ def _chart(
     )
 
 
+def _shades(stretches: Iterable[tuple[float, float, str]]) -> SafeString:
+    """The stretches in which windows were held back, from left to right, and why."""
+    return format_html_join(
+        "",
+        f'<rect class="held" x="{{}}" y="{TOP}" width="{{}}" height="{HEIGHT - TOP - BOTTOM}">'
+        "<title>{}</title></rect>",
+        ((start, max(1, end - start), why) for start, end, why in stretches),
+    )
+
+
+def _grid(marks: list[tuple[float, str]]) -> SafeString:
+    """A line across for each mark, with its text on the left."""
+    return format_html_join(
+        "",
+        '<line class="grid" x1="{}" x2="{}" y1="{}" y2="{}"/>'
+        '<text class="tick" x="{}" y="{}" text-anchor="end">{}</text>',
+        ((LEFT, WIDTH - RIGHT, y, y, LEFT - 6, y + 3, text) for y, text in marks),
+    )
+
+
 def _legends(shaded: bool, sampled: bool) -> SafeString:
-    """What the drawing can't say itself."""
+    """What the drawing can't say by itself."""
     known = (("legend", HELD, shaded), ("sample", SAMPLE, sampled))
     said = ((name, text) for name, text, applies in known if applies)
     return format_html_join("", ' <span class="{}">{}</span>', said)
@@ -93,12 +107,12 @@ def _range(values: list[float]) -> str:
 
 
 def _mark(value: float) -> str:
-    """A number beside the grid, short enough for its place."""
+    """A number beside the grid, short enough to fit."""
     return f"{value / 1e6:,.10g} M" if value >= 1e6 else f"{value:,.10g}"
 
 
 def _tell(shaded: list[Stretch]) -> str:
-    """The shaded stretches in words, for who does not see them."""
+    """The shaded stretches in words, for screen readers."""
     told = "".join(
         f"; {why}, from {_clock(start)} to {_clock(end)}" for start, end, why in shaded[:TOLD]
     )
@@ -115,15 +129,17 @@ def _stretches(points: list[Point]) -> Iterator[Stretch]:
     why = ""
     for before, point in pairwise(points):
         if point.throttled > SHADED:
-            start, why = start or before.at, why or f"throttled: {point.throttle}"
+            start = start or before.at
+            why = why or f"throttled: {point.throttle}"
         elif start:
             yield start, before.at, why
-            start, why = None, ""
+            start = None
+            why = ""
     if start:
         yield start, points[-1].at, why
 
 
 def _step(least: float) -> float:
-    """The least of 1, 2, 5, 10, 20, 50, ... that is not below."""
+    """The smallest of 1, 2, 5, 10, 20, 50, ... that is not below `least`."""
     power = 10.0 ** math.floor(math.log10(least))
     return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= least * 0.999999)

@@ -1,34 +1,33 @@
-"""How far rotations are, for Prometheus; on if settings.ROTATION_METRICS is."""
+"""The progress of rotations, for Prometheus; on if settings.ROTATION_METRICS is."""
 
 from django.db.models import Max
 from django.db.transaction import non_atomic_requests
 from django.http import HttpRequest, HttpResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 
-from app.rotation.engine import control
-from app.rotation.engine.status import read_state
-from app.rotation.management.selection import open_session
-from app.rotation.models import Status
+from ..engine.state.rotations import rotations
+from ..engine.state.status import read_state
+from ..models import Status
+from ..operations.inputs import open_session
 
 LABELS = ("rotation", "table", "column")
-
 #: Each figure of a rotation: name, help.
 FIGURES = {
     "rows_done": "rows rotated",
     "rows_total": "rows at the start, where that is known",
     "rows_remaining": "rows that still hold their old token, where that is known",
-    "rows_per_second": "pace of the latest windows, waits left out",
-    "eta_seconds": "seconds until all rows are rotated, waits counted in",
+    "rows_per_second": "pace of the latest windows, excluding waits",
+    "eta_seconds": "seconds until all rows are rotated, including waits",
     "throttled": "1 while windows wait for one of their limits",
-    "throttled_share": "part of the time around the latest windows that they waited",
+    "throttled_share": "share of the time around the latest windows spent waiting",
     "survivors": "rows with a revoked token when last verified",
-    "holes": "rows that were skipped because somebody holds their locks",
+    "holes": "rows skipped because other sessions hold their locks",
 }
 
 
-@non_atomic_requests  # the engine has transactions of its own
+@non_atomic_requests  # the engine uses its own transactions
 def metrics(request: HttpRequest) -> HttpResponse:
-    """The latest rotation of every column, and how far standbys are behind."""
+    """The latest rotation of every column, and how far behind standbys are."""
     registry = CollectorRegistry()
     figures = {
         name: Gauge(f"rotation_{name}", text, LABELS, registry=registry)
@@ -37,8 +36,8 @@ def metrics(request: HttpRequest) -> HttpResponse:
     states = Gauge("rotation_status", "1 for the state it is in", (*LABELS, "status"), registry=registry)
     lag = Gauge("rotation_standby_lag_bytes", "WAL not replayed", ("standby",), registry=registry)
     session = open_session("default")
-    latest = control.rotations(session).values("table_oid", "token_attnum").annotate(pk=Max("pk"))
-    for rotation in control.rotations(session).filter(pk__in=latest.values("pk")):
+    latest = rotations(session).values("table_oid", "token_attnum").annotate(pk=Max("pk"))
+    for rotation in rotations(session).filter(pk__in=latest.values("pk")):
         progress = read_state(session, rotation.pk).progress
         labels = (
             str(rotation.pk),
@@ -64,7 +63,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
             states.labels(*labels, status).set(status == progress.status)
     with session.reading():
         standbys = [row for row in session.rows("read_standbys") if row["replayed"] is not None]
-    # Several standbys may bear one name: the one that is furthest behind counts.
+    # Several standbys may have the same name: the one furthest behind counts.
     for row in sorted(standbys, key=lambda row: row["replayed"], reverse=True):
         lag.labels(row["name"]).set(row["written"] - row["replayed"])
     return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)

@@ -1,4 +1,4 @@
-"""The evidence of a rotation: everything that an auditor asks, as plain data and as one page."""
+"""Renders the evidence of a rotation: one page, or JSON."""
 
 from datetime import datetime
 from typing import Any
@@ -6,134 +6,20 @@ from typing import Any
 from django.template.loader import render_to_string
 from django.utils import timezone, translation
 
-from app.rotation.engine import control
-from app.rotation.engine.database import Session
-from app.rotation.engine.journal import (
-    Point,
-    read_points,
-    read_stages,
-    read_throttles,
-    read_workers,
-)
-from app.rotation.engine.options import as_kept
-from app.rotation.engine.status import describe, read_state
-from app.rotation.models import Leftover, Rotation
-from app.rotation.web.charts import draw_charts
-from app.rotation.web.words import conclude, show_option, show_steering
-
-GUARDED = (
-    "Before the first window a guard (a trigger) was installed, and every transaction that could still"
-    " write past it had ended."
-)
-UNGUARDED = (
-    "No guard was installed (--no-guard): a process that had loaded an old token may have written it"
-    " back after the verification."
-)
-REPLACED = (
-    "A salted 64-bit hash of every token was kept: those tokens are revoked. Then every row got a new"
-    " random token (gen_random_uuid) in windows, each one transaction that also moved a checkpoint."
-)
-VERIFIED = (
-    "At the end the token of every row was hashed again and compared with the revoked ones, by value;"
-    " neither checkpoint nor row count was trusted. A row that still held a revoked token would have"
-    " been named by its key and rotated again."
-)
-INCONCLUSIVE = (
-    "The set of revoked tokens was not whole at the end, so the comparison by value proves nothing: end"
-    " the rotation with rotation cancel, start another, and keep rotation_revoked as evidence."
-)
-UNVERIFIED = "The end has not been verified by value."
-NOT_STARTED = "No token has been replaced yet."
-LIMITS = (
-    "Copies outside of the column: caches, search indexes, other tables, materialized views, logical"
-    " subscribers (the preflight's findings name those that the database knows of).",
-    "Old versions in backups, in archived WAL, and in pages that were not vacuumed yet.",
-    "Tokens that were deleted before the rotation began, unless they were given by --leaked.",
-    "A hash of 64 bits: an innocent new token equals a revoked one's by chance once in 2^64 comparisons"
-    " of two; it would be rotated once more.",
-)
-
-
-def collect(session: Session, rotation: Rotation) -> dict[str, Any]:
-    """Everything about a rotation that is kept, as plain data; reads its whole journal."""
-    seen = read_state(session, rotation.pk)
-    rotation = control.read(
-        session, rotation.pk
-    )  # later than its state: if that is the last, so is this
-    state, progress = describe(session, rotation, seen), seen.progress
-    return {
-        "rotation": {
-            "id": rotation.pk,
-            "table": state["table"],
-            "column": rotation.token_column,
-            "primary_key": f"{rotation.pk_column} {rotation.pk_type}",
-            "status": state["status"],
-            "reason": rotation.reason,
-            "operator": rotation.operator,
-            "host": rotation.host,
-            "created_at": rotation.created_at,
-            "begun_at": rotation.begun_at or rotation.started_at,
-            "started_at": rotation.started_at,
-            "finished_at": rotation.finished_at,
-            "retired_at": rotation.retired_at,
-        },
-        "result": conclude(rotation, progress),
-        "rows": {
-            "replaced": progress.rows_done,
-            "at_the_start": progress.rows_total,
-            "counted": progress.rows_total_exact,
-            "windows": progress.windows,
-        },
-        "proof": _proof(session, rotation),
-        "stages": [
-            {"name": stage.name, "began": stage.began, "ended": stage.ended, "seconds": stage.seconds}
-            for stage in read_stages(session, rotation)
-        ],
-        "workers": read_workers(session, rotation.pk),
-        "held_back": read_throttles(session, rotation.pk),
-        "steering": show_steering(rotation),
-        "options": as_kept(rotation.options),
-        "tuned": as_kept(rotation.tuned),
-        "findings": rotation.findings or [],
-        "lanes": state["lanes"],
-        "journal": [vars(point) for point in read_points(session, rotation.pk, whole=True)],
-        "versions": rotation.versions,
-    }
-
-
-def _proof(session: Session, rotation: Rotation) -> dict[str, Any]:
-    with session.looking("reading what was left over"):
-        leftovers = Leftover.objects.using(session.alias).filter(lane__rotation=rotation)
-        left = {
-            "skipped": leftovers.filter(survivor=False).count(),
-            "survivors": leftovers.filter(survivor=True).count(),
-            "open": leftovers.filter(rotated_at=None).count(),
-        }
-    if rotation.verified_at is None:
-        verified = UNVERIFIED
-    else:
-        verified = INCONCLUSIVE if rotation.survivors is None else VERIFIED
-    guarded = GUARDED if as_kept(rotation.options).get("guard", True) else UNGUARDED
-    return {
-        "revoked": rotation.revoked,
-        "of_them_from_lists": rotation.leaked,
-        "survivors": rotation.survivors,
-        "verified_at": rotation.verified_at,
-        "left_for_later": left,
-        "method": " ".join((guarded, REPLACED, verified)) if rotation.started_at else NOT_STARTED,
-        "not_reached": list(LIMITS),
-    }
+from ..engine.state.journal import Point
+from ..operations.wording import show_option
+from .charts import draw_charts
 
 
 def as_json(value: Any) -> str:
-    """What json.dumps does not know: moments."""
+    """Serialize what json.dumps can't: datetimes."""
     if isinstance(value, datetime):
         return value.isoformat()
     raise TypeError(f"{type(value).__name__} is not plain data")
 
 
 def render(evidence: dict[str, Any]) -> str:
-    """One page that holds everything it needs, fit to be printed."""
+    """One self-contained page, ready to print."""
     points = [Point(**point) for point in evidence["journal"]]
     shown = {
         part: {name: show_option(name, value) for name, value in sorted(evidence[part].items())}

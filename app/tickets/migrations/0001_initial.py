@@ -30,6 +30,6 @@ class Migration(migrations.Migration):
         ),
         pgtrigger.migrations.AddTrigger(
             model_name='ticket',
-            trigger=app.rotation.triggers.Guard(name='guard_token', sql=app.rotation.triggers.GuardSql(func="'token'", hash='fc85e583bbc98b6099f19a0fc9eef590b4915240', operation='UPDATE', pgid='pgtrigger_guard_token_c5a6c', table='ticket', when='BEFORE')),
+            trigger=app.rotation.triggers.Guard(name='guard_token', sql=app.rotation.triggers.GuardSql(func="'token'", hash='8e6ab8df7bb0281701ff15628467ca532c48616c', operation='UPDATE', pgid='pgtrigger_guard_token_c5a6c', table='ticket', when='BEFORE')),
         ),
     ]

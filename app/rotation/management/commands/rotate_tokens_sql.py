@@ -1,34 +1,82 @@
-"""Replace every token of a table, in the server; run it again to go on after an interruption."""
+"""Replace every token of a table, in the server; run it again to resume after an interruption."""
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from django.core.management.base import CommandParser
 
-from app.rotation.engine.database import Session
-from app.rotation.engine.errors import UsageError
-from app.rotation.engine.options import Options, or_off
-from app.rotation.engine.units import parse_size
-from app.rotation.management import cli
-from app.rotation.management.reporter import MODES, Reporter
-from app.rotation.management.runner import plan_rotation, run_rotation
-from app.rotation.management.service import serve
-from app.rotation.management.side_by_side import Asked, run_side_by_side
+from ...engine.db.session import Session
+from ...engine.errors import UsageError
+from ...engine.options import Options, or_off
+from ...engine.text import parse_size
+from ...operations import inputs
+from ...operations.databases import RunRequest, run_side_by_side
+from ...operations.dry_run import plan_rotation
+from ...operations.run import run_rotation
+from ...operations.serve import serve
+from .. import base
+from ..console import MODES, Console
 
-#: Options whose flags bear their names.
+#: Options whose flags have the same names.
 THROTTLES = (
-    *("max_lag", "max_lag_bytes", "critical_lag", "max_wal", "critical_wal", "min_free"),
-    *("max_waiting", "max_rate", "nice", "vacuum", "throttle_sql"),
+    "max_lag",
+    "max_lag_bytes",
+    "critical_lag",
+    "max_wal",
+    "critical_wal",
+    "min_free",
+    "max_waiting",
+    "max_rate",
+    "nice",
+    "vacuum",
+    "throttle_sql",
 )
 
 
-class Command(cli.RotationCommand):
+def throttle_flags(default: Options) -> Iterator[tuple[str, Callable[[str], Any], str, str]]:
+    """Of each flag that takes a value: how it is read, what it is called, and its help."""
+    size = base.value("a size, e.g. 512MB, or off", or_off(parse_size))
+    seconds = "SECONDS"
+    lag = base.value("seconds or off", or_off(float))
+    percent = base.value("percent or off", or_off(float))
+    rate = base.value("rows a second or off", or_off(float))
+    yield from (
+        (
+            "--max-lag",
+            lag,
+            seconds,
+            f"wait while a standby is further behind (default: {default.max_lag:g})",
+        ),
+        ("--max-lag-bytes", size, "SIZE", "the same in bytes of WAL"),
+        (
+            "--critical-lag",
+            lag,
+            seconds,
+            "end the run (exit code 3) when one is this far behind",
+        ),
+        ("--max-wal", size, "SIZE", "wait while a slot or the archiver holds back more WAL"),
+        ("--critical-wal", size, "SIZE", "end the run when one holds back this much"),
+        (
+            "--min-free",
+            size,
+            "SIZE",
+            "wait while less disk is free, where that is known (default: 1GB)",
+        ),
+        ("--max-rate", rate, "ROWS_PER_S", "for all workers together (default: off)"),
+        ("--nice", float, "RATIO", "seconds of rest for each second of work"),
+        ("--vacuum", percent, "PERCENT", "vacuum after each PERCENT of the rows (default: 10)"),
+        ("--throttle-sql", str, "SQL", "a query; true or a nonzero number makes windows wait"),
+    )
+
+
+class Command(base.RotationCommand):
     help = (
-        "Replace every token of a live table by a new random UUID, window by window, in the server."
-        " Run it again to go on from the last committed window."
+        "Replace every token of a live table with a new random UUID, window by window, in the server."
+        " Run it again to continue from the last committed window."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        cli.add_target_flags(parser, several=True)
+        base.add_target_flags(parser, several=True)
         parser.add_argument("--dry-run", action="store_true", help="show the plan, write nothing")
         parser.add_argument(
             "--new", action="store_true", help="start another rotation after a finished one"
@@ -36,9 +84,9 @@ class Command(cli.RotationCommand):
         parser.add_argument(
             "--serve",
             action="store_true",
-            help="stay, and take up rotations that were recorded, or that nobody works on",
+            help="keep running, and pick up rotations that were recorded or abandoned",
         )
-        parser.add_argument("--reason", default="", metavar="TEXT", help="kept with the rotation")
+        parser.add_argument("--reason", default="", metavar="TEXT", help="stored with the rotation")
         parser.add_argument(
             "--progress",
             choices=MODES,
@@ -56,14 +104,14 @@ class Command(cli.RotationCommand):
             "--window",
             type=int,
             metavar="N",
-            help="rows of a window (default: sized while running)",
+            help="rows per window (default: sized while running)",
         )
         parser.add_argument(
             "--window-seconds",
             type=float,
             default=default.window_seconds,
             metavar="S",
-            help="seconds that a window aims at without --window (default: %(default)s)",
+            help="target seconds per window, without --window (default: %(default)s)",
         )
         parser.add_argument(
             "--workers",
@@ -76,7 +124,7 @@ class Command(cli.RotationCommand):
             "--lanes",
             type=int,
             metavar="L",
-            help="ranges of keys that a new rotation is cut into (default: 16, or 1 for a small table)",
+            help="key ranges that a new rotation is split into (default: 16, or 1 for a small table)",
         )
         parser.add_argument(
             "--lock-timeout",
@@ -94,81 +142,51 @@ class Command(cli.RotationCommand):
         )
 
     def add_proof_flags(self, parser: CommandParser) -> None:
-        """Add the flags of the guard, the proof, and what the preflight asks to be acknowledged."""
-        cli.add_leaked_flag(
-            parser, "tokens known to have leaked, one a line or CSV (-: standard input): revoked too"
+        """Add the flags of the guard, the proof, and what the preflight wants acknowledged."""
+        base.add_leaked_flag(
+            parser, "tokens known to have leaked, one per line or CSV (-: standard input): revoked too"
         )
         parser.add_argument(
-            "--no-verify", action="store_true", help="end without the proof that no old token is left"
+            "--no-verify", action="store_true", help="skip the proof that no old token is left"
         )
         parser.add_argument(
-            "--no-guard", action="store_true", help="install no trigger against the return of old tokens"
+            "--no-guard", action="store_true", help="don't install the trigger that keeps old tokens out"
         )
         parser.add_argument(
             "--ack-triggers",
             action="store_true",
-            help="the table's triggers keep no copies of tokens, or those are dealt with",
+            help="the table's triggers keep no copies of tokens, or you have dealt with those",
         )
         parser.add_argument(
             "--allow-fk",
             action="store_true",
-            help="what foreign keys to the token do on UPDATE (see --dry-run) is wanted",
+            help="accept what foreign keys to the token do on UPDATE (see --dry-run)",
         )
 
     def add_throttle_flags(self, parser: CommandParser, default: Options) -> None:
-        """Add the flags of what windows wait for, or what ends the run."""
-        size, seconds = cli.value("a size, as 512MB or off", or_off(parse_size)), "SECONDS"
-        lag = cli.value("seconds or off", or_off(float))
-        percent = cli.value("percent or off", or_off(float))
-        rate = cli.value("rows a second or off", or_off(float))
-        for flag, kind, metavar, text in (
-            (
-                "--max-lag",
-                lag,
-                seconds,
-                f"wait for a standby further behind (default: {default.max_lag:g})",
-            ),
-            ("--max-lag-bytes", size, "SIZE", "the same in bytes of WAL"),
-            (
-                "--critical-lag",
-                lag,
-                seconds,
-                "end the run (exit code 3) when one is this far behind",
-            ),
-            ("--max-wal", size, "SIZE", "wait while a slot or the archiver holds back more WAL"),
-            ("--critical-wal", size, "SIZE", "end the run when one holds back this much"),
-            (
-                "--min-free",
-                size,
-                "SIZE",
-                "wait while less disk is free, where that can be known (default: 1GB)",
-            ),
-            ("--max-rate", rate, "ROWS_PER_S", "of all workers together (default: off)"),
-            ("--nice", float, "RATIO", "seconds of rest for each second of work"),
-            ("--vacuum", percent, "PERCENT", "vacuum after so many percent of the rows (default: 10)"),
-            ("--throttle-sql", str, "SQL", "a query; true, or a number but zero, makes windows wait"),
-        ):
+        """Add the flags for what makes windows wait, or ends the run."""
+        for flag, kind, metavar, text in throttle_flags(default):
             name = flag[2:].replace("-", "_")
             parser.add_argument(
                 flag, type=kind, metavar=metavar, help=text, default=getattr(default, name)
             )
         parser.add_argument(
             "--max-waiting",
-            type=cli.value("a number or off", or_off(int)),
+            type=base.value("a number or off", or_off(int)),
             metavar="N",
             default=default.max_waiting,
-            help="wait while more sessions wait for rows that windows hold (default: %(default)s)",
+            help="wait while more sessions wait for rows held by windows (default: %(default)s)",
         )
         parser.add_argument(
             "--standby",
             action="append",
             default=[],
             metavar="NAME",
-            help="a standby (its application_name) that must be connected; may be given again",
+            help="a standby (its application_name) that must be connected; may be repeated",
         )
 
     def add_aftercare_flags(self, parser: CommandParser) -> None:
-        """Add the flags of what is done beyond replacing tokens: for caches, indexes, standbys."""
+        """Add the flags for what is done beyond replacing tokens: for caches, indexes, standbys."""
         parser.add_argument(
             "--reindex",
             action="store_true",
@@ -177,27 +195,27 @@ class Command(cli.RotationCommand):
         parser.add_argument(
             "--notify",
             metavar="CHANNEL",
-            help="NOTIFY this channel of each window (table, column, lo, hi), so that caches drop it",
+            help="NOTIFY this channel of each window (table, column, lo, hi), so caches can drop it",
         )
         parser.add_argument(
             "--no-wait-replicas",
             action="store_true",
-            help="end without waiting until the standbys have replayed it",
+            help="don't wait for the standbys to replay it",
         )
 
     def serve(self, alias: str, given: dict[str, Any]) -> None:
-        """Take up what was recorded, until a signal."""
+        """Pick up what was recorded, until a signal."""
         for flag in ("dry_run", "new", "leaked", "table", "column", "pk", "reason"):
             if given[flag]:
-                text = f"--{flag.replace('_', '-')}: not with --serve, which takes up what was recorded"
+                text = f"--{flag.replace('_', '-')}: not with --serve, which picks up what was recorded"
                 raise UsageError(text)
-        reporter = Reporter(self.stdout, given["progress"], given["verbosity"])
+        reporter = Console(self.stdout, given["progress"], given["verbosity"])
         serve(Session(alias), reporter, given["throttle_sql"])
 
     def handle(self, *args: Any, **given: Any) -> None:
-        with cli.one_line_errors():
-            cli.require_text("--throttle-sql", given["throttle_sql"])
-            cli.require_text("--notify", given["notify"])
+        with base.one_line_errors():
+            inputs.require_text("--throttle-sql", given["throttle_sql"])
+            inputs.require_text("--notify", given["notify"])
             options = Options(
                 window=given["window"],
                 window_seconds=given["window_seconds"],
@@ -215,25 +233,25 @@ class Command(cli.RotationCommand):
                 wait_replicas=not given["no_wait_replicas"],
                 **{name: given[name] for name in THROTTLES},
             )
-            aliases = cli.checked_databases(given)
+            aliases = inputs.checked_databases(given)
             alias = aliases[0]
             if len(aliases) > 1 and (given["serve"] or given["dry_run"]):
-                raise UsageError("--database: with --serve and --dry-run give one at a time")
+                raise UsageError("--database: give only one with --serve or --dry-run")
             if given["serve"]:
                 self.serve(alias, given)
                 return
-            name = cli.target_from(given)
-            cli.require_text("--reason", given["reason"])
+            name = inputs.target_from(given)
+            inputs.require_text("--reason", given["reason"])
             if len(aliases) > 1:
-                asked = Asked(name, options, given["new"], given["reason"], given["leaked"])
-                reporter = Reporter(self.stdout, given["progress"], given["verbosity"])
+                asked = RunRequest(name, options, given["new"], given["reason"], given["leaked"])
+                reporter = Console(self.stdout, given["progress"], given["verbosity"])
                 run_side_by_side(aliases, asked, reporter)
                 return
-            with cli.leaked_list(given["leaked"]) as leaked:
+            with inputs.leaked_list(given["leaked"]) as leaked:
                 if given["dry_run"]:
-                    reporter = Reporter(self.stdout, "lines", given["verbosity"])
+                    reporter = Console(self.stdout, "lines", given["verbosity"])
                     everything = given["verbosity"] > 1
                     plan_rotation(alias, name, options, reporter, given["new"], everything, leaked)
                 else:
-                    reporter = Reporter(self.stdout, given["progress"], given["verbosity"])
+                    reporter = Console(self.stdout, given["progress"], given["verbosity"])
                     run_rotation(alias, name, options, reporter, given["new"], given["reason"], leaked)

@@ -1,4 +1,4 @@
-"""Look at rotations from another shell, prove one again, end one for good, and see to the guard."""
+"""Look at rotations from another shell, verify or end one, check or drop the guard."""
 
 import json
 from pathlib import Path
@@ -7,43 +7,46 @@ from typing import Any
 from django.core.management.base import CommandParser
 from django.db.models import QuerySet
 
-from app.rotation.engine import control, steering
-from app.rotation.engine.database import Session
-from app.rotation.engine.errors import Refused, UsageError
-from app.rotation.engine.guard import drop_guard, find_guard
-from app.rotation.engine.naming import here
-from app.rotation.engine.options import TUNABLE, Options, read_tuning
-from app.rotation.engine.progress import read_progress
-from app.rotation.engine.status import command_of, describe, read_state
-from app.rotation.engine.stop import StopSwitch, stop_on_signals
-from app.rotation.engine.target import resolve
-from app.rotation.engine.units import one_line
-from app.rotation.management import cli
-from app.rotation.management.reporter import progress_line
-from app.rotation.management.runner import verify_rotation
-from app.rotation.management.selection import chosen, entry, none_found, open_session
-from app.rotation.models import UNFINISHED, Rotation, Status
-from app.rotation.web.report import as_json, collect, render
+from ...engine.db.identity import here
+from ...engine.db.session import Session
+from ...engine.db.stop import StopSwitch, stop_on_signals
+from ...engine.errors import Refused, UsageError
+from ...engine.options import TUNABLE, Options, read_tuning
+from ...engine.proof.guard import drop_guard, find_guard
+from ...engine.state import transitions
+from ...engine.state.progress import read_progress
+from ...engine.state.rotations import find_revoking
+from ...engine.state.status import command_of, describe, read_state
+from ...engine.table.target import resolve
+from ...engine.text import one_line
+from ...models import HALTED, UNFINISHED, Rotation, Status
+from ...operations import inputs
+from ...operations.evidence import collect
+from ...operations.inputs import chosen, entry, none_found, open_session
+from ...operations.verify import verify_rotation
+from ...web.report import as_json, render
+from .. import base
+from ..console import progress_line
 
 
-class Command(cli.RotationCommand):
-    help = "Look at the rotations of a database, prove one again, end one for good, see to the guard."
+class Command(base.RotationCommand):
+    help = "Look at the rotations of a database, verify or end one, check or drop the guard."
 
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
         for name, text in (
-            ("status", "the unfinished rotation, or else the latest"),
+            ("status", "the unfinished rotation, else the latest"),
             ("history", "every rotation, the latest first"),
             ("verify", "compare every token with the revoked ones, by value, now"),
-            ("pause", "let the workers wait after their windows; their processes stay"),
-            ("resume", "let a paused rotation go on"),
+            ("pause", "make the workers wait after their current windows; their processes keep running"),
+            ("resume", "continue a paused rotation"),
             ("tune", "change options of the unfinished rotation while it runs"),
             ("cancel", "end the unfinished rotation; what it did stays done"),
             ("report", "the evidence: what was rotated, why, by whom, when, and how it was proven"),
         ):
             action = actions.add_parser(name, help=text, description=text, allow_abbrev=False)
-            action.__class__ = cli.OneLineParser
-            cli.add_database_flag(action)
+            action.__class__ = base.OneLineParser
+            base.add_database_flag(action)
             action.add_argument(
                 "--table", metavar="[SCHEMA.]TABLE", help="only the rotations of this table"
             )
@@ -52,19 +55,19 @@ class Command(cli.RotationCommand):
                 action.add_argument("--json", action="store_true", help="for machines")
             if name == "report":
                 kind = action.add_mutually_exclusive_group(required=True)
-                kind.add_argument("--html", metavar="FILE", help="one page, to be read or printed")
+                kind.add_argument("--html", metavar="FILE", help="one page, to read or print")
                 kind.add_argument("--json", action="store_true", help="for machines")
-                action.add_argument("--id", type=int, metavar="N", help="of this rotation")
+                action.add_argument("--id", type=int, metavar="N", help="the rotation's number")
             if name == "tune":
                 action.add_argument(
                     "assignments",
                     nargs="+",
                     metavar="NAME=VALUE",
-                    help=f"names: {', '.join(TUNABLE)}; 'default' takes one's tuning back",
+                    help=f"names: {', '.join(TUNABLE)}; 'default' resets one",
                 )
             if name == "verify":
-                cli.add_leaked_flag(
-                    action, "tokens known to have leaked, one a line or CSV (-: standard input)"
+                base.add_leaked_flag(
+                    action, "tokens known to have leaked, one per line or CSV (-: standard input)"
                 )
                 action.add_argument(
                     "--search-copies",
@@ -77,16 +80,16 @@ class Command(cli.RotationCommand):
         """Add `guard status` and `guard drop`."""
         text = "the trigger that keeps revoked tokens from being written back"
         action = actions.add_parser("guard", help=text, description=text, allow_abbrev=False)
-        action.__class__ = cli.OneLineParser
+        action.__class__ = base.OneLineParser
         action.add_argument("guard_action", choices=("status", "drop"), metavar="status|drop")
-        cli.add_target_flags(action)
+        base.add_target_flags(action)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        with cli.one_line_errors():
+        with base.one_line_errors():
             if options["action"] in ("verify", "guard"):
                 getattr(self, options["action"])(options)
                 return
-            session = open_session(cli.checked_database(options))
+            session = open_session(inputs.checked_database(options))
             found = chosen(session, options)
             self.none = none_found(options)
             if options["action"] == "report":
@@ -107,7 +110,11 @@ class Command(cli.RotationCommand):
         else:
             state = read_state(session, rotation.pk)
             its = command_of(rotation)
-            stalled = f", but nobody works on it: run {its} again to go on" if state.stalled else ""
+            stalled = (
+                f", but no process is working on it: run {its} again to continue"
+                if state.stalled
+                else ""
+            )
             self.stdout.write(f"{rotation}: {state.progress.status}{stalled}")
             self.stdout.write(progress_line(state.progress))
             with session.looking("reading the rotations"):
@@ -146,43 +153,41 @@ class Command(cli.RotationCommand):
             raise Refused(self.none if none else f"there is no unfinished rotation to {what}")
         if len(unfinished) > 1:
             tables = ", ".join(f"{one.table_schema}.{one.table_name}" for one in unfinished)
-            raise Refused(f"several rotations are unfinished: name one by --table ({tables})")
+            raise Refused(f"several rotations are unfinished: name one with --table ({tables})")
         return unfinished[0]
 
     def pause(self, session: Session, found: "QuerySet[Rotation]", as_json: bool) -> None:
         rotation = self.the_unfinished(session, found, "pause")
-        go_on = "rotation resume lets it go on"
-        if steering.pause(session, rotation.pk, here()):
-            self.stdout.write(
-                f"{rotation} pauses after the windows under way; rotation resume lets it go on"
-            )
-        elif rotation.status in steering.PAUSED:
-            self.stdout.write(f"{rotation} is paused already; {go_on}")
+        then = "run rotation resume to continue"
+        if transitions.pause(session, rotation.pk, here()):
+            self.stdout.write(f"{rotation} pauses after its current windows; {then}")
+        elif rotation.status in HALTED:
+            self.stdout.write(f"{rotation} is already paused; {then}")
         else:
-            raise Refused(f"{rotation} is {rotation.status}: only windows can be paused")
+            raise Refused(f"{rotation} is {rotation.status}: it can be paused only while windows run")
 
     def resume(self, session: Session, found: "QuerySet[Rotation]", as_json: bool) -> None:
         rotation = self.the_unfinished(session, found, "resume")
-        if not steering.resume(session, rotation.pk, here()):
+        if not transitions.resume(session, rotation.pk, here()):
             raise Refused(f"{rotation} is {rotation.status}, not paused")
-        # A process that waits shows that it is there; it may not have begun a window yet.
+        # A waiting process shows that it is there; it may not have started a window yet.
         left = read_state(session, rotation.pk).left
-        run = f"; nobody works on it: run {command_of(rotation)} again" * left
-        self.stdout.write(f"{rotation} goes on{run}")
+        run = f"; no process is working on it: run {command_of(rotation)} again" * left
+        self.stdout.write(f"{rotation} continues{run}")
 
     def tune(self, session: Session, found: "QuerySet[Rotation]", tuned: dict[str, Any]) -> None:
         rotation = self.the_unfinished(session, found, "tune")
-        now = steering.tune(session, rotation.pk, tuned, here())
+        now = transitions.tune(session, rotation.pk, tuned, here())
         said = ", ".join(f"{name}={'off' if one is None else one}" for name, one in now.items())
-        self.stdout.write(f"{rotation}, from the next window on: {said or 'as its runs were given'}")
+        self.stdout.write(f"{rotation}, from the next window on: {said or 'as each run was started'}")
 
     def cancel(self, session: Session, found: "QuerySet[Rotation]", as_json: bool) -> None:
         rotation = self.the_unfinished(session, found, "cancel")
-        cancelled = control.cancel(session, rotation.pk, here())
+        cancelled = transitions.cancel(session, rotation.pk, here())
         progress = read_progress(session, rotation.pk)
         if not cancelled:
             raise Refused(
-                f"{rotation} is {progress.status} now, and was not cancelled by this: look again"
+                f"{rotation} is now {progress.status}, so it was not cancelled: check rotation status"
             )
         total = "an unknown number of" if progress.rows_total is None else progress.rows_total
         self.stdout.write(
@@ -191,7 +196,7 @@ class Command(cli.RotationCommand):
         )
 
     def report(self, session: Session, found: "QuerySet[Rotation]", options: dict[str, Any]) -> None:
-        """Write the evidence of a rotation into a file, or as JSON to the output."""
+        """Write the evidence of a rotation to a file, or as JSON to the output."""
         if options["id"] is not None:
             found = found.filter(pk=options["id"])
         with session.looking("reading the rotations"):
@@ -213,8 +218,8 @@ class Command(cli.RotationCommand):
     def verify(self, options: dict[str, Any]) -> None:
         """Prove the latest rotation again; exit code 4 if the proof fails."""
         stop = StopSwitch(patient=False)
-        with cli.leaked_list(options["leaked"]) as leaked, stop_on_signals(stop):
-            session = open_session(cli.checked_database(options))
+        with inputs.leaked_list(options["leaked"]) as leaked, stop_on_signals(stop):
+            session = open_session(inputs.checked_database(options))
             session.stop = stop
             with session.looking("reading the rotations"):
                 rotation = chosen(session, options).first()
@@ -224,8 +229,8 @@ class Command(cli.RotationCommand):
 
     def guard(self, options: dict[str, Any]) -> None:
         """Tell whether a column has a guard, or drop the one that a run installed."""
-        name = cli.target_from(options)
-        session = open_session(cli.checked_database(options))
+        name = inputs.target_from(options)
+        session = open_session(inputs.checked_database(options))
         target = resolve(session, name, inheritance=True)
         if options["guard_action"] == "drop":
             dropped = drop_guard(session, target, Options())
@@ -234,16 +239,16 @@ class Command(cli.RotationCommand):
             )
             return
         guard = find_guard(session, target)
-        latest = control.find_revoking(session, target)
+        latest = find_revoking(session, target)
         if guard and guard.problem:
             raise Refused(
                 f"the guard {guard.name} of {target.label} can't be relied on: {guard.problem};"
-                " run rotate_tokens_sql, which installs it anew or says why it can't"
+                " run rotate_tokens_sql, which reinstalls it or says why it can't"
             )
         if guard and latest and latest.status == Status.CANCELLED:
             raise Refused(
                 f"{target.label} is guarded by {guard.name}, but {latest} was cancelled: what it revoked"
-                " can be written; run rotate_tokens_sql over all rows"
+                " can be written back; run rotate_tokens_sql over all rows"
             )
         if not guard and latest:
             raise Refused(

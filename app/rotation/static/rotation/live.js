@@ -1,13 +1,13 @@
-// Looks at the rotation once a second and shows what has changed; no button is ever replaced.
+// Polls the rotation once a second and shows what changed; buttons are never replaced.
 "use strict";
 
 const EVERY = 1000; // milliseconds
-const PATIENCE = 5000; // milliseconds that an answer may take
+const PATIENCE = 5000; // milliseconds to wait for an answer
 const WHY = {
   lost: "The connection is lost.",
   302: "You are signed out: sign in again, here or in another tab.",
-  403: "You have no right to view rotations any more.",
-  404: "This rotation is gone: the site has another database now.",
+  403: "You may no longer view rotations.",
+  404: "This rotation is gone: the site now uses another database.",
 };
 const page = document.getElementById("rotation");
 const news = document.getElementById("news");
@@ -24,16 +24,16 @@ function offer(actions) {
   if (steering) steering.hidden = !actions;
 }
 
-/** Whether somebody reads or selects just there: a part is not changed under his hands. */
+/** Whether the user is focused on or selecting a part, which then must not change. */
 function inUse(part) {
   const selection = document.getSelection();
   const selects = selection && !selection.isCollapsed && selection.containsNode(part, true);
-  // Whoever scrolls a table holds its focus: that is kept, so only what is inside counts.
+  // Scrolling a table focuses it, which replace() keeps, so only focus inside it counts.
   const inside = part !== document.activeElement && part.contains(document.activeElement);
   return selects || inside;
 }
 
-/** Put a part in the place of its predecessor, which keeps its focus and its scroll position. */
+/** Replace a part, keeping its focus and scroll position. */
 function replace(old, fresh) {
   const focused = old === document.activeElement;
   const left = old.scrollLeft;
@@ -42,7 +42,7 @@ function replace(old, fresh) {
   if (focused) fresh.focus({ preventScroll: true });
 }
 
-/** Say aloud that the state, or the reason to wait, is another now; numbers alone are no news. */
+/** Announce a new state or reason to wait to screen readers; numbers alone are not news. */
 function announce(silently) {
   const where = page.querySelector("[data-part=where]").textContent.replace(/\s+/g, " ").trim();
   const what = where.replace(/[\d.,]+/g, "");
@@ -52,7 +52,7 @@ function announce(silently) {
   told = what;
 }
 
-/** Ask once; whether it is to be asked again. */
+/** Ask once; returns whether to ask again. */
 async function look() {
   const answer = await fetch(page.dataset.live, {
     signal: AbortSignal.timeout(PATIENCE),
@@ -75,10 +75,10 @@ async function look() {
   return stale || answer.headers.get("X-Rotation-Over") !== "yes";
 }
 
-/** Show that what is seen is old, and why. */
+/** Show that the page is stale, and why. */
 function despair(error) {
   const code = /^\d+$/.test(error.message) ? error.message : "lost";
-  const why = WHY[code] || `The site answers with an error (${code}).`;
+  const why = WHY[code] || `The site returned an error (${code}).`;
   if (lost.hidden || document.getElementById("lost-why").textContent !== why) news.textContent = why;
   document.getElementById("lost-why").textContent = why;
   document.getElementById("lost-since").textContent = seen.toLocaleTimeString();

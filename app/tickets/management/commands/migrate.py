@@ -1,4 +1,4 @@
-"""Django's migrate, one at a time: two at once, as of two containers that start, fail inside Django."""
+"""Django's migrate, one at a time: two at once, e.g. of two starting containers, fail in Django."""
 
 from typing import Any
 

@@ -4,20 +4,21 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
+from app.rotation.engine.db.stop import StopSwitch, stop_on_signals
 from app.rotation.engine.errors import UsageError
 from app.rotation.engine.options import Options
-from app.rotation.engine.stop import StopSwitch, stop_on_signals
-from app.rotation.engine.target import TargetName
-from app.rotation.management import cli
-from app.rotation.management.reporter import Reporter
-from app.rotation.management.runner import run_rotation
+from app.rotation.engine.table.target import TargetName
+from app.rotation.management import base
+from app.rotation.management.console import Console
+from app.rotation.operations import inputs
+from app.rotation.operations.run import run_rotation
 from app.tickets.models import Ticket
 from app.tickets.samples import regenerate
 
 TARGET = TargetName(table=Ticket._meta.db_table, column="token")
 
 
-class Command(cli.RotationCommand):
+class Command(base.RotationCommand):
     help = "Make sample tickets (--init), or replace the token of every ticket (--process-token)."
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -28,16 +29,16 @@ class Command(cli.RotationCommand):
         action.add_argument(
             "--process-token",
             action="store_true",
-            help="replace every token; run it again to go on after an interruption",
+            help="replace every token; run it again to resume after an interruption",
         )
         parser.add_argument(
             "--size", type=int, metavar="N", help="how many tickets --init makes (default: 1000)"
         )
-        cli.add_database_flag(parser)
+        base.add_database_flag(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        with cli.one_line_errors():
-            alias = cli.checked_database(options)
+        with base.one_line_errors():
+            alias = inputs.checked_database(options)
             if options["init"]:
                 size = 1000 if options["size"] is None else options["size"]
                 stop = StopSwitch(patient=False)
@@ -46,6 +47,6 @@ class Command(cli.RotationCommand):
                 self.stdout.write(f"{size} tickets made; --process-token replaces their tokens")
                 return
             if options["size"] is not None:
-                raise UsageError("--size: it goes with --init only")
-            reporter = Reporter(self.stdout, "lines", options["verbosity"])
+                raise UsageError("--size: only with --init")
+            reporter = Console(self.stdout, "lines", options["verbosity"])
             run_rotation(alias, TARGET, Options(), reporter)

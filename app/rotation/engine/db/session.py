@@ -1,0 +1,251 @@
+"""A thread's connection: transactions, and the statements of `sql/` with typed errors."""
+
+import contextlib
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from django.db import DatabaseError, InterfaceError, connections, transaction
+
+from ..errors import ConnectionLost, LockConflict, Stopped
+from ..events import Emit, OutageBegan, OutageEnded
+from . import statements
+from .identity import worker_name
+from .sqlstate import translated
+from .stop import StopSwitch
+
+Row = dict[str, Any]
+Result = TypeVar("Result")
+#: Precedes a statement while the schema of the state is not known yet.
+PINNED = "SET LOCAL search_path TO pg_catalog, pg_temp;\n"
+#: Statements that ask what the role's search path finds.
+FINDS_NAMES = {"describe_server", "find_table", "list_tables"}
+#: Statements that fire the application's triggers, which rely on the role's search path.
+FIRES_TRIGGERS = {
+    "rotate_window",
+    "rotate_unlocked",
+    "rotate_leftovers",
+    "try_write",
+    "check_constraints",
+    "give_names_back",
+    "truncate_tickets",
+    "generate_tickets",
+}
+# seconds between two tries to connect
+FIRST_WAIT = 0.1
+LONGEST_WAIT = 2.0
+SERVED_SECONDS = 20.0  # an action that ran this long, longer than a connect attempt, had a database
+
+
+@dataclass
+class Session:
+    """One connection of the calling thread, and how long it outlives an outage.
+
+    `names` fills the braces in statements; `variants` are folders of `sql/` whose statements replace
+    their namesakes; `outage_seconds` is the deadline for reconnecting.
+    """
+
+    alias: str
+    worker: str = field(default_factory=worker_name)
+    names: dict[str, statements.Name] = field(default_factory=dict)
+    variants: tuple[str, ...] = ()
+    stop: StopSwitch = field(default_factory=StopSwitch)
+    emit: Emit = lambda event: None
+    outage_seconds: float = 60.0
+    _composed: dict[str, str] = field(default_factory=dict, init=False)
+
+    @property
+    def state_schema(self) -> str:
+        """The schema of the rotation's state, which the preflight has found."""
+        name = self.names["rotation"]
+        assert isinstance(name, tuple)
+        return name[0]
+
+    def rows(self, statement: str, **parameters: Any) -> list[Row]:
+        """Run `sql/<statement>.sql` and return its rows as dictionaries by column name."""
+        with self._execute(statement, parameters) as cursor:
+            columns = [column[0] for column in cursor.description]
+            return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
+
+    def row(self, statement: str, **parameters: Any) -> Row:
+        """Return the one row of a statement that always has one."""
+        return self.rows(statement, **parameters)[0]
+
+    def change(self, statement: str, **parameters: Any) -> int:
+        """Run a statement that returns no rows; returns how many it changed, as the server counted."""
+        with self._execute(statement, parameters) as cursor:
+            return cursor.rowcount
+
+    def script(self, text: str, doing: str) -> None:
+        """Run statements that are already composed and take no parameters."""
+        with translated(doing), connections[self.alias].cursor() as cursor:
+            cursor.execute(text)
+
+    def outside_transactions(self, statement: str) -> list[str]:
+        """Run a statement that can't be in a transaction; return the server's warnings.
+
+        An immediate stop cancels it.
+        """
+        text = self._compose(statement)
+        connection = connections[self.alias].connection
+        self.rows("free_session", pid=connection.info.backend_pid)
+        del connection.notices[:]
+        with self.stop.cancellable(connection):
+            self.script(text, statement.replace("_", " "))
+        return [notice for notice in connection.notices if not notice.startswith("INFO")]
+
+    def copy(self, statement: str, source: Any) -> None:
+        """Stream a file-like object of bytes into a COPY ... FROM STDIN."""
+        with self._prepared(statement) as (text, cursor), _unprinted():
+            cursor.copy_expert(text, source)
+
+    def ask(self, query: str) -> str:
+        """The result of a user's query, as JSON; see ask_throttle.sql."""
+        text = self._compose("ask_throttle")
+        with translated("running the query"), connections[self.alias].cursor() as cursor:
+            cursor.execute(text, {"query": query})
+            return str(cursor.fetchone()[0])
+
+    def text(self, statement: str, **parameters: Any) -> str:
+        """Return the statement as PostgreSQL gets it."""
+        composed = self._compose(statement)
+        with translated("connecting"), connections[self.alias].cursor() as cursor:
+            return str(cursor.mogrify(composed, parameters).decode())
+
+    def explain(self, statement: str, **parameters: Any) -> tuple[str, dict[str, Any]]:
+        """Return the statement as PostgreSQL gets it, and its plan (EXPLAIN FORMAT JSON)."""
+        text = self._compose(statement)
+        with translated(f"explaining {statement}"), connections[self.alias].cursor() as cursor:
+            cursor.execute(f"EXPLAIN (FORMAT JSON) {text}", parameters)
+            return cursor.mogrify(text, parameters).decode(), cursor.fetchone()[0][0]["Plan"]
+
+    @contextlib.contextmanager
+    def transaction(self, at_once: bool = False) -> Iterator[None]:
+        """Run the block in its own transaction, which an immediate stop cancels.
+
+        `at_once`: any request to stop does, see StopSwitch.cancellable.
+        Raises LockConflict, ConnectionLost or DatabaseFailure; then nothing was committed, except
+        that a ConnectionLost during COMMIT leaves this unknown.
+        """
+        with translated("connecting"):
+            connections[self.alias].ensure_connection()
+        with (
+            self.stop.cancellable(connections[self.alias].connection, at_once),
+            translated("committing"),
+            transaction.atomic(using=self.alias, durable=True),
+        ):
+            yield
+
+    @contextlib.contextmanager
+    def looking(self, doing: str) -> Iterator[None]:
+        """Run models' queries in a transaction, a new one if there is none, that takes no name from a
+        schema where somebody else may have put it.
+        """
+        with contextlib.ExitStack() as stack:
+            if not connections[self.alias].in_atomic_block:
+                stack.enter_context(self.transaction())
+                self.change("pin_names")
+            stack.enter_context(translated(doing))
+            yield
+
+    @contextlib.contextmanager
+    def reading(self, statement_timeout: str = "0", at_once: bool = False) -> Iterator[None]:
+        """Run the block in a transaction in which PostgreSQL refuses every write."""
+        with self.transaction(at_once):
+            self.rows("open_reading", worker=self.worker, statement_timeout=statement_timeout)
+            yield
+
+    @contextlib.contextmanager
+    def durable(self, at_once: bool = False) -> Iterator[None]:
+        """Run the block in a transaction whose COMMIT waits for the disk."""
+        with self.transaction(at_once):
+            self.rows("make_durable", worker=self.worker)
+            yield
+
+    def through_outages(self, action: Callable[[], Result]) -> Result:
+        """Return what the action returns; while the database is unreachable, wait and retry.
+
+        Raises Stopped after `outage_seconds` without a database, or when a stop is requested.
+        """
+        began = None
+        wait = FIRST_WAIT
+        while True:
+            tried = time.monotonic()
+            try:
+                result = action()
+            except ConnectionLost as lost:
+                self.close()
+                now = time.monotonic()
+                if began is not None and now - tried > SERVED_SECONDS:
+                    self.emit(OutageEnded(tried - began))
+                    began = None
+                    wait = FIRST_WAIT
+                if began is None:
+                    began = now
+                    self.emit(OutageBegan(str(lost), self.outage_seconds))
+                why = ""
+                if now - began > self.outage_seconds:
+                    why = f"no database for {self.outage_seconds:.0f} s ({lost})"
+                elif self.stop.wait(wait):
+                    why = f"by {self.stop.reason} while the database was unreachable"
+                if why:
+                    raise Stopped(f"{why}; run the same command again when it is back") from lost
+                wait = min(2 * wait, LONGEST_WAIT)
+            else:
+                if began is not None:
+                    self.emit(OutageEnded(time.monotonic() - began))
+                return result
+
+    def close(self) -> None:
+        """Close the connection; the next statement opens a new one."""
+        with contextlib.suppress(DatabaseError, InterfaceError):
+            connections[self.alias].close()
+
+    def _compose(self, statement: str) -> str:
+        if statement not in self._composed:
+            connection = connections[self.alias]
+            with translated("connecting"):
+                connection.ensure_connection()
+            text = statements.compose(statement, self.names, connection.connection, self.variants)
+            self._composed[statement] = text
+        return self._composed[statement]
+
+    @contextlib.contextmanager
+    def _execute(self, statement: str, parameters: dict[str, Any]) -> Iterator[Any]:
+        with self._prepared(statement) as (text, cursor):
+            cursor.execute(self._path(statement) + text, parameters or None)
+            yield cursor
+
+    def _path(self, statement: str) -> str:
+        """What precedes a statement, so that its names mean what they should until the next one.
+
+        Its operators and functions are PostgreSQL's, and its tables those of the state, in whose schema
+        nobody else may create any, whatever the role's own search path would find first.
+        """
+        if statement in FINDS_NAMES:
+            return ""
+        if statement in FIRES_TRIGGERS:
+            return "SET LOCAL search_path TO DEFAULT;\n"
+        return self._compose("pin_names") + "\n" if "state" in self.names else PINNED
+
+    @contextlib.contextmanager
+    def _prepared(self, statement: str) -> Iterator[tuple[str, Any]]:
+        if self.stop.immediate:
+            raise LockConflict("stopped immediately")
+        text = self._compose(statement)
+        doing = statement.replace("_", " ")
+        with translated(doing), connections[self.alias].cursor() as cursor:
+            yield text, cursor
+
+
+@contextlib.contextmanager
+def _unprinted() -> Iterator[None]:
+    """Keep psycopg2 from also printing what it raises when a connection breaks within a COPY."""
+    hook = sys.excepthook
+    sys.excepthook = lambda *_: None
+    try:
+        yield
+    finally:
+        sys.excepthook = hook

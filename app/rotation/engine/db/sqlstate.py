@@ -1,0 +1,63 @@
+"""What an SQLSTATE means to a run: retry, reconnect, or give up. Errors become the engine's own."""
+
+import contextlib
+from collections.abc import Iterator
+
+import psycopg2
+from django.db import DatabaseError, InterfaceError, NotSupportedError, OperationalError
+from psycopg2 import errorcodes
+
+from ..errors import ConnectionLost, DatabaseFailure, LockConflict, Refused
+
+#: A later try may succeed: lock_not_available, deadlock_detected, serialization_failure, query_canceled.
+CONFLICTS = {"55P03", "40P01", "40001", "57014"}
+#: The server went away or is not there yet: admin_shutdown, crash_shutdown, cannot_connect_now,
+#: idle_in_transaction_session_timeout, too_many_connections.
+OUTAGES = {"57P01", "57P02", "57P03", "25P03", "53300"}
+#: What psycopg2 raises, without an SQLSTATE, when the connection itself breaks, and Django's own words.
+BROKEN = {
+    psycopg2.OperationalError,
+    psycopg2.InterfaceError,
+    psycopg2.DatabaseError,
+    OperationalError,
+    InterfaceError,
+}
+
+
+@contextlib.contextmanager
+def translated(doing: str) -> Iterator[None]:
+    """Turn what Django and psycopg2 raise in the block into the engine's errors.
+
+    PostgreSQL's own words are dropped, except for a failure to connect: they may quote a token.
+    """
+    try:
+        yield
+    except (DatabaseError, InterfaceError, psycopg2.Error) as error:
+        if isinstance(error, NotSupportedError) and error.__cause__ is None:
+            # Django's own check of the server's version; errors from the server have a cause.
+            raise Refused(f"{error}; upgrade the server") from error
+        cause = error.__cause__ if isinstance(error.__cause__, psycopg2.Error) else error
+        sqlstate = getattr(cause, "pgcode", None)
+        # `from None`: with --traceback Django would print the cause, and a token in its DETAIL.
+        if sqlstate in CONFLICTS:
+            raise LockConflict(f"{doing}: {condition(sqlstate)}") from None
+        broken = sqlstate is None and type(cause) in BROKEN
+        if broken or sqlstate in OUTAGES or (sqlstate or "").startswith("08"):
+            raise ConnectionLost(_first_line(error, doing)) from None
+        raise DatabaseFailure(sqlstate, condition(sqlstate), doing) from None
+
+
+def condition(sqlstate: str | None) -> str:
+    """The SQL standard's name of a SQLSTATE, in words: 'unique violation'."""
+    try:
+        return errorcodes.lookup(sqlstate or "").lower().replace("_", " ")
+    except KeyError:
+        return "an error"
+
+
+def _first_line(error: Exception, doing: str) -> str:
+    # Before a session exists, libpq names hosts and users; during one, the server might quote data.
+    if doing != "connecting":
+        return "the connection was lost"
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else "the connection was refused"

@@ -1,0 +1,27 @@
+"""A thread of the engine: it works on its own session, and keeps what ended it early."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from .session import Session
+
+
+class Thread(threading.Thread):
+    """Runs `work`, then closes its session. A failure is kept for the thread that started it."""
+
+    def __init__(self, session: Session, work: Callable[[], Any]) -> None:
+        super().__init__(name=session.worker, daemon=True)
+        self.failure: Exception | None = None
+        self.result: Any = None  #: what `work` returned
+        self._session = session
+        self._work = work
+
+    def run(self) -> None:
+        """Work, and keep the result or the failure."""
+        try:
+            self.result = self._work()
+        except Exception as failure:
+            self.failure = failure
+        finally:
+            self._session.close()

@@ -1,0 +1,149 @@
+"""What the preflight says about copies of tokens: in a sample of values, and what may make some."""
+
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+from ..db.session import Session
+from ..db.statements import Fragment
+from ..errors import DatabaseFailure, LockConflict
+from ..events import NOTE, WARN, Found
+from ..proof.holders import Column, Holder, list_holders
+from ..table.target import Target
+from ..text import one_line
+
+PAGE_BYTES = 8192  # on nearly every server
+SAMPLED_PAGES = 100  # of a table
+SAMPLED_ROWS = 10_000  # of those pages, at most
+SAMPLED_VALUES = 1000  # of a column
+SMALL_PAGES = 1000  # 8 MB: tables up to this size may be read as a whole
+TABLE_SECONDS = 1.0  # limit for sampling one table
+ALL_SECONDS = 5.0  # after which no further table is sampled
+MOST_NAMED = 5  # tables that a note names
+#: Tables with these words in their names probably keep old versions of rows.
+TELLING = re.compile(
+    r"histor(y|ies|ical)|(^|_)hist(_|$)|audit|archive|back_?up|(^|_)bak(_|$)|(^|_)version"
+    r"|(^|_|event|change|access)log(s|entry|entries|ged)?(_|$)|(^|_)old(_|$)|(^|_)shadow(_|$)",
+)
+
+
+def findings(session: Session, target: Target) -> Iterator[Found]:
+    """What the preflight says about copies that already exist or are likely to be made.
+
+    Uses its own transactions, which write nothing and are short. Raises LockConflict when a stop
+    is requested.
+    """
+    with session.reading():
+        holders = list_holders(session, target)
+    yield from _sample(session, target, holders)
+    copiers = [one.label for one in holders if _tells(one.table)]
+    if copiers:
+        named = ", ".join(copiers[:MOST_NAMED])
+        more = f" and {len(copiers) - MOST_NAMED} more" if len(copiers) > MOST_NAMED else ""
+        yield Found(
+            NOTE,
+            f"{named}{more} may keep old tokens: afterwards run rotation verify --search-copies",
+        )
+
+
+def _tells(table: str) -> bool:
+    if table == "django_admin_log":  # what the admin's users did; it would be named everywhere
+        return False
+    return TELLING.search(re.sub("(?<=[a-z])(?=[A-Z])", "_", table).lower()) is not None
+
+
+def _sample(session: Session, target: Target, holders: list[Holder]) -> Iterator[Found]:
+    """Look up a sample of every other column's values in the target, or vice versa."""
+    began = time.monotonic()
+    missed = set()
+    home = next(one for one in holders if any(column.is_token for column in one.columns))
+    home = replace(home, columns=tuple(one for one in home.columns if one.is_token))
+    for holder in holders:
+        texts = [one for one in holder.columns if one.sort != "document"]
+        asked = tuple(one for one in texts if not (one.is_token or one.refers or one.obstacle))
+        if any(one.obstacle for one in texts):
+            missed.add(holder.label)
+        if not asked:
+            continue
+        if time.monotonic() - began > ALL_SECONDS:
+            missed.add(holder.label)
+            continue
+        try:
+            home = _measured(session, home)
+            found, whole = _compare(session, home, _measured(session, replace(holder, columns=asked)))
+        except (LockConflict, DatabaseFailure):
+            if session.stop.requested:
+                raise
+            found = []
+            whole = False
+        if not whole:
+            missed.add(holder.label)
+        for column in found:
+            yield Found(
+                WARN,
+                f"{holder.label}.{one_line(column.name)} holds values of {target.label}: rows that refer"
+                " to a token without a foreign key lose it; update them together, or accept that, and"
+                " find the old tokens left over with rotation verify --search-copies afterwards",
+            )
+    if missed:
+        tables = "1 table was" if len(missed) == 1 else f"{len(missed)} tables were"
+        yield Found(
+            NOTE,
+            f"{tables} not checked for values of {target.label} (too slow, or not readable):"
+            " rotation verify --search-copies takes its time",
+        )
+
+
+def _measured(session: Session, holder: Holder) -> Holder:
+    """The same with its pages counted, if the catalog does not know them."""
+    if holder.pages:
+        return holder
+    plain = replace(session, variants=())  # whatever the target is: this is another table
+    with plain.reading(statement_timeout=f"{TABLE_SECONDS:.0f}s"):
+        heap = plain.row("measure_table", oid=holder.oid)["heap_bytes"] or 0
+    return replace(holder, pages=-(-heap // PAGE_BYTES))
+
+
+def _compare(session: Session, home: Holder, holder: Holder) -> tuple[list[Column], bool]:
+    """The columns of `holder` that share values with the only one of `home`, the target's token.
+
+    And whether all could be checked: no large table is scanned, so one side needs an index.
+    """
+    token = home.columns[0]
+    if token.indexed or home.pages <= SMALL_PAGES:
+        numbers = _look_up(session, holder, home, token)
+        return [holder.columns[number - 1] for number in numbers], True
+    near = [one for one in holder.columns if one.indexed or holder.pages <= SMALL_PAGES]
+    found = [one for one in near if _look_up(session, home, holder, one)]
+    return found, len(near) == len(holder.columns)
+
+
+def _look_up(session: Session, sampled: Holder, looked_up: Holder, column: Column) -> list[int]:
+    """Which columns of one table, by number from 1, hold a value that a column of the other holds."""
+    columns = [
+        f"{one.token('copied', f'column_{n}')} AS value_{n}" for n, one in enumerate(sampled.columns, 1)
+    ]
+    tokens = [f"({n}, value_{n})" for n in range(1, len(columns) + 1)]
+    its = replace(
+        session,
+        names={
+            **session.names,
+            **sampled.names,
+            "columns": Fragment(", ".join(columns)),
+            "tokens": Fragment(", ".join(tokens)),
+            "looked_up": (looked_up.schema, looked_up.table),
+            "looked_up_column": (column.name,),
+            "same": Fragment(column.holds()),
+        },
+    )
+    with its.reading(statement_timeout=f"{TABLE_SECONDS:.0f}s"):
+        if column.indexed:
+            its.change("prefer_indexes")
+        found = its.rows(
+            "sample_copies",
+            percent=min(100.0, 100.0 * SAMPLED_PAGES / max(sampled.pages, 1)),
+            rows=SAMPLED_ROWS,
+            most=SAMPLED_VALUES,
+        )
+    return [row["number"] for row in found]

@@ -1,0 +1,93 @@
+"""What must be true of the server before anything is written."""
+
+from ...schema import GRANTED, STATE_FUNCTIONS, STATE_TABLES
+from ..db.session import Row, Session
+from ..errors import ConnectionLost, Refused
+
+OLDEST_VERSION = 130000  # gen_random_uuid() is built in since PostgreSQL 13
+
+
+def check_server(session: Session) -> Row:
+    """Return what the server is (see describe_server.sql).
+
+    Raises Refused if it is too old, read-only, or lacks the tables of our state.
+    """
+    server = describe_server(session)
+    refuse_old(server["version"])
+    if server["standby"]:
+        raise Refused("this server is a standby: point the command at the primary")
+    if server["read_only"]:
+        raise Refused(
+            f"role {server['role']} is read-only here (default_transaction_read_only):"
+            " use a role that may write"
+        )
+    require_state(session, server)
+    if server["intruders"]:
+        schema = server["state_schema_quoted"]
+        others = server["intruders"]
+        raise Refused(
+            f"{others} may create objects in schema {schema}, which holds the rotation's state, and so"
+            f" hijack its calls: REVOKE CREATE ON SCHEMA {schema} FROM {others}, then run the same"
+            " command again; or, if one of them owns it, migrate rotation into a schema of its own"
+        )
+    if server["for_everybody"]:
+        schema = server["state_schema_quoted"]
+        raise Refused(
+            "PUBLIC may execute functions of the rotation's state (restored without privileges?): REVOKE"
+            f" EXECUTE ON ALL FUNCTIONS IN SCHEMA {schema} FROM PUBLIC, then run the same command again"
+        )
+    if not server["may_write_state"]:
+        role = server["role_quoted"]
+        schema = server["state_schema_quoted"]
+        granted = ", ".join(f"{schema}.{name}" for name in GRANTED)
+        raise Refused(
+            f"role {server['role']} may not write the rotation's state: GRANT SELECT, INSERT, UPDATE ON"
+            f" {schema}.rotation, {schema}.batchprogress, {schema}.rotation_leftover TO {role};"
+            f" GRANT SELECT, INSERT ON {schema}.rotation_window, {schema}.rotation_revoked TO {role};"
+            f" GRANT EXECUTE ON FUNCTION {granted} TO {role}"
+        )
+    if not server["owner_may_create"]:
+        owner = server["state_owner"]
+        schema = server["state_schema_quoted"]
+        raise Refused(
+            f"role {owner}, which owns the rotation's state, may not create tables in schema {schema},"
+            f" but each column's set of hashes is one: GRANT CREATE ON SCHEMA {schema} TO {owner}, then"
+            " run the same command again"
+        )
+    return server
+
+
+def describe_server(session: Session) -> Row:
+    """Return what the server is. Raises Refused, with what to do, if it can't be reached."""
+    try:
+        return session.row("describe_server")
+    except ConnectionLost as lost:
+        raise Refused(f"can't connect to database {session.alias}: {lost}") from lost
+
+
+def require_state(session: Session, server: Row) -> None:
+    """Raise Refused if the tables of our state are missing, else name them to the session."""
+    if server["citus"] and not session.row("is_coordinator")["here"]:
+        raise Refused("this server is a worker node of Citus: point the command at the coordinator")
+    if server["state_schema"] is None and server["states"]:
+        raise Refused(
+            f"role {server['role']} can't see the rotation's state, which is in schema"
+            f" {server['states']}: GRANT USAGE ON SCHEMA {server['states']} TO {server['role_quoted']},"
+            " and put it on that role's search_path"
+        )
+    if server["state_schema"] is None:
+        raise Refused(
+            "the tables of the rotation's state are not in this database:"
+            f" run python manage.py migrate rotation --database {session.alias}"
+        )
+    names = (*STATE_TABLES, *STATE_FUNCTIONS)
+    session.names |= {name: (server["state_schema"], name) for name in names}
+    session.names["state"] = (server["state_schema"],)
+
+
+def refuse_old(version: int) -> None:
+    """Raise Refused for a server_version_num below 13."""
+    if version < OLDEST_VERSION:
+        raise Refused(
+            f"PostgreSQL {version // 10000} has no built-in gen_random_uuid(): upgrade to 13 or later"
+        )

@@ -1,0 +1,85 @@
+"""What the preflight finds about the server: vacuum, disk, old snapshots, standbys."""
+
+from collections.abc import Iterator
+
+from ..db.session import Row, Session
+from ..events import NOTE, REFUSE, WARN, Found
+from ..options import Options
+from ..table.disk import find_free
+from ..table.target import Target
+from ..text import size
+
+
+def of_server(session: Session, table: Row, target: Target, options: Options) -> Iterator[Found]:
+    """Yield what would slow the run or bloat the table; `table` is a row of describe_table.sql."""
+    yield from _of_vacuum(table, target, options)
+    yield from _of_disk(session, target, options)
+    yield from _of_old_snapshots(session)
+    yield from _of_standbys(session, options)
+
+
+def _of_vacuum(table: Row, target: Target, options: Options) -> Iterator[Found]:
+    if options.vacuum and not table["may_vacuum"]:
+        yield Found(
+            NOTE,
+            f"this role may not vacuum {target.schema}.{target.table}: unless autovacuum keeps up, it"
+            " grows to twice its size; run as its owner, or with --vacuum off",
+        )
+    if options.reindex and not table["may_rebuild"]:
+        yield Found(
+            REFUSE,
+            f"this role may not rebuild the indexes of {target.schema}.{target.table}: run as its owner,"
+            " or without --reindex",
+        )
+
+
+def _of_disk(session: Session, target: Target, options: Options) -> Iterator[Found]:
+    found = find_free(session.row("locate_files", oid=target.oid))
+    if found is None:
+        if options.min_free not in (None, Options.min_free):
+            yield Found(
+                REFUSE,
+                "--min-free: free disk can't be seen from here: run on the server's host as its owner,"
+                " with a role in pg_monitor, or use --throttle-sql",
+            )
+        return
+    free, place = found
+    table = session.row("measure_table", oid=target.oid)
+    growth = table["heap_bytes"] + table["index_bytes"]
+    kept = options.min_free or 0
+    if free < growth + kept:
+        yield Found(
+            WARN,
+            f"{size(free)} of disk free in {place}: without vacuum the table grows by {size(growth)};"
+            f" windows wait when less than {size(kept)} is free (--min-free)",
+        )
+
+
+def _of_old_snapshots(session: Session) -> Iterator[Found]:
+    if not session.row("may_see_sessions")["all"]:
+        yield Found(
+            NOTE,
+            "this role can't see other roles' sessions: GRANT pg_monitor to it, so that those that hold"
+            " vacuum back are named",
+        )
+    for holder in session.rows("list_old_snapshots", mark=None):
+        since = f" for {holder['seconds']:.0f} s" if holder["seconds"] else ""
+        yield Found(
+            WARN,
+            f"{holder['holder']} has held an old snapshot{since}:"
+            " until it ends, vacuum can't remove the rotation's dead rows",
+        )
+
+
+def _of_standbys(session: Session, options: Options) -> Iterator[Found]:
+    standbys = session.rows("read_standbys")
+    measured = options.wait_replicas or options.standbys or options.max_lag or options.max_lag_bytes
+    if measured and any(row["state"] is None for row in standbys):
+        yield Found(
+            REFUSE,
+            "standbys are connected, but this role may not see how far behind they are: GRANT pg_monitor"
+            " to it, or run with --max-lag off --no-wait-replicas",
+        )
+    for name in options.standbys:
+        if name not in {row["name"] for row in standbys}:
+            yield Found(WARN, f"standby {name} is not connected: windows wait until it is")

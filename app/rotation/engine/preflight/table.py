@@ -1,0 +1,212 @@
+"""What the preflight finds about a target: what would go wrong, or be left behind, and what to do."""
+
+from collections.abc import Iterator
+
+from ..db.session import Row, Session
+from ..events import NOTE, REFUSE, WARN, Found
+from ..options import Options
+from ..proof import guard
+from ..table.target import Target
+from ..table.windows import find_window
+from ..text import one_line, shown
+from . import indexes, sampling
+from .surroundings import of_server
+
+SEARCH = "afterwards run rotation verify --search-copies"
+SAMPLE = 1000  # rows whose text is checked before the run starts
+#: What a foreign key's ON UPDATE does to the rows that refer to a token (pg_constraint.confupdtype).
+ON_UPDATE = {
+    "a": "NO ACTION: every window with a referenced token would fail",
+    "r": "RESTRICT: every window with a referenced token would fail",
+    "c": "CASCADE: each window also rewrites the rows that refer to its tokens",
+    "n": "SET NULL: the rows that refer to a token lose the reference",
+    "d": "SET DEFAULT: the rows that refer to a token get the default instead",
+}
+
+
+def find_all(
+    session: Session,
+    target: Target,
+    options: Options,
+    amcheck_seconds: float = indexes.AMCHECK_SECONDS,
+) -> list[Found]:
+    """Check everything around the target that matters, without writing; refusals come first.
+
+    `amcheck_seconds` is how long amcheck may take, if installed. See indexes.by_amcheck for errors.
+    """
+    with session.reading():
+        table = session.row("describe_table", oid=target.oid, attnum=target.attnum)
+        findings = [
+            *indexes.of_catalog(session, target),
+            *_of_table(table, target),
+            *_of_texts(session, target),
+            *_of_references(session, target, options),
+            *_of_triggers(session, target, options),
+            *_of_indexes(session, target),
+            *_of_replication(session, table, target),
+            *_of_copies(session, target),
+            *_of_guard(session, table, target, options),
+            *of_server(session, table, target, options),
+            *target.placement.findings(f"{target.schema}.{target.table}", options),
+        ]
+    findings += sampling.findings(session, target)
+    if not any(finding.level == REFUSE for finding in findings):
+        # It takes long: not worth waiting for if the run is refused anyway.
+        findings += indexes.by_amcheck(session, target, amcheck_seconds)
+    order = [REFUSE, WARN, NOTE]
+    return sorted(findings, key=lambda finding: order.index(finding.level))
+
+
+def _of_table(table: Row, target: Target) -> Iterator[Found]:
+    if table["in_partition_key"]:
+        yield Found(
+            REFUSE,
+            f"{target.label} is part of the partition key: a new token would move the row to another"
+            " partition; rotate it by hand",
+        )
+    if table["update_rules"]:
+        yield Found(
+            REFUSE,
+            f"the rule {table['update_rules']} rewrites every UPDATE of {target.schema}.{target.table}:"
+            " drop it, or turn it into a trigger",
+        )
+    if table["row_security"]:
+        yield Found(
+            NOTE,
+            f"row-level security of {target.schema}.{target.table} does not apply to this role;"
+            " if it ever did, the run would fail and not skip rows",
+        )
+    if table["unlogged"]:
+        yield Found(NOTE, f"{target.schema}.{target.table} is unlogged: a server crash empties it")
+
+
+def _of_texts(session: Session, target: Target) -> Iterator[Found]:
+    if not target.is_text:
+        return
+    whole = session.rows("draw_lanes", cuts=[])
+    first = find_window(session, **whole[0], last_id=None, size=SAMPLE) if whole else None
+    misfits = session.rows("find_non_uuid", lo=first.lo, hi=first.hi) if first else []
+    if misfits:
+        yield Found(
+            REFUSE,
+            f"{target.label} of the row with {target.pk} {shown(misfits[0]['key'])} is not a UUID of 32"
+            " or 36 characters in one case: name the token's column with --column, or fix that row",
+        )
+    else:
+        yield Found(
+            NOTE,
+            f"{target.label} is of type {target.column_type}: each new token is spelled like the old"
+            " one (hyphens, capitals); text that is not a UUID ends the snapshot, with nothing replaced",
+        )
+
+
+def _of_references(session: Session, target: Target, options: Options) -> Iterator[Found]:
+    for key in session.rows("list_references", oid=target.oid, attnum=target.attnum):
+        if key["outgoing"]:
+            yield Found(
+                REFUSE,
+                f"{one_line(key['carried'] or target.label)} itself refers to {key['table']}"
+                f" ({key['name']}): rotate the column there",
+            )
+            continue
+        refers_to = target.label
+        if key["carried"]:
+            refers_to = f"{one_line(key['carried'])}, which follows {target.label}"
+        text = f"foreign key {key['name']} of {key['table']} refers to {refers_to}, ON UPDATE"
+        text += f" {ON_UPDATE[key['on_update']]}"
+        if key["on_update"] in "ar":
+            yield Found(REFUSE, f"{text}; make it ON UPDATE CASCADE, or drop it for the rotation")
+        elif options.allow_fk:
+            yield Found(WARN, f"{text} (--allow-fk)")
+        else:
+            yield Found(REFUSE, f"{text}; if you want that, add --allow-fk")
+
+
+def _of_triggers(session: Session, target: Target, options: Options) -> Iterator[Found]:
+    for trigger in session.rows("list_triggers", oid=target.oid, attnum=target.attnum):
+        if trigger["is_guard"]:
+            continue
+        name = f"trigger {trigger['name']} ({trigger['function']})"
+        table = f"{target.schema}.{target.table}"
+        if not trigger["fires"]:
+            text = f"{name} on {table} does not fire for the rotation's UPDATE"
+            kept = f", and may have kept old tokens; {SEARCH}"
+            yield Found(NOTE, text + kept * trigger["may_copy"])
+        elif not trigger["may_copy"]:
+            yield Found(
+                WARN,
+                f"{name} on {table} runs for every {trigger['each']}, and slows the rotation",
+            )
+        elif options.ack_triggers:
+            text = f"{name} on {table} may keep copies of old tokens (--ack-triggers)"
+            yield Found(WARN, f"{text}; {SEARCH}")
+        else:
+            yield Found(
+                REFUSE,
+                f"{name} on {table} runs for every {trigger['each']} and may copy old tokens elsewhere:"
+                " check it, delete or rotate what it copied, then add --ack-triggers",
+            )
+
+
+def _of_indexes(session: Session, target: Target) -> Iterator[Found]:
+    for index in session.rows("list_token_indexes", oid=target.oid, attnum=target.attnum):
+        if index["computed"] and index["is_unique"]:
+            yield Found(
+                WARN,
+                f"unique index {index['name']} is on an expression of the token: if two new tokens agree"
+                " in it, a window fails, and PostgreSQL's log quotes the expression's value",
+            )
+        elif index["computed"]:
+            yield Found(NOTE, f"index {index['name']} is computed from the token, and kept up to date")
+
+
+def _of_replication(session: Session, table: Row, target: Target) -> Iterator[Found]:
+    publications = [row["name"] for row in session.rows("list_publications", oid=target.oid)]
+    if not publications:
+        return
+    names = ", ".join(publications)
+    if table["identity_nothing"]:
+        yield Found(
+            REFUSE,
+            f"publication {names} publishes updates of {target.schema}.{target.table}, which has"
+            " REPLICA IDENTITY NOTHING: every UPDATE would fail;"
+            " ALTER TABLE ... REPLICA IDENTITY DEFAULT first",
+        )
+    elif table["identity_holds_token"]:
+        yield Found(
+            WARN,
+            f"publication {names} sends every old token to its subscribers, because the replica"
+            f" identity of {target.schema}.{target.table} holds it: REPLICA IDENTITY DEFAULT sends"
+            " the key only",
+        )
+    else:
+        yield Found(NOTE, f"publication {names} sends every new token to its subscribers")
+
+
+def _of_copies(session: Session, target: Target) -> Iterator[Found]:
+    for copy in session.rows("list_materialized_views", oid=target.oid, attnum=target.attnum):
+        yield Found(
+            WARN,
+            f"materialized view {copy['name']} keeps copies of old tokens:"
+            " REFRESH MATERIALIZED VIEW afterwards",
+        )
+
+
+def _of_guard(session: Session, table: Row, target: Target, options: Options) -> Iterator[Found]:
+    if not options.guard:
+        yield Found(
+            WARN,
+            "no guard (--no-guard): a stale save() can write an old token back,"
+            " even after the verification",
+        )
+    elif not target.placement.takes_guard:
+        return  # its placement refuses the guard
+    elif not guard.stands(guard.find_guard(session, target)):
+        if table["may_install"]:
+            yield Found(NOTE, f"a guard will be installed on {target.schema}.{target.table}")
+        else:
+            yield Found(
+                REFUSE,
+                f"this role does not own {target.schema}.{target.table}, so it may not install the guard"
+                " that keeps old tokens from being written back: run as its owner, or with --no-guard",
+            )

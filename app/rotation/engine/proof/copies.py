@@ -1,0 +1,129 @@
+"""Searches for copies of revoked tokens outside the target's column, by value."""
+
+from dataclasses import dataclass, field, replace
+
+from ...models import Rotation
+from ..db.session import Session
+from ..db.statements import Fragment
+from ..errors import DatabaseFailure, LockConflict, Stopped
+from ..events import Event
+from ..table.target import Target
+from ..text import one_line
+from .holders import Holder, list_holders
+from .revoked import in_set
+
+WHY = {
+    "foreign": "a foreign table: search it on the server that holds it",
+    "schema": "this role may not use its schema: GRANT USAGE on it",
+    "privilege": "this role may not read it: GRANT SELECT on it",
+    "rows": "row-level security hides some of its rows from this role",
+}
+
+
+@dataclass(frozen=True)
+class Searching(Event):
+    """A table is searched for copies of revoked tokens."""
+
+    kind = "searching"
+    number: int
+    tables: int  #: in all
+    table: str
+    rows: int | None  #: estimated; None: not known
+
+    def __str__(self) -> str:
+        rows = "" if self.rows is None else f" (about {self.rows} rows)"
+        return f"searching {self.number} of {self.tables}: {self.table}{rows}"
+
+
+@dataclass
+class Search:
+    """What a search for copies found."""
+
+    columns: int = 0  #: that were searched
+    tables: int = 0  #: that they belong to
+    found: list[str] = field(default_factory=list)  #: a sentence for each column with a revoked token
+    skipped: list[str] = field(default_factory=list)  #: what was not searched, and why
+
+    @property
+    def sentence(self) -> str:
+        """Says that nothing was found, and where."""
+        columns = f"{self.columns} column{'s' * (self.columns != 1)}"
+        where = f"{columns} of {self.tables} table{'s' * (self.tables != 1)} searched"
+        could = " that could be searched" if self.skipped else ""
+        return f"no other uuid, text or JSON column{could} holds a revoked token ({where})"
+
+
+def search(session: Session, target: Target, rotation: Rotation) -> Search:
+    """Compare every other column that this role may read with the revoked set of a column, by value.
+
+    Each table is read once, in its own snapshot: a single one would hold back vacuum and DDL until the
+    end, and would see a table that is rewritten meanwhile as empty. A failure in one table is reported,
+    and the others are searched. Raises Stopped when a stop is requested.
+    """
+    done = Search()
+    holders = session.through_outages(lambda: _list_in_view(session, target))
+    for holder in holders:
+        done.skipped += _obstacles(holder)
+    readable = [holder.readable for holder in holders if holder.readable.columns]
+    for number, holder in enumerate(readable, 1):
+        session.emit(Searching(number, len(readable), holder.label, holder.rows))
+        try:
+            counts = session.through_outages(
+                lambda holder=holder: _search_one(session, holder, rotation)  # type: ignore[misc]
+            )
+        except (LockConflict, DatabaseFailure) as error:
+            if session.stop.requested:
+                raise Stopped(f"by {session.stop.reason}; run the same command again") from None
+            done.skipped.append(f"{holder.label} ({error})")
+            continue
+        done.tables += 1
+        done.columns += len(holder.columns)
+        for place, column in enumerate(holder.columns, 1):
+            if rows := counts.get(place):
+                hold = "1 row" if rows == 1 else f"{rows} rows"
+                name = f"{holder.label}.{one_line(column.name)}"
+                done.found.append(f"{hold} of {name} hold{'s' * (rows == 1)} a revoked token")
+    return done
+
+
+def _list_in_view(session: Session, target: Target) -> list[Holder]:
+    with session.reading():
+        return list_holders(session, target)
+
+
+def _obstacles(holder: Holder) -> list[str]:
+    """What of a table can't be searched, and why; the table as a whole if that is so for all columns."""
+    hidden = [one for one in holder.columns if one.obstacle and not one.is_token]
+    whole = len(hidden) == len(holder.columns) and len({one.obstacle for one in hidden}) == 1
+    if whole:
+        return [f"{holder.label} ({WHY[hidden[0].obstacle or '']})"]
+    return [f"{holder.label}.{one_line(one.name)} ({WHY[one.obstacle or '']})" for one in hidden]
+
+
+def _search_one(session: Session, holder: Holder, rotation: Rotation) -> dict[int, int]:
+    """How many rows hold a revoked token, by the number of the column in `holder`, from 1."""
+    columns = []
+    values = []
+    for n, one in enumerate(holder.columns, 1):
+        is_uuid = one.sort == "uuid"
+        kind = "pg_catalog.uuid" if is_uuid else 'pg_catalog.text COLLATE "C"'
+        value = f"copied.{{column_{n}}}::{kind}"
+        if one.sort == "document":  # as JSON may escape hyphens
+            value = f"pg_catalog.regexp_replace({value}, E'[\\\\\\\\]u002d', '-', 'gi')"
+        columns.append(f"{value} AS value_{n}")
+        token = f"value_{n}"
+        text = "NULL::pg_catalog.text"
+        values.append(f"({n}, {token}, {text})" if is_uuid else f"({n}, NULL::pg_catalog.uuid, {token})")
+    its = replace(
+        session,
+        names={
+            **session.names,
+            **holder.names,
+            "columns": Fragment(", ".join(columns)),
+            "values": Fragment(", ".join(values)),
+        },
+    )
+    with its.reading():
+        its.rows("read_heap")
+        counted = its.rows("search_copies", **in_set(rotation))
+    return {row["number"]: row["rows"] for row in counted}

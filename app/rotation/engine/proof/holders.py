@@ -1,0 +1,110 @@
+"""The columns of a database that could hold a copy of a token, as the catalog has them."""
+
+import itertools
+from dataclasses import dataclass, replace
+
+from ...schema import STATE_TABLES
+from ..db.session import Session
+from ..db.statements import Fragment, Name
+from ..table.target import Target
+from ..text import one_line
+
+#: The spellings of a token that are looked up in an index: those that RESPELLED makes (target.py).
+SPELLINGS = """ARRAY[
+    held.token::pg_catalog.text,
+    pg_catalog.upper(held.token::pg_catalog.text),
+    pg_catalog.replace(held.token::pg_catalog.text, '-', ''),
+    pg_catalog.upper(pg_catalog.replace(held.token::pg_catalog.text, '-', ''))
+]"""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column that could hold a copy of a token; see list_holders.sql."""
+
+    name: str
+    sort: str
+    is_token: bool
+    refers: bool
+    indexed: bool
+    obstacle: str | None
+
+    def token(self, alias: str, placeholder: str) -> str:
+        """The expression of its value as a uuid; NULL for text that is not one."""
+        column = f"{alias}.{{{placeholder}}}"
+        if self.sort == "uuid":
+            return f"{column}::pg_catalog.uuid"
+        text = f"{column}::pg_catalog.text"
+        digits = "^[0-9a-f](-?[0-9a-f]){{31}}$"  # doubled braces, as in a statement
+        return (
+            f"CASE WHEN pg_catalog.length({text}) BETWEEN 32 AND 63"
+            f" AND {text} COLLATE \"C\" ~* '{digits}'"
+            f" THEN pg_catalog.translate({text}, '-', '')::pg_catalog.uuid END"
+        )
+
+    def holds(self) -> str:
+        """The condition that it holds the uuid `held.token`, using its index if it has one."""
+        column = "looked_up.{looked_up_column}"
+        if not self.indexed:
+            return f"{self.token('looked_up', 'looked_up_column')} = held.token"
+        if self.sort == "uuid":
+            return f"{column} = held.token"
+        kind = "bpchar" if self.sort == "padded" else "text"
+        return f"{column} = ANY ({SPELLINGS}::pg_catalog.{kind}[])"
+
+
+@dataclass(frozen=True)
+class Holder:
+    """A table with columns that could hold a copy of a token."""
+
+    oid: int
+    schema: str
+    table: str
+    plain: bool
+    rows: int | None  #: None: not known
+    pages: int
+    columns: tuple[Column, ...]
+
+    @property
+    def label(self) -> str:
+        """For people: schema.table."""
+        return one_line(f"{self.schema}.{self.table}")
+
+    @property
+    def readable(self) -> "Holder":
+        """The same without the target's token and columns that this role may not read."""
+        columns = (one for one in self.columns if not one.obstacle and not one.is_token)
+        return replace(self, columns=tuple(columns))
+
+    @property
+    def names(self) -> dict[str, Name]:
+        """What fills the braces for the table and its columns."""
+        source = "ONLY {copied_table}" if self.plain else "{copied_table}"
+        names: dict[str, Name] = {
+            "copied_table": (self.schema, self.table),
+            "copied": Fragment(source),
+        }
+        return names | {f"column_{n}": (one.name,) for n, one in enumerate(self.columns, 1)}
+
+
+def list_holders(session: Session, target: Target) -> list[Holder]:
+    """The tables with columns that could hold a copy, the target among them, in a transaction."""
+    rows = session.rows(
+        "list_holders",
+        oid=target.oid,
+        attnum=target.attnum,
+        state_schema=session.state_schema,
+        state_tables=list(STATE_TABLES),
+    )
+    holders = []
+    for _, group in itertools.groupby(rows, key=lambda row: row["oid"]):
+        of_table = list(group)
+        columns = tuple(
+            Column(
+                *(row[key] for key in ("column", "sort", "is_token", "refers", "indexed", "obstacle"))
+            )
+            for row in of_table
+        )
+        its = {key: of_table[0][key] for key in ("oid", "schema", "table", "plain", "rows", "pages")}
+        holders.append(Holder(**its, columns=columns))
+    return holders

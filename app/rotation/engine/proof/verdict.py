@@ -1,0 +1,93 @@
+"""What a verification found, and every sentence that says so."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from ..table.target import Target
+from ..text import name_keys
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a verification found."""
+
+    survivors: int  #: rows that hold a token of the revoked set
+    keys: list[str]  #: of the first of them
+    expected: int  #: hashes that the set must hold
+    found: int  #: hashes that it holds
+    at: datetime
+    apart: dict[str, int] = field(default_factory=dict)  #: rows of partitions detached since, by name
+    gone: list[str] = field(default_factory=list)  #: partitions present at the start, since dropped
+
+    @property
+    def conclusive(self) -> bool:
+        """Whether the set was intact: if not, nothing follows from it."""
+        return self.found == self.expected
+
+    @property
+    def clean(self) -> bool:
+        """Whether no revoked token survives, in the table or in what was detached from it."""
+        return self.conclusive and not self.survivors and not any(self.apart.values())
+
+    @property
+    def notes(self) -> list[str]:
+        """What happened to former partitions, where that is not a problem."""
+        return [
+            *(f"{name}, detached since the start, holds no revoked token"
+              for name, rows in self.apart.items() if not rows),
+            *(f"a partition present at the start is gone: {name}" for name in self.gone),
+        ]  # fmt: skip
+
+    def sentence(self, label: str) -> str:
+        """The result in one plain sentence."""
+        if not self.conclusive:
+            return (
+                f"the set of revoked tokens of {label} holds {self.found} of {self.expected} hashes:"
+                " it was tampered with, so nothing can be concluded from it"
+            )
+        return (
+            f"{self.survivors} of {self.expected} revoked tokens survive in {label},"
+            f" checked {self.at:%Y-%m-%d %H:%M:%S %Z}"
+        )
+
+
+@dataclass(frozen=True)
+class LeakedVerdict:
+    """What a comparison with a list of leaked tokens found."""
+
+    tokens: int  #: that the list holds; one that is listed twice counts twice
+    listed: int  #: distinct ones among them
+    valid: int  #: rows that hold one of them
+    keys: list[str]  #: of the first of those
+
+    def sentence(self, label: str) -> str:
+        """The result in one plain sentence."""
+        read = "" if self.tokens == self.listed else f" ({self.tokens} were read, some of them twice)"
+        return f"{self.valid} rows of {label} hold one of {self.listed} listed tokens{read}"
+
+
+def how_proven(verdict: Verdict | None, label: str) -> str:
+    """What the last phase reports at its end."""
+    if verdict is None:
+        return "not verified (--no-verify); run rotation verify to do so"
+    return f"verified by value: {verdict.sentence(label)}"
+
+
+def why_unproven(verdict: Verdict, target: Target) -> str:
+    """What a failed verification says, and what to do."""
+    if not verdict.conclusive:
+        return (
+            f"{verdict.sentence(target.label)}: end it with python manage.py rotation cancel, then start"
+            " another; keep rotation_revoked as evidence"
+        )
+    apart = [f"{rows} row{'s' * (rows != 1)} of {name}" for name, rows in verdict.apart.items() if rows]
+    if apart and not verdict.survivors:
+        return (
+            f"{' and '.join(apart)}, detached from {target.schema}.{target.table} since the start, hold"
+            f" revoked tokens: reattach it and run {target.command}, or rotate it under its own name"
+        )
+    named = name_keys(target.pk, verdict.keys, verdict.survivors)
+    return (
+        f"{verdict.sentence(target.label)}: {named}; find out what writes old tokens,"
+        f" then run {target.command} to rotate those rows"
+    )

@@ -1,0 +1,269 @@
+"""Starts or resumes a rotation, watches the thread that works on it, and says how it ended."""
+
+import contextlib
+import dataclasses
+import queue
+import time
+from collections.abc import Generator
+from typing import Any
+
+from ..models import Rotation, Status
+from .db.identity import operator, worker_name
+from .db.session import Session
+from .db.stop import StopSwitch
+from .db.threads import Thread
+from .errors import DatabaseFailure, LockConflict, Refused, RotationError, Stopped, UsageError
+from .events import NOTE, REFUSE, Began, Emit, Found, Stopping
+from .options import Options
+from .phases import Phases
+from .preflight import indexes
+from .preflight.server import check_server
+from .preflight.table import find_all
+from .proof.guard import find_guard, stands, wanted
+from .proof.leaked import LeakedList
+from .state import transitions
+from .state.heartbeat import Waits, note_process
+from .state.progress import Outcome, Progress, read_progress
+from .state.rotations import find_finished, find_unfinished, lanes_of
+from .table import citus
+from .table.plan import Plan, make_plan
+from .table.target import Target, TargetName, aim, resolve
+from .table.windows import Window
+from .throttle.probes import ask
+
+SAMPLE_SECONDS = 0.5  # how often progress is read and reported
+
+
+class RotationDriver:
+    """Rotates one column. It reports through `emit`, always from the calling thread."""
+
+    def __init__(
+        self, alias: str, name: TargetName, options: Options, stop: StopSwitch, emit: Emit
+    ) -> None:
+        self.options = options
+        self._stop = stop
+        self._emit = emit
+        self._new = self._tried = False
+        self.amcheck_seconds = indexes.AMCHECK_SECONDS  #: given by the preflight
+        self._events: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._session = Session(alias, stop=stop, emit=emit, outage_seconds=options.outage_seconds)
+        # The same connection, for what no signal should cancel: the end of a run.
+        self._closing = dataclasses.replace(self._session, stop=StopSwitch())
+        self.server = check_server(self._session)
+        found = resolve(self._session, name)
+        self.target: Target = citus.place(self._session, found, self.server["citus"])
+        aim(self._session, self.target)
+
+    def unfinished(self, new: bool = False) -> Rotation | None:
+        """The rotation that `run` would resume now; None: it would start one.
+
+        Raises Refused if `new` is asked for while a rotation is unfinished.
+        """
+        rotation = find_unfinished(self._session, self.target)
+        if rotation and new:
+            raise Refused(
+                f"rotation {rotation.pk} of {rotation.target} is unfinished: run without --new to"
+                " finish it, or end it with python manage.py rotation cancel"
+            )
+        return rotation
+
+    def plan(self, rotation: Rotation | None, count: bool = False) -> Plan:
+        """Plan what `run` would do now for a rotation, or for a new one; see plan.make_plan."""
+        lanes = lanes_of(self._session, rotation) if rotation else ()
+        with self._at_the_start():
+            return make_plan(self._session, self.target, self.options, lanes or None, count)
+
+    def findings(self) -> list[Found]:
+        """What the preflight finds; writes nothing."""
+        query = self.options.throttle_sql
+        with self._at_the_start():
+            if query is not None:
+                try:
+                    ask(self._session, query)
+                except RotationError as error:
+                    raise UsageError(f"--throttle-sql: {error}") from error
+            return find_all(self._session, self.target, self.options, self.amcheck_seconds)
+
+    def walk(self, plan: Plan) -> Generator[Window, None, None]:
+        """Yield the plan's windows from one snapshot of the table; writes nothing."""
+        with self._session.reading():
+            self._session.change("prefer_indexes")
+            yield from plan.windows(self._session)
+
+    def finished(self) -> Rotation | None:
+        """The rotation that has already replaced all tokens, if there is one."""
+        return find_finished(self._session, self.target)
+
+    def run(self, new: bool = False, reason: str = "", leaked: LeakedList | None = None) -> Outcome:
+        """Start a rotation or resume the unfinished one, and work until every token is replaced.
+
+        Raises Refused if nothing could be started, Stopped if the same call can continue later,
+        Unproven if rows are left that hold a revoked token.
+        """
+        began = time.monotonic()
+        self._new = new
+        rotation, resumed = self._session.through_outages(lambda: self._open(reason, leaked))
+        progress = self._read(rotation.pk)
+        already = rotation.status == Status.SUCCEEDED
+        if already and not self.options.reindex and self._guarded(rotation):
+            return Outcome(rotation.pk, rotation.target, progress, 0, 0.0, already)
+        if not already:
+            self._session.through_outages(lambda: note_process(self._session, rotation.pk, self.server))
+            self._emit(Began(rotation.pk, rotation.target, resumed, progress.rows_done))
+        phases, thread = self._start(rotation.pk, leaked is not None)
+        self._watch(thread, rotation.pk)
+        if thread.failure is not None:
+            raise self._last_words(thread.failure, rotation.pk, phases.workers) from thread.failure
+        progress = self._read(rotation.pk)
+        self._emit(progress)
+        seconds = time.monotonic() - began
+        return Outcome(rotation.pk, rotation.target, progress, phases.rows, seconds, already)
+
+    def _guarded(self, rotation: Rotation) -> bool:
+        """Whether the guard stands, or is not wanted."""
+        if not wanted(rotation, self.target, self.options):
+            return True
+        return self._session.through_outages(lambda: stands(find_guard(self._session, self.target)))
+
+    def record(self, reason: str, by: str) -> Rotation:
+        """Record a new rotation, asked for by `by`, for a serving process to pick up.
+
+        Raises Refused if one is unfinished, or if the preflight forbids it.
+        """
+        self._new = True
+        rotation, resumed = self._open(reason, None, by)
+        if resumed:
+            raise Refused(f"{rotation} was started a moment ago")
+        return rotation
+
+    def _read(self, rotation: int) -> Progress:
+        return self._session.through_outages(lambda: read_progress(self._closing, rotation))
+
+    @contextlib.contextmanager
+    def _at_the_start(self) -> Generator[None, None, None]:
+        """Say what a conflict means before the work has started."""
+        try:
+            yield
+        except LockConflict as conflict:
+            if self._stop.requested:
+                raise Stopped(f"by {self._stop.reason}, before the work started") from conflict
+            raise Refused(
+                f"another session holds a lock on {self.target.schema}.{self.target.table}"
+                f" (a migration?; {conflict}): run the command again when that session is done"
+            ) from conflict
+
+    def _open(self, reason: str, leaked: LeakedList | None, by: str = "") -> tuple[Rotation, bool]:
+        """Resume the unfinished rotation, or start one, or return one that is already finished."""
+        told: list[Found] = []
+        while True:
+            rotation = self.unfinished(self._new and not self._tried)
+            finished = None if rotation or self._new else self.finished()
+            if finished and leaked:
+                raise Refused(
+                    f"rotation {finished.pk} is finished: check the list with python manage.py rotation"
+                    " verify --leaked FILE, or start another rotation with --new"
+                )
+            if finished:
+                return finished, True
+            told = told or self._tell_findings()
+            self.target.placement.prepare(self._session, self.target.oid)
+            plan = self.plan(rotation)
+            if rotation:
+                transitions.take_up(self._session, rotation, self.target, leaked)
+                self._tell_lanes(rotation, len(plan.lanes))
+                return rotation, True
+            # From here on an unfinished rotation is one that we started (if the answer to our COMMIT
+            # was lost) or that another process started between our look and our insert: join it.
+            self._tried = True
+            asked = transitions.RotationRequest(
+                options=dataclasses.asdict(self.options),
+                findings=[dataclasses.asdict(finding) for finding in told],
+                reason=reason,
+                operator=by or operator(),
+            )
+            rotation = transitions.begin(self._session, self.target, plan.size, asked, leaked)
+            if rotation:
+                return rotation, False
+
+    def _tell_lanes(self, rotation: Rotation, lanes: int) -> None:
+        asked = self.options.lanes
+        if asked is not None and asked != lanes and rotation.status != Status.PENDING:
+            text = f"{rotation} already has {lanes} lane{'s' * (lanes != 1)}"
+            self._emit(Found(NOTE, f"{text}; --lanes {asked} is for a new rotation"))
+
+    def _tell_findings(self) -> list[Found]:
+        """Report what the preflight found. Raises Refused for the first finding that forbids the run."""
+        found = self.findings()
+        for finding in found:
+            if finding.level == REFUSE:
+                raise Refused(finding.text)
+            self._emit(finding)
+        return found
+
+    def _start(self, rotation: int, more_revoked: bool) -> tuple[Phases, Thread]:
+        """Start the thread that takes the rotation through its phases."""
+        session = Session(
+            self._session.alias,
+            worker=worker_name(0),
+            names=self._session.names,
+            variants=self._session.variants,
+            stop=self._stop,
+            emit=self._events.put,
+            outage_seconds=self.options.outage_seconds,
+        )
+        phases = Phases(session, rotation, self.target, self.options, more_revoked)
+        thread = Thread(session, phases.run)
+        thread.start()
+        return phases, thread
+
+    def _watch(self, thread: Thread, rotation: int) -> None:
+        """Report events and progress until the phases have ended."""
+        sample_at = time.monotonic() + SAMPLE_SECONDS
+        told_stop = False
+        waits = Waits(self._session, rotation)
+        while thread.is_alive() or not self._events.empty():
+            with contextlib.suppress(queue.Empty):
+                event = self._events.get(timeout=0.1 if thread.is_alive() else 0)
+                waits.note(event)
+                self._emit(event)
+            if self._stop.requested and not told_stop:
+                told_stop = True
+                self._emit(Stopping(self._stop.reason, self._stop.cancelled))
+            if time.monotonic() >= sample_at:
+                self._sample(rotation)
+                sample_at = time.monotonic() + SAMPLE_SECONDS
+
+    def _sample(self, rotation: int) -> None:
+        try:
+            progress = read_progress(self._session, rotation)
+            idle = progress.left_by_all or progress.idle_seconds > SAMPLE_SECONDS
+            if idle and not self._stop.requested:
+                # During one long statement, like the verification, others must see that we are alive.
+                self._session.change("note_alive", rotation=rotation)
+            self._emit(progress)
+        except RotationError:
+            self._session.close()  # the workers deal with the outage, and report it
+
+    def _last_words(self, failure: Exception, rotation: int, workers: set[str]) -> Exception:
+        """The error to raise for what ended the work; makes durable what was done."""
+        progress = None
+        others = False
+        with contextlib.suppress(RotationError):
+            # Without a database, only this is known: what was committed stays.
+            progress = read_progress(self._closing, rotation)
+            transitions.leave(self._closing, rotation, workers)
+            lanes = self._closing.rows("look_at_lanes", rotation=rotation, stage="any", worker="")
+            others = progress.status == Status.RUNNING and any(lane["busy"] for lane in lanes)
+        if isinstance(failure, DatabaseFailure) and progress:
+            failure.rows_done = progress.rows_done
+        over = progress and progress.status == Status.SUCCEEDED
+        if over or not (isinstance(failure, Stopped) and self._stop.requested):
+            return failure
+        where = f"{progress.rows_done} rows" if progress else "the last committed window"
+        again = "run the same command again" + " without --new" * self._new
+        then = "another process continues" if others else f"{again} to continue"
+        if progress and progress.in_snapshot:
+            return Stopped(
+                f"in the snapshot (phase 2 of 4), by {self._stop.reason}; it starts again: {again}"
+            )
+        return Stopped(f"after {where}, by {self._stop.reason}; {then}")

@@ -1,0 +1,95 @@
+"""Finds rotations in the state, for a person or a table. Nothing here writes."""
+
+from django.db.models import Q, QuerySet
+
+from ...models import UNFINISHED, BatchProgress, Rotation, Status
+from ..db.session import Session
+from ..errors import Refused
+from ..table.lanes import Lane
+from ..table.target import Target
+
+
+def rotations(session: Session) -> "QuerySet[Rotation]":
+    """All rotations in the session's database."""
+    return Rotation.objects.using(session.alias)
+
+
+def find_unfinished(session: Session, target: Target) -> Rotation | None:
+    """The unfinished rotation of the target's table, or None.
+
+    Raises Refused if it was started on another table of that name, or on other columns.
+    """
+    same_table = Q(table_oid=target.oid) | Q(table_schema=target.schema, table_name=target.table)
+    with session.looking("reading the rotation"):
+        rotation = rotations(session).filter(same_table, status__in=UNFINISHED).first()
+    if rotation is None:
+        return None
+    was = f"rotation {rotation.pk} of {rotation.target} is unfinished"
+    if rotation.table_oid != target.oid:
+        raise Refused(
+            f"{was}, and another table has taken that name since:"
+            " name the old table, or end it with python manage.py rotation cancel"
+        )
+    if (rotation.pk_column, rotation.pk_type) != (target.pk, target.pk_type):
+        raise Refused(
+            f"{was}, and the table's primary key has changed since:"
+            " end it with python manage.py rotation cancel, then start another"
+        )
+    if rotation.token_attnum != target.attnum:
+        raise Refused(f"{was}: finish it first with --column {rotation.token_column}")
+    return rotation
+
+
+def find_finished(session: Session, target: Target) -> Rotation | None:
+    """The rotation that replaced every token that the column holds today, if the latest one did.
+
+    A later one that was cancelled means that some tokens should have been replaced again, but were not.
+    """
+    with session.looking("reading the rotation"):
+        latest = (
+            rotations(session)
+            .filter(
+                table_oid=target.oid,
+                table_schema=target.schema,
+                table_name=target.table,
+                token_attnum=target.attnum,
+                retired_at=None,
+            )
+            .order_by("-pk")
+            .first()
+        )
+    return latest if latest and latest.status == Status.SUCCEEDED else None
+
+
+def find_revoking(session: Session, target: Target) -> Rotation | None:
+    """The latest rotation that revoked tokens of the column, or None.
+
+    By its numbers, which survive renaming; by its names, if its table is gone (restored from a dump, or
+    replaced).
+    """
+    numbers = Q(table_oid=target.oid, token_attnum=target.attnum)
+    names = Q(table_schema=target.schema, table_name=target.table, token_column=target.column)
+    with session.looking("reading the rotation"):
+        known = rotations(session).filter(numbers | names, revoked__isnull=False).order_by("-pk")
+        for rotation in known:
+            its = {"oid": rotation.table_oid, "attnum": rotation.token_attnum}
+            if its == {"oid": target.oid, "attnum": target.attnum}:
+                return rotation
+            if rotation.table_oid != target.oid and not session.rows("read_target_shape", **its):
+                return rotation
+    return None
+
+
+def lanes_of(session: Session, rotation: Rotation) -> tuple[Lane, ...]:
+    """The rotation's lanes with their checkpoints."""
+    with session.looking("reading the lanes"):
+        stored = BatchProgress.objects.using(session.alias).filter(rotation=rotation)
+        return tuple(
+            Lane(one.lane, one.lower, one.upper, one.last_id) for one in stored.order_by("lane")
+        )
+
+
+def read_rotation(session: Session, rotation: int) -> Rotation:
+    """The rotation as it is now."""
+    with session.looking("reading the rotation"):
+        return rotations(session).get(pk=rotation)

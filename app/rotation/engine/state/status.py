@@ -1,0 +1,105 @@
+"""What a rotation looks like from outside, for both `rotation status` and the web."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ...models import ROTATING, WORKING, BatchProgress, Rotation, Status
+from ..db.session import Session
+from ..table.target import NUMBER_TYPES
+from ..text import command
+from .progress import Progress, read_progress
+
+STALLED_SECONDS = 3.0  # without a window and without a session that holds a lane
+
+
+@dataclass(frozen=True)
+class State:
+    """How far a rotation is, and whether a process is working on it."""
+
+    progress: Progress  #: without a pace, unless rows are being rotated
+    left: bool  #: no sign of life for a while
+    workers: int
+
+    @property
+    def stalled(self) -> bool:
+        """Whether it was started and abandoned."""
+        return self.left and self.progress.status in WORKING
+
+    @property
+    def unserved(self) -> bool:
+        """Whether it was recorded, but no process has picked it up."""
+        return self.left and self.progress.status == Status.PENDING
+
+
+def command_of(rotation: Rotation) -> str:
+    """The command that continues a rotation, ready to copy."""
+    return command(rotation.table_schema, rotation.table_name, rotation.token_column)
+
+
+def read_state(session: Session, rotation: int) -> State:
+    """Look at a rotation from outside."""
+    progress = read_progress(session, rotation)
+    busy = []
+    if progress.status in WORKING:
+        lanes = session.rows("look_at_lanes", rotation=rotation, stage="any", worker="")
+        busy = [lane for lane in lanes if lane["busy"]]
+    left = not busy and (progress.left_by_all or progress.idle_seconds > STALLED_SECONDS)
+    if left or progress.stuck or progress.status not in ROTATING:
+        progress = replace(progress, rows_per_second=None)
+    return State(progress, left, _count_workers(busy))
+
+
+def describe(session: Session, rotation: Rotation, state: State | None = None) -> dict[str, Any]:
+    """Return the rotation as plain data, with the keys that the documentation promises."""
+    state = state or read_state(session, rotation.pk)
+    progress = state.progress
+    with session.looking("reading the lanes"):
+        lanes = list(
+            BatchProgress.objects.using(session.alias).filter(rotation=rotation).order_by("lane")
+        )
+    return {
+        "id": rotation.pk,
+        "table": f"{rotation.table_schema}.{rotation.table_name}",
+        "column": rotation.token_column,
+        "status": progress.status,
+        "stalled": state.stalled,
+        "rows_done": progress.rows_done,
+        "rows_total": progress.rows_total,
+        "rows_total_exact": progress.rows_total_exact,
+        "percent": progress.percent,
+        "rows_per_second": progress.rows_per_second,
+        "eta_seconds": None if state.stalled else progress.eta_seconds,
+        "throttle": progress.throttle or None,
+        "windows": progress.windows,
+        "lanes": [_describe_lane(lane) for lane in lanes],
+        "revoked": progress.revoked,
+        "survivors": progress.survivors,
+        "holes": progress.holes,
+        "workers": state.workers,
+        "started_at": _iso(progress.started_at),
+        "finished_at": _iso(progress.finished_at),
+    }
+
+
+def _count_workers(busy: list[dict[str, Any]]) -> int:
+    names = {(row["worker"] or "").partition(" (pid ")[0] for row in busy} - {""}
+    return max(len(names), 1 if busy else 0)  # one that has just started may have no name yet
+
+
+def _describe_lane(lane: BatchProgress) -> dict[str, Any]:
+    return {
+        "lane": lane.lane,
+        "lower": _key(lane, lane.lower),
+        "upper": _key(lane, lane.upper),
+        "last_id": _key(lane, lane.last_id),
+        "rows": lane.rows,
+        "done": lane.done,
+    }
+
+
+def _key(lane: BatchProgress, key: str | None) -> int | str | None:
+    return int(key) if key is not None and lane.pk_type in NUMBER_TYPES else key
+
+
+def _iso(moment: Any) -> str | None:
+    return moment.isoformat() if moment else None

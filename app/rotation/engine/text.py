@@ -1,0 +1,72 @@
+"""Sizes, durations, keys and commands as people write and read them."""
+
+import re
+import resource
+import shlex
+import sys
+
+LONGEST_KEY = 60  # characters that are shown of one
+SIZES = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
+
+
+def spelled(schema: str, table: str) -> str:
+    """A table's name as --table takes it, in a shell; an empty schema is left out."""
+    parts = [
+        '"' + part.replace('"', '""') + '"' if set(part) & {'"', "."} else part
+        for part in (schema, table)
+        if part
+    ]
+    return shlex.quote(".".join(parts))
+
+
+def command(schema: str, table: str, column: str) -> str:
+    """The command that rotates a column, ready to copy."""
+    named = "" if column == "token" else f" --column {shlex.quote(column)}"
+    return f"rotate_tokens_sql --table {spelled(schema, table)}{named}"
+
+
+def size(count: float) -> str:
+    """Bytes with a unit: '480 MB'."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def parse_size(text: str) -> int:
+    """Bytes from '512MB', '1.5 GB' or '1000000'. Raises ValueError for anything else."""
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?b?)\s*", text.lower())
+    if not found or (found[2] and not found[2].endswith("b")):
+        raise ValueError(f"invalid size {text!r}; expected e.g. 512MB")
+    return int(float(found[1]) * SIZES[found[2]])
+
+
+def duration(seconds: float) -> str:
+    """Seconds as h:mm:ss or m:ss."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def one_line(name: str) -> str:
+    """A name from the catalog, which may hold any character, for a line of output."""
+    return "".join(mark if mark.isprintable() else "?" for mark in name)
+
+
+def shown(key: str) -> str:
+    """A key for a line of output, which may hold anything and be long."""
+    text = one_line(key[: LONGEST_KEY + 1])
+    return text if len(text) <= LONGEST_KEY else f"{text[:LONGEST_KEY]}…"
+
+
+def name_keys(pk: str, keys: list[str], count: int) -> str:
+    """Rows by primary key, for people: 'id 3, 5, 8 and 20 more'."""
+    more = f" and {count - len(keys)} more" if count > len(keys) else ""
+    return f"{pk} {', '.join(map(shown, keys))}{more}"
+
+
+def peak_memory_mb(usage: resource.struct_rusage) -> float:
+    """The peak resident memory that getrusage(2) or wait4(2) reports, in MB."""
+    unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, Linux kilobytes
+    return usage.ru_maxrss * unit / 1e6

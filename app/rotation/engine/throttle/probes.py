@@ -1,0 +1,141 @@
+"""Probes: measure the server against the limits of a run, and give reasons to wait."""
+
+import json
+from collections.abc import Iterator
+
+from django.db import transaction
+
+from ..db.session import Row, Session
+from ..db.sqlstate import condition
+from ..errors import ConnectionLost, DatabaseFailure, RotationError, Stopped
+from ..options import Options
+from ..table.disk import find_free
+from ..text import size
+from .standbys import LagClock
+
+SQL_TIMEOUT = "5s"  # for --throttle-sql
+#: SQLSTATEs for a cursor on anything but one query, and for a write.
+NO_CURSOR = "42P11"
+READ_ONLY = "25006"
+
+
+class Probes:
+    """Measures the server on the monitor's connection."""
+
+    def __init__(self, session: Session, rotation: int, oid: int) -> None:
+        self._session = session
+        self._rotation = rotation
+        self._oid = oid  #: of the target
+        self._clock = LagClock()
+
+    def reasons(self, options: Options) -> Iterator[str]:
+        """Yield why the next window should wait. An error in a probe is a reason too: it fails closed.
+
+        Raises Stopped if a critical limit is exceeded.
+        """
+        for what, probe in (
+            ("replica lag", self._standbys),
+            ("retained WAL", self._wal),
+            ("free disk", self._disk),
+            ("waiting sessions", self._waiting),
+            ("--throttle-sql", self._asked),
+        ):
+            try:
+                yield from probe(options)
+            except (Stopped, ConnectionLost):
+                raise
+            except RotationError as error:
+                yield f"{what} could not be measured ({error})"
+
+    def _standbys(self, options: Options) -> Iterator[str]:
+        limits = (options.max_lag, options.max_lag_bytes, options.critical_lag)
+        if not options.standbys and limits == (None, None, None):
+            return
+        with self._session.reading(SQL_TIMEOUT):
+            standbys = self._session.rows("read_standbys")
+        connected = {row["name"] for row in standbys if row["replayed"] is not None}
+        for name in options.standbys:
+            if name not in connected:
+                yield f"standby {name} is not connected"
+        for row in standbys:
+            if row["replayed"] is not None:
+                yield from self._lag(row, options)
+
+    def _lag(self, row: Row, options: Options) -> Iterator[str]:
+        behind = row["written"] - row["replayed"]
+        seconds = self._clock.lag(row["written"], row["replayed"])
+        if behind and row["replay_lag"]:
+            seconds = max(seconds, row["replay_lag"])
+        lag = f"replica lag {seconds:.0f} s"
+        name = row["name"]
+        if options.critical_lag is not None and seconds > options.critical_lag:
+            raise Stopped(
+                f"{lag} on {name} exceeds --critical-lag {options.critical_lag:g}:"
+                " run the same command again when the standby has caught up"
+            )
+        if options.max_lag is not None and seconds > options.max_lag:
+            yield f"{lag} on {name} (limit {options.max_lag:g} s)"
+        if options.max_lag_bytes is not None and behind > options.max_lag_bytes:
+            yield f"{name} is {size(behind)} of WAL behind (limit {size(options.max_lag_bytes)})"
+
+    def _wal(self, options: Options) -> Iterator[str]:
+        if options.max_wal is None and options.critical_wal is None:
+            return
+        with self._session.reading(SQL_TIMEOUT):
+            keepers = self._session.rows("read_wal")
+        for row in keepers:
+            kept = f"{row['keeper']} holds back {size(row['bytes'])} of WAL"
+            if options.critical_wal is not None and row["bytes"] > options.critical_wal:
+                raise Stopped(
+                    f"{kept}, more than --critical-wal {size(options.critical_wal)}:"
+                    " fix that, then run the same command again"
+                )
+            if options.max_wal is not None and row["bytes"] > options.max_wal:
+                yield f"{kept} (limit {size(options.max_wal)})"
+
+    def _disk(self, options: Options) -> Iterator[str]:
+        if options.min_free is None:
+            return
+        with self._session.reading(SQL_TIMEOUT):
+            found = find_free(self._session.row("locate_files", oid=self._oid))
+        if found and found[0] < options.min_free:
+            yield f"{size(found[0])} of disk free in {found[1]} (limit {size(options.min_free)})"
+
+    def _waiting(self, options: Options) -> Iterator[str]:
+        if options.max_waiting is None:
+            return
+        with self._session.reading(SQL_TIMEOUT):
+            waiting = self._session.row("count_waiting", rotation=self._rotation)["waiting"]
+        if waiting > options.max_waiting:
+            yield f"{waiting} sessions wait for rows that windows hold (limit {options.max_waiting})"
+
+    def _asked(self, options: Options) -> Iterator[str]:
+        if options.throttle_sql is None:
+            return
+        answer = ask(self._session, options.throttle_sql)
+        if answer:
+            yield "--throttle-sql returned " + ("true" if answer is True else f"{answer:g}")
+
+
+def ask(session: Session, query: str) -> float | bool:
+    """The answer of a user's query: one row, one column, true or false or a number.
+
+    Raises RotationError for any other answer, and for anything but one query. It can't write, nor end
+    the transaction that prevents that; whatever else it did is undone.
+    """
+    try:
+        with session.reading(SQL_TIMEOUT):
+            answers = session.ask(query)
+            # A query that only reads may still change e.g. settings of the session.
+            transaction.set_rollback(True, using=session.alias)
+    except DatabaseFailure as failure:
+        if failure.sqlstate != NO_CURSOR:
+            raise
+        # A write without RETURNING, a command, several statements: none is one query that only reads.
+        refused = DatabaseFailure(READ_ONLY, condition(READ_ONLY), "running the query")
+        raise RotationError(f"{refused}: give one query that reads, and nothing else") from None
+    try:
+        ((_, answer),) = json.loads(answers, object_pairs_hook=list, parse_int=float)
+        return answer if isinstance(answer, bool) else float(answer)
+    except (TypeError, ValueError, RecursionError):
+        raise RotationError("the query must return one boolean or one number") from None

@@ -1,0 +1,78 @@
+"""Standbys: how far behind they are, and the final wait until they have replayed everything."""
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+
+from ..db.retry import Wait
+from ..db.session import Row, Session
+from ..events import Found, Waiting
+from ..options import Options
+from ..text import size
+
+KEPT_POSITIONS = 7200  # of the primary, one per second: lags up to two hours are exact
+LOOK_SECONDS = 0.2
+
+
+class LagClock:
+    """Turns WAL positions into seconds: how long ago the primary was where a standby is now.
+
+    The standby's own measure (pg_stat_replication.replay_lag) stops when its replay does.
+    """
+
+    def __init__(self) -> None:
+        self._positions: deque[tuple[float, int]] = deque(maxlen=KEPT_POSITIONS)
+
+    def lag(self, written: int, replayed: int) -> float:
+        """Seconds since the primary wrote what the standby has not replayed yet."""
+        now = time.monotonic()
+        if not self._positions or written > self._positions[-1][1]:
+            self._positions.append((now, written))
+        return next((now - at for at, position in self._positions if position > replayed), 0.0)
+
+
+def wait_for_standbys(session: Session, options: Options, check: Callable[[], None]) -> list[str]:
+    """Return when every connected standby has replayed what is written now; returns their names.
+
+    Those of `options.standbys` must be connected. `check` is called now and then, and may raise.
+    Raises Stopped when a stop is requested.
+    """
+    now = session.through_outages(lambda: look(session))
+    goal = 0
+    seen = Counter[str]()
+    wait = Wait(session)
+    while True:
+        check()
+        goal = goal or max((row["written"] for row in now), default=0)
+        connected = Counter(row["name"] for row in now)
+        for name in (seen - connected) - Counter(options.standbys):
+            text = (
+                f"standby {name} disconnected before it replayed the end: it may still serve old tokens"
+            )
+            session.emit(Found("warn", text))
+        seen = connected
+        behind = [row for row in now if row["replayed"] < goal]
+        missing = [name for name in options.standbys if name not in connected]
+        if not behind and not missing:
+            return sorted(f"{name} ({count})" if count > 1 else name for name, count in seen.items())
+        what = _describe(behind, missing)
+        if wait.due():
+            session.emit(Waiting("the last step", what))
+        wait.rest(
+            LOOK_SECONDS,
+            f", while waiting at the end for {what}; run the same command again to continue",
+        )
+        now = session.through_outages(lambda: look(session))
+
+
+def look(session: Session) -> list[Row]:
+    """The connected standbys that report their position; several may have the same name."""
+    with session.reading():
+        return [row for row in session.rows("read_standbys") if row["replayed"] is not None]
+
+
+def _describe(behind: list[Row], missing: list[str]) -> str:
+    texts = [
+        f"{row['name']} to replay {size(row['written'] - row['replayed'])} of WAL" for row in behind
+    ]
+    return ", ".join([*texts, *(f"standby {name} to connect" for name in missing)])

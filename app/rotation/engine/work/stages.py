@@ -1,0 +1,172 @@
+"""What one window does: replace tokens, advance the checkpoint, write the journal."""
+
+import time
+from dataclasses import dataclass
+
+from ...models import Status
+from ..db.session import Row, Session
+from ..errors import LockConflict, RotationError, Stopped
+from ..events import HolesLeft, WindowDone
+from ..table.target import Target
+from ..table.windows import find_window
+
+
+@dataclass
+class Work:
+    """One window's worth of a stage, about to be done within the caller's transaction."""
+
+    lane: Row  #: as claim_lane.sql returned it
+    size: int  #: rows, at most
+    since: float  #: monotonic time at which the worker became free for it
+    skip_locked: bool = False  #: rows whose locks are not available at once become holes
+    held_by: str = ""  #: who holds them, if known
+    throttled: float = 0.0  #: seconds that it was held back before `since`
+    throttle: str = ""  #: why
+
+
+class Stage:
+    """A stage is done lane by lane, in windows. claim_lane.sql knows it by its name."""
+
+    name = ""
+    skips_locked = False  #: whether rows may be left for later
+    rotates = True  #: whether it replaces tokens
+
+    def __init__(self, session: Session, rotation: int, target: Target, shape: Row) -> None:
+        self.session = session
+        self.rotation = rotation
+        self.target = target
+        self.channel: str | None = None  #: NOTIFY channel for each window
+        self.at: tuple[str, str] | None = None  #: first and last key of the latest window
+        self._shape = shape
+        self._later: list[int] = []  #: lanes in which nothing could be locked just now
+
+    def open_window(self, lock_timeout_ms: int, bounded: bool) -> Row:
+        """Set what holds for a window's transaction; see open_window.sql."""
+        placement = self.target.placement
+        active = self.target.active
+        return placement.open_window(self.session, active, lock_timeout_ms, bounded)
+
+    def claim(self) -> Row:
+        """Claim a lane until COMMIT, in a transaction that the caller opened."""
+        worker = self.session.worker
+        return self.session.row(
+            "claim_lane", rotation=self.rotation, stage=self.name, worker=worker, later=self._later
+        )
+
+    def work(self, work: Work) -> WindowDone | None:
+        """Do the next window of the lane and move its checkpoint; None if the lane had none left."""
+        lane = work.lane
+        window = find_window(self.session, lane["lower"], lane["upper"], lane["last_id"], work.size)
+        if window is None:
+            self.session.change("close_lane", lane_id=lane["lane_id"], last_id=lane["last_id"])
+            self.session.rows("await_disk")
+            return None
+        self.at = (window.lo, window.hi)
+        began = time.monotonic()
+        rows = self.do(work, window.lo, window.hi)
+        seconds = time.monotonic() - began
+        self.require_same_target()
+        self.advance(work, window.lo, window.hi, rows)
+        if window.hi == lane["upper"]:
+            self.session.rows("await_disk")
+        self.session.change("give_names_back")
+        return WindowDone(lane["lane"], window.lo, window.hi, rows, seconds, window.keys)
+
+    def do(self, work: Work, lo: str, hi: str) -> int:
+        """Do the stage's statement for a window; how many tokens it took."""
+        raise NotImplementedError
+
+    def advance(self, work: Work, lo: str, hi: str, rows: int) -> None:
+        """Move the checkpoint from what was claimed to the window's end."""
+        raise NotImplementedError
+
+    def gave_up(self, seconds: float, conflict: LockConflict, blockers: str) -> RotationError:
+        """The error that ends the run when no window got its locks for so long."""
+        return Stopped(
+            f"no window got its locks for {seconds:.0f} s ({conflict}; held by {blockers}):"
+            " end that session, then run the same command again"
+        )
+
+    def require_same_target(self) -> None:
+        """Raise RotationError if the target is not what it was at the start.
+
+        The window's locks on what it read or wrote keep it unchanged until COMMIT.
+        """
+        found = self.session.rows("read_target_shape", oid=self.target.oid, attnum=self.target.attnum)
+        if found and found[0] == self._shape:
+            return
+        names = ("schema", "table", "column", "column_type")
+        if not found or any(found[0][name] != self._shape[name] for name in names):
+            raise RotationError(
+                f"{self.target.label} is no longer the column that rotation {self.rotation} was started"
+                " on (renamed, replaced or altered); the window was rolled back; check the table,"
+                " then run the command on the one that holds the old tokens"
+            )
+        changed = next(name for name, value in found[0].items() if value != self._shape[name])
+        raise RotationError(
+            f"the {changed.replace('_', ' ').replace('protection', 'row-level security')} of"
+            f" {self.target.schema}.{self.target.table} changed while the rotation ran; the window"
+            " was rolled back, nothing is lost; see what --dry-run says about it, then run the same"
+            " command again"
+        )
+
+    def moved(self, lane: Row) -> RotationError:
+        """The error for a lane that was moved under its window, which is rolled back now."""
+        now = self.claim()
+        if now["status"] != Status.RUNNING:
+            return Stopped(f"rotation {self.rotation} is {now['status']}")
+        return RotationError(
+            f"lane {lane['lane']} was moved by something that ignores its lock;"
+            " the window was rolled back; find out what writes to batchprogress"
+        )
+
+
+class WindowStage(Stage):
+    """Replaces the tokens of every window."""
+
+    name = "windows"
+    skips_locked = True
+
+    def do(self, work: Work, lo: str, hi: str) -> int:
+        """Replace the tokens of a window: of all rows, or of those whose locks are available at once."""
+        session = self.session
+        if not work.skip_locked:
+            return session.change("rotate_window", lo=lo, hi=hi)
+        held_by = work.held_by or "a session that could not be named"
+        lane_id = work.lane["lane_id"]
+        placement = self.target.placement
+        rows, holes = placement.rotate_or_skip(session, lane_id, (lo, hi), held_by, work.size)
+        if holes:
+            session.emit(HolesLeft(len(holes), holes[0]["key"], held_by))
+        return rows
+
+    def advance(self, work: Work, lo: str, hi: str, rows: int) -> None:
+        """Move the checkpoint to the window's end."""
+        self.write_down(work, hi, lo, hi, rows)
+
+    def write_down(self, work: Work, reached: str | None, lo: str, hi: str, rows: int) -> None:
+        """Move the checkpoint, write the journal, and tell listeners."""
+        if not self.session.rows(
+            "advance_checkpoint",
+            lane_id=work.lane["lane_id"],
+            last_id=work.lane["last_id"],
+            reached=reached,
+            lo=lo,
+            hi=hi,
+            rows=rows,
+            milliseconds=1000 * (time.monotonic() - work.since),
+            throttled=1000 * work.throttled,
+            throttle=work.throttle,
+            worker=self.session.worker,
+        ):
+            raise self.moved(work.lane)
+        if self.channel is not None:
+            self.session.rows(
+                "notify_window",
+                channel=self.channel,
+                rotation=self.rotation,
+                table=f"{self.target.schema}.{self.target.table}",
+                column=self.target.column,
+                lo=lo,
+                hi=hi,
+            )

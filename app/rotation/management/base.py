@@ -1,0 +1,96 @@
+"""What the product's commands share: flags, one-line errors, exit codes."""
+
+import contextlib
+from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from ..engine.errors import ConnectionLost, DatabaseFailure, LockConflict, RotationError
+
+
+class Refused(CommandError):
+    """Exit code 1 or 2: nothing was done. Django prints the class's name before the message."""
+
+
+class Failed(CommandError):
+    """Exit code 1: something failed on the way; the message says what was done before."""
+
+
+class Stopped(CommandError):
+    """Exit code 3: the same command can continue later."""
+
+
+class Unproven(CommandError):
+    """Exit code 4: rotated, but survivors or holes remain."""
+
+
+BY_EXIT_CODE = {1: Refused, 2: Refused, 3: Stopped, 4: Unproven}
+
+
+class OneLineParser(CommandParser):
+    """An argument parser that answers a mistake with one line, not with all its flags."""
+
+    def print_usage(self, file: Any = None) -> None:
+        """Print nothing: the error's own line is enough, and --help says the rest."""
+
+
+class RotationCommand(BaseCommand):
+    """A command of the product."""
+
+    requires_system_checks: list[str] = []
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        """Return Django's parser, without abbreviated flags and with one-line errors."""
+        parser = super().create_parser(prog_name, subcommand, allow_abbrev=False, **kwargs)
+        parser.__class__ = OneLineParser
+        return parser
+
+
+@contextlib.contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Turn the engine's errors into Django's, with the documented exit code."""
+    try:
+        yield
+    except (LockConflict, ConnectionLost) as error:
+        raise Stopped(f"{error}; run the same command again", returncode=error.exit_code) from error
+    except RotationError as error:
+        failed = type(error) in (DatabaseFailure, RotationError)
+        kind = Failed if failed else BY_EXIT_CODE[error.exit_code]
+        raise kind(str(error), returncode=error.exit_code) from error
+
+
+def value(what: str, read: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Return `read` for argparse, with an error that says what is expected."""
+
+    def read_or_say(text: str) -> Any:
+        try:
+            return read(text)
+        except ValueError:
+            raise ArgumentTypeError(f"invalid value {text!r}; expected {what}") from None
+
+    return read_or_say
+
+
+def add_database_flag(parser: ArgumentParser, several: bool = False) -> None:
+    """Add --database; `several`: it may be repeated, and its value is a list or None."""
+    text = "which of settings.DATABASES to use"
+    if several:
+        text += "; repeat it to rotate several side by side"
+        parser.add_argument("--database", action="append", metavar="ALIAS", help=text)
+    else:
+        parser.add_argument("--database", default="default", metavar="ALIAS", help=text)
+
+
+def add_target_flags(parser: ArgumentParser, several: bool = False) -> None:
+    """Add --table, --pk, --column and --database; `several`: see add_database_flag."""
+    parser.add_argument("--table", metavar="[SCHEMA.]TABLE", help="default: settings.ROTATION_TARGET")
+    parser.add_argument("--pk", metavar="COLUMN", help="its primary key (default: from the catalog)")
+    parser.add_argument("--column", metavar="COLUMN", help="the token's column (default: token)")
+    add_database_flag(parser, several)
+
+
+def add_leaked_flag(parser: ArgumentParser, text: str) -> None:
+    """Add --leaked."""
+    parser.add_argument("--leaked", metavar="FILE", help=text)

@@ -1,0 +1,125 @@
+"""The window plan, and what the preflight finds. Nothing is written."""
+
+from itertools import islice
+from typing import Any
+
+from ..engine.db.stop import StopSwitch, stop_on_signals
+from ..engine.errors import LockConflict, Refused, Stopped
+from ..engine.events import REFUSE
+from ..engine.options import Options
+from ..engine.proof.leaked import LeakedList
+from ..engine.proof.token_list import read_tokens
+from ..engine.runner import RotationDriver
+from ..engine.table.plan import Plan
+from ..engine.table.target import TargetName
+from ..engine.text import shown, size
+from ..models import Rotation
+from .output import Output
+
+MOST_WALKED = 10_000  # windows that a dry run walks through, unless asked for all
+SHOWN = 3  # windows shown at each end
+
+
+def plan_rotation(
+    alias: str,
+    name: TargetName,
+    options: Options,
+    reporter: Output,
+    new: bool,
+    everything: bool,
+    leaked: LeakedList | None = None,
+) -> None:
+    """Print what a run would do now. Nothing is written to the database."""
+    stop = StopSwitch(patient=False)
+    with stop_on_signals(stop):
+        driver = RotationDriver(alias, name, options, stop, reporter)
+        try:
+            show_plan(driver, reporter.line, new, everything)
+            if leaked:
+                listed = sum(1 for _ in read_tokens(leaked.name, leaked.stream, driver.target.column))
+                reporter.line(f"leaked     {listed} tokens in {leaked.name}, to be revoked too")
+        except LockConflict as conflict:
+            raise Stopped(f"dry run ended ({stop.reason or conflict})") from conflict
+
+
+def show_plan(
+    driver: RotationDriver, write: Any, new: bool, everything: bool, walked: int | None = None
+) -> None:
+    """Print the plan, with all its windows or the first and last; looks up at most `walked` of them.
+
+    Raises Refused, after the findings, if one of them forbids the run.
+    """
+    rotation = driver.unfinished(new)
+    finished = None if rotation or new else driver.finished()
+    server = driver.server
+    target = driver.target
+    write("Dry run: nothing is written.")
+    where = f" at {server['address']}" if server["address"] else ""
+    write(f"server     PostgreSQL {server['version_text']}{where}, database {server['database']}")
+    write(f"target     {target.label}, primary key {target.pk} ({target.pk_type})")
+    if finished:
+        what = "rebuild the token's indexes" if driver.options.reindex else "do nothing"
+        write(f"would      {what}: rotation {finished.pk} is finished; --new starts another")
+        return
+    findings = driver.findings()
+    for finding in findings:
+        write(f"{finding.level:<10} {finding.text}")
+    if findings and findings[0].level == REFUSE:
+        raise Refused(f"a run would be refused now: {findings[0].text}")
+    plan = driver.plan(rotation, count=True)
+    write(f"would      {_intent(plan, rotation)}")
+    about = "" if plan.size.exact else "~"
+    known = plan.size.keys is not None
+    counts = f"{about}{plan.size.keys}, {about}{plan.size.tokens} with a token"
+    write(f"rows       {counts if known else 'unknown: ANALYZE the table for an estimate'}")
+    for lane in plan.lanes:
+        begun = f", done up to {shown(lane.last_id)}" if lane.last_id else ""
+        write(f"lane {lane.lane}     {shown(lane.lower)}..{shown(lane.upper)}{begun}")
+    if plan.statement:
+        _show_windows(driver, plan, write, None if everything else walked or MOST_WALKED)
+        _show_statement(plan, write)
+
+
+def _intent(plan: Plan, rotation: Rotation | None) -> str:
+    if rotation:
+        return f"resume rotation {rotation.pk}, started by {rotation.operator}@{rotation.host}"
+    return "start a new rotation" if plan.lanes else "start a new rotation; the table has no rows"
+
+
+def _show_windows(driver: RotationDriver, plan: Plan, write: Any, most: int | None) -> None:
+    sized = "at most" if plan.options.window else "sized while running; shown here with"
+    write(f"windows    one transaction each, {sized} {plan.window_size} rows:")
+    total = 0
+    last: list[str] = []
+    walk = driver.walk(plan)
+    for window in islice(walk, most):
+        total += 1
+        text = f"{total:>9}  {window}  ({window.keys} rows)"
+        if most is None or total <= SHOWN:
+            write(text)
+        else:
+            last = [*last, text][-SHOWN:]
+    complete = most is None or next(walk, None) is None
+    walk.close()
+    if complete:
+        if total > 2 * SHOWN and most is not None:
+            write("      ...")
+        for text in last:
+            write(text)
+        write(f"           {total} in total")
+    else:
+        estimate = f"about {-(-plan.size.keys // plan.window_size)}" if plan.size.keys else "more"
+        write("      ...")
+        write(f"           up to {plan.lanes[-1].upper}; {estimate} in total; --dry-run -v 2 lists them")
+
+
+def _show_statement(plan: Plan, write: Any) -> None:
+    lines = plan.statement.splitlines()
+    write(f"statement  {lines[0]}")
+    for line in lines[1:]:
+        write(f"           {line}")
+    write(f"found by   {plan.explained}")
+    if plan.size.wal_bytes:
+        least, most = plan.size.wal_bytes
+        write(f"WAL        about {size(least)}, at most {size(most)} with full-page images")
+    write(f"disk       grows by at most {size(plan.size.growth_bytes)} until the next vacuum")

@@ -1,0 +1,198 @@
+"""What a person names: the target, the databases, a list of leaked tokens, a rotation."""
+
+import contextlib
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from django.apps import apps
+from django.conf import settings
+from django.db import connections
+from django.db.models import Case, QuerySet, Value, When
+
+from ..engine import errors
+from ..engine.db.session import Session
+from ..engine.db.stop import SIGNALS
+from ..engine.errors import UsageError
+from ..engine.preflight.server import describe_server, require_state
+from ..engine.proof.leaked import LeakedList, read_whole
+from ..engine.state.rotations import rotations
+from ..engine.state.status import describe
+from ..engine.table.target import TargetName, parse_table
+from ..models import UNFINISHED, Rotation
+
+
+def require_text(flag: str, text: str | None) -> None:
+    """Raise UsageError if a flag's value can't be stored as text."""
+    try:
+        usable = "\0" not in (text or "").encode().decode()
+    except UnicodeEncodeError:
+        usable = False
+    if not usable:
+        raise UsageError(f"{flag}: not valid UTF-8 text")
+
+
+def target_from(options: dict[str, Any]) -> TargetName:
+    """The target that the flags name; without --table, the one of settings.ROTATION_TARGET."""
+    for flag in ("table", "pk", "column"):
+        require_text(f"--{flag}", options[flag])
+    if options["table"] is not None:
+        schema, table = parse_table(options["table"])
+        return TargetName(table, _or(options["column"], "token"), options["pk"], schema)
+    setting = getattr(settings, "ROTATION_TARGET", None)
+    if not setting:
+        raise UsageError("--table: name the table to rotate, or set ROTATION_TARGET in the settings")
+    try:
+        label, model_name, field_name = setting.split(".")
+        model = apps.get_model(label, model_name)
+        column = model._meta.get_field(field_name).column
+    except Exception as error:
+        raise UsageError(f"settings.ROTATION_TARGET {setting!r}: {error}") from error
+    return TargetName(model._meta.db_table, _or(options["column"], column), options["pk"])
+
+
+def _or(given: str | None, otherwise: str) -> str:
+    """What was given, even if empty: an empty value is refused, not replaced by the default."""
+    return otherwise if given is None else given
+
+
+@contextlib.contextmanager
+def leaked_list(path: str | None) -> Iterator[LeakedList | None]:
+    """The list that --leaked names, open for reading, twice if needed; `-` is standard input.
+
+    Raises UsageError if it can't be opened, Stopped if a signal comes while a pipe is read.
+    """
+    require_text("--leaked", path)
+    if path is None:
+        yield None
+    elif path == "-":
+        # Python has none if the shell (`<&-`) or the calling program closed it.
+        if sys.stdin is None or sys.stdin.closed:
+            raise UsageError(
+                "--leaked -: standard input is closed; pipe the list into it, or name a file"
+            )
+        if sys.stdin.isatty() and sys.stderr:
+            sys.stderr.write("reading leaked tokens from the terminal: end the list with Ctrl-D\n")
+        yield _whole(path, lambda: sys.stdin.buffer)
+    else:
+        with contextlib.ExitStack() as stack:
+            yield _whole(path, lambda: stack.enter_context(Path(path).open("rb")))
+
+
+def _whole(path: str, opened: Callable[[], BinaryIO]) -> LeakedList:
+    try:
+        with _stopped_at_once(f"--leaked {path}"):
+            return LeakedList(path, read_whole(opened()))
+    except OSError as error:
+        raise UsageError(f"--leaked {path}: {(error.strerror or str(error)).lower()}") from error
+
+
+@contextlib.contextmanager
+def _stopped_at_once(what: str) -> Iterator[None]:
+    """Raise Stopped at the first signal: there is nothing to undo."""
+
+    def stop(number: int, _: Any) -> None:
+        raise errors.Stopped(f"by {signal.Signals(number).name}, while reading {what}")
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    caught = [number for number in SIGNALS if signal.getsignal(number) not in (signal.SIG_IGN, None)]
+    before = {number: signal.signal(number, stop) for number in caught}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+#: For libpq: without them it waits forever for a server that vanished silently.
+PATIENCE = {
+    "connect_timeout": 10,  # seconds
+    "keepalives_idle": 10,  # seconds
+    "keepalives_interval": 5,  # seconds
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,  # milliseconds
+}
+
+
+def checked_database(options: dict[str, Any]) -> str:
+    """The alias that --database names; see fit_for_outages."""
+    return fit_for_outages(options["database"])
+
+
+def checked_databases(options: dict[str, Any]) -> list[str]:
+    """The aliases that --database names where it may be repeated; see fit_for_outages."""
+    given = options["database"] or ["default"]
+    aliases = [given] if isinstance(given, str) else given
+    for alias in aliases:
+        if aliases.count(alias) > 1:
+            raise UsageError(f"--database {alias}: given twice")
+    return list(map(fit_for_outages, aliases))
+
+
+def fit_for_outages(alias: str) -> str:
+    """Give a database timeouts for a network that drops packets; return its alias.
+
+    Raises UsageError if the settings have no database of that name, or it is not PostgreSQL.
+    """
+    if alias not in connections.databases:
+        known = ", ".join(connections.databases)
+        raise UsageError(f"--database {alias}: settings.DATABASES has {known}; name one of those")
+    if connections[alias].vendor != "postgresql":
+        raise UsageError(f"--database {alias}: it is {connections[alias].vendor}, not PostgreSQL")
+    given = connections.databases[alias].setdefault("OPTIONS", {})
+    given |= {name: value for name, value in PATIENCE.items() if name not in given}
+    return alias
+
+
+def open_session(alias: str) -> Session:
+    """A session that can read the state. Raises Refused if this database has none."""
+    session = Session(alias)
+    require_state(session, describe_server(session))
+    return session
+
+
+def chosen(session: Session, options: dict[str, Any]) -> "QuerySet[Rotation]":
+    """The rotations that the flags ask for: unfinished ones first, then the latest."""
+    unfinished = Case(When(status__in=UNFINISHED, then=Value(0)), default=Value(1))
+    found = rotations(session).order_by(unfinished, "-pk")
+    for flag in ("table", "column"):
+        require_text(f"--{flag}", options[flag])
+    if options["table"] is None and options["column"] is None:
+        return found
+    schema, table = (None, None) if options["table"] is None else parse_table(options["table"])
+    its = {"schema": schema, "table": table, "column": options["column"]}
+    with session.looking("reading the rotations"):
+        return found.filter(pk__in={row["id"] for row in session.rows("find_rotations", **its)})
+
+
+def none_found(options: dict[str, Any]) -> str:
+    """What to say when no rotation matches the flags."""
+    asked = [f"{flag} {options[flag]!r}" for flag in ("table", "column") if options[flag] is not None]
+    if asked:
+        return f"no rotation of {' and '.join(asked)} in this database"
+    return "no rotation yet: python manage.py rotate_tokens_sql starts one"
+
+
+def entry(session: Session, rotation: Rotation) -> dict[str, Any]:
+    """One line of the history, as plain data."""
+    state = describe(session, rotation)
+    del state["lanes"]
+    return state | {
+        "operator": rotation.operator,
+        "host": rotation.host,
+        "reason": rotation.reason,
+        "options": rotation.options,
+        "retired_at": rotation.retired_at.isoformat() if rotation.retired_at else None,
+    }
+
+
+def is_pipe(path: str) -> bool:
+    """Whether a list can be read only once; what can't be checked fails later, when opened."""
+    with contextlib.suppress(OSError, ValueError):
+        return path == "-" or Path(path).is_fifo()
+    return False

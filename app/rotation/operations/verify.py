@@ -1,0 +1,131 @@
+"""Proves a rotation again, at any time, and searches for copies of its revoked tokens."""
+
+from typing import Any
+
+from ..engine.db.session import Session
+from ..engine.errors import Refused, Unproven
+from ..engine.options import Options
+from ..engine.preflight.server import describe_server
+from ..engine.proof import copies, guard
+from ..engine.proof.leaked import LeakedList
+from ..engine.proof.verdict import LeakedVerdict, Verdict, why_unproven
+from ..engine.proof.verify import verify, verify_listed
+from ..engine.state import transitions
+from ..engine.state.progress import read_progress
+from ..engine.table import citus
+from ..engine.table.target import Target, TargetName, aim, resolve
+from ..engine.text import name_keys, one_line
+from ..models import Rotation, Status
+
+
+def verify_rotation(
+    session: Session,
+    rotation: Rotation,
+    leaked: LeakedList | None,
+    write: Any,
+    search_copies: bool = False,
+) -> None:
+    """Prove a rotation again, store the result, and report it in plain sentences.
+
+    `search_copies`: then search the rest of the database for the revoked tokens.
+
+    Raises Refused if there is nothing to prove, Unproven if the proof fails.
+    """
+    if rotation.revoked is None:
+        raise Refused(f"{rotation} has no complete snapshot of revoked tokens to verify against")
+    server = describe_server(session)
+    target = citus.place(session, find_rotated(session, rotation), server["citus"])
+    aim(session, target)
+    target.placement.settle(session, Options.lock_patience)
+    complete = read_progress(session, rotation.pk).complete
+    # The list first: a bad one is reported without waiting for the proof.
+    listed = verify_listed(session, rotation, target, leaked) if leaked else None
+    verdict = verify(session, rotation, target, Options())
+    transitions.record(session, rotation, verdict)
+    problems = _of_proof(rotation, target, verdict, complete, write)
+    if target.placement.takes_guard and not guard.stands(guard.find_guard(session, target)):
+        write(f"note: nothing keeps revoked tokens out of {target.label}: see rotation guard status")
+    if leaked and listed:
+        problems += _of_listed(target, leaked, listed, write)
+    if search_copies:
+        problems += _search(session, target, rotation, write)
+    if problems:
+        raise Unproven(" | ".join(problems))
+
+
+def find_rotated(session: Session, rotation: Rotation) -> Target:
+    """The column that was rotated: by its names at the start or, if it was renamed, by its numbers.
+
+    Names come first: after a dump was restored, another table may have the number. Raises Refused if
+    it is gone.
+    """
+    names = (rotation.table_name, rotation.token_column, rotation.pk_column, rotation.table_schema)
+    numbers = {"oid": rotation.table_oid, "attnum": rotation.token_attnum}
+    now = next(iter(session.rows("read_target_shape", **numbers)), None)
+    try:
+        target = resolve(session, TargetName(*names), inheritance=True)
+        if target.oid != rotation.table_oid or target.attnum == rotation.token_attnum:
+            return target
+    except Refused:
+        if now is None:
+            raise
+    if now is None:
+        raise Refused(
+            f"{target.label} is not the column that was rotated, which was dropped: rotate this one"
+        )
+    name = TargetName(now["table"], now["column"], None, now["schema"])
+    return resolve(session, name, inheritance=True)
+
+
+def _of_proof(
+    rotation: Rotation, target: Target, verdict: Verdict, complete: bool, write: Any
+) -> list[str]:
+    """Report the result of a verification that found nothing; else return a sentence."""
+    problems = []
+    if verdict.conclusive and verdict.survivors and not complete:
+        ended = "is not finished"
+        then = "continue"
+        if rotation.status == Status.CANCELLED:
+            ended = "was cancelled"
+            then = "start another, over all rows"
+        problems.append(
+            f"{rotation} {ended}: {verdict.survivors} of {verdict.expected} revoked tokens are"
+            f" still in use; run {target.command} to {then}"
+        )
+    elif not verdict.clean:
+        problems.append(why_unproven(verdict, target))
+    else:
+        write(verdict.sentence(target.label))
+    for note in verdict.notes:
+        write(f"note: {note}")
+    if rotation.token_type != target.column_type:
+        write(
+            f"note: {target.label} was {rotation.token_type} when it was rotated, and is now"
+            f" {target.column_type}: still compared by value"
+        )
+    if rotation.target != f"{target.schema}.{target.table}.{target.column}":
+        write(f"note: {target.label} was called {one_line(rotation.target)} when it was rotated")
+    if rotation.table_oid != target.oid:
+        write(f"note: {target.label} is not the table that was rotated, but another of that name")
+    return problems
+
+
+def _of_listed(target: Target, leaked: LeakedList, listed: LeakedVerdict, write: Any) -> list[str]:
+    """Report the result of comparing with a list if nothing matched; else return a sentence."""
+    sentence = listed.sentence(target.label)
+    if not listed.valid:
+        write(sentence)
+        return []
+    named = name_keys(target.pk, listed.keys, listed.valid)
+    return [f"{sentence}: {named}; run {target.command} --new --leaked {leaked.name} to rotate them"]
+
+
+def _search(session: Session, target: Target, rotation: Rotation, write: Any) -> list[str]:
+    """Search the database for copies, with progress; a sentence for each column that holds some."""
+    session.emit = lambda event: write(str(event))
+    done = copies.search(session, target, rotation)
+    for one in done.skipped:
+        write(f"not searched: {one}")
+    if not done.found:
+        write(done.sentence)
+    return done.found

@@ -1,0 +1,127 @@
+"""Facts about a rotation in words, the same on a terminal, on a page and in the report."""
+
+import resource
+from datetime import datetime, timezone
+from typing import Any
+
+from django.utils.dateparse import parse_datetime
+
+from ..engine.state.progress import Outcome, Progress
+from ..engine.state.status import State, command_of
+from ..engine.text import peak_memory_mb, size
+from ..models import Rotation, Status
+
+HELD_BACK = "Held back: "
+INCONCLUSIVE = (
+    "Nothing can be concluded, because the set of revoked tokens is no longer intact (it was"
+    " tampered with)"
+)
+#: What an option without a value means, where that is not 'off'.
+UNSET = {"window": "sized while running", "lanes": "16, or 1 for a small table", "notify": "none"}
+BYTES = {"max_wal", "critical_wal", "max_lag_bytes", "min_free"}  # options that are sizes
+
+
+def summary(outcome: Outcome) -> str:
+    """The last line of a run."""
+    progress = outcome.progress
+    name = f"rotation {outcome.rotation} of {outcome.target}"
+    if outcome.already:
+        when = f"{progress.finished_at:%Y-%m-%d %H:%M:%S %Z}" if progress.finished_at else ""
+        again = "rotation verify checks again, --new starts another"
+        return f"{name} was finished {when}: {progress.rows_done} rows, {_proof(progress)}; {again}"
+    memory = peak_memory_mb(resource.getrusage(resource.RUSAGE_SELF))
+    pace = f", {outcome.rows / outcome.seconds:.0f} rows/s" if outcome.rows else ""
+    return (
+        f"{name} succeeded: {progress.rows_done} rows in {progress.windows}"
+        f" window{'s' * (progress.windows != 1)}, {_proof(progress)};"
+        f" this run: {outcome.rows} rows in {outcome.seconds:.1f} s{pace},"
+        f" client memory {memory:.0f} MB"
+    )
+
+
+def _proof(progress: Progress) -> str:
+    if progress.verified_at is None:
+        return "not verified"
+    found = "an unknown number of" if progress.survivors is None else progress.survivors
+    return f"{found} revoked tokens survived at {progress.verified_at:%Y-%m-%d %H:%M:%S %Z}"
+
+
+def conclude(rotation: Rotation, progress: Progress) -> str:
+    """The outcome of a rotation in one sentence; what may change is taken from `progress` only."""
+    status = progress.status
+    done = progress.rows_done
+    if progress.verified_at is None:
+        how = f"{status}, {done:,} tokens replaced" if done else status
+        return f"{rotation} is {how}; it has not been verified by value."
+    checked = f"checked {in_utc(progress.verified_at)}."
+    if progress.survivors is None:
+        sentence = f"{INCONCLUSIVE}: whether any survive in {rotation.target} is not known, {checked}"
+    else:
+        of = f"{progress.survivors:,} of {progress.revoked or 0:,} revoked tokens"
+        sentence = f"{of} survive in {rotation.target}, {checked}"
+    return sentence if status == Status.SUCCEEDED else f"{sentence} The rotation is {status}."
+
+
+def show_survivors(survivors: int | None) -> str:
+    """How many revoked tokens a verification found."""
+    return "nothing could be concluded" if survivors is None else f"{survivors:,} survive"
+
+
+def in_utc(moment: datetime) -> str:
+    """A moment for people, the same wherever the site runs."""
+    return f"{moment.astimezone(timezone.utc):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def show_steering(rotation: Rotation) -> list[dict[str, Any]]:
+    """Who paused, resumed, tuned or cancelled it, and when."""
+    kept = rotation.steered if isinstance(rotation.steered, list) else []
+    steps = [one for one in kept if isinstance(one, dict) and isinstance(one.get("at"), str)]
+    return [one | {"at": parse_datetime(one["at"])} for one in steps]
+
+
+def why_nothing_happens(rotation: Rotation, state: State) -> str:
+    """Why a rotation makes no progress, or nothing."""
+    if state.unserved:
+        return "Recorded, but no process serves it: run rotate_tokens_sql --serve."
+    if state.stalled:
+        return f"No process is working on it: run {command_of(rotation)} to continue."
+    return HELD_BACK + state.progress.throttle if state.progress.throttle else ""
+
+
+def show_rows(progress: Progress) -> str:
+    """Rows done of how many."""
+    total = "unknown" if progress.rows_total is None else f"{progress.rows_total:,}"
+    about = "" if progress.rows_total_exact or progress.rows_total is None else "~"
+    return f"{progress.rows_done:,} of {about}{total}"
+
+
+def show_left(progress: Progress) -> str:
+    """How many rows hold their old token, in words."""
+    if progress.rows_total is None:
+        return "every other row keeps its leaked token"
+    left = f"{max(0, progress.rows_total - progress.rows_done):,} rows keep their leaked token"
+    return left if progress.rows_total_exact else f"about {left} (estimated, not counted)"
+
+
+def show_pace(progress: Progress) -> str:
+    """Rows a second, including the time windows were held back."""
+    pace = progress.rows_per_second
+    return f"{pace * (1 - progress.throttled_share):,.0f} rows/s" if pace else "–"
+
+
+def give_option(value: Any) -> str:
+    """An option's value as a person would give it."""
+    if value is None:
+        return "off"
+    return f"{value:.10g}" if isinstance(value, float) else str(value)
+
+
+def show_option(name: str, value: Any) -> str:
+    """An option's value as a person understands it."""
+    if value is None:
+        return UNSET.get(name, "off")
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return size(value) if name in BYTES and isinstance(value, int) else give_option(value)

@@ -1,0 +1,234 @@
+"""The pages of one rotation in the admin: live, steered, its report; and the page that records one."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.transaction import non_atomic_requests
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.views.decorators.http import require_POST
+
+from ..engine.db.session import Session
+from ..engine.errors import Refused, RotationError
+from ..engine.options import as_kept, read_tuning
+from ..engine.runner import RotationDriver
+from ..engine.state import transitions
+from ..engine.state.progress import read_progress
+from ..engine.state.rotations import read_rotation, rotations
+from ..engine.state.status import describe
+from ..models import UNFINISHED, Rotation
+from ..operations.evidence import collect
+from ..operations.inputs import open_session
+from ..operations.wording import give_option, show_left
+from .forms import (
+    TOO_LONG,
+    NewRotation,
+    default_target,
+    limited_stop,
+    make_driver,
+    plan_of,
+    sign,
+    was_shown,
+)
+from .live import look
+from .report import render
+
+TUNED_HERE = ("window", "max_rate", "max_lag", "workers")  # the page's fields; tune knows more
+
+
+class RotationPages(admin.ModelAdmin):
+    """The pages of a rotation, for the ModelAdmin that lists them.
+
+    The engine uses its own transactions: none may be open around them (ATOMIC_REQUESTS).
+    """
+
+    def get_urls(self) -> list[URLPattern]:
+        """The admin's URLs, and those of these pages."""
+        view = self.admin_site.admin_view
+        return [
+            path("<int:number>/live/", view(self.live), name="rotation_live"),
+            path("<int:number>/status.json", view(self.status), name="rotation_status"),
+            path("<int:number>/steer/", view(require_POST(self.steer)), name="rotation_steer"),
+            path("<int:number>/cancel/", view(self.confirm_cancel), name="rotation_cancel"),
+            path("<int:number>/report/", view(self.report), name="rotation_report"),
+            *super().get_urls(),
+        ]
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Whether a user may record a rotation."""
+        return request.user.has_perm("rotation.add_rotation")
+
+    def may_steer(self, request: HttpRequest) -> bool:
+        """Whether a user may pause, resume, cancel and tune."""
+        return request.user.has_perm("rotation.change_rotation")
+
+    @non_atomic_requests
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """The live page."""
+        rotation, session = self._found(request, object_id)
+        context = self._context(request, rotation, str(rotation)) | {
+            "may_steer": self.may_steer(request) and rotation.status in UNFINISHED,
+            "tunable": tunable(rotation),
+            **look(session, rotation),
+            **rights(request),
+        }
+        return TemplateResponse(request, "rotation/live.html", context)
+
+    @non_atomic_requests
+    def live(self, request: HttpRequest, number: int) -> HttpResponse:
+        """The part of the page that changes; the last response says that it is over."""
+        rotation, session = self._found(request, number)
+        context = look(session, rotation) | rights(request)
+        response = TemplateResponse(request, "rotation/_live.html", context)
+        response["X-Rotation-Actions"] = " ".join(context["actions"])
+        if not context["going_on"]:
+            response["X-Rotation-Over"] = "yes"
+        return response
+
+    @non_atomic_requests
+    def status(self, request: HttpRequest, number: int) -> HttpResponse:
+        """What `rotation status --json` says."""
+        rotation, session = self._found(request, number)
+        return JsonResponse(describe(session, rotation))
+
+    @non_atomic_requests
+    def report(self, request: HttpRequest, number: int) -> HttpResponse:
+        """The evidence, as one page."""
+        rotation, session = self._found(request, number)
+        response = HttpResponse(render(collect(session, rotation)))
+        # The page carries its own styles, so that it can be kept as one file.
+        response["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'"
+        return response
+
+    @non_atomic_requests
+    def steer(self, request: HttpRequest, number: int) -> HttpResponse:
+        """Pause, resume, cancel or tune, as the button says."""
+        rotation, session = self._found(request, number, steers=True)
+        try:
+            done = _steer(session, rotation, request.POST, who(request))
+        except RotationError as error:
+            self.message_user(request, str(error), messages.ERROR)
+        else:
+            self.log_change(request, rotation, done)
+            self.message_user(request, f"{rotation}: {done}")
+        return HttpResponseRedirect(reverse("admin:rotation_rotation_change", args=[number]))
+
+    @non_atomic_requests
+    def confirm_cancel(self, request: HttpRequest, number: int) -> HttpResponse:
+        """Say what stays leaked, and ask for confirmation."""
+        rotation, session = self._found(request, number, steers=True)
+        progress = read_progress(session, rotation.pk)
+        context = self._context(request, rotation, f"Cancel {rotation}?") | {
+            "done": f"{progress.rows_done:,}",
+            "left": show_left(progress),
+        }
+        return TemplateResponse(request, "rotation/cancel.html", context)
+
+    @non_atomic_requests
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """Ask what to rotate, show the plan, and record it; a serving process picks it up."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        first = {} if request.POST else default_target(request.user)
+        form = NewRotation(request.POST or None, initial=first)
+        context = self._context(request, None, "New rotation") | {"form": form}
+        if form.is_valid():
+            with limited_stop() as stop:
+                try:
+                    driver = make_driver(request.user, form.cleaned_data, stop)
+                    if unfinished := driver.unfinished():
+                        raise Refused(
+                            f"{unfinished} is unfinished: let it finish, or cancel it on its page"
+                        )
+                    if "record" in request.POST and was_shown(request.POST, form.cleaned_data):
+                        return self._record(request, driver, form.cleaned_data["reason"])
+                    context |= {
+                        "plan": plan_of(driver),
+                        "shown": sign(form.cleaned_data),
+                        "changed": "record" in request.POST,
+                    }
+                except RotationError as error:
+                    form.add_error(None, TOO_LONG if stop.requested else str(error))
+        return TemplateResponse(request, "rotation/new.html", context)
+
+    def _record(self, request: HttpRequest, driver: RotationDriver, reason: str) -> HttpResponseRedirect:
+        rotation = driver.record(reason, request.user.get_username())
+        self.log_addition(request, rotation, "recorded")
+        return HttpResponseRedirect(reverse("admin:rotation_rotation_change", args=[rotation.pk]))
+
+    def _found(
+        self, request: HttpRequest, number: int | str, steers: bool = False
+    ) -> tuple[Rotation, Session]:
+        """The rotation and a session. Raises PermissionDenied and Http404."""
+        if not (self.may_steer(request) if steers else self.has_view_permission(request)):
+            raise PermissionDenied
+        session = open_session("default")
+        known = str(number).isdecimal() and int(number) < 2**63
+        rotation = rotations(session).filter(pk=int(number)).first() if known else None
+        if rotation is None:
+            raise Http404(f"there is no rotation {number}")
+        return rotation, session
+
+    def _context(self, request: HttpRequest, rotation: Rotation | None, title: str) -> dict[str, Any]:
+        return self.admin_site.each_context(request) | {
+            "title": title,
+            "rotation": rotation,
+            "opts": self.opts,
+            "original": rotation,
+        }
+
+
+def rights(request: HttpRequest) -> dict[str, bool]:
+    """What else the user may see."""
+    return {"may_read_journal": request.user.has_perm("rotation.view_rotationwindow")}
+
+
+def who(request: HttpRequest) -> str:
+    """Who steers, as stored with the rotation."""
+    return f"{request.user.get_username()}, on the site"
+
+
+def tunable(rotation: Rotation) -> list[dict[str, str]]:
+    """The options that can be changed on the page, as they are now."""
+    now = as_kept(rotation.options) | as_kept(rotation.tuned)
+    return [{"name": name, "now": give_option(now.get(name))} for name in TUNED_HERE]
+
+
+def read_edits(rotation: Rotation, asked: Any) -> list[str]:
+    """What the user changed, as assignments: the values that differ from those shown.
+
+    Someone else may have tuned meanwhile: a field left alone must not undo that.
+    """
+    edits = []
+    for one in tunable(rotation):
+        shown = asked.get(f"shown_{one['name']}", one["now"])
+        text = asked.get(one["name"], shown).strip()
+        if text != shown:
+            edits.append(f"{one['name']}={text or 'default'}")
+    return edits
+
+
+def _steer(session: Session, rotation: Rotation, asked: Any, by: str) -> str:
+    """Do what was asked, and return what was done, in words. Raises RotationError if it can't be."""
+    action = asked.get("action", "")
+    if action == "pause" and transitions.pause(session, rotation.pk, by):
+        return "asked to pause after its current windows"
+    if action == "resume" and transitions.resume(session, rotation.pk, by):
+        return "resumed"
+    if action == "cancel" and transitions.cancel(session, rotation.pk, by):
+        return "cancelled; rows that were not reached keep their old tokens"
+    if action == "tune":
+        edited = read_edits(rotation, asked)
+        if not edited:
+            raise RotationError(f"{rotation}: no field was changed, so nothing was tuned")
+        now = transitions.tune(session, rotation.pk, read_tuning(edited), by)
+        said = ", ".join(f"{name} {give_option(one)}" for name, one in now.items())
+        return f"from the next window on: {said or 'as each run was started'}"
+    status = read_rotation(session, rotation.pk).status  # it may have changed since the page was made
+    raise RotationError(f"{rotation} is {status}: {action or 'nothing'} can't be done now")

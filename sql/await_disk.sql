@@ -1,3 +1,0 @@
--- Purpose: let this transaction's COMMIT wait for the disk, and with it for all before it: the lane is
---          at its end.
-SELECT pg_catalog.set_config('synchronous_commit', 'on', true);

@@ -1,0 +1,20 @@
+-- Purpose: check_window.sql for a table distributed by Citus: the workers don't have the revoked set.
+-- Parameters: set, salt; lo, hi (the window's first and last key).
+-- Columns: tokens, distinct_tokens, unchanged (tokens that are in the revoked set).
+WITH present AS MATERIALIZED (
+    SELECT target.{column} AS token, {rotation_hash}({token}, %(salt)s::bigint) AS hash
+    FROM {target} AS target
+    WHERE target.{pk} BETWEEN %(lo)s::{pk_type} AND %(hi)s::{pk_type}
+        AND target.{column} IS NOT NULL
+)
+
+SELECT
+    pg_catalog.count(*) AS tokens,
+    pg_catalog.count(DISTINCT present.token) AS distinct_tokens,
+    pg_catalog.count(*) FILTER (
+        WHERE EXISTS (
+            SELECT FROM {rotation_revoked} AS revoked
+            WHERE revoked.set_id = %(set)s AND revoked.hash = present.hash
+        )
+    ) AS unchanged
+FROM present;

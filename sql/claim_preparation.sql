@@ -1,2 +1,0 @@
--- Purpose: let one process at a time make what rotations on Citus need, until this transaction ends.
-SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('rotation_prepare_citus'));

@@ -1,4 +1,0 @@
--- Purpose: let one process at a time take a rotation's snapshot of tokens, until COMMIT.
--- Parameters: rotation.
--- Columns: alone (no other process is about it).
-SELECT {rotation_claim}(%(rotation)s::bigint) AS alone;

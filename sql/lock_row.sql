@@ -1,8 +1,0 @@
--- Purpose: wait for the lock of one row that is left over, as long as a window waits, so that whoever
---          holds it can be named.
--- Parameters: key.
--- Columns: locked (true).
-SELECT true AS locked
-FROM {target} AS target
-WHERE target.{pk} = %(key)s::{pk_type}
-FOR UPDATE;

@@ -1,2 +1,0 @@
--- Purpose: plan as a window is planned (see open_window.sql), until the transaction ends.
-SELECT pg_catalog.set_config('enable_seqscan', 'off', true);

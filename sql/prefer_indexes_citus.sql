@@ -1,5 +1,0 @@
--- Purpose: prefer_indexes.sql for a table distributed by Citus: on the workers too. Nothing but SET may
---          stand here: Citus sends the workers the whole text.
-SET LOCAL citus.propagate_set_commands TO 'local';
-
-SET LOCAL enable_seqscan TO off;

@@ -1,0 +1,54 @@
+-- Purpose: the foreign keys that a new token would touch: of the column itself, and of those to which
+--          they would carry it on.
+-- Parameters: oid, attnum (of the token's column).
+-- Columns: name, table (the other one), outgoing (the token refers to it, not the other way round),
+--          on_update (pg_constraint.confupdtype), carried (the column that it refers to, if not the
+--          token's).
+WITH RECURSIVE changed AS (
+    SELECT %(oid)s::oid AS oid, %(attnum)s::int2 AS attnum
+
+    UNION
+
+    SELECT carrying.conrelid, pair.attnum
+    FROM changed
+    INNER JOIN pg_catalog.pg_constraint AS carrying
+        ON carrying.contype = 'f'
+        AND carrying.confrelid = changed.oid
+        AND carrying.confupdtype NOT IN ('a', 'r')
+    CROSS JOIN LATERAL ROWS FROM (
+        pg_catalog.unnest(carrying.conkey), pg_catalog.unnest(carrying.confkey)
+    ) AS pair (attnum, referred)
+    WHERE pair.referred = changed.attnum
+        -- Every column of such a key gets NULL or its default.
+        OR (carrying.confupdtype IN ('n', 'd') AND changed.attnum = ANY (carrying.confkey))
+)
+
+SELECT
+    reference.conname AS name,
+    CASE WHEN touched.outgoing THEN reference.confrelid ELSE reference.conrelid END
+        ::regclass::text AS table,
+    touched.outgoing,
+    reference.confupdtype AS on_update,
+    CASE WHEN NOT touched.itself THEN changed.oid::regclass || '.' || column_.attname END AS carried
+FROM changed
+INNER JOIN pg_catalog.pg_attribute AS column_
+    ON column_.attrelid = changed.oid AND column_.attnum = changed.attnum
+INNER JOIN pg_catalog.pg_constraint AS reference
+    ON reference.contype = 'f'
+    AND reference.conparentid = 0
+    AND changed.oid IN (reference.confrelid, reference.conrelid)
+CROSS JOIN LATERAL (
+    SELECT
+        NOT (reference.confrelid = changed.oid AND changed.attnum = ANY (reference.confkey)) AS outgoing,
+        changed.oid = %(oid)s::oid AND changed.attnum = %(attnum)s::int2 AS itself
+) AS touched
+WHERE NOT touched.outgoing
+    OR (
+        changed.attnum = ANY (reference.conkey)
+        -- Not the key that carries the new token there.
+        AND NOT EXISTS (
+            SELECT FROM changed AS source
+            WHERE source.oid = reference.confrelid AND source.attnum = ANY (reference.confkey)
+        )
+    )
+ORDER BY touched.itself DESC, reference.conname;

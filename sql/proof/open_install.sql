@@ -1,0 +1,13 @@
+-- Purpose: the settings of a transaction that installs or drops a guard: it waits only briefly for
+--          the table's lock, because everyone else would wait behind us.
+-- Parameters: lock_timeout, worker (shown as application_name).
+-- Columns: pid of this backend.
+SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+
+SELECT
+    pg_catalog.pg_backend_pid() AS pid,
+    pg_catalog.set_config('application_name', %(worker)s, true),
+    pg_catalog.set_config('lock_timeout', %(lock_timeout)s, true),
+    pg_catalog.set_config('statement_timeout', '0', true),
+    -- If this process freezes before its COMMIT, every writer waits for it: not for long.
+    pg_catalog.set_config('idle_in_transaction_session_timeout', '5s', true);

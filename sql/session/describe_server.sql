@@ -1,0 +1,112 @@
+-- Purpose: what kind of server this is, and where the tables of our own state are.
+-- Columns: version (server_version_num), standby, read_only (by default), role, state_schema (NULL if
+--          `migrate` has not been run here), state_schema_quoted, may_write_state, intruders (other
+--          roles that may create objects in that schema; NULL for none), for_everybody (PUBLIC may
+--          execute functions of it), state_owner, owner_may_create (tables there), states (the
+--          schemas that hold one outside this role's search path; quoted, NULL for none);
+--          role_quoted, database, address (host and port, or NULL for a socket), version_text, citus
+--          (the extension is installed).
+SELECT
+    pg_catalog.current_setting('server_version_num')::int AS version,
+    pg_catalog.pg_is_in_recovery() AS standby,
+    pg_catalog.current_setting('default_transaction_read_only')::boolean AS read_only,
+    current_user::text AS role,
+    pg_catalog.quote_ident(current_user) AS role_quoted,
+    state.schema AS state_schema,
+    pg_catalog.quote_ident(state.schema) AS state_schema_quoted,
+    pg_catalog.current_database() AS database,
+    pg_catalog.inet_server_addr()::text || ':' || pg_catalog.inet_server_port()::text AS address,
+    pg_catalog.current_setting('server_version') AS version_text,
+    EXISTS (SELECT FROM pg_catalog.pg_extension WHERE extname = 'citus') AS citus,
+    state.may_write AS may_write_state,
+    state.intruders,
+    state.for_everybody,
+    state.owner AS state_owner,
+    state.owner_may_create,
+    (
+        SELECT pg_catalog.string_agg(pg_catalog.quote_ident(namespace.nspname), ', ')
+        FROM pg_catalog.pg_class AS revoked
+        INNER JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = revoked.relnamespace
+        WHERE revoked.relname = 'rotation_revoked'
+            AND revoked.relkind = 'p'
+            AND NOT pg_catalog.pg_table_is_visible(revoked.oid)
+    ) AS states
+FROM (SELECT) AS always
+LEFT JOIN (
+    SELECT
+        namespace.nspname::text AS schema,
+        pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(rotation.relowner)) AS owner,
+        pg_catalog.has_schema_privilege(rotation.relowner, namespace.oid, 'CREATE') AS owner_may_create,
+        (
+            SELECT pg_catalog.string_agg(
+                DISTINCT CASE privilege.grantee
+                    WHEN 0::oid THEN 'PUBLIC'
+                    ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(privilege.grantee))
+                END,
+                ', '
+            )
+            FROM (
+                SELECT granted.grantee
+                FROM pg_catalog.aclexplode(namespace.nspacl) AS granted
+                WHERE granted.privilege_type = 'CREATE' AND granted.grantee <> namespace.nspowner
+
+                UNION ALL
+
+                -- Its owner may; public belongs to the database's owner, through a role of that name.
+                SELECT CASE
+                    WHEN pg_catalog.pg_get_userbyid(namespace.nspowner) = 'pg_database_owner'
+                        THEN (
+                            SELECT database.datdba
+                            FROM pg_catalog.pg_database AS database
+                            WHERE database.datname = pg_catalog.current_database()
+                        )
+                    ELSE namespace.nspowner
+                END
+            ) AS privilege
+            LEFT JOIN pg_catalog.pg_roles AS other ON other.oid = privilege.grantee
+            WHERE privilege.grantee <> rotation.relowner
+                AND other.rolsuper IS NOT TRUE
+        ) AS intruders,
+        EXISTS (
+            SELECT FROM pg_catalog.pg_proc AS open_one
+            CROSS JOIN LATERAL pg_catalog.aclexplode(
+                coalesce(open_one.proacl, pg_catalog.acldefault('f', open_one.proowner))
+            ) AS privilege
+            WHERE open_one.pronamespace = namespace.oid
+                AND open_one.proowner = rotation.relowner
+                AND pg_catalog.starts_with(open_one.proname::text, 'rotation_')
+                AND privilege.grantee = 0::oid
+        ) AS for_everybody,
+        (
+            SELECT pg_catalog.bool_and(pg_catalog.has_table_privilege(needed.oid, needed.privilege))
+            FROM (
+                VALUES
+                (rotation.oid, 'SELECT'), (rotation.oid, 'INSERT'), (rotation.oid, 'UPDATE'),
+                (lane.oid, 'SELECT'), (lane.oid, 'INSERT'), (lane.oid, 'UPDATE'),
+                (journal.oid, 'SELECT'), (journal.oid, 'INSERT'),
+                (leftover.oid, 'SELECT'), (leftover.oid, 'INSERT'), (leftover.oid, 'UPDATE'),
+                (revoked.oid, 'SELECT'), (revoked.oid, 'INSERT')
+            ) AS needed (oid, privilege)
+        )
+        AND (
+            SELECT pg_catalog.bool_and(pg_catalog.has_function_privilege(needed.oid, 'EXECUTE'))
+            FROM pg_catalog.pg_proc AS needed
+            WHERE needed.pronamespace = namespace.oid
+                AND needed.proname IN (
+                    'rotation_hash', 'rotation_open_revoked', 'rotation_claim',
+                    'rotation_close_revoked', 'rotation_note_change', 'rotation_prepare_guard',
+                    'rotation_inspect_guard'
+                )
+        ) AS may_write
+    FROM pg_catalog.pg_class AS rotation
+    INNER JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = rotation.relnamespace
+    INNER JOIN pg_catalog.pg_class AS lane
+        ON lane.relnamespace = namespace.oid AND lane.relname = 'batchprogress'
+    INNER JOIN pg_catalog.pg_class AS journal
+        ON journal.relnamespace = namespace.oid AND journal.relname = 'rotation_window'
+    INNER JOIN pg_catalog.pg_class AS leftover
+        ON leftover.relnamespace = namespace.oid AND leftover.relname = 'rotation_leftover'
+    INNER JOIN pg_catalog.pg_class AS revoked
+        ON revoked.relnamespace = namespace.oid AND revoked.relname = 'rotation_revoked'
+    WHERE rotation.relname = 'rotation' AND pg_catalog.pg_table_is_visible(rotation.oid)
+) AS state ON true;

@@ -1,0 +1,20 @@
+-- Purpose: let this transaction's COMMIT wait for the disk, and so for all earlier windows, even if the
+--          role's default is not to wait. Locks on our own state are brief: one that is not available
+--          within ten seconds is a mistake, and an error.
+-- Parameters: worker (shown as application_name).
+SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+
+SELECT
+    pg_catalog.set_config('application_name', %(worker)s, true),
+    pg_catalog.set_config('lock_timeout', '10s', true),
+    pg_catalog.set_config('statement_timeout', '0', true),
+    -- A process that freezes here is ended before the lock_timeout of others.
+    pg_catalog.set_config('idle_in_transaction_session_timeout', '5s', true),
+    CASE
+        WHEN pg_catalog.current_setting('synchronous_commit') = 'off'
+            THEN pg_catalog.set_config('synchronous_commit', 'on', true)
+    END,
+    CASE
+        WHEN pg_catalog.current_setting('transaction_timeout', true) IS NOT NULL
+            THEN pg_catalog.set_config('transaction_timeout', '0', true)
+    END;

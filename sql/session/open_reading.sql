@@ -1,0 +1,15 @@
+-- Purpose: the settings of a transaction that only reads: the dry run, the plan, the counts.
+-- Parameters: worker (shown as application_name), statement_timeout.
+SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;
+
+SELECT
+    pg_catalog.set_config('application_name', %(worker)s, true),
+    pg_catalog.set_config('statement_timeout', %(statement_timeout)s, true),
+    -- Longer than a process frozen while installing a guard is tolerated (open_install.sql).
+    pg_catalog.set_config('lock_timeout', '6s', true),
+    pg_catalog.set_config('row_security', 'off', true),
+    pg_catalog.set_config('jit', 'off', true),
+    CASE
+        WHEN pg_catalog.current_setting('transaction_timeout', true) IS NOT NULL
+            THEN pg_catalog.set_config('transaction_timeout', '0', true)
+    END;

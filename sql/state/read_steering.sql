@@ -1,0 +1,20 @@
+-- Purpose: what was asked of a rotation, and its workers: those of the last five seconds.
+-- Parameters: rotation, recent (how many windows to look at).
+-- Columns: status, tuned, workers (their names).
+SELECT
+    rotation.status,
+    rotation.tuned,
+    ARRAY(
+        SELECT DISTINCT latest.worker
+        FROM (
+            SELECT worker, finished_at
+            FROM {rotation_window}
+            WHERE rotation_id = rotation.id
+            ORDER BY id DESC
+            LIMIT %(recent)s
+        ) AS latest
+        WHERE latest.finished_at BETWEEN pg_catalog.clock_timestamp() - interval '5 seconds'
+            AND pg_catalog.clock_timestamp()
+    ) AS workers
+FROM {rotation} AS rotation
+WHERE rotation.id = %(rotation)s;

@@ -1,0 +1,15 @@
+-- Purpose: tell listeners whose tokens were replaced, so that caches can drop them. They are notified
+--          when the window is committed, and of nothing that is rolled back.
+-- Parameters: channel, rotation, table (with its schema), column, lo, hi (the window's bounds).
+-- Columns: one row, empty.
+SELECT
+    pg_catalog.pg_notify(
+        %(channel)s,
+        pg_catalog.json_build_object(
+            'rotation', %(rotation)s::bigint,
+            'table', %(table)s::text,
+            'column', %(column)s::text,
+            'lo', %(lo)s::text,
+            'hi', %(hi)s::text
+        )::text
+    );

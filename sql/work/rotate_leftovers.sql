@@ -1,0 +1,47 @@
+-- Purpose: replace the tokens of the next rows left over in a lane whose locks are available, and close
+--          the list's entries for them and for rows that no longer exist. Writes to the target.
+-- Parameters: lane_id, after (the last entry looked at before, by id), size (how many at most).
+-- Columns: last (entry looked at; NULL if there was none), rows (tokens replaced), lo, hi (least and
+--          greatest key of the entries closed, as text; NULL if none was).
+WITH due AS MATERIALIZED (
+    SELECT leftover.id, leftover.key
+    FROM {rotation_leftover} AS leftover
+    WHERE leftover.lane_id = %(lane_id)s
+        AND leftover.rotated_at IS NULL
+        AND leftover.id > %(after)s
+    ORDER BY leftover.id
+    LIMIT %(size)s
+),
+
+free AS MATERIALIZED (
+    SELECT due.id, target.{pk} AS key
+    FROM due
+    INNER JOIN {target} AS target ON {key} = due.key::{pk_type}
+    FOR UPDATE OF target SKIP LOCKED
+),
+
+rotated AS (
+    UPDATE {target} AS target
+    SET {column} = {new_token}
+    FROM free
+    WHERE {key} = free.key::{pk_type} AND target.{column} IS NOT NULL
+    RETURNING free.id
+),
+
+closed AS (
+    UPDATE {rotation_leftover} AS leftover
+    SET rotated_at = pg_catalog.clock_timestamp()
+    FROM due
+    WHERE leftover.id = due.id
+        AND (
+            due.id IN (SELECT free.id FROM free)
+            OR NOT EXISTS (SELECT FROM {target} AS target WHERE {key} = due.key::{pk_type})
+        )
+    RETURNING due.id, due.key
+)
+
+SELECT
+    (SELECT pg_catalog.max(due.id) FROM due) AS last,
+    (SELECT pg_catalog.count(*) FROM rotated) AS rows,
+    (SELECT closed.key FROM closed ORDER BY closed.key::{pk_type} LIMIT 1) AS lo,
+    (SELECT closed.key FROM closed ORDER BY closed.key::{pk_type} DESC LIMIT 1) AS hi;

@@ -1,0 +1,69 @@
+"""Deliberate defects in `maintenance`."""
+
+from tests.defects.mutant import ENGINE, Mutant
+
+MUTANTS = [
+    Mutant(
+        "every process vacuums whenever it looks",
+        "sql/maintenance/claim_vacuum.sql",
+        ">= %(percent)s * rotation.rows_total",
+        ">= 0 * %(percent)s * rotation.rows_total",
+        "tests/maintenance/test_vacuum.py",
+    ),
+    Mutant(
+        "who keeps vacuum from helping is not named",
+        f"{ENGINE}/maintenance/vacuum.py",
+        "        if self._mark is not None:\n",
+        "        if self._mark == '':\n",
+        "tests/maintenance/test_vacuum.py",
+    ),
+    Mutant(
+        "a vacuum under way outlives the run",
+        f"{ENGINE}/maintenance/vacuum.py",
+        "                self._session.stop.request(self._whole.reason)\n",
+        "            while False:\n",
+        "tests/maintenance/test_vacuum.py",
+    ),
+    Mutant(
+        "an index that is rebuilt already is rebuilt again",
+        f"{ENGINE}/maintenance/reindex.py",
+        'if index["rebuilt"] or index["exclusion"]:',
+        'if index["exclusion"]:',
+        "tests/maintenance/test_rebuild.py",
+    ),
+    Mutant(
+        "what a broken-off rebuild left stays INVALID",
+        f"{ENGINE}/maintenance/reindex.py",
+        "        _run(session, target, index, _drop)\n",
+        "        pass\n",
+        "tests/maintenance/test_rebuild.py",
+    ),
+    Mutant(
+        "somebody else's INVALID index is dropped",
+        "sql/maintenance/list_rebuilds.sql",
+        " OR relation.relname ~ '_cc(new|old)[0-9]*$')",
+        " OR relation.relname ~ '')",
+        "tests/maintenance/test_rebuild.py",
+    ),
+    Mutant(
+        "an index under a constraint is not rebuilt",
+        "sql/maintenance/list_rebuilds.sql",
+        "(column_.attnum = ANY(index_.indkey::int2[]) OR used.objid IS NOT NULL)",
+        "(used.objid IS NOT NULL)",
+        "tests/maintenance/test_rebuild.py",
+    ),
+    Mutant(
+        "two processes rebuild the same index",
+        "sql/maintenance/claim_rebuild.sql",
+        "pg_try_advisory_xact_lock(",
+        "pg_try_advisory_xact_lock_shared(",
+        "tests/maintenance/test_rebuild.py",
+    ),
+    Mutant(
+        "a process that freezes holds its claim to rebuild for ever",
+        "sql/maintenance/claim_rebuild.sql",
+        "'idle_in_transaction_session_timeout', '5s'",
+        "'idle_in_transaction_session_timeout', '0'",
+        "tests/maintenance/test_rebuild.py",
+    ),
+]

@@ -1,0 +1,34 @@
+"""Deliberate defects in the site."""
+
+from tests.defects.mutant import Mutant
+
+MUTANTS = [
+    Mutant(
+        "tuning from the page takes back what another has tuned",
+        "app/rotation/web/views.py",
+        """shown = asked.get(f"shown_{one['name']}", one["now"])""",
+        """shown = one["now"]""",
+        "tests/web/test_steering.py",
+    ),
+    Mutant(
+        "the plan shows any table to anybody who may add a rotation",
+        "app/rotation/web/forms.py",
+        "    if user.is_superuser:\n",
+        "    if True:\n",
+        "tests/web/test_form.py",
+    ),
+    Mutant(
+        "a table is one that may be seen by its name alone",
+        "app/rotation/web/forms.py",
+        "    return bool(asked) and asked == of_model\n",
+        "    return bool(asked)\n",
+        "tests/web/test_form.py",
+    ),
+    Mutant(
+        "the package knows its own name",
+        "app/rotation/admin.py",
+        "from .models import ",
+        "from app.rotation.models import ",
+        "tests/test_house.py -k relative",
+    ),
+]

@@ -1,0 +1,99 @@
+"""Each case of bad_input.py: a documented exit code, one clear line, no token, nothing changed."""
+
+import contextlib
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.rotation.schema import GRANTED
+from tests.conftest import Database
+from tests.management.bad_input import FILES, Case, all_cases
+
+CASES = all_cases()
+
+#: Everything that a refused command must leave as it was.
+KEPT = (
+    "SELECT md5(string_agg(t::text, '|' ORDER BY id)) FROM ticket AS t",
+    # But for who looked at it last.
+    "SELECT md5(string_agg((to_jsonb(t) - 'begun_at' - 'versions' - 'touched_at' - 'throttle')::text,"
+    " '|' ORDER BY id)) FROM rotation AS t",
+    "SELECT md5(string_agg(t::text, '|' ORDER BY id)) FROM batchprogress AS t",
+    "SELECT count(*) FROM rotation_window",
+    "SELECT count(*) FROM rotation_revoked",
+    "SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal",
+    "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace",
+)
+
+
+def test_there_are_at_least_150() -> None:
+    names = [case.name for case in CASES]
+    assert len(names) == len(set(names))
+    assert len(names) >= 150
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("lists")
+    for name, content in FILES.items():
+        (home / name).write_bytes(content)
+    return home
+
+
+@contextlib.contextmanager
+def acting_as(db: Database, role: bool) -> Iterator[str]:
+    """Django's connection is that of a role with all rights but ownership, if asked for."""
+    from django.db import connection
+
+    if not role:
+        yield ""
+        return
+    name = db.name
+    db.sql(f"CREATE ROLE {name} LOGIN; GRANT ALL ON ALL TABLES IN SCHEMA public TO {name};"
+           f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {name}; GRANT EXECUTE ON FUNCTION"
+           f" {', '.join(GRANTED)} TO {name}")  # fmt: skip
+    try:
+        connection.settings_dict["USER"] = name
+        yield name
+    finally:
+        connection.close()
+        connection.settings_dict["USER"] = "postgres"
+        db.sql(f"DROP OWNED BY {name}; DROP ROLE {name}")
+
+
+def command_line(arguments: tuple[str, ...]) -> tuple[int, str, str]:
+    """What manage.py would print and exit with, without a process of its own."""
+    from django.core.management import ManagementUtility
+
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            ManagementUtility(["manage.py", *arguments]).execute()
+        except SystemExit as ended:
+            code = ended.code if isinstance(ended.code, int) else 1
+    return code, out.getvalue(), err.getvalue()
+
+
+def kept(db: Database) -> list[object]:
+    there = {name for (name,) in db.sql("SELECT relname FROM pg_class")}
+    return [db.sql(query) for query in KEPT if query.split("FROM ")[1].split()[0] in there]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_mistake(db: Database, folder: Path, case: Case) -> None:
+    db.insert("SELECT generate_series(1, %s)", 20)
+    with acting_as(db, case.as_role) as role:
+        if case.before:
+            db.sql(case.before.replace("{role}", role).replace("%", "%%"))
+        before = kept(db)
+        code, out, err = command_line(
+            tuple(argument.replace("{tmp}", str(folder)) for argument in case.arguments)
+        )
+        assert kept(db) == before
+    assert code == case.code, (code, out, err)
+    assert len(err.strip().splitlines()) == 1, err
+    assert case.says in err
+    assert "Traceback" not in out + err
+    tokens = [token for (token,) in db.sql("SELECT token::text FROM ticket")]
+    assert not any(token in out + err for token in tokens)

@@ -1,0 +1,24 @@
+"""A rotated table without a model, and roles that are no superuser."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.conftest import Database
+from tests.proof.account import make, rotate
+
+
+@pytest.fixture
+def rotated(db: Database) -> Database:
+    make(db)
+    rotate(db)
+    return db
+
+
+@pytest.fixture
+def runner(db: Database) -> Iterator[str]:
+    """A role without any right."""
+    name = f"runner_{db.name}"
+    db.sql(f"CREATE ROLE {name} LOGIN")
+    yield name
+    db.sql(f"REASSIGN OWNED BY {name} TO postgres; DROP OWNED BY {name}; DROP ROLE {name}")

@@ -1,0 +1,91 @@
+"""Partitions that are detached, changed, dropped, and come back, and children by inheritance."""
+
+import pytest
+
+from tests.conftest import Database, until
+from tests.proof.account import ACCOUNT, left, make, parts, rotate, rotate_around, start_with_a_child
+from tests.work.gates import gate, waiting_at_gate
+
+
+def test_partition_that_is_detached_meanwhile(db: Database) -> None:
+    """Its rows hold revoked tokens: it is named, until it is back."""
+    parts(db)
+    done = rotate_around(db, "ALTER TABLE account DETACH PARTITION high")
+    assert done.code == 4, done.out + done.err
+    assert "10 rows of public.high, detached from public.account since the start, hold" in done.err
+    db.sql("ALTER TABLE account ATTACH PARTITION high FOR VALUES FROM (11) TO (1000)")
+    rotate(db)
+    assert left(db) == 0
+
+
+def test_partition_that_is_detached_and_rotated_by_itself(db: Database) -> None:
+    parts(db)
+    assert rotate_around(db, "ALTER TABLE account DETACH PARTITION high").code == 4
+    done = db.run("rotate_tokens_sql", "--table", "public.high", "--column", "api_key")
+    assert done.code == 0, done.out + done.err
+    assert "public.high, detached since the start, holds no revoked token" in rotate(db).out
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["RENAME api_key TO was", "RENAME api_key TO was; ALTER TABLE high ADD api_key uuid",
+     "ALTER api_key TYPE text USING 'sk_' || api_key", "ALTER api_key TYPE text",
+     "ADD other uuid; UPDATE high SET other = api_key; ALTER TABLE high DROP api_key;"
+     "ALTER TABLE high RENAME other TO api_key",
+     "ALTER api_key TYPE own USING row(api_key)::own"],
+)  # fmt: skip
+def test_partition_that_is_detached_and_changed(db: Database, change: str) -> None:
+    """Its tokens are found whatever their column is called, and are in no log if they are none now."""
+    parts(db)
+    db.sql("CREATE TYPE own AS (its uuid)")
+    done = rotate_around(db, f"ALTER TABLE account DETACH PARTITION high; ALTER TABLE high {change}")
+    if "own" in change or "DROP" in change:
+        says = "public.high, detached since the start, no longer has its token column"
+        assert (done.code, says in done.err) == (4, True), done.out + done.err
+        return
+    if "sk_" in change:
+        assert (done.code, "public.high, detached since the start, holds no revoked" in done.out) == (
+            0,
+            True,
+        )
+    else:
+        assert (done.code, "10 rows of public.high, detached" in done.err) == (4, True), done.out
+        verified = db.call("rotation", "verify", *ACCOUNT)
+        assert (verified.code, "10 rows of public.high" in verified.err) == (4, True)
+
+
+def test_child_by_inheritance_that_comes_and_goes(db: Database) -> None:
+    """Its tokens were revoked while it was one, and it may be one again."""
+    make(db)
+    with gate(db, "batchprogress", "BEFORE INSERT", passes="false"):
+        child = start_with_a_child(db)
+        until(lambda: waiting_at_gate(db))
+        db.sql("ALTER TABLE child NO INHERIT account")
+    out = child.communicate(timeout=60)[0]
+    assert (child.returncode, "1 row of public.child, detached" in out) == (4, True), out
+
+
+def test_partition_that_is_dropped_meanwhile(db: Database) -> None:
+    parts(db)
+    done = rotate_around(db, "DROP TABLE high")
+    assert done.code == 0, done.out + done.err
+    assert "a partition present at the start is gone: public.high" in done.out
+
+
+def test_partition_that_was_rotated_by_itself_comes_back(db: Database) -> None:
+    parts(db)
+    assert rotate_around(db, "ALTER TABLE account DETACH PARTITION high").code == 4
+    assert db.run("rotate_tokens_sql", "--table", "high", "--column", "api_key").code == 0
+    db.sql("ALTER TABLE account ATTACH PARTITION high FOR VALUES FROM (11) TO (1000)")
+    db.sql("UPDATE account SET id = 5000 - id WHERE id < 0")
+    rotate(db)
+    assert left(db) == 0
+
+
+def test_row_that_moves_after_a_failed_verification(db: Database) -> None:
+    parts(db)
+    assert rotate_around(db, "ALTER TABLE account DETACH PARTITION high").code == 4
+    db.sql("ALTER TABLE account ATTACH PARTITION high FOR VALUES FROM (11) TO (1000);"
+           "UPDATE account SET id = 0 WHERE id = 15")  # fmt: skip
+    rotate(db)
+    assert left(db) == 0

@@ -1,0 +1,148 @@
+"""Progress that does not lie, and how it is printed."""
+
+import io
+import re
+from dataclasses import replace
+
+import pytest
+from django.core.management.base import OutputWrapper
+
+from app.rotation.engine.state.progress import Progress, read_progress
+from app.rotation.engine.text import duration, size
+from app.rotation.management.console import Console, progress_bar, progress_line
+from tests.conftest import Database
+from tests.state.half_done import HALF
+
+DONE = replace(HALF, rows_done=50_000, lanes_done=1)
+
+
+def test_the_lines_of_the_brief() -> None:
+    assert progress_line(HALF).startswith(
+        "completed:  2.30 % (1150 of 50000) | remaining time:   49 second(s)"
+    )
+    assert progress_line(DONE).startswith(
+        "completed: 100.00 % (50000 of 50000) | remaining time:    0 second(s)"
+    )
+
+
+@pytest.mark.parametrize("rows_done", [49_999, 50_000, 60_000])
+def test_never_a_hundred_before_the_end(rows_done: int) -> None:
+    progress = replace(HALF, rows_done=rows_done)
+    assert progress.percent is not None and progress.percent < 100
+    assert "99.99 %" in progress_line(progress)
+
+
+def test_more_rows_than_the_estimate_said() -> None:
+    progress = replace(HALF, rows_done=60_000, rows_total_exact=False)
+    assert progress.eta_seconds is None
+    assert "(60000 of ~50000) | remaining time: unknown" in progress_line(progress)
+
+
+def test_unknown_is_said() -> None:
+    assert "remaining time: unknown" in progress_line(replace(HALF, rows_per_second=None))
+    line = progress_line(replace(HALF, rows_total=None))
+    assert line.startswith("completed: unknown (1150 of unknown) | remaining time: unknown")
+
+
+def test_a_hundred_even_if_rows_went_away() -> None:
+    assert replace(DONE, rows_done=7).percent == 100.0
+
+
+@pytest.mark.parametrize("columns", [1, 10, 20, 40, 80, 200])
+@pytest.mark.parametrize("progress", [HALF, DONE, replace(HALF, rows_total=10**12, rows_done=10**11)])
+def test_the_bar_fits(columns: int, progress: Progress) -> None:
+    assert len(progress_bar(progress, columns)) <= max(1, columns - 1)
+
+
+def test_the_bar_says_everything_where_there_is_room() -> None:
+    bar = progress_bar(replace(HALF, rows_done=25_000), 100)
+    assert re.search(r"█{18,}░{18,}  50.00 %  25000 of 50000  1000 rows/s  remaining: 0:25", bar)
+
+
+def test_a_narrow_bar_keeps_what_matters() -> None:
+    assert re.search(
+        r"^█+░+  50.00 %  remaining: 0:25$", progress_bar(replace(HALF, rows_done=25_000), 40)
+    )
+
+
+def test_bar_of_a_terminal_that_has_shrunk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The terminal has broken the old bar into rows: all of them are cleared."""
+    stream = io.StringIO()
+    reporter = Console(OutputWrapper(stream), "bar", 1)
+    monkeypatch.setenv("COLUMNS", "100")
+    reporter(HALF)
+    wide = len(stream.getvalue().removeprefix("\r\x1b[K"))
+    assert wide > 70
+    for columns, rows in (("40", (wide - 1) // 40), ("30", 1), ("120", 0)):
+        monkeypatch.setenv("COLUMNS", columns)
+        stream.truncate(stream.seek(0))
+        reporter(HALF)
+        assert stream.getvalue().startswith(f"\x1b[{rows}A\r\x1b[J" if rows else "\r\x1b[K")
+    monkeypatch.setenv("COLUMNS", "50")
+    stream.truncate(stream.seek(0))
+    reporter.line("hello")
+    assert re.match(r"\x1b\[1A\r\x1b\[Jhello\n\S.{1,45}$", stream.getvalue())
+
+
+def test_messages_stand_above_the_bar() -> None:
+    stream = io.StringIO()
+    reporter = Console(OutputWrapper(stream), "bar", 1)
+    reporter(HALF)
+    reporter.line("hello")
+    reporter.close()
+    assert "\x1b[Khello\n" in stream.getvalue()
+    assert stream.getvalue().endswith("\n")
+
+
+def test_units() -> None:
+    assert [duration(5), duration(65), duration(3661)] == ["0:05", "1:05", "1:01:01"]
+    assert [size(1), size(999_000), size(2.5e9), size(3e13)] == [
+        "1 bytes",
+        "999 kB",
+        "2.5 GB",
+        "30.0 TB",
+    ]
+
+
+def test_pace_counts_workers_that_are_there(db: Database) -> None:
+    """A process that was killed and its successor are one worker, not two."""
+    db.tickets(100)
+    assert db.call("rotate_tokens_sql", "--window", "100").code == 0
+    from app.rotation.engine.db.session import Session
+    from app.rotation.engine.preflight.server import describe_server, require_state
+
+    session = Session("default")
+    require_state(session, describe_server(session))
+
+    def journal(worker: str, seconds_ago: float) -> None:
+        db.sql(
+            "INSERT INTO rotation_window (rotation_id, lane_id, lo, hi, rows, milliseconds,"
+            " transaction_id, worker, finished_at) SELECT rotation_id, id, '1', '1', 1000, 1000, 1, %s,"
+            " now() - %s * interval '1 s' FROM batchprogress",
+            worker,
+            seconds_ago,
+        )
+
+    for number in range(60):
+        journal("first", 100 - number)
+    for number in range(5):
+        journal("second", 5 - number)
+    progress = read_progress(session, 1)
+    assert progress.workers == 1
+    assert progress.rows_per_second == pytest.approx(1000)
+    for number in range(5):
+        journal("third", 1 - number / 10)
+    assert read_progress(session, 1).workers == 2
+
+
+def test_bar_tells_who_works_and_what_holds_it_back() -> None:
+    held = replace(
+        HALF, workers=4, throttled_share=0.5, throttle="replica lag 12 s on standby1 (limit 10 s)"
+    )
+    wide = progress_bar(held, 200)
+    assert "1000 rows/s by 4 workers  remaining: 1:38  throttled 50% of the time, now by replica" in wide
+    assert wide.startswith("░")
+    for columns in (40, 80, 100, 120):
+        assert len(progress_bar(held, columns)) <= columns - 4
+        assert "throttled 50% of the time" in progress_bar(held, columns)
+    assert progress_bar(replace(HALF, status="paused"), 80).endswith("remaining: unknown  paused")

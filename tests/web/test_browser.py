@@ -1,0 +1,313 @@
+"""The site in a real browser: headless Chromium, driven by Playwright."""
+
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import pytest
+from django.contrib.auth.models import Permission, User
+
+from tests.conftest import PROJECT, Database, until
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+if CHROMIUM is None:
+    pytest.skip("Chromium is not installed", allow_module_level=True)
+playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+
+VIEW = ("view_rotation", "view_rotationwindow")
+PASSWORD = "of this test only"
+
+
+class Site:
+    """The site on a port of its own, as the demo and the image run it."""
+
+    def __init__(self, db: Database) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._db = db
+        self.start()
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "gunicorn", "app.wsgi", "--bind", f"127.0.0.1:{self.port}",
+             "--log-level", "critical", "--workers", "1"],
+            cwd=PROJECT, env=self._db.environment(SECRET_KEY="k" * 50),
+        )  # fmt: skip
+        until(self._answers)
+
+    def stop(self) -> None:
+        self._process.terminate()
+        self._process.wait()
+
+    def _answers(self) -> bool:
+        with suppress(URLError, OSError), urlopen(f"{self.url}/healthz", timeout=2):
+            return True
+        return False
+
+
+@pytest.fixture
+def site(db: Database) -> Iterator[Site]:
+    running = Site(db)
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def users(db: Database) -> None:
+    """Somebody who may watch, and somebody who may steer; made before Playwright's loop runs here."""
+    for name, rights in (
+        ("viewer", VIEW),
+        ("steerer", (*VIEW, "change_rotation", "add_rotation", "view_ticket")),
+    ):
+        user = User.objects.create_user(name, password=PASSWORD, is_staff=True)
+        user.user_permissions.set(Permission.objects.filter(codename__in=rights))
+
+
+@pytest.fixture
+def browser(users: None) -> Iterator[Any]:
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(site: Site, browser: Any) -> Iterator[Any]:
+    """A page whose every request goes to this machine, and which writes no error to its console."""
+    page = browser.new_page(base_url=site.url, viewport={"width": 1200, "height": 1000})
+    wrong: list[str] = []
+    page.on("console", lambda one: wrong.append(one.text) if one.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on(
+        "request", lambda one: None if one.url.startswith((site.url, "data:")) else wrong.append(one.url)
+    )
+    page.wrong = wrong
+    page.set_default_timeout(15_000)
+    yield page
+    assert wrong == []
+
+
+def sign_in(page: Any, name: str) -> None:
+    page.goto("/")
+    page.fill("#id_username", name)
+    page.fill("#id_password", PASSWORD)
+    page.click("[type=submit]")
+    page.wait_for_selector("#changelist")
+
+
+def begin(db: Database, *flags: str) -> None:
+    db.start("rotate_tokens_sql", "--progress", "none", *flags)
+    until(lambda: db.value("SELECT count(*) FROM rotation_window"))
+
+
+def percent(page: Any) -> float:
+    return float(page.inner_text(".figures dd >> nth=0").rstrip(" %"))
+
+
+def test_watch_until_it_has_succeeded(db: Database, page: Any) -> None:
+    db.tickets(1500)
+    begin(db, "--window", "25", "--max-rate", "20")
+    sign_in(page, "viewer")
+    page.click("text=1: public.ticket.token")
+    page.wait_for_selector(".state-running")
+    assert page.locator("#steering").count() == 0
+    first = percent(page)
+    until(lambda: page.wait_for_timeout(300) or percent(page) > first)
+    page.wait_for_selector("text=Held back: rate (limit 20 rows/s)")
+    assert db.run("rotation", "tune", "max_rate=250").code == 0  # soon done now, and not at once
+    page.wait_for_selector("text=0 of 1,500 revoked tokens survive")
+    page.wait_for_selector(".state-succeeded")
+    assert percent(page) == 100
+    assert page.locator("svg .line").count() == 2
+    asked: list[str] = []
+    page.on("request", lambda one: asked.append(one.url))
+    page.wait_for_timeout(2500)
+    assert asked == []  # it has stopped asking
+
+
+def test_pause_resume_and_tune(db: Database, page: Any) -> None:
+    db.tickets(3000)
+    begin(db, "--window", "25", "--max-rate", "50")
+    sign_in(page, "steerer")
+    page.goto("/admin/rotation/rotation/1/change/")
+    assert page.locator("button:visible", has_text="Resume").count() == 0
+    page.click("button:has-text('Pause')")
+    page.wait_for_selector(".state-paused")
+    page.wait_for_selector("button:visible:has-text('Resume')")
+    page.click("button:has-text('Resume')")
+    page.wait_for_selector(".state-running")
+    page.fill("[name=max_rate]", "off")
+    page.fill("[name=window]", "500")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("text=from the next window on: window 500, max_rate off")
+    page.wait_for_selector(".state-succeeded")
+    assert page.locator("#steering button:visible").count() == 0
+    db.each_once(3000)
+
+
+def test_cancel_asks_first(db: Database, page: Any) -> None:
+    db.tickets(3000)
+    begin(db, "--window", "25", "--max-rate", "50")
+    sign_in(page, "steerer")
+    page.goto("/admin/rotation/rotation/1/change/")
+    page.click("text=Cancel …")
+    page.wait_for_selector("text=rows keep their leaked token")
+    assert db.value("SELECT status FROM rotation") == "running"
+    page.click("text=Cancel the rotation for good")
+    page.wait_for_selector(".state-cancelled")
+
+
+def test_start_one(db: Database, page: Any) -> None:
+    db.tickets(100)
+    db.start("rotate_tokens_sql", "--serve", "--progress", "none")
+    sign_in(page, "steerer")
+    page.goto("/admin/rotation/rotation/add/")
+    page.fill("[name=reason]", "started from the page")
+    page.check("[name=ack_triggers]")
+    page.click("text=Show the plan")
+    page.wait_for_selector(".plan >> text=start a new rotation")
+    page.click("text=Record this rotation")
+    page.wait_for_selector(".state-succeeded")
+    assert "0 of 100 revoked tokens survive" in page.inner_text("#headline")
+    db.each_once(100)
+
+
+def test_lost_connection_comes_back(db: Database, site: Site, page: Any) -> None:
+    db.tickets(3000)
+    begin(db, "--window", "25", "--max-rate", "50")
+    sign_in(page, "viewer")
+    page.goto("/admin/rotation/rotation/1/change/")
+    assert not page.is_visible("#lost")
+    site.stop()
+    page.wait_for_selector("#lost:visible")
+    site.start()
+    page.wait_for_selector("#lost", state="hidden")
+    seen = percent(page)
+    until(lambda: page.wait_for_timeout(300) or percent(page) > seen)
+    assert all("ERR_CONNECTION_REFUSED" in one for one in page.wrong)
+    page.wrong.clear()
+
+
+def open_page(page: Any, name: str) -> None:
+    sign_in(page, name)
+    page.goto("/admin/rotation/rotation/1/change/")
+
+
+def answer_with(code: int) -> Any:
+    """For page.route: let the browser get this status in place of an answer."""
+    return lambda route: route.fulfill(status=code)
+
+
+def test_says_why_there_is_no_answer(db: Database, page: Any) -> None:
+    db.tickets(3000)
+    begin(db, "--window", "25", "--max-rate", "50")
+    open_page(page, "viewer")
+    cookies = page.context.cookies()
+    page.context.clear_cookies()
+    page.wait_for_selector("#lost:visible >> text=You are signed out")
+    assert "You are signed out" in page.inner_text("[role=status]")
+    page.context.add_cookies(cookies)
+    page.wait_for_selector("#lost", state="hidden")
+    db.sql("DELETE FROM auth_user_user_permissions")
+    page.wait_for_selector("#lost:visible >> text=You may no longer view rotations")
+    for code, said in ((404, "This rotation is gone"), (500, "returned an error (500)")):
+        page.route("**/live/", answer_with(code))
+        page.wait_for_selector(f"#lost:visible >> text={said}")
+        page.unroute("**/live/")
+    assert all("Failed to load resource" in one for one in page.wrong), page.wrong
+    page.wrong.clear()
+
+
+def test_hands_of_the_reader_are_left_alone(db: Database, page: Any) -> None:
+    """Focus, scroll position and selection stay where they are while the page updates."""
+    db.tickets(3000)
+    begin(db, "--window", "25", "--max-rate", "250")
+    page.set_viewport_size({"width": 300, "height": 844})
+    open_page(page, "viewer")
+    page.wait_for_selector("[data-part=latest] >> text=rate (limit")  # it is wide now
+    page.evaluate(
+        "() => { const part = document.querySelector('[data-part=latest]');"
+        " part.focus(); part.scrollLeft = 30;"
+        " getSelection().selectAllChildren(document.querySelector('[data-part=sentence]')); }"
+    )
+    selected = page.evaluate("getSelection().toString()")
+    first, rows = percent(page), page.inner_text("[data-part=latest]")
+    until(lambda: page.wait_for_timeout(300) or percent(page) > first + 5)
+    assert page.inner_text("[data-part=latest]") != rows
+    assert page.evaluate("document.activeElement.dataset.part") == "latest"
+    assert page.evaluate("document.activeElement.scrollLeft") == 30
+    assert page.evaluate("getSelection().toString()") == selected != ""
+    page.evaluate("getSelection().removeAllRanges()")
+    page.wait_for_selector("text=0 of 3,000 revoked tokens survive")
+
+
+def test_by_keyboard_and_ear(db: Database, page: Any) -> None:
+    """Tab to Pause, Enter; the new state is said in a live region, and what is shaded in words."""
+    db.tickets(3000)
+    begin(db, "--window", "25", "--max-rate", "100")
+    open_page(page, "steerer")
+    page.wait_for_selector("svg .held")
+    told = page.get_attribute(".chart svg >> nth=0", "aria-label")
+    assert "; throttled: rate (limit 100 rows/s), from " in told
+    assert page.inner_text("[role=status]") == ""
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.textContent") == "Pause":
+            break
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".state-paused")
+    assert db.run("rotation", "resume").code == 0
+    until(lambda: page.wait_for_timeout(100) or "running" in page.inner_text("[role=status]"))
+
+
+def test_list_and_report(db: Database, page: Any) -> None:
+    db.tickets(3000)
+    begin(db, "--window", "25", "--max-rate", "1000", "--reason", "leak of 12 May")
+    sign_in(page, "viewer")
+    assert "3,000" in page.inner_text(".field-progress")
+    assert page.inner_text(".field-state") == "running"
+    until(lambda: page.reload() and page.inner_text(".field-state") == "succeeded")
+    assert "0 survive" in page.inner_text(".field-proof")
+    page.click(".field-name a")
+    page.click("text=Report")
+    page.wait_for_selector(".result.proven >> text=0 of 3,000 revoked tokens survive")
+    for shown in ("leak of 12 May", "rate (limit 1000 rows/s)", "Nobody paused, tuned or cancelled it"):
+        assert shown in page.inner_text("body")
+    assert page.locator("svg .line").count() == 2
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_fits_a_phone_while_it_runs(db: Database, page: Any, scheme: str) -> None:
+    """With a stretch that is shaded; and no letter of the charts is cut off or too small to read."""
+    db.tickets(20_000)
+    begin(db, "--window", "1000", "--max-rate", "4000")
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.emulate_media(color_scheme=scheme)
+    sign_in(page, "viewer")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.goto("/admin/rotation/rotation/1/change/")
+    page.wait_for_selector("svg .held")
+    boxes = page.evaluate(
+        "[...document.querySelectorAll('.tick')].map(one => one.getBoundingClientRect())"
+        ".map(one => [one.left, one.right, one.height])"
+    )
+    assert len(boxes) > 8
+    assert all(left >= 0 and right <= 390 and height >= 10 for left, right, height in boxes), boxes
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    shaded, ground = (
+        page.evaluate(f"getComputedStyle(document.querySelector('{one}')).{what}")
+        for one, what in ((".held", "fill"), ("body", "backgroundColor"))
+    )
+    assert (ground == "rgb(255, 255, 255)") == (scheme == "light")
+    assert shaded == ("rgb(250, 236, 208)" if scheme == "light" else "rgb(58, 46, 20)")
+    page.wait_for_selector(".state-succeeded")
+    page.goto("/admin/rotation/rotation/1/report/")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390

@@ -1,0 +1,176 @@
+"""A rotation recorded by the form: its plan, and tables that the user may not see."""
+
+import html
+import re
+import signal
+import time
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from tests.conftest import Database, read_until, until
+from tests.operations.recording import status
+from tests.web.site import ASKED, LIST, PAGE, client_of, shown_plan, text
+
+
+def test_recorded_and_taken_up(db: Database, steerer: Client) -> None:
+    db.tickets(200)
+    asked = ASKED
+    assert "public.ticket" not in text(steerer, f"{LIST}add/")
+    shown = steerer.post(f"{LIST}add/", {**asked, "show": ""}).content.decode()
+    assert "start a new rotation" in shown
+    assert "Record this rotation" in shown
+    assert db.value("SELECT count(*) FROM rotation") == 0
+    wrong = steerer.post(f"{LIST}add/", {**asked, "table": "nosuch", "record": "yes"}).content.decode()
+    assert "nosuch" in wrong
+    refused = steerer.post(f"{LIST}add/", {**asked, "workers": "1000", "record": "yes"})
+    assert "--workers 1000: expected 1 to 64 threads" in refused.content.decode()
+    assert db.value("SELECT count(*) FROM rotation") == 0
+    button = shown_plan(steerer, asked)
+    for other in ({**button, "max_rate": "5"}, {**button, "shown": "x" + button["shown"]}):
+        answer = steerer.post(f"{LIST}add/", {**asked, **other}).content.decode()
+        assert "This is the plan for what it says now" in answer
+    assert db.value("SELECT count(*) FROM rotation") == 0
+    answer = steerer.post(f"{LIST}add/", {**asked, **button})
+    assert answer.status_code == 302
+    assert answer["Location"] == PAGE
+    assert db.sql("SELECT status, reason, operator FROM rotation")[0][:2] == ("pending", "seen in a log")
+    assert db.value("SELECT operator FROM rotation") == User.objects.get().username
+    assert db.unchanged() == 200
+    assert "pending" in text(steerer, PAGE)
+    again = steerer.post(f"{LIST}add/", {**asked, "record": "yes"}).content.decode()
+    assert "is unfinished: let it finish, or cancel it on its page" in again
+    server = db.start("rotate_tokens_sql", "--serve", "--progress", "lines")
+    until(lambda: status(db) == "succeeded")
+    db.each_once(200)
+    assert db.sql(
+        "SELECT options ->> 'workers', options ->> 'window', options ->> 'nice', options ->> 'vacuum'"
+        " FROM rotation"
+    ) == [("2", "50", "0.5", None)]
+    assert "rotation 1 of public.ticket.token succeeded: 200 rows" in read_until(server, "this run")
+    server.send_signal(signal.SIGTERM)
+    assert server.wait(30) == 0
+
+
+def errors(client: Client, **asked: str) -> list[str]:
+    """What the form answers in place of a plan."""
+    page = client.post(f"{LIST}add/", {**ASKED, "record": "yes", **asked}).content.decode()
+    assert 'class="plan"' not in page
+    listed = re.findall(r'<ul class="errorlist nonfield"[^>]*>(.*?)</ul>', page, re.DOTALL)
+    return [html.unescape(re.sub(r"<[^>]+>", "", one)).strip() for one in listed]
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        *("ticket", "public.ticket", "private.ticket", '"public"."ticket"', "secrets", "secret"),
+        *("auth_user", "rotation_window", "pg_authid", "pg_catalog.pg_class"),
+        *(
+            "ticket_seen",
+            "ticket_id_seq",
+            "tickets",
+            "nosuch",
+            "nowhere.ticket",
+            "TICKET",
+            "private.secrets",
+            "private.secret",
+        ),
+    ],
+)
+def test_plan_shows_no_table_that_the_user_may_not_see(db: Database, table: str) -> None:
+    """One and the same line, whether there is such a table or not; of what may be seen, only that."""
+    db.tickets(10)
+    db.sql(
+        "CREATE TABLE secrets (hidden_key int PRIMARY KEY, hidden_token uuid);"
+        "CREATE SCHEMA private; CREATE TABLE private.secrets (LIKE secrets INCLUDING ALL);"
+        "CREATE TABLE private.ticket (hidden_key int PRIMARY KEY, hidden_token uuid);"
+        "CREATE VIEW ticket_seen AS SELECT * FROM ticket"
+    )
+    for rights in ((), ("view_rotation",), ("change_ticket", "add_ticket"), ("view_group",)):
+        client = client_of("add_rotation", *rights)
+        assert "ticket" not in text(client, f"{LIST}add/").split('<form method="post" class="new">')[1]
+        for column in ("token", "hidden_token", "nosuch"):
+            said = errors(client, table=table, column=column, pk="nosuch" * (column == "nosuch"))
+            assert said == [f"there is no table {table!r} that you may see"]
+    if table not in ("ticket", "public.ticket", '"public"."ticket"'):
+        said = errors(client_of("add_rotation", "view_ticket"), table=table)
+        assert said == [f"there is no table {table!r} that you may see"]
+    assert db.value("SELECT count(*) FROM rotation") == 0
+
+
+def test_no_catalog_is_read_for_a_table_that_the_user_may_not_see(db: Database) -> None:
+    """Nor does the time that an answer takes tell whether there is one."""
+    client = client_of("add_rotation", "view_ticket")
+    asked = []
+    for table in ("auth_user", "nosuch", "public.rotation"):
+        with CaptureQueriesContext(connection) as queries:
+            assert errors(client, table=table)
+        assert not any("pg_class" in one["sql"] for one in queries.captured_queries)
+        asked.append(len(queries))
+    assert asked[0] == asked[1] == asked[2]
+
+
+@pytest.mark.parametrize("table", ["ticket", "public.ticket", '"public"."ticket"'])
+def test_plan_of_a_table_whose_model_the_user_may_view(db: Database, table: str) -> None:
+    db.tickets(10)
+    client = client_of("add_rotation", "view_rotation", "view_ticket")
+    assert 'value="ticket"' in text(client, f"{LIST}add/")
+    assert "has no column" in errors(client, table=table, column="nosuch")[0]
+    asked = {**ASKED, "table": table}
+    assert client.post(f"{LIST}add/", {**asked, **shown_plan(client, asked)}).status_code == 302
+
+
+def test_recording_asks_for_the_same_right(db: Database) -> None:
+    """Also of who was shown the plan by somebody else, or had the right when he saw it."""
+    db.tickets(10)
+    button = shown_plan(client_of("add_rotation", "view_ticket"), ASKED)
+    other = client_of("add_rotation")
+    assert errors(other, **button) == ["there is no table 'ticket' that you may see"]
+    assert db.value("SELECT count(*) FROM rotation") == 0
+
+
+def test_superuser_may_name_any_table(db: Database) -> None:
+    db.sql("CREATE TABLE secrets (id int PRIMARY KEY, token uuid)")
+    client = Client(SERVER_NAME="localhost")
+    client.force_login(User.objects.create_superuser("root"))
+    asked = {**ASKED, "table": "secrets"}
+    assert client.post(f"{LIST}add/", {**asked, **shown_plan(client, asked)}).status_code == 302
+    assert "did you mean --table" in errors(client, table="secret")[0]
+
+
+def test_form_takes_no_query(db: Database, steerer: Client) -> None:
+    """A process that serves would not run it; nor would one that plans."""
+    db.tickets(10)
+    query = "SELECT pg_sleep(100)::text = ''"
+    assert "throttle" not in text(steerer, f"{LIST}add/")
+    asked = {**ASKED, "throttle_sql": query, "throttle-sql": query}
+    began = time.monotonic()
+    assert steerer.post(f"{LIST}add/", {**asked, **shown_plan(steerer, asked)}).status_code == 302
+    assert time.monotonic() - began < 20
+    assert db.value("SELECT options ->> 'throttle_sql' IS NULL FROM rotation")
+
+
+def test_plan_of_a_large_table_looks_at_its_first_windows_only(db: Database, steerer: Client) -> None:
+    db.tickets(5000)
+    with CaptureQueriesContext(connection) as queries:
+        page = steerer.post(f"{LIST}add/", {**ASKED, "show": ""}).content.decode()
+    assert "in total; --dry-run -v 2 lists them" in page
+    looked_up = [one for one in queries.captured_queries if "OFFSET" in one["sql"]]
+    assert 0 < len(looked_up) < 8
+
+
+def test_plan_that_takes_too_long_is_given_up(
+    db: Database, steerer: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    db.tickets(50)
+    monkeypatch.setattr("app.rotation.web.forms.PLAN_SECONDS", 0.5)
+    began = time.monotonic()
+    with db.connect(autocommit=False) as other:
+        other.cursor().execute("LOCK TABLE ticket")
+        page = steerer.post(f"{LIST}add/", {**ASKED, "show": ""}).content.decode()
+    assert "the plan took longer than" in page
+    assert time.monotonic() - began < 5
+    assert "Record this rotation" not in page
