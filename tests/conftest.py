@@ -99,6 +99,36 @@ def chosen_binaries() -> Path:
 SERVER = make_server(chosen_binaries())
 
 
+#: What `--quick` runs: of each room what breaks first, within two minutes on 2 cores.
+QUICK = {
+    "tests/test_house.py",
+    "tests/db/test_statements.py",
+    "tests/management/test_usage.py",
+    "tests/operations/test_dry_run.py",
+    "tests/operations/test_run.py",
+    "tests/preflight/test_triggers.py",
+    "tests/proof/test_guard_status.py",
+    "tests/proof/test_leaks.py",
+    "tests/proof/test_writes.py",
+    "tests/state/test_progress.py",
+    "tests/state/test_state.py",
+    "tests/throttle/test_rate.py",
+    "tests/web/test_steering.py",
+    "tests/work/test_canary.py",
+}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--quick", action="store_true", help="some tests of each room, in two minutes")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--quick"):
+        left_out = [one for one in items if one.path.relative_to(PROJECT).as_posix() not in QUICK]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [one for one in items if one not in left_out]
+
+
 def pytest_configure(config: pytest.Config) -> None:
     spread = config.getoption("numprocesses", 0) and not config.getoption("collectonly")
     if spread and "PYTEST_XDIST_WORKER" not in os.environ:

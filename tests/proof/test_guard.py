@@ -62,7 +62,8 @@ def test_guard_of_an_older_version_is_replaced(db: Database) -> None:
         "SELECT tgfoid::regproc FROM pg_trigger WHERE tgrelid = 'account'::regclass LIMIT 1"
     )
     db.sql(f"CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER"
-           " SET search_path = pg_catalog, pg_temp SET row_security = off AS 'BEGIN RETURN NEW; END'"
+           " SET search_path = pg_catalog, pg_temp SET row_security = off SET enable_seqscan = off"
+           " AS 'BEGIN RETURN NEW; END'"
     )  # fmt: skip
     assert "guard installed" in db.call(*ACCOUNT, "--new").out
     assert "guard in place" in db.call(*ACCOUNT, "--new").out
