@@ -60,6 +60,22 @@ def test_services(compose: dict[str, Any]) -> None:
     assert "ports" not in worker
 
 
+@pytest.mark.parametrize("composer", [["docker-compose"], ["docker", "compose"]], ids=" ".join)
+def test_composer_reads_every_profile(compose: dict[str, Any], composer: list[str]) -> None:
+    """Debian's docker-compose (1.29) knows less than Docker's own."""
+    if (
+        not shutil.which(composer[0])
+        or subprocess.run([*composer, "version"], capture_output=True).returncode
+    ):
+        pytest.skip(f"{' '.join(composer)} is not installed")
+    environment = os.environ | {"COMPOSE_PROFILES": "rotate,citus"}
+    read = subprocess.run(
+        [*composer, "config"], cwd=PROJECT, env=environment, capture_output=True, text=True
+    )
+    assert read.returncode == 0, read.stderr
+    assert yaml.safe_load(read.stdout)["services"].keys() == compose["services"].keys()
+
+
 def test_walk_through(db: Database, tmp_path: Path) -> None:
     """What the image does, in a directory that holds what the image holds."""
     for name in re.findall(r"^COPY (\S+)", DOCKERFILE, re.MULTILINE):

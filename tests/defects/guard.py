@@ -127,11 +127,11 @@ MUTANTS = [
         "tests/proof/test_privileges.py -k flag",
     ),
     Mutant(
-        "the flag opens the guards of other tables",
+        "the flag counts in triggers too",
         GUARD,
         "        '(pg_trigger_depth() > 0) OR ',\n",
         "",
-        "tests/proof/test_privileges.py -k another_guarded",
+        "tests/work/test_canary.py -k writes_the_old_token_back",
     ),
     Mutant(
         "a deputy lends its right to the flag",
