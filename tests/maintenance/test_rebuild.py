@@ -197,7 +197,7 @@ def test_whoever_freezes_in_a_rebuild_keeps_nobody_waiting_for_ever(db: Database
         until(lambda: rebuilding(db))
         frozen.send_signal(signal.SIGSTOP)
     second = db.start(*REBUILD)
-    read_until(second, "rebuilding it")
+    read_until(second, "rebuilding it (")
     frozen.send_signal(signal.SIGCONT)
     for child in (second, frozen):
         out = child.communicate(timeout=60)[0]
