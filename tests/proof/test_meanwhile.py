@@ -232,13 +232,20 @@ def test_partitions_are_strict_from_the_end_without_a_verification(db: Database)
         db.sql("INSERT INTO account VALUES (906, %s)", old(db, 6))
 
 
-def test_detached_partition_renamed_while_it_is_compared(db: Database) -> None:
-    """Another table has its name by then."""
+@pytest.mark.parametrize(
+    ("rename", "name"),
+    [
+        ("ALTER TABLE high RENAME TO high_old; CREATE TABLE high (LIKE high_old)", "public.high_old"),
+        ("ALTER TABLE high RENAME api_key TO was; ALTER TABLE high ADD api_key uuid", "public.high"),
+    ],
+    ids=["table", "column"],
+)
+def test_detached_partition_renamed_while_it_is_compared(db: Database, rename: str, name: str) -> None:
+    """Another table, or another column, has its name by then."""
     parts(db)
     assert rotate_around(db, "ALTER TABLE account DETACH PARTITION high").code == 4
-    rename = "ALTER TABLE high RENAME TO high_old; CREATE TABLE high (LIKE high_old)"
     verdict = verified("list_detached", lambda: db.sql(rename))
-    assert verdict.apart == {"public.high_old": 10}
+    assert verdict.apart == {name: 10}
 
 
 @pytest.mark.parametrize("change", ["verifying_at = now()", "leaked = leaked + 1"])
