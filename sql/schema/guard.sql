@@ -241,6 +241,10 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     -- From here on only operators that pg_catalog has for exactly these types, hence ::text.
     PERFORM set_config('search_path', concat('pg_catalog, ', own, ', pg_temp'), true);
+    -- What is not there would be looked for among the caller's temporary tables.
+    IF num_nulls(to_regclass(own || '.rotation_revoked'), to_regclass(own || '.rotation')) > 0 THEN
+        RAISE undefined_table;
+    END IF;
     IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
         PERFORM rotation_require_view(own, of_set);
     END IF;
@@ -301,7 +305,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         CASE
             WHEN inserting THEN concat('NEW.', quote_ident(attname), ' IS NOT NULL')
             ELSE concat(
-                '(NEW.', quote_ident(attname), ' IS DISTINCT FROM OLD.', quote_ident(attname),
+                '(NEW.', quote_ident(attname), exactly,
+                ' IS DISTINCT FROM OLD.', quote_ident(attname), exactly,
                 ') AND ((current_setting(''rotation.active'', true) IS DISTINCT FROM ''',
                 of_table, '.', of_attnum, ''') OR ',
                 '(pg_trigger_depth() > 0) OR ',
@@ -314,6 +319,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         ') EXECUTE FUNCTION ', guard
     )
     FROM pg_attribute
+    -- By its own collation two tokens may be equal that differ.
+    CROSS JOIN LATERAL (SELECT CASE WHEN attcollation <> 0 THEN ' COLLATE "C"' END) AS spelled (exactly)
     WHERE attrelid = of_table AND attnum = of_attnum
 $$;
 

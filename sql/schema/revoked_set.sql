@@ -75,19 +75,28 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
             THEN pg_catalog.uuid_hash_extended(
                 pg_catalog.substr(token, 2, 36)::pg_catalog.uuid, salt
             )
-        -- Java reads each group as a number, and takes its last digits. PostgreSQL and Python read 32
-        -- digits as a uuid wherever the hyphens are: they take precedence.
-        WHEN pg_catalog.length(token) OPERATOR(pg_catalog.<=) 36
-            AND token COLLATE "C" OPERATOR(pg_catalog.~*) '^[+]?[0-9a-f]+(-[+]?[0-9a-f]+){4}$'
+        -- Java and .NET read each group as a number, with a sign or 0x before it, and take its last
+        -- digits; .NET within brackets and blanks, too. Of 32 digits PostgreSQL and Python make a uuid
+        -- wherever the hyphens are: these come first.
+        WHEN pg_catalog.length(token) OPERATOR(pg_catalog.<=) 200
+            AND token COLLATE "C" OPERATOR(pg_catalog.~*)
+                '^[^0-9a-z]*(0x)?[0-9a-f]+(-[+]?(0x)?[0-9a-f]+){4}[^0-9a-z]*$'
             AND (
-                pg_catalog.length(pg_catalog.replace(token, '-', '')) OPERATOR(pg_catalog.<>) 32
-                OR pg_catalog.strpos(token, '-+') OPERATOR(pg_catalog.>) 0
+                pg_catalog.length(
+                    pg_catalog.regexp_replace(token COLLATE "C", '[^0-9a-zA-Z]', '', 'g')
+                ) OPERATOR(pg_catalog.<>) 32
+                OR token COLLATE "C" OPERATOR(pg_catalog.~*) '-([+]|0x)'
             )
             THEN pg_catalog.uuid_hash_extended(
                 -- E'': in a plain string a backslash depends on the session's settings.
                 pg_catalog.regexp_replace(
                     pg_catalog.regexp_replace(
-                        token COLLATE "C", '(^|-)[+]?', E'\\1000000000000', 'g'
+                        pg_catalog.regexp_replace(
+                            token COLLATE "C", '^[^0-9a-z]+|[^0-9a-z]+$', '', 'gi'
+                        ),
+                        '(^|-)[+]?(0x)?',
+                        E'\\1000000000000',
+                        'gi'
                     ),
                     '^.*(.{8})-.*(.{4})-.*(.{4})-.*(.{4})-.*(.{12})$',
                     E'\\1\\2\\3\\4\\5'
@@ -216,14 +225,14 @@ CREATE FUNCTION {state}.rotation_require_view(own text, of_set int) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     since bigint;
+    system bigint;
 BEGIN
-    PERFORM set_config('search_path', concat('pg_catalog, ', own, ', pg_temp'), true);
-    EXECUTE concat('SELECT last_value FROM rotation_revoked_', of_set, '_since') INTO since;
-    IF NOT pg_visible_in_snapshot(since::text::xid8, pg_current_snapshot()) AND (
-        SELECT known.last_value = own.system_identifier
-        FROM rotation_revoked_system AS known
-        CROSS JOIN pg_control_system() AS own
-    ) THEN
+    -- With the schema: what is not in it would be looked for among the caller's temporary tables.
+    EXECUTE concat('SELECT last_value FROM ', own, '.rotation_revoked_', of_set, '_since') INTO since;
+    EXECUTE concat('SELECT last_value FROM ', own, '.rotation_revoked_system') INTO system;
+    IF NOT pg_visible_in_snapshot(since::text::xid8, pg_current_snapshot())
+        AND system = (SELECT this.system_identifier FROM pg_control_system() AS this)
+    THEN
         RAISE serialization_failure USING
             MESSAGE = 'tokens were revoked since this transaction began',
             HINT = 'Begin the transaction again.';

@@ -268,4 +268,18 @@ MUTANTS = [
         "                    true\n",
         "tests/proof/test_guard_status.py -k another_condition",
     ),
+    Mutant(
+        "what is missing is looked for among temporary tables",
+        GUARD,
+        "    IF num_nulls(",
+        "    IF false AND num_nulls(",
+        "tests/proof/test_temporary_views.py",
+    ),
+    Mutant(
+        "the guard compares by the column's collation",
+        GUARD,
+        "THEN ' COLLATE \"C\"' END) AS spelled (exactly)",
+        "THEN '' END) AS spelled (exactly)",
+        "tests/preflight/test_collations.py -k equal",
+    ),
 ]

@@ -27,8 +27,8 @@ MUTANTS = [
     Mutant(
         "a foreign transaction number sends writers away",
         SET,
-        "        SELECT known.last_value = own.system_identifier\n",
-        "        SELECT true\n",
+        "        AND system = (SELECT this.system_identifier FROM pg_control_system() AS this)\n",
+        "",
         "tests/proof/test_writes.py -k elsewhere",
     ),
     Mutant(
@@ -69,8 +69,8 @@ MUTANTS = [
     Mutant(
         "the hash of a text is a function's call",
         SET,
-        "token COLLATE \"C\", '(^|-)[+]?',",
-        "pg_catalog.concat(token) COLLATE \"C\", '(^|-)[+]?',",
+        'token COLLATE "C", \'^[^0-9a-z]+|',
+        'pg_catalog.concat(token) COLLATE "C", \'^[^0-9a-z]+|',
         "tests/proof/test_trespass.py -k nested",
     ),
     Mutant(
@@ -93,5 +93,19 @@ MUTANTS = [
         "OPERATOR(pg_catalog.<>) 32\n",
         "OPERATOR(pg_catalog.<>) 0\n",
         "tests/proof/test_spellings.py -k spells",
+    ),
+    Mutant(
+        "the sequence of a set is found by its bare name",
+        SET,
+        "concat('SELECT last_value FROM ', own, '.rotation_revoked_', of_set, '_since')",
+        "concat('SELECT last_value FROM rotation_revoked_', of_set, '_since')",
+        "tests/proof/test_temporary_views.py",
+    ),
+    Mutant(
+        "groups with 0x are other texts",
+        SET,
+        "(-[+]?(0x)?[0-9a-f]+){4}[^0-9a-z]*$'",
+        "(-[+]?[0-9a-f]+){4}[^0-9a-z]*$'",
+        "tests/proof/test_spellings.py -k groups",
     ),
 ]

@@ -21,6 +21,35 @@ def outdate(db: Database, collation: str) -> str:
     return db.value("SELECT pg_collation_actual_version(%s::regcollation)", collation)
 
 
+FULL_WIDTH = str.maketrans("0123456789abcdef", "０１２３４５６７８９ａｂｃｄｅｆ")
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        "UPDATE account SET api_key = %s WHERE id = 3",
+        "INSERT INTO account VALUES (3, %s) ON CONFLICT (id) DO UPDATE SET api_key = EXCLUDED.api_key",
+    ],
+    ids=["UPDATE", "upsert"],
+)
+def test_guard_of_tokens_that_a_collation_takes_for_equal(fifteen: Database, write: str) -> None:
+    """A look-alike is written first, and then the token, which does not differ by its own collation."""
+    db = fifteen
+    db.sql("CREATE COLLATION loose (provider = icu, locale = 'und-u-ks-level2',"
+           " deterministic = false);"
+           "CREATE TABLE account (id bigint PRIMARY KEY, api_key varchar(40) COLLATE loose);"
+           "INSERT INTO account SELECT n, gen_random_uuid() FROM generate_series(1, 9) n")  # fmt: skip
+    token = db.value("SELECT api_key FROM account WHERE id = 5")
+    flags = ("--table", "account", "--column", "api_key")
+    done = db.run("rotate_tokens_sql", *flags)
+    assert done.code == 0, done.err
+    db.sql(write, token[:4].translate(FULL_WIDTH) + token[4:])
+    db.sql(write, token)
+    assert db.value('SELECT count(*) FROM account WHERE api_key COLLATE "C" = %s', token) == 0
+    db.sql(write, "1-2-3-4-5")  # nothing of ours fails on such a column
+    assert db.run("rotation", "verify", *flags).code == 0
+
+
 @pytest.mark.parametrize(
     "key",
     [

@@ -41,6 +41,10 @@ SPELLINGS = {
     "urn within urn, of Python": "uurn:uid:{0}",
     "plus, of Java": "{0:.8}-+{6}",
     "without zeros, of Java": "{0:.8}-{6}",
+    "plus within braces, of .NET": "{{{0:.8}-+{6}}}",
+    "plus within parentheses, of .NET": "({0:.8}-+{6})",
+    "plus within blanks, of .NET": " {0:.8}-+{6}\n",
+    "more zeros, of Java 8": "00000000{0}",
     "four hyphens elsewhere, of PostgreSQL": "{7[0]}-{7[1]}{7[2]}-{7[3]}-{7[4]}-{7[5]}",
     "four hyphens elsewhere, of Python": "{1:.1}-{8}",
     "of .NET": "{{0x{5[0]},0x{5[1]},0x{5[2]},{{0x{5[3]}}}}}",
@@ -70,6 +74,20 @@ def test_text_that_spells_a_revoked_token_otherwise(db: Database, spelling: str)
     db.sql("ALTER TABLE account DISABLE TRIGGER ALL")
     db.sql("UPDATE account SET api_key = %s WHERE id = 4", spelled)
     assert "1 of 20 revoked tokens survive" in db.call("rotation", "verify", *ACCOUNT).err
+
+
+@pytest.mark.parametrize(
+    ("spelled", "token"),
+    [
+        ("12345678-0x34-4abc-8def-123456789012", "12345678-0034-4abc-8def-123456789012"),
+        ("{12345678-+0x4-4abc-8def-123456789012}", "12345678-0004-4abc-8def-123456789012"),
+        ("+12345678-234-4abc-8def-123456789012", "12345678-0234-4abc-8def-123456789012"),
+    ],
+)
+def test_groups_with_a_sign_or_0x(db: Database, spelled: str, token: str) -> None:
+    hashes = "SELECT rotation_hash(%s::text, 7), rotation_hash(%s::uuid, 7)"
+    ((one, other),) = db.sql(hashes, spelled, token)
+    assert one == other
 
 
 def test_other_texts_are_taken_as_they_are(db: Database) -> None:

@@ -23,7 +23,10 @@ RANDOM_UUID = "pg_catalog.gen_random_uuid()"
 #: A random UUID with or without hyphens and capitals, spelled like the row's current token.
 RESPELLED = """pg_catalog.translate(
     pg_catalog.gen_random_uuid()::text,
-    'abcdef' || CASE WHEN pg_catalog.strpos(target.{column}::text, '-') > 0 THEN '' ELSE '-' END,
+    'abcdef' || CASE
+        WHEN pg_catalog.strpos(target.{column}::text COLLATE "C", '-') > 0 THEN ''
+        ELSE '-'
+    END,
     CASE
         WHEN target.{column}::text COLLATE "C" = pg_catalog.lower(target.{column}::text COLLATE "C")
             THEN 'abcdef'
