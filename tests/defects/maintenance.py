@@ -20,8 +20,8 @@ MUTANTS = [
     Mutant(
         "a vacuum under way outlives the run",
         f"{ENGINE}/maintenance/vacuum.py",
-        "                self._session.stop.request(self._whole.reason)\n",
-        "                pass\n",
+        "        self._session.stop.request(reason)\n",
+        "        pass\n",
         "tests/maintenance/test_vacuum.py",
     ),
     Mutant(

@@ -52,7 +52,7 @@ def becomes_superuser(db: Database, role: str, token: str) -> bool:
                 # Whatever becomes of the write: only the role's rights are asked for here.
                 with suppress(psycopg2.Error):
                     cursor.execute(f"BEGIN ISOLATION LEVEL {isolation}; {write}")
-                cursor.execute("ROLLBACK" if isolation == "REPEATABLE READ" else "COMMIT")
+                cursor.execute("COMMIT")
     return bool(db.value("SELECT rolsuper FROM pg_roles WHERE rolname = %s", role))
 
 
