@@ -88,4 +88,11 @@ MUTANTS = [
         "",
         "tests/throttle/test_query.py -k query_that_would_write",
     ),
+    Mutant(
+        "a logical subscriber counts as a standby",
+        "sql/throttle/read_standbys.sql",
+        "AND slot.slot_type = 'logical'",
+        "AND false",
+        "tests/throttle/test_standbys.py -k logical",
+    ),
 ]

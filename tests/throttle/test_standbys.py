@@ -13,7 +13,17 @@ from app.localpg.server import Server
 from app.rotation.engine.db.session import Session
 from app.rotation.engine.options import Options
 from app.rotation.engine.throttle.standbys import LagClock, wait_for_standbys
-from tests.conftest import Database, read_until, standby_of, until
+from tests.conftest import (
+    MIGRATED,
+    SERVER,
+    Database,
+    databases,
+    make_server,
+    read_until,
+    running,
+    standby_of,
+    until,
+)
 from tests.throttle.small_windows import RUN, status, windows
 
 
@@ -228,3 +238,35 @@ def test_end_waits_for_a_required_standby_that_comes_late(db: Database) -> None:
             db.sql("INSERT INTO written_meanwhile SELECT generate_series(1, 1000)")
         end.join(60)
     assert found == ["standby1"]
+
+
+def test_logical_subscriber_is_no_standby() -> None:
+    """It says how far it is in its own stream, which may be of another database."""
+    with running(make_server(SERVER.binaries, wal_level="logical")) as server:
+        server.ensure(MIGRATED)
+        assert Database(server, MIGRATED).run("migrate", "-v", "0").code == 0
+        for db in databases(server):
+            db.tickets(100)
+            db.sql("CREATE DATABASE reader")
+            db.sql("CREATE TABLE note (id int PRIMARY KEY); CREATE PUBLICATION notes FOR TABLE note")
+            db.sql("SELECT pg_create_logical_replication_slot('reader', 'pgoutput')")
+            reader = Database(server, "reader")
+            reader.sql("CREATE TABLE note (id int PRIMARY KEY)")
+            try:
+                reader.sql(
+                    f"CREATE SUBSCRIPTION reader CONNECTION 'host={server.sockets} user=postgres"
+                    f" dbname={db.name}' PUBLICATION notes"
+                    " WITH (create_slot = false, slot_name = 'reader', copy_data = false)"
+                )
+                until(lambda: db.value("SELECT count(*) FROM pg_stat_replication"))  # noqa: B023
+                done = db.run(*RUN)
+                assert done.code == 0, done.err
+                assert "survive in public.ticket.token, checked" in done.out
+                assert "replayed by" not in done.out
+            finally:
+                reader.sql("ALTER SUBSCRIPTION reader DISABLE")
+                reader.sql("ALTER SUBSCRIPTION reader SET (slot_name = NONE)")
+                reader.sql("DROP SUBSCRIPTION reader")
+                until(lambda: not db.value("SELECT count(*) FROM pg_stat_replication"))  # noqa: B023
+                db.sql("SELECT pg_drop_replication_slot('reader')")
+                db.sql("DROP DATABASE reader WITH (FORCE)")
