@@ -62,7 +62,7 @@ MUTANTS = [
     Mutant(
         "a watch without a connection lets windows go",
         f"{ENGINE}/throttle/monitor.py",
-        "        if isinstance(event, OutageBegan):\n",
+        "        if isinstance(event, OutageStarted):\n",
         "        if False:\n",
         "tests/throttle/test_monitor.py",
     ),

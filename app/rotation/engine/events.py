@@ -21,7 +21,7 @@ Emit = Callable[[Any], None]
 
 
 @dataclass(frozen=True)
-class Began(Event):
+class RotationStarted(Event):
     """A new rotation was recorded, or an unfinished one was picked up."""
 
     kind = "began"
@@ -74,7 +74,7 @@ class Blocked(Event):
 
 
 @dataclass(frozen=True)
-class StandingBy(Event):
+class LanesTaken(Event):
     """Other processes hold every lane."""
 
     kind = "standing_by"
@@ -153,7 +153,7 @@ class Resumed(Event):
 
 
 @dataclass(frozen=True)
-class OutageBegan(Event):
+class OutageStarted(Event):
     """The database can't be reached."""
 
     kind = "outage_began"

@@ -13,7 +13,7 @@ from .db.session import Session
 from .db.stop import StopSwitch
 from .db.threads import Thread
 from .errors import DatabaseFailure, LockConflict, Refused, RotationError, Stopped, UsageError
-from .events import NOTE, REFUSE, Began, Emit, Found, Stopping
+from .events import NOTE, REFUSE, Emit, Found, RotationStarted, Stopping
 from .options import Options
 from .phases import Phases
 from .preflight import indexes
@@ -109,7 +109,7 @@ class RotationDriver:
             return Outcome(rotation.pk, rotation.target, progress, 0, 0.0, already)
         if not already:
             self._session.through_outages(lambda: note_process(self._session, rotation.pk, self.server))
-            self._emit(Began(rotation.pk, rotation.target, resumed, progress.rows_done))
+            self._emit(RotationStarted(rotation.pk, rotation.target, resumed, progress.rows_done))
         phases, thread = self._start(rotation.pk, leaked is not None)
         self._watch(thread, rotation.pk)
         if thread.failure is not None:

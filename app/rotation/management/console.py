@@ -8,7 +8,7 @@ import shutil
 import time
 from typing import Any
 
-from ..engine.events import Began, Event, WindowDone
+from ..engine.events import Event, RotationStarted, WindowDone
 from ..engine.state.progress import Progress
 from ..engine.text import duration
 from ..models import HALTED, Status
@@ -38,7 +38,7 @@ class Console:
 
     def tell(self, event: Any, database: str = "") -> None:
         """Print an event or a Progress as the mode asks; of which database, if there are several."""
-        if isinstance(event, Began) and not database:
+        if isinstance(event, RotationStarted) and not database:
             self._begin()
         if self._mode == "none":
             return

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from django.db import DatabaseError, InterfaceError, connections, transaction
 
 from ..errors import ConnectionLost, LockConflict, Stopped
-from ..events import Emit, OutageBegan, OutageEnded
+from ..events import Emit, OutageEnded, OutageStarted
 from . import statements
 from .identity import worker_name
 from .sqlstate import translated
@@ -184,7 +184,7 @@ class Session:
                     wait = FIRST_WAIT
                 if began is None:
                     began = now
-                    self.emit(OutageBegan(str(lost), self.outage_seconds))
+                    self.emit(OutageStarted(str(lost), self.outage_seconds))
                 why = ""
                 if now - began > self.outage_seconds:
                     why = f"no database for {self.outage_seconds:.0f} s ({lost})"

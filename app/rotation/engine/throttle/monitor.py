@@ -8,7 +8,7 @@ from ..db.identity import colleague
 from ..db.session import Session
 from ..db.threads import Thread
 from ..errors import Refused, RotationError, Stopped
-from ..events import Event, OutageBegan
+from ..events import Event, OutageStarted
 from ..state.progress import RECENT_WINDOWS
 from .probes import Probes
 from .throttle import Throttle
@@ -52,7 +52,7 @@ class Monitor(Thread):
 
     def _fail_closed(self, event: Event) -> None:
         """Hold windows back as soon as the monitor has no database: without a check, none runs."""
-        if isinstance(event, OutageBegan):
+        if isinstance(event, OutageStarted):
             self._throttle.learn(f"the server could not be checked ({event.why})", 1.0)
 
     def _look(self) -> None:

@@ -12,11 +12,11 @@ from ..events import (
     Emit,
     Event,
     Found,
-    OutageBegan,
+    LanesTaken,
     OutageEnded,
+    OutageStarted,
     Paused,
     Resumed,
-    StandingBy,
     Throttled,
     TookOver,
 )
@@ -101,13 +101,13 @@ class ToldOnce:
         """Pass an event on, unless another worker reported the same."""
         with self._lock:
             new = True
-            if isinstance(event, OutageBegan):
+            if isinstance(event, OutageStarted):
                 self._without += 1
                 new = self._without == 1
             elif isinstance(event, OutageEnded):
                 self._without -= 1
                 new = self._without == 0
-            elif isinstance(event, StandingBy):
+            elif isinstance(event, LanesTaken):
                 new = self._standing != event.worker
                 self._standing = event.worker
             elif isinstance(event, TookOver):

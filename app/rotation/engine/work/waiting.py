@@ -5,7 +5,7 @@ from typing import Any
 
 from ..db.identity import colleague
 from ..db.session import Session
-from ..events import Paused, Resumed, StandingBy, TookOver
+from ..events import LanesTaken, Paused, Resumed, TookOver
 from ..state.transitions import acknowledge_pause
 
 LOOK_SECONDS = 0.5  # how often a waiting worker looks at the lanes
@@ -39,7 +39,7 @@ def wait_for_lane(
         who = _whom(lanes, session.worker)
         if who and who.partition(" (pid ")[0] != told:
             told = who.partition(" (pid ")[0]
-            session.emit(StandingBy(who))
+            session.emit(LanesTaken(who))
         before = {lane["lane"]: lane["position"] for lane in lanes}
         for _ in range(round(LOOK_SECONDS / NAP_SECONDS)):
             if session.stop.wait(NAP_SECONDS) or (leaving and leaving()):
