@@ -10,23 +10,16 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from ..engine.errors import ConnectionLost, DatabaseFailure, LockConflict, RotationError
 
 
-class Refused(CommandError):
-    """Exit code 1 or 2: nothing was done. Django prints the class's name before the message."""
+def printed_as(name: str) -> type[CommandError]:
+    """A kind of CommandError: Django prints its class's name before the message."""
+    return type(name, (CommandError,), {})
 
 
-class Failed(CommandError):
-    """Exit code 1: something failed on the way; the message says what was done before."""
-
-
-class Stopped(CommandError):
-    """Exit code 3: the same command can continue later."""
-
-
-class Unproven(CommandError):
-    """Exit code 4: rotated, but survivors or holes remain."""
-
-
-BY_EXIT_CODE = {1: Refused, 2: Refused, 3: Stopped, 4: Unproven}
+REFUSED = printed_as("Refused")  # exit code 1 or 2: nothing was done
+FAILED = printed_as("Failed")  # exit code 1: something failed on the way; the message says what was done
+STOPPED = printed_as("Stopped")  # exit code 3: the same command can continue later
+UNPROVEN = printed_as("Unproven")  # exit code 4: rotated, but survivors or holes remain
+BY_EXIT_CODE = {1: REFUSED, 2: REFUSED, 3: STOPPED, 4: UNPROVEN}
 
 
 class OneLineParser(CommandParser):
@@ -54,10 +47,10 @@ def one_line_errors() -> Iterator[None]:
     try:
         yield
     except (LockConflict, ConnectionLost) as error:
-        raise Stopped(f"{error}; run the same command again", returncode=error.exit_code) from error
+        raise STOPPED(f"{error}; run the same command again", returncode=error.exit_code) from error
     except RotationError as error:
         failed = type(error) in (DatabaseFailure, RotationError)
-        kind = Failed if failed else BY_EXIT_CODE[error.exit_code]
+        kind = FAILED if failed else BY_EXIT_CODE[error.exit_code]
         raise kind(str(error), returncode=error.exit_code) from error
 
 
