@@ -319,6 +319,15 @@ class Database:
         return Done(0, out.getvalue(), err.getvalue())
 
 
+def migrated(server: Server) -> Database:
+    """The template from which a server's databases are made, as `migrate` leaves it."""
+    server.ensure(MIGRATED)
+    template = Database(server, MIGRATED)
+    done = template.run("migrate", "-v", "0")
+    assert done.code == 0, done.err
+    return template
+
+
 def databases(server: Server) -> Iterator[Database]:
     name = f"t{next(numbers)}"
     with closing(psycopg2.connect(**server.address())) as admin, admin.cursor() as cursor:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from app.localpg.server import Server, embedded_binaries
-from tests.conftest import MIGRATED, Database, Done, databases, make_server, running
+from tests.conftest import Database, Done, databases, make_server, migrated, running
 from tests.maintenance.rebuilding import invalid
 
 COMMAND = ("rotate_tokens_sql", "--progress", "lines")
@@ -37,9 +37,7 @@ def open_arena(server: Server | None = None) -> Iterator[Arena]:
     """An arena with a server of its own, a fresh one unless told otherwise."""
     server = server or make_server(embedded_binaries())
     with running(server):
-        server.ensure(MIGRATED)
-        migrated = Database(server, MIGRATED).run("migrate", "-v", "0")
-        assert migrated.code == 0, migrated.err
+        migrated(server)
         yield Arena(server)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.conftest import DEBIAN_BINARIES, MIGRATED, Database, databases, make_server, running
+from tests.conftest import DEBIAN_BINARIES, Database, databases, make_server, migrated, running
 
 
 @pytest.fixture(scope="module")
@@ -12,10 +12,7 @@ def fifteen_server() -> Iterator[Database]:
     if not DEBIAN_BINARIES.exists():
         pytest.skip("PostgreSQL 15 of Debian, which knows ICU, is not installed")
     with running(make_server(DEBIAN_BINARIES)) as server:
-        server.ensure(MIGRATED)
-        migrated = Database(server, MIGRATED)
-        assert migrated.run("migrate", "-v", "0").code == 0
-        yield migrated
+        yield migrated(server)
 
 
 @pytest.fixture

@@ -14,11 +14,11 @@ from app.rotation.engine.db.session import Session
 from app.rotation.engine.options import Options
 from app.rotation.engine.throttle.standbys import LagClock, wait_for_standbys
 from tests.conftest import (
-    MIGRATED,
     SERVER,
     Database,
     databases,
     make_server,
+    migrated,
     read_until,
     running,
     standby_of,
@@ -243,8 +243,7 @@ def test_end_waits_for_a_required_standby_that_comes_late(db: Database) -> None:
 def test_logical_subscriber_is_no_standby() -> None:
     """It says how far it is in its own stream, which may be of another database."""
     with running(make_server(SERVER.binaries, wal_level="logical")) as server:
-        server.ensure(MIGRATED)
-        assert Database(server, MIGRATED).run("migrate", "-v", "0").code == 0
+        migrated(server)
         for db in databases(server):
             db.tickets(100)
             db.sql("CREATE DATABASE reader")

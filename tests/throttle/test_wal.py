@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.conftest import MIGRATED, Database, make_server, read_until, running, until
+from tests.conftest import Database, make_server, migrated, read_until, running, until
 from tests.throttle.small_windows import RUN
 
 
@@ -38,9 +38,7 @@ def test_archiver_that_never_succeeds(db: Database) -> None:
     """What it fails at first is the oldest WAL that waits for it."""
     server = make_server(db.server.binaries, archive_mode="on", archive_command="false")
     with running(server):
-        server.ensure(MIGRATED)
-        mine = Database(server, MIGRATED)
-        assert mine.run("migrate", "-v", "0").code == 0
+        mine = migrated(server)
         mine.tickets(1000)
         mine.sql("SELECT pg_switch_wal()")
         until(lambda: mine.value("SELECT failed_count FROM pg_stat_archiver"))

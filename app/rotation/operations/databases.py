@@ -13,8 +13,7 @@ from ..engine.options import Options
 from ..engine.runner import RotationDriver
 from ..engine.state.progress import Progress, add_up
 from ..engine.table.target import TargetName
-from . import inputs
-from .inputs import is_pipe
+from .inputs import is_pipe, leaked_list
 from .output import Output
 from .wording import summary
 
@@ -96,7 +95,7 @@ class DatabaseRun(Thread):
         asked = self._asked
         progress = None
         try:
-            with inputs.leaked_list(asked.leaked) as leaked:
+            with leaked_list(asked.leaked) as leaked:
                 emit = self._told.of(self.alias)
                 driver = RotationDriver(self.alias, asked.name, asked.options, self._switch, emit)
                 outcome = driver.run(new=asked.new, reason=asked.reason, leaked=leaked)

@@ -15,9 +15,7 @@ from ..events import NOTE, Event, Found
 from ..table.target import Target
 from ..text import size
 
-ALIVE_SECONDS = (
-    1.0  # how often the holder of the claim shows that it is alive; after five the claim is lost
-)
+ALIVE_SECONDS = 1.0  # how often the claim's holder shows that it is alive; after five it is lost
 CLAIM_SECONDS = 3.0  # for this long after the last sign of life, the claim cannot be lost
 LOOK_SECONDS = 0.2  # how often it checks on a running statement
 TIDY_SECONDS = 10.0  # limit for dropping what an aborted rebuild left
