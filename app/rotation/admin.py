@@ -1,6 +1,5 @@
 """The admin's pages: watch rotations, steer them, record one. Nothing can be edited or deleted."""
 
-from datetime import timezone
 from typing import Any
 
 from django.contrib import admin
@@ -10,12 +9,11 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from .engine.state.status import State, read_state
-from .engine.text import duration
+from .engine.text import duration, in_utc
 from .models import BatchProgress, Rotation, RotationWindow
 from .operations.inputs import open_session
 from .operations.wording import (
     HELD_BACK,
-    in_utc,
     show_pace,
     show_rows,
     show_survivors,
@@ -171,10 +169,10 @@ class WindowAdmin(ReadOnly):
     search_help_text = "a window's first or last key, a worker, or a reason to wait"
     ordering = ("-pk",)
 
-    @admin.display(description="ended (UTC)", ordering="finished_at")
+    @admin.display(description="ended", ordering="finished_at")
     def ended(self, window: RotationWindow) -> str:
         """When it was committed."""
-        return f"{window.finished_at.astimezone(timezone.utc):%Y-%m-%d %H:%M:%S}"
+        return in_utc(window.finished_at)
 
     @admin.display(description="ms", ordering="milliseconds")
     def took(self, window: RotationWindow) -> str:

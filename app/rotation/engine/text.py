@@ -4,6 +4,7 @@ import re
 import resource
 import shlex
 import sys
+from datetime import datetime, timezone
 
 LONGEST_KEY = 60  # characters that are shown of one
 SIZES = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
@@ -47,6 +48,11 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def in_utc(moment: datetime) -> str:
+    """A moment for people, the same wherever this runs."""
+    return f"{moment.astimezone(timezone.utc):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def one_line(name: str) -> str:

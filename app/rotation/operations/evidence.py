@@ -4,6 +4,7 @@ from typing import Any
 
 from ..engine.db.session import Session
 from ..engine.options import as_kept
+from ..engine.proof.verdict import INCONCLUSIVE, START_OVER
 from ..engine.state.journal import read_phase_times, read_points, read_throttles, read_workers
 from ..engine.state.rotations import read_rotation
 from ..engine.state.status import describe, read_state
@@ -27,10 +28,7 @@ VERIFIED = (
     " neither checkpoint nor row count was trusted. A row that still held a revoked token would have"
     " been named by its key and rotated again."
 )
-INCONCLUSIVE = (
-    "The set of revoked tokens was not intact at the end, so the comparison by value proves nothing: end"
-    " the rotation with rotation cancel, start another, and keep rotation_revoked as evidence."
-)
+UNPROVEN = f"At the end {INCONCLUSIVE}: {START_OVER}."
 UNVERIFIED = "The end has not been verified by value."
 NOT_STARTED = "No token has been replaced yet."
 LIMITS = (
@@ -100,7 +98,7 @@ def _proof(session: Session, rotation: Rotation) -> dict[str, Any]:
     if rotation.verified_at is None:
         verified = UNVERIFIED
     else:
-        verified = INCONCLUSIVE if rotation.survivors is None else VERIFIED
+        verified = UNPROVEN if rotation.survivors is None else VERIFIED
     guarded = GUARDED if as_kept(rotation.options).get("guard", True) else UNGUARDED
     return {
         "revoked": rotation.revoked,

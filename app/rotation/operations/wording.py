@@ -1,21 +1,17 @@
 """Facts about a rotation in words, the same on a terminal, on a page and in the report."""
 
 import resource
-from datetime import datetime, timezone
 from typing import Any
 
 from django.utils.dateparse import parse_datetime
 
+from ..engine.proof.verdict import INCONCLUSIVE, say
 from ..engine.state.progress import Outcome, Progress
 from ..engine.state.status import State, command_of
-from ..engine.text import peak_memory_mb, size
+from ..engine.text import in_utc, peak_memory_mb, size
 from ..models import Rotation, Status
 
 HELD_BACK = "Held back: "
-INCONCLUSIVE = (
-    "Nothing can be concluded, because the set of revoked tokens is no longer intact (it was"
-    " tampered with)"
-)
 #: What an option without a value means, where that is not 'off'.
 UNSET = {"window": "sized while running", "lanes": "16, or 1 for a small table", "notify": "none"}
 BYTES = {"max_wal", "critical_wal", "max_lag_bytes", "min_free"}  # options that are sizes
@@ -26,7 +22,7 @@ def summary(outcome: Outcome) -> str:
     progress = outcome.progress
     name = f"rotation {outcome.rotation} of {outcome.target}"
     if outcome.already:
-        when = f"{progress.finished_at:%Y-%m-%d %H:%M:%S %Z}" if progress.finished_at else ""
+        when = in_utc(progress.finished_at) if progress.finished_at else ""
         again = "rotation verify checks again, --new starts another"
         return f"{name} was finished {when}: {progress.rows_done} rows, {_proof(progress)}; {again}"
     memory = peak_memory_mb(resource.getrusage(resource.RUSAGE_SELF))
@@ -42,8 +38,7 @@ def summary(outcome: Outcome) -> str:
 def _proof(progress: Progress) -> str:
     if progress.verified_at is None:
         return "not verified"
-    found = "an unknown number of" if progress.survivors is None else progress.survivors
-    return f"{found} revoked tokens survived at {progress.verified_at:%Y-%m-%d %H:%M:%S %Z}"
+    return say(progress.survivors, progress.revoked or 0, progress.verified_at)
 
 
 def conclude(rotation: Rotation, progress: Progress) -> str:
@@ -53,23 +48,15 @@ def conclude(rotation: Rotation, progress: Progress) -> str:
     if progress.verified_at is None:
         how = f"{status}, {done:,} tokens replaced" if done else status
         return f"{rotation} is {how}; it has not been verified by value."
-    checked = f"checked {in_utc(progress.verified_at)}."
-    if progress.survivors is None:
-        sentence = f"{INCONCLUSIVE}: whether any survive in {rotation.target} is not known, {checked}"
-    else:
-        of = f"{progress.survivors:,} of {progress.revoked or 0:,} revoked tokens"
-        sentence = f"{of} survive in {rotation.target}, {checked}"
+    revoked = progress.revoked or 0
+    found = say(progress.survivors, revoked, progress.verified_at, rotation.target, mark=",")
+    sentence = f"{found[0].upper()}{found[1:]}."
     return sentence if status == Status.SUCCEEDED else f"{sentence} The rotation is {status}."
 
 
 def show_survivors(survivors: int | None) -> str:
     """How many revoked tokens a verification found."""
-    return "nothing could be concluded" if survivors is None else f"{survivors:,} survive"
-
-
-def in_utc(moment: datetime) -> str:
-    """A moment for people, the same wherever the site runs."""
-    return f"{moment.astimezone(timezone.utc):%Y-%m-%d %H:%M:%S} UTC"
+    return f"not known: {INCONCLUSIVE}" if survivors is None else f"{survivors:,} survive"
 
 
 def show_steering(rotation: Rotation) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from django.template.loader import render_to_string
 from django.utils import timezone, translation
 
 from ..engine.state.journal import Point
-from ..operations.wording import show_option
+from ..operations.wording import show_option, show_survivors
 from .charts import draw_charts
 
 
@@ -28,5 +28,11 @@ def render(evidence: dict[str, Any]) -> str:
     # The page says UTC and speaks English, wherever the site is.
     with timezone.override(timezone.get_fixed_timezone(0)), translation.override("en"):
         return render_to_string(
-            "rotation/report.html", {**evidence, **shown, "charts": draw_charts(points)}
+            "rotation/report.html",
+            {
+                **evidence,
+                **shown,
+                "survivors": show_survivors(evidence["proof"]["survivors"]),
+                "charts": draw_charts(points),
+            },
         )

@@ -4,7 +4,28 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from ..table.target import Target
-from ..text import name_keys
+from ..text import in_utc, name_keys
+
+#: What a set of revoked tokens proves that does not hold what it must.
+INCONCLUSIVE = "the set of revoked tokens had been tampered with, so nothing can be concluded from it"
+#: What to do then.
+START_OVER = (
+    "end the rotation with python manage.py rotation cancel, start another, and keep rotation_revoked"
+    " as evidence"
+)
+
+
+def say(survivors: int | None, expected: int, at: datetime, label: str = "", mark: str = "") -> str:
+    """The result of a verification as one plain sentence; no `survivors`: it was inconclusive.
+
+    `mark` groups the digits of numbers, for pages.
+    """
+    where = f" in {label}" if label else ""
+    if survivors is None:
+        return (
+            f"whether revoked tokens survive{where} is not known, checked {in_utc(at)}: {INCONCLUSIVE}"
+        )
+    return f"{survivors:{mark}} of {expected:{mark}} revoked tokens survive{where}, checked {in_utc(at)}"
 
 
 @dataclass(frozen=True)
@@ -40,15 +61,10 @@ class Verdict:
 
     def sentence(self, label: str) -> str:
         """The result in one plain sentence."""
-        if not self.conclusive:
-            return (
-                f"the set of revoked tokens of {label} holds {self.found} of {self.expected} hashes:"
-                " it was tampered with, so nothing can be concluded from it"
-            )
-        return (
-            f"{self.survivors} of {self.expected} revoked tokens survive in {label},"
-            f" checked {self.at:%Y-%m-%d %H:%M:%S %Z}"
-        )
+        if self.conclusive:
+            return say(self.survivors, self.expected, self.at, label)
+        held = f"it holds {self.found} of {self.expected} hashes"
+        return f"{say(None, self.expected, self.at, label)} ({held})"
 
 
 @dataclass(frozen=True)
@@ -76,10 +92,7 @@ def how_proven(verdict: Verdict | None, label: str) -> str:
 def why_unproven(verdict: Verdict, target: Target) -> str:
     """What a failed verification says, and what to do."""
     if not verdict.conclusive:
-        return (
-            f"{verdict.sentence(target.label)}: end it with python manage.py rotation cancel, then start"
-            " another; keep rotation_revoked as evidence"
-        )
+        return f"{verdict.sentence(target.label)}: {START_OVER}"
     apart = [f"{rows} row{'s' * (rows != 1)} of {name}" for name, rows in verdict.apart.items() if rows]
     if apart and not verdict.survivors:
         return (
