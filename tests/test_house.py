@@ -111,6 +111,14 @@ def test_every_import_of_the_product_is_relative() -> None:
         assert not any(name.partition(".")[0] == "app" for name in names), path
 
 
+def test_faces_leave_use_cases_to_operations() -> None:
+    for module, found in IMPORTS.items():
+        if room(module) in ("management", "admin", "web"):
+            for other in found:
+                assert room(other) not in ("engine.proof", "engine.runner"), (module, other)
+                assert other != "engine.state.transitions", module
+
+
 @pytest.mark.parametrize("path", modules(ROTATION / "engine"), ids=dotted)
 def test_engine_has_no_face(path: Path) -> None:
     assert not re.search(r"\bprint\(|sys\.std(out|err)|logging", path.read_text())

@@ -25,6 +25,13 @@ MUTANTS = [
         "tests/web/test_form.py",
     ),
     Mutant(
+        "a page takes an arrow itself",
+        "app/rotation/web/views.py",
+        "from ..operations import steer\n",
+        "from ..engine.state import transitions as transitions\nfrom ..operations import steer\n",
+        "tests/test_house.py -k faces",
+    ),
+    Mutant(
         "the package knows its own name",
         "app/rotation/admin.py",
         "from .models import ",

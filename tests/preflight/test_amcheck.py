@@ -244,7 +244,7 @@ def test_page_waits_for_amcheck_less_long(db: Database) -> None:
     form = forms.NewRotation(data={"table": "ticket", "column": "token", "workers": 1})
     assert form.is_valid()
     user = User(username="somebody", is_superuser=True)
-    driver = forms.make_driver(user, form.cleaned_data, StopSwitch())
+    driver = forms.propose(user, form.cleaned_data, StopSwitch()).driver
     assert driver.amcheck_seconds < forms.PLAN_SECONDS < AMCHECK_SECONDS
 
 

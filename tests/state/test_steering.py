@@ -127,9 +127,10 @@ def test_tune_takes_effect_in_the_next_window(db: Database) -> None:
     until(lambda: windows(db) > 3)
     done = rotation(db, "tune", "window=400", "workers=3", "nice=0.01")
     assert (done.code, done.err) == (0, "")
-    assert "from the next window on: nice=0.01, window=400, workers=3" in " ".join(
-        [done.out.split(":")[0], "from the next window on:", ", ".join(sorted(
-            done.out.strip().split("on: ")[1].split(", ")))])  # fmt: skip
+    assert done.out == (
+        "rotation 1 of public.ticket.token: window=400, workers=3, nice=0.01,"
+        " effective from the next window\n"
+    )
     assert child.wait(60) == 0
     sizes = [rows for (rows,) in db.sql("SELECT rows FROM rotation_window ORDER BY id")]
     assert sizes[:3] == [5, 5, 5]
@@ -176,10 +177,10 @@ def test_tuning_is_taken_back(db: Database) -> None:
     db.tickets(50)
     db.sql("ALTER TABLE ticket ADD CONSTRAINT stop CHECK (id <= 25) NOT VALID")
     assert db.call("rotate_tokens_sql", "--window", "25").code == 1
-    assert "on: window=off, max_rate=5" in rotation(db, "tune", "window=off", "max_rate=5").out.replace(
-        "max_rate=5.0, window=off", "window=off, max_rate=5")  # fmt: skip
+    said = rotation(db, "tune", "window=off", "max_rate=5").out
+    assert "rotation 1 of public.ticket.token: window=off, max_rate=5, effective from" in said
     done = rotation(db, "tune", "window=default", "max_rate=default")
-    assert "from the next window on: as each run was started" in done.out
+    assert "options as each run was started, effective from the next window" in done.out
     assert db.value("SELECT tuned FROM rotation") == {}
 
 

@@ -147,7 +147,7 @@ def test_pause_resume_and_tune(db: Database, page: Any) -> None:
     page.fill("[name=max_rate]", "off")
     page.fill("[name=window]", "500")
     page.keyboard.press("Enter")
-    page.wait_for_selector("text=from the next window on: window 500, max_rate off")
+    page.wait_for_selector("text=window=500, max_rate=off, effective from the next window")
     page.wait_for_selector(".state-succeeded")
     assert page.locator("#steering button:visible").count() == 0
     db.each_once(3000)

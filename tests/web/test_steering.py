@@ -22,14 +22,15 @@ def test_pause_resume_tune_and_cancel(slow: Database, steerer: Client) -> None:
         found = re.findall(r'<ul class="messagelist">(.*?)</ul>', answer.content.decode(), re.DOTALL)
         return html.unescape(" ".join(found))
 
-    assert "asked to pause" in steer("pause")
+    assert "pauses after its current windows" in steer("pause")
     until(lambda: status(slow) == "paused")
-    assert "can't be done now" in steer("pause")
-    assert "resumed" in steer("resume")
+    assert "is paused: it can be paused only while windows run" in steer("pause")
+    assert "dance can't be done" in steer("dance")
+    assert "otation 1 of public.ticket.token continues" in steer("resume")
     assert status(slow) == "running"
     # What is as it was is not tuned; what is empty is given back.
     said = steer("tune", window="30", max_rate="off", max_lag="10", workers="1")
-    assert "from the next window on: window 30, max_rate off" in said
+    assert "window=30, max_rate=off, effective from the next window" in said
     assert slow.value("SELECT tuned FROM rotation") == {"window": 30, "max_rate": None}
     steer("tune", window="", max_rate="200")
     assert "expected 1 to 1000000 rows" in steer("tune", window="0")
@@ -38,13 +39,15 @@ def test_pause_resume_tune_and_cancel(slow: Database, steerer: Client) -> None:
     asked = text(steerer, f"{LIST}1/cancel/")
     assert re.search(r"<strong>[\d,]+ rows keep their leaked token</strong>", asked)
     assert status(slow) == "running"
-    assert "cancelled; rows that were not reached keep their old tokens" in steer("cancel")
+    assert re.search(r"is cancelled: \d+ of 3000 tokens were replaced; every other", steer("cancel"))
     assert status(slow) == "cancelled"
     done = list(LogEntry.objects.order_by("pk").values_list("change_message", flat=True))
-    assert [one.split(";")[0].split(":")[0] for one in done] == [
-        "asked to pause after its current windows", "resumed", "from the next window on",
-        "from the next window on", "cancelled",
-    ]  # fmt: skip
+    what = [one.removeprefix("rotation 1 of public.ticket.token").split(";")[0] for one in done]
+    assert what[:2] == [" pauses after its current windows", " continues"]
+    assert what[2] == ": window=30, max_rate=off, effective from the next window"
+    assert what[3] == ": max_rate=200, effective from the next window"
+    assert what[4].startswith(" is cancelled: ")
+    assert len(what) == 5
     assert LogEntry.objects.values_list("user__username", flat=True).distinct().count() == 1
 
 
@@ -109,7 +112,7 @@ def test_who_steered_is_kept_with_the_rotation(slow: Database, steerer: Client) 
     steerer.post(f"{LIST}1/steer/", {"action": "cancel"})
     other = client_of(*VIEW, "change_rotation")
     again = other.post(f"{LIST}1/steer/", {"action": "cancel"}, follow=True).content.decode()
-    assert "is cancelled: cancel can&#x27;t be done now" in again
+    assert "is cancelled by now, so it was not cancelled" in again
     assert "so it was not cancelled" not in slow.run("rotation", "cancel").out
     User.objects.filter(username=name).delete()
     assert LogEntry.objects.count() == 0

@@ -149,6 +149,13 @@ TUNABLE: dict[str, Callable[[str], Any]] = {
 }
 
 
+def as_given(value: Any) -> str:
+    """An option's value as a person would give it."""
+    if value is None:
+        return "off"
+    return f"{value:.10g}" if isinstance(value, float) else str(value)
+
+
 def read_tuning(assignments: list[str]) -> dict[str, Any]:
     """Options from 'window=500 max_rate=off'; 'default' means what each run was started with.
 

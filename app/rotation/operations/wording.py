@@ -5,6 +5,7 @@ from typing import Any
 
 from django.utils.dateparse import parse_datetime
 
+from ..engine.options import as_given
 from ..engine.proof.verdict import INCONCLUSIVE, say
 from ..engine.state.progress import Outcome, Progress
 from ..engine.state.status import State, command_of
@@ -96,13 +97,6 @@ def show_pace(progress: Progress) -> str:
     return f"{pace * (1 - progress.throttled_share):,.0f} rows/s" if pace else "–"
 
 
-def give_option(value: Any) -> str:
-    """An option's value as a person would give it."""
-    if value is None:
-        return "off"
-    return f"{value:.10g}" if isinstance(value, float) else str(value)
-
-
 def show_option(name: str, value: Any) -> str:
     """An option's value as a person understands it."""
     if value is None:
@@ -111,4 +105,4 @@ def show_option(name: str, value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, list):
         return ", ".join(map(str, value)) or "none"
-    return size(value) if name in BYTES and isinstance(value, int) else give_option(value)
+    return size(value) if name in BYTES and isinstance(value, int) else as_given(value)

@@ -15,10 +15,9 @@ from ..engine.db.session import Session
 from ..engine.db.stop import StopSwitch
 from ..engine.errors import Refused, RotationError
 from ..engine.options import Options
-from ..engine.runner import RotationDriver
 from ..engine.table.target import TargetName
-from ..operations.dry_run import SHOWN, show_plan
 from ..operations.inputs import target_from
+from ..operations.record import Proposal
 
 PLAN_SECONDS = 15.0  # limit for a plan; gunicorn ends a worker after 30
 AMCHECK_SECONDS = 5.0  # of them for amcheck; the run checks for longer before it starts
@@ -106,13 +105,6 @@ def limited_stop() -> Iterator[StopSwitch]:
         timer.cancel()
 
 
-def plan_of(driver: RotationDriver) -> str:
-    """The plan with its first windows, as the dry run prints it."""
-    lines: list[str] = []
-    show_plan(driver, lines.append, new=True, everything=False, walked=SHOWN)
-    return "\n".join(lines)
-
-
 def sign(asked: dict[str, Any]) -> str:
     """A signature of what the plan was shown for; see `was_shown`."""
     return signing.dumps(asked, salt=SALT)
@@ -126,8 +118,8 @@ def was_shown(posted: Any, asked: dict[str, Any]) -> bool:
         return False
 
 
-def make_driver(user: Any, given: dict[str, Any], stop: StopSwitch) -> RotationDriver:
-    """A driver for what the form says. Raises RotationError for what can't be used.
+def propose(user: Any, given: dict[str, Any], stop: StopSwitch) -> Proposal:
+    """The rotation that the form describes. Raises RotationError for what can't be used.
 
     A table that the user may not see gives the same error whether it exists or not.
     """
@@ -144,6 +136,4 @@ def make_driver(user: Any, given: dict[str, Any], stop: StopSwitch) -> RotationD
     name = target_from({**given, "pk": given["pk"] or None})
     if not may_see(user, name, Session("default", stop=stop)):
         raise Refused(f"there is no table {given['table']!r} that you may see")
-    driver = RotationDriver("default", name, options, stop, lambda event: None)
-    driver.amcheck_seconds = AMCHECK_SECONDS
-    return driver
+    return Proposal("default", name, options, stop, AMCHECK_SECONDS)

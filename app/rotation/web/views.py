@@ -11,24 +11,23 @@ from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_POST
 
 from ..engine.db.session import Session
-from ..engine.errors import Refused, RotationError
-from ..engine.options import as_kept, read_tuning
-from ..engine.runner import RotationDriver
-from ..engine.state import transitions
+from ..engine.errors import RotationError
+from ..engine.options import as_given, as_kept, read_tuning
 from ..engine.state.progress import read_progress
-from ..engine.state.rotations import read_rotation, rotations
+from ..engine.state.rotations import rotations
 from ..engine.state.status import describe
 from ..models import UNFINISHED, Rotation
+from ..operations import steer
 from ..operations.evidence import collect
 from ..operations.inputs import open_session
-from ..operations.wording import give_option, show_left
+from ..operations.record import Proposal
+from ..operations.wording import show_left
 from .forms import (
     TOO_LONG,
     NewRotation,
     default_target,
     limited_stop,
-    make_driver,
-    plan_of,
+    propose,
     sign,
     was_shown,
 )
@@ -114,7 +113,7 @@ class RotationPages(admin.ModelAdmin):
             self.message_user(request, str(error), messages.ERROR)
         else:
             self.log_change(request, rotation, done)
-            self.message_user(request, f"{rotation}: {done}")
+            self.message_user(request, done)
         return HttpResponseRedirect(reverse("admin:rotation_rotation_change", args=[number]))
 
     @non_atomic_requests
@@ -141,15 +140,11 @@ class RotationPages(admin.ModelAdmin):
         if form.is_valid():
             with limited_stop() as stop:
                 try:
-                    driver = make_driver(request.user, form.cleaned_data, stop)
-                    if unfinished := driver.unfinished():
-                        raise Refused(
-                            f"{unfinished} is unfinished: let it finish, or cancel it on its page"
-                        )
+                    proposal = propose(request.user, form.cleaned_data, stop)
                     if "record" in request.POST and was_shown(request.POST, form.cleaned_data):
-                        return self._record(request, driver, form.cleaned_data["reason"])
+                        return self._record(request, proposal, form.cleaned_data["reason"])
                     context |= {
-                        "plan": plan_of(driver),
+                        "plan": proposal.plan(),
                         "shown": sign(form.cleaned_data),
                         "changed": "record" in request.POST,
                     }
@@ -157,8 +152,8 @@ class RotationPages(admin.ModelAdmin):
                     form.add_error(None, TOO_LONG if stop.requested else str(error))
         return TemplateResponse(request, "rotation/new.html", context)
 
-    def _record(self, request: HttpRequest, driver: RotationDriver, reason: str) -> HttpResponseRedirect:
-        rotation = driver.record(reason, request.user.get_username())
+    def _record(self, request: HttpRequest, proposal: Proposal, reason: str) -> HttpResponseRedirect:
+        rotation = proposal.record(reason, request.user.get_username())
         self.log_addition(request, rotation, "recorded")
         return HttpResponseRedirect(reverse("admin:rotation_rotation_change", args=[rotation.pk]))
 
@@ -197,7 +192,7 @@ def who(request: HttpRequest) -> str:
 def tunable(rotation: Rotation) -> list[dict[str, str]]:
     """The options that can be changed on the page, as they are now."""
     now = as_kept(rotation.options) | as_kept(rotation.tuned)
-    return [{"name": name, "now": give_option(now.get(name))} for name in TUNED_HERE]
+    return [{"name": name, "now": as_given(now.get(name))} for name in TUNED_HERE]
 
 
 def read_edits(rotation: Rotation, asked: Any) -> list[str]:
@@ -217,18 +212,11 @@ def read_edits(rotation: Rotation, asked: Any) -> list[str]:
 def _steer(session: Session, rotation: Rotation, asked: Any, by: str) -> str:
     """Do what was asked, and return what was done, in words. Raises RotationError if it can't be."""
     action = asked.get("action", "")
-    if action == "pause" and transitions.pause(session, rotation.pk, by):
-        return "asked to pause after its current windows"
-    if action == "resume" and transitions.resume(session, rotation.pk, by):
-        return "resumed"
-    if action == "cancel" and transitions.cancel(session, rotation.pk, by):
-        return "cancelled; rows that were not reached keep their old tokens"
-    if action == "tune":
-        edited = read_edits(rotation, asked)
-        if not edited:
-            raise RotationError(f"{rotation}: no field was changed, so nothing was tuned")
-        now = transitions.tune(session, rotation.pk, read_tuning(edited), by)
-        said = ", ".join(f"{name} {give_option(one)}" for name, one in now.items())
-        return f"from the next window on: {said or 'as each run was started'}"
-    status = read_rotation(session, rotation.pk).status  # it may have changed since the page was made
-    raise RotationError(f"{rotation} is {status}: {action or 'nothing'} can't be done now")
+    if action in steer.STEPS:
+        return steer.STEPS[action](session, rotation, by)
+    if action != "tune":
+        raise RotationError(f"{rotation}: {action or 'nothing'} can't be done")
+    edited = read_edits(rotation, asked)
+    if not edited:
+        raise RotationError(f"{rotation}: no field was changed, so nothing was tuned")
+    return steer.tune(session, rotation, read_tuning(edited), by)

@@ -15,7 +15,7 @@ from ..db.session import Session
 from ..db.sqlstate import translated
 from ..errors import DatabaseFailure, Refused, Stopped
 from ..events import ListRead
-from ..options import as_kept
+from ..options import as_given, as_kept
 from ..proof.leaked import LeakedList
 from ..proof.revoked import revoke_listed
 from ..proof.verdict import Verdict
@@ -273,7 +273,7 @@ def tune(session: Session, rotation: int, tuned: dict[str, Any], who: str) -> di
             name: value for name, value in (as_kept(this.tuned) | tuned).items() if value != "default"
         }
         rotations(session).filter(pk=rotation).update(tuned=now)
-        asked = " ".join(f"{name}={_text(one)}" for name, one in tuned.items())
+        asked = " ".join(f"{name}={as_given(one)}" for name, one in tuned.items())
         session.change("note_steering", rotation=rotation, who=who, what=f"tune {asked}")
     return now
 
@@ -330,10 +330,3 @@ def _result(verdict: Verdict | None) -> dict[str, Any]:
         return {}
     survivors = verdict.survivors if verdict.conclusive else None
     return {"survivors": survivors, "verified_at": verdict.at}
-
-
-def _text(value: Any) -> str:
-    """A tuned value as it was given."""
-    if value is None:
-        return "off"
-    return f"{value:.10g}" if isinstance(value, float) else str(value)

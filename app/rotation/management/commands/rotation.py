@@ -11,16 +11,11 @@ from ...engine.db.identity import here
 from ...engine.db.session import Session
 from ...engine.db.stop import StopSwitch, stop_on_signals
 from ...engine.errors import Refused, UsageError
-from ...engine.options import TUNABLE, Options, read_tuning
-from ...engine.proof.guard import drop_guard, find_guard
-from ...engine.state import transitions
-from ...engine.state.progress import read_progress
-from ...engine.state.rotations import find_revoking
+from ...engine.options import TUNABLE, read_tuning
 from ...engine.state.status import command_of, describe, read_state
-from ...engine.table.target import resolve
 from ...engine.text import one_line
-from ...models import HALTED, UNFINISHED, Rotation, Status
-from ...operations import inputs
+from ...models import HALTED, UNFINISHED, Rotation
+from ...operations import guard, inputs, steer
 from ...operations.evidence import collect
 from ...operations.inputs import chosen, entry, none_found, open_session
 from ...operations.verify import verify_rotation
@@ -158,42 +153,21 @@ class Command(base.RotationCommand):
 
     def pause(self, session: Session, found: "QuerySet[Rotation]", as_json: bool) -> None:
         rotation = self.the_unfinished(session, found, "pause")
-        then = "run rotation resume to continue"
-        if transitions.pause(session, rotation.pk, here()):
-            self.stdout.write(f"{rotation} pauses after its current windows; {then}")
-        elif rotation.status in HALTED:
-            self.stdout.write(f"{rotation} is already paused; {then}")
-        else:
-            raise Refused(f"{rotation} is {rotation.status}: it can be paused only while windows run")
+        paused = rotation.status in HALTED
+        said = f"{rotation} is already paused" if paused else steer.pause(session, rotation, here())
+        self.stdout.write(f"{said}; run rotation resume to continue")
 
     def resume(self, session: Session, found: "QuerySet[Rotation]", as_json: bool) -> None:
         rotation = self.the_unfinished(session, found, "resume")
-        if not transitions.resume(session, rotation.pk, here()):
-            raise Refused(f"{rotation} is {rotation.status}, not paused")
-        # A waiting process shows that it is there; it may not have started a window yet.
-        left = read_state(session, rotation.pk).left
-        run = f"; no process is working on it: run {command_of(rotation)} again" * left
-        self.stdout.write(f"{rotation} continues{run}")
+        self.stdout.write(steer.resume(session, rotation, here()))
 
     def tune(self, session: Session, found: "QuerySet[Rotation]", tuned: dict[str, Any]) -> None:
         rotation = self.the_unfinished(session, found, "tune")
-        now = transitions.tune(session, rotation.pk, tuned, here())
-        said = ", ".join(f"{name}={'off' if one is None else one}" for name, one in now.items())
-        self.stdout.write(f"{rotation}, from the next window on: {said or 'as each run was started'}")
+        self.stdout.write(steer.tune(session, rotation, tuned, here()))
 
     def cancel(self, session: Session, found: "QuerySet[Rotation]", as_json: bool) -> None:
         rotation = self.the_unfinished(session, found, "cancel")
-        cancelled = transitions.cancel(session, rotation.pk, here())
-        progress = read_progress(session, rotation.pk)
-        if not cancelled:
-            raise Refused(
-                f"{rotation} is now {progress.status}, so it was not cancelled: check rotation status"
-            )
-        total = "an unknown number of" if progress.rows_total is None else progress.rows_total
-        self.stdout.write(
-            f"{rotation} is cancelled: {progress.rows_done} of {total} tokens were replaced; every other"
-            " row keeps its old token, and replaced ones can be written back until another rotation runs"
-        )
+        self.stdout.write(steer.cancel(session, rotation, here()))
 
     def report(self, session: Session, found: "QuerySet[Rotation]", options: dict[str, Any]) -> None:
         """Write the evidence of a rotation to a file, or as JSON to the output."""
@@ -231,36 +205,8 @@ class Command(base.RotationCommand):
         """Tell whether a column has a guard, or drop the one that a run installed."""
         name = inputs.target_from(options)
         session = open_session(inputs.checked_database(options))
-        target = resolve(session, name, inheritance=True)
         if options["guard_action"] == "drop":
-            dropped = drop_guard(session, target, Options())
-            self.stdout.write(
-                f"{dropped} dropped: revoked tokens can be written to {target.label} again"
-            )
-            return
-        guard = find_guard(session, target)
-        latest = find_revoking(session, target)
-        if guard and guard.problem:
-            raise Refused(
-                f"the guard {guard.name} of {target.label} can't be relied on: {guard.problem};"
-                " run rotate_tokens_sql, which reinstalls it or says why it can't"
-            )
-        if guard and latest and latest.status == Status.CANCELLED:
-            raise Refused(
-                f"{target.label} is guarded by {guard.name}, but {latest} was cancelled: what it revoked"
-                " can be written back; run rotate_tokens_sql over all rows"
-            )
-        if not guard and latest:
-            raise Refused(
-                f"{target.label} has no guard: {latest.revoked} revoked tokens can be written to it;"
-                " rotate_tokens_sql installs one"
-            )
-        if not guard:
-            self.stdout.write(f"{target.label} has no guard; rotate_tokens_sql installs one")
-            return
-        self.stdout.write(f"{target.label} is guarded by {guard.name}")
-        if target.partitioned and latest and latest.verifying_at is None:
-            self.stdout.write(
-                f"note: until {latest} is verified again, rows with revoked tokens can be inserted"
-                " into its partitions, because rows move that way"
-            )
+            self.stdout.write(guard.drop(session, name))
+        else:
+            for line in guard.status(session, name):
+                self.stdout.write(line)

@@ -1,0 +1,49 @@
+"""The guard of a column: whether it can be relied on, and dropping it."""
+
+from collections.abc import Iterator
+
+from ..engine.db.session import Session
+from ..engine.errors import Refused
+from ..engine.options import Options
+from ..engine.proof.guard import drop_guard, find_guard
+from ..engine.state.rotations import find_revoking
+from ..engine.table.target import TargetName, resolve
+from ..models import Status
+
+
+def drop(session: Session, name: TargetName) -> str:
+    """Drop the guard that a run installed, and say so. Raises Refused if there is none."""
+    target = resolve(session, name, inheritance=True)
+    dropped = drop_guard(session, target, Options())
+    return f"{dropped} dropped: revoked tokens can be written to {target.label} again"
+
+
+def status(session: Session, name: TargetName) -> Iterator[str]:
+    """Say whether a column has a guard. Raises Refused if revoked tokens can be written to it."""
+    target = resolve(session, name, inheritance=True)
+    guard = find_guard(session, target)
+    latest = find_revoking(session, target)
+    if guard and guard.problem:
+        raise Refused(
+            f"the guard {guard.name} of {target.label} can't be relied on: {guard.problem};"
+            " run rotate_tokens_sql, which reinstalls it or says why it can't"
+        )
+    if guard and latest and latest.status == Status.CANCELLED:
+        raise Refused(
+            f"{target.label} is guarded by {guard.name}, but {latest} was cancelled: what it revoked"
+            " can be written back; run rotate_tokens_sql over all rows"
+        )
+    if not guard and latest:
+        raise Refused(
+            f"{target.label} has no guard: {latest.revoked} revoked tokens can be written to it;"
+            " rotate_tokens_sql installs one"
+        )
+    if not guard:
+        yield f"{target.label} has no guard; rotate_tokens_sql installs one"
+        return
+    yield f"{target.label} is guarded by {guard.name}"
+    if target.partitioned and latest and latest.verifying_at is None:
+        yield (
+            f"note: until {latest} is verified again, rows with revoked tokens can be inserted"
+            " into its partitions, because rows move that way"
+        )

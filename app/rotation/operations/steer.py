@@ -1,0 +1,60 @@
+"""Steers a rotation: each step is done for `who`, and returns what was done as one sentence."""
+
+from collections.abc import Callable
+from typing import Any
+
+from ..engine.db.session import Session
+from ..engine.errors import Refused
+from ..engine.options import as_given
+from ..engine.state import transitions
+from ..engine.state.progress import read_progress
+from ..engine.state.rotations import read_rotation
+from ..engine.state.status import command_of, read_state
+from ..models import Rotation
+
+
+def pause(session: Session, rotation: Rotation, who: str) -> str:
+    """Let the workers wait after their windows. Raises Refused unless windows run."""
+    if transitions.pause(session, rotation.pk, who):
+        return f"{rotation} pauses after its current windows"
+    status = read_rotation(session, rotation.pk).status
+    raise Refused(f"{rotation} is {status}: it can be paused only while windows run")
+
+
+def resume(session: Session, rotation: Rotation, who: str) -> str:
+    """Let a paused rotation continue. Raises Refused if it is not paused."""
+    if not transitions.resume(session, rotation.pk, who):
+        status = read_rotation(session, rotation.pk).status
+        raise Refused(f"{rotation} is {status}, not paused")
+    # A waiting process shows that it is there; it may not have started a window yet.
+    left = read_state(session, rotation.pk).left
+    run = f"; no process is working on it: run {command_of(rotation)} again" if left else ""
+    return f"{rotation} continues{run}"
+
+
+def tune(session: Session, rotation: Rotation, tuned: dict[str, Any], who: str) -> str:
+    """Change options while it runs. Raises Refused if the rotation is over."""
+    now = transitions.tune(session, rotation.pk, tuned, who)
+    said = ", ".join(f"{name}={as_given(value)}" for name, value in now.items())
+    return f"{rotation}: {said or 'options as each run was started'}, effective from the next window"
+
+
+def cancel(session: Session, rotation: Rotation, who: str) -> str:
+    """End a rotation for good. Raises Refused if it has already ended."""
+    cancelled = transitions.cancel(session, rotation.pk, who)
+    progress = read_progress(session, rotation.pk)
+    if not cancelled:
+        raise Refused(f"{rotation} is {progress.status} by now, so it was not cancelled")
+    total = "an unknown number of" if progress.rows_total is None else progress.rows_total
+    return (
+        f"{rotation} is cancelled: {progress.rows_done} of {total} tokens were replaced; every other"
+        " row keeps its old token, and replaced ones can be written back until another rotation runs"
+    )
+
+
+#: The steps that need nothing but a rotation.
+STEPS: dict[str, Callable[[Session, Rotation, str], str]] = {
+    "pause": pause,
+    "resume": resume,
+    "cancel": cancel,
+}
