@@ -1,5 +1,5 @@
 """What must be true before anything is written: of the server, the table, its indexes, its copies.
 
 Each finding refuses, warns or notes; nothing here writes to the database.
-Phases, runner and operations import from here.
+Runner, operations and the tickets' samples import from here.
 """

@@ -1,5 +1,5 @@
 """The work itself: workers claim lanes and replace tokens, one window per transaction.
 
 Stages say what one window does; workers, their pool and contention say who does it and when.
-Only phases and runner import from here.
+Only phases import from here.
 """
