@@ -27,9 +27,9 @@ MUTANTS = [
     Mutant(
         "the checkpoint commits apart from its rows",
         f"{ENGINE}/work/stages.py",
-        "        self.advance(work, window.lo, window.hi, rows)\n",
+        "        self.write_down(work, window.hi, window.lo, window.hi, rows)\n",
         "        __import__('django').db.connections[self.session.alias].connection.commit()\n"
-        "        self.advance(work, window.lo, window.hi, rows)\n",
+        "        self.write_down(work, window.hi, window.lo, window.hi, rows)\n",
         "tests/work/test_interruption.py",
     ),
     Mutant(

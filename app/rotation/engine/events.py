@@ -44,7 +44,7 @@ class WindowDone(Event):
     lane: int
     lo: str
     hi: str
-    rows: int  #: tokens taken or replaced
+    rows: int  #: tokens replaced
     seconds: float
     keys: int  #: rows that the window held
 

@@ -34,7 +34,7 @@ from .throttle.throttle import Throttle
 from .work.canary import try_one_window
 from .work.leftovers import LeftoverStage
 from .work.pool import WorkerPool
-from .work.stages import Stage, WindowStage
+from .work.stages import Stage
 from .work.waiting import unfinished_lanes, wait_for_lane
 from .work.worker import Worker
 
@@ -198,7 +198,7 @@ class Phases:
         def sizer() -> WindowSizer:
             return WindowSizer(live.now.window, live.now.window_seconds)
 
-        self._work(WindowStage, sizer)
+        self._work(Stage, sizer)
         try:
             self._work(LeftoverStage, sizer)
         except Unproven:
@@ -270,7 +270,7 @@ class Phases:
         if not session.through_outages(lambda: unfinished_lanes(session, rotation, kind.name)):
             return
         session.through_outages(lambda: wait_for_lane(session, rotation, kind.name))
-        if kind is WindowStage:
+        if kind is Stage:
             session.through_outages(lambda: try_one_window(session, self._stage(session, kind), options))
         session.close()  # until the workers, which have their own connections, are done
         pool = WorkerPool(session, lambda: self._throttle.live.now.workers)

@@ -29,7 +29,9 @@ class Throttle:
 
         Raises RotationError once a critical limit was exceeded.
         """
-        if self.probed():
+        if self.failure:
+            raise self.failure
+        if self._probed:
             return self._probed
         return f"rate (limit {self.live.now.max_rate:.0f} rows/s)" if self.owed() else None
 
@@ -37,12 +39,6 @@ class Throttle:
         """Seconds until the rate limit lets the next window start."""
         rate = self.live.now.max_rate
         return self._bucket.owes(rate * self._share) if rate else 0.0
-
-    def probed(self) -> str | None:
-        """Like `reason`, without the rate limit."""
-        if self.failure:
-            raise self.failure
-        return self._probed or None
 
     def spend(self, rows: int) -> None:
         """Take note of rows that a worker rotated."""

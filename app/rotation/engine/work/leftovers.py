@@ -7,10 +7,10 @@ from ..errors import LockConflict, RotationError, Unproven
 from ..events import WindowDone
 from ..state.progress import read_progress
 from ..table.target import Target
-from .stages import WindowStage, Work
+from .stages import Stage, Work
 
 
-class LeftoverStage(WindowStage):
+class LeftoverStage(Stage):
     """Goes back for holes and survivors, as soon as their locks are available."""
 
     name = "leftovers"

@@ -37,7 +37,7 @@ class WorkerPool:
 
     @property
     def rows(self) -> int:
-        """Tokens that the pool took or replaced."""
+        """Tokens that the pool replaced."""
         return sum(thread.worker.rows for thread in self._threads)
 
     @property

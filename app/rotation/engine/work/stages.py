@@ -25,11 +25,10 @@ class Work:
 
 
 class Stage:
-    """A stage is done lane by lane, in windows. claim_lane.sql knows it by its name."""
+    """The windows of every lane; `LeftoverStage` follows it. claim_lane.sql knows each by its name."""
 
-    name = ""
-    skips_locked = False  #: whether rows may be left for later
-    rotates = True  #: whether it replaces tokens
+    name = "windows"
+    skips_locked = True  #: whether rows may be left for later
 
     def __init__(self, session: Session, rotation: int, target: Target, shape: Row) -> None:
         self.session = session
@@ -63,22 +62,54 @@ class Stage:
             return None
         self.at = (window.lo, window.hi)
         began = time.monotonic()
-        rows = self.do(work, window.lo, window.hi)
+        rows = self._replace(work, window.lo, window.hi)
         seconds = time.monotonic() - began
         self.require_same_target()
-        self.advance(work, window.lo, window.hi, rows)
+        self.write_down(work, window.hi, window.lo, window.hi, rows)
         if window.hi == lane["upper"]:
             self.session.rows("await_disk")
         self.session.change("give_names_back")
         return WindowDone(lane["lane"], window.lo, window.hi, rows, seconds, window.keys)
 
-    def do(self, work: Work, lo: str, hi: str) -> int:
-        """Do the stage's statement for a window; how many tokens it took."""
-        raise NotImplementedError
+    def _replace(self, work: Work, lo: str, hi: str) -> int:
+        """Replace the tokens of a window: of all rows, or of those whose locks are available at once."""
+        session = self.session
+        if not work.skip_locked:
+            return session.change("rotate_window", lo=lo, hi=hi)
+        held_by = work.held_by or "a session that could not be named"
+        lane_id = work.lane["lane_id"]
+        placement = self.target.placement
+        rows, holes = placement.rotate_or_skip(session, lane_id, (lo, hi), held_by, work.size)
+        if holes:
+            session.emit(HolesLeft(len(holes), holes[0]["key"], held_by))
+        return rows
 
-    def advance(self, work: Work, lo: str, hi: str, rows: int) -> None:
-        """Move the checkpoint from what was claimed to the window's end."""
-        raise NotImplementedError
+    def write_down(self, work: Work, reached: str | None, lo: str, hi: str, rows: int) -> None:
+        """Move the checkpoint, write the journal, and tell listeners."""
+        if not self.session.rows(
+            "advance_checkpoint",
+            lane_id=work.lane["lane_id"],
+            last_id=work.lane["last_id"],
+            reached=reached,
+            lo=lo,
+            hi=hi,
+            rows=rows,
+            milliseconds=1000 * (time.monotonic() - work.since),
+            throttled=1000 * work.throttled,
+            throttle=work.throttle,
+            worker=self.session.worker,
+        ):
+            raise self.moved(work.lane)
+        if self.channel is not None:
+            self.session.rows(
+                "notify_window",
+                channel=self.channel,
+                rotation=self.rotation,
+                table=f"{self.target.schema}.{self.target.table}",
+                column=self.target.column,
+                lo=lo,
+                hi=hi,
+            )
 
     def gave_up(self, seconds: float, conflict: LockConflict, blockers: str) -> RotationError:
         """The error that ends the run when no window got its locks for so long."""
@@ -119,54 +150,3 @@ class Stage:
             f"lane {lane['lane']} was moved by something that ignores its lock;"
             " the window was rolled back; find out what writes to batchprogress"
         )
-
-
-class WindowStage(Stage):
-    """Replaces the tokens of every window."""
-
-    name = "windows"
-    skips_locked = True
-
-    def do(self, work: Work, lo: str, hi: str) -> int:
-        """Replace the tokens of a window: of all rows, or of those whose locks are available at once."""
-        session = self.session
-        if not work.skip_locked:
-            return session.change("rotate_window", lo=lo, hi=hi)
-        held_by = work.held_by or "a session that could not be named"
-        lane_id = work.lane["lane_id"]
-        placement = self.target.placement
-        rows, holes = placement.rotate_or_skip(session, lane_id, (lo, hi), held_by, work.size)
-        if holes:
-            session.emit(HolesLeft(len(holes), holes[0]["key"], held_by))
-        return rows
-
-    def advance(self, work: Work, lo: str, hi: str, rows: int) -> None:
-        """Move the checkpoint to the window's end."""
-        self.write_down(work, hi, lo, hi, rows)
-
-    def write_down(self, work: Work, reached: str | None, lo: str, hi: str, rows: int) -> None:
-        """Move the checkpoint, write the journal, and tell listeners."""
-        if not self.session.rows(
-            "advance_checkpoint",
-            lane_id=work.lane["lane_id"],
-            last_id=work.lane["last_id"],
-            reached=reached,
-            lo=lo,
-            hi=hi,
-            rows=rows,
-            milliseconds=1000 * (time.monotonic() - work.since),
-            throttled=1000 * work.throttled,
-            throttle=work.throttle,
-            worker=self.session.worker,
-        ):
-            raise self.moved(work.lane)
-        if self.channel is not None:
-            self.session.rows(
-                "notify_window",
-                channel=self.channel,
-                rotation=self.rotation,
-                table=f"{self.target.schema}.{self.target.table}",
-                column=self.target.column,
-                lo=lo,
-                hi=hi,
-            )

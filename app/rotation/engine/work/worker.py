@@ -82,8 +82,7 @@ class Worker:
         stage = self._stage
         now = self._throttle.live.now
         with session.transaction():
-            bounded = stage.rotates and now.window is None
-            opened = stage.open_window(now.lock_timeout_ms, bounded)
+            opened = stage.open_window(now.lock_timeout_ms, bounded=now.window is None)
             lane = stage.claim()
             if lane["status"] in HALTED:
                 return Step.PAUSED
@@ -91,14 +90,15 @@ class Worker:
                 raise Stopped(f"rotation {stage.rotation} is {lane['status']}")
             if lane["lane_id"] is None:
                 return Step.NO_FREE_LANE if lane["unfinished"] else Step.FINISHED
-            if stage.rotates:
-                self._throttle.live.learn(lane["tuned"])
-                self._sizer.tune(self._throttle.live.now.window, self._throttle.largest_window)
+            self._throttle.live.learn(lane["tuned"])
+            self._sizer.tune(self._throttle.live.now.window, self._throttle.largest_window)
+            skip_locked, held_by = self._contention.skip()
             work = Work(
                 lane,
                 self._sizer.size,
                 self._free_since,
-                *self._contention.skip(),
+                skip_locked=skip_locked,
+                held_by=held_by,
                 throttled=self._held,
                 throttle=self._held_by,
             )
@@ -115,14 +115,13 @@ class Worker:
         self._free_since = time.monotonic()
         self._held = 0.0
         self._held_by = ""
-        if self._stage.rotates:
-            self._throttle.spend(done.rows)
-            worked = self._free_since - work.since
-            self._rest_until = self._free_since + now.nice * worked
+        self._throttle.spend(done.rows)
+        worked = self._free_since - work.since
+        self._rest_until = self._free_since + now.nice * worked
         self._contention.over(work)
         self._sizer.learn(done.keys, done.seconds)
         self._session.emit(done)
-        if self._stage.rotates and now.window and done.seconds > deadlock_timeout:
+        if now.window and done.seconds > deadlock_timeout:
             text = (
                 f"windows of {now.window} rows take longer than deadlock_timeout ({deadlock_timeout:g}"
                 " s): sessions that wait for one may be killed as deadlock victims; make them smaller"
@@ -151,7 +150,7 @@ class Worker:
         """Why the next window waits, and for at least how many seconds."""
         throttle = self._throttle
         rest = self._rest_until - time.monotonic()
-        reason = throttle.reason() if self._stage.rotates else throttle.probed()
+        reason = throttle.reason()
         if reason is None and rest > 0:
             return f"--nice {throttle.live.now.nice:g}", rest
         return reason, throttle.owed() or ASK_SECONDS
