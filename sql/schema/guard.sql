@@ -117,7 +117,7 @@ DECLARE
 BEGIN
     BEGIN
         IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
-            PERFORM %9$s.rotation_require_view(%9$L, %7$s);
+            PERFORM %9$s.rotation_require_recent_snapshot(%9$L, %7$s);
         END IF;
         -- Nothing is evaluated here of a type that is not PostgreSQL's own.
         IF pg_typeof(NEW.%1$I)::oid <> %2$s::oid
@@ -246,7 +246,7 @@ BEGIN
         RAISE undefined_table;
     END IF;
     IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
-        PERFORM rotation_require_view(own, of_set);
+        PERFORM rotation_require_recent_snapshot(own, of_set);
     END IF;
     RETURN EXISTS (
         SELECT FROM rotation_revoked AS revoked
@@ -404,7 +404,7 @@ DECLARE
     remark text;
 BEGIN
     IF (SELECT pg_has_role(caller, relowner, 'USAGE') FROM pg_class WHERE oid = of_table) IS NOT TRUE THEN
-        RAISE insufficient_privilege USING MESSAGE = 'a guard is made by its table''s owner';
+        RAISE insufficient_privilege USING MESSAGE = 'only the owner of the table can install its guard';
     END IF;
     -- Anyone else who notes a change of the set locks its rotations' rows until the end. This lock comes
     -- first: the end of a snapshot takes them in this order too.

@@ -1,3 +1,3 @@
 -- Purpose: the body of the trigger function on each table of the rotation's state, which
 --          django-pgtrigger creates: it refuses TRUNCATE, which row triggers don't see.
-RAISE EXCEPTION 'the state of rotations is kept: % is not truncated', TG_TABLE_NAME;
+RAISE EXCEPTION 'TRUNCATE not allowed on %: rotation state is kept', TG_TABLE_NAME;

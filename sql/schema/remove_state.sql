@@ -46,7 +46,7 @@ DROP FUNCTION
     {state}.rotation_close_revoked(bigint, bigint),
     {state}.rotation_claim(bigint),
     {state}.rotation_open_revoked(bigint),
-    {state}.rotation_require_view(text, int),
+    {state}.rotation_require_recent_snapshot(text, int),
     {state}.rotation_note_change(int),
     {state}.rotation_keep_to_owner(regclass, oid, text),
     {state}.rotation_with_set(oid, smallint),

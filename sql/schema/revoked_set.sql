@@ -13,7 +13,8 @@ CREATE TABLE {state}.rotation_revoked (
 CREATE FUNCTION {state}.rotation_kept() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    RAISE EXCEPTION 'the set of revoked tokens is kept: no % on %', lower(TG_OP), TG_TABLE_NAME;
+    RAISE EXCEPTION '% not allowed on %: the set of revoked tokens is append-only',
+        TG_OP, TG_TABLE_NAME;
 END;
 $$;
 
@@ -30,7 +31,7 @@ BEGIN
     IF pg_has_role((SELECT relowner FROM pg_class WHERE oid = TG_RELID), 'USAGE') THEN
         RETURN NEW;
     END IF;
-    RAISE EXCEPTION 'salt, set and revoked tokens of a rotation are its owner''s to give';
+    RAISE EXCEPTION 'only the owner of the rotation tables may set salt, set_id and revoked';
 END;
 $$;
 
@@ -221,7 +222,7 @@ END;
 $$;
 
 -- With names that resolve in the schema `own`, where the state is now.
-CREATE FUNCTION {state}.rotation_require_view(own text, of_set int) RETURNS void
+CREATE FUNCTION {state}.rotation_require_recent_snapshot(own text, of_set int) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     since bigint;

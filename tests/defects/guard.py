@@ -240,26 +240,26 @@ MUTANTS = [
         "tests/proof/test_cancelled.py -k listed_in",
     ),
     Mutant(
-        "an old view takes a guard for another column's",
+        "an old snapshot takes a guard for another column's",
         GUARD,
         "    PERFORM {state}.rotation_note_change(its.set_id)\n",
         "    PERFORM its.set_id\n",
-        "tests/proof/test_old_views.py",
+        "tests/proof/test_old_snapshots.py",
     ),
     Mutant(
-        "a guard that an old view does not know has no way on",
+        "a guard that an old snapshot does not show has no fallback",
         GUARD,
         "        IF own IS NULL THEN\n",
         "        IF false THEN\n",
-        "tests/proof/test_old_views.py",
+        "tests/proof/test_old_snapshots.py",
     ),
     Mutant(
-        "the schema of the state is an old view's",
+        "the schema of the state is an old snapshot's",
         GUARD,
         "SELECT function.schema INTO own\n",
         "SELECT (SELECT quote_ident(namespace.nspname) FROM pg_proc AS known INNER JOIN pg_namespace AS"
         " namespace ON namespace.oid = known.pronamespace WHERE known.oid = this.tgfoid) INTO own\n",
-        "tests/proof/test_old_views.py",
+        "tests/proof/test_old_snapshots.py",
     ),
     Mutant(
         "any trigger of a partition passes for the guard's",

@@ -137,7 +137,7 @@ MUTANTS = [
         "tests/preflight/test_amcheck.py::test_expression_that_would_write",
     ),
     Mutant(
-        "amcheck sees the rows of an old view",
+        "amcheck sees the rows of an old snapshot",
         "sql/preflight/open_check.sql",
         "READ COMMITTED, READ ONLY",
         "REPEATABLE READ, READ ONLY",

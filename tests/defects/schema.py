@@ -18,7 +18,7 @@ MUTANTS = [
         "tests/db/test_text.py",
     ),
     Mutant(
-        "an old view looks the revoked set up in vain",
+        "an old snapshot looks the revoked set up in vain",
         SET,
         "            pg_current_xact_id()::text::bigint\n",
         "            3\n",

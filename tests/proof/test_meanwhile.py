@@ -78,7 +78,7 @@ def test_partition_attached_while_the_table_is_compared(db: Database) -> None:
 
 
 def test_detached_partition_rewritten_while_it_is_compared(db: Database) -> None:
-    """In the view of the verification a table that was rewritten seems empty."""
+    """In the snapshot of the verification a table that was rewritten seems empty."""
     parts(db)
     assert rotate_around(db, "ALTER TABLE account DETACH PARTITION high").code == 4
     rewrite = "ALTER TABLE high ADD made timestamptz DEFAULT clock_timestamp()"
@@ -208,7 +208,7 @@ def test_check_of_a_finished_rotation_leaves_the_guard_strict(db: Database) -> N
 
 
 def test_partitions_are_strict_from_the_end_without_a_verification(db: Database) -> None:
-    """Who has inserted before is waited for; whose view is older must begin again."""
+    """Who has inserted before is waited for; whose snapshot is older must begin again."""
     parts(db)
     db.sql("ALTER TABLE account ADD CONSTRAINT stop CHECK (id <> 8) NOT VALID")
     rotate(db, "--window", "5", code=1)
@@ -265,7 +265,7 @@ def test_older_verdict_finishes_nothing(db: Database, change: str) -> None:
 
 
 def test_child_by_inheritance_that_leaves_while_the_verification_waits(db: Database) -> None:
-    """What the view of the verification calls a child may have been read by nobody."""
+    """What the snapshot of the verification calls a child may have been read by nobody."""
     make(db)
     assert start_with_a_child(db).wait(60) == 0
     db.sql("UPDATE child SET api_key = (SELECT token::uuid FROM before WHERE id = '3')")

@@ -60,13 +60,19 @@ def test_who_may_write_to_the_state_does_not_say_what_was_revoked(db: Database, 
     begun = f"INSERT INTO rotation (status, {columns}{{}}) SELECT 'pending', {columns}{{}} FROM rotation"
     with closing(db.connect(user=runner)) as session, session.cursor() as cursor:
         for name, value in (("salt", "salt + 1"), ("set_id", "set_id"), ("revoked", "0")):
-            with pytest.raises(psycopg2.errors.RaiseException, match="are its owner's to give"):
+            with pytest.raises(
+                psycopg2.errors.RaiseException, match="only the owner of the rotation tables may set"
+            ):
                 cursor.execute(begun.format(f", {name}", f", {value}"))
-        with pytest.raises(psycopg2.errors.RaiseException, match="are its owner's to give"):
+        with pytest.raises(
+            psycopg2.errors.RaiseException, match="only the owner of the rotation tables may set"
+        ):
             cursor.execute(begun.format(", partitions", ', \'{"1": "x"}\'::jsonb'))
         cursor.execute(begun.format("", ""))
         for name in ("salt", "set_id", "revoked"):
-            with pytest.raises(psycopg2.errors.RaiseException, match="are its owner's to give"):
+            with pytest.raises(
+                psycopg2.errors.RaiseException, match="only the owner of the rotation tables may set"
+            ):
                 cursor.execute(f"UPDATE rotation SET {name} = 0 WHERE status = 'pending'")
 
 

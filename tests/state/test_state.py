@@ -161,7 +161,7 @@ def test_hashes_that_are_swallowed(db: Database) -> None:
 )
 def test_nothing_is_truncated(db: Database, table: str) -> None:
     lane(db)
-    refuses(db, "is not truncated|is kept: no truncate", f"TRUNCATE {table}")
+    refuses(db, "TRUNCATE not allowed on", f"TRUNCATE {table}")
 
 
 def test_several_unfinished_rotations_are_cancelled_by_name(db: Database) -> None:

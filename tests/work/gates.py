@@ -16,7 +16,7 @@ GATES = {
     "during COMMIT": ("rotation_window", "AFTER INSERT", True),
 }
 
-#: In the midst of the statement that takes the snapshot: its view of the table is taken.
+#: In the midst of the statement that takes the snapshot: its MVCC snapshot is taken.
 SNAPSHOT_GATE = ("rotation_revoked", "BEFORE INSERT", False, "false")
 
 

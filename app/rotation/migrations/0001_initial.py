@@ -148,7 +148,7 @@ class Migration(migrations.Migration):
         ),
         pgtrigger.migrations.AddTrigger(
             model_name='rotation',
-            trigger=pgtrigger.compiler.Trigger(name='kept_from_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func=read_body('refuse_truncate'), hash='b21b8f32da998161eabce90fc476379c72166075', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_kept_from_truncate_d8f65', table='rotation', when='BEFORE')),
+            trigger=pgtrigger.compiler.Trigger(name='kept_from_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func=read_body('refuse_truncate'), hash='82c0ac0a46bebc5274f1a1b1f20a9eaf7ccb80b6', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_kept_from_truncate_d8f65', table='rotation', when='BEFORE')),
         ),
         migrations.AddField(
             model_name='rotationwindow',
@@ -170,7 +170,7 @@ class Migration(migrations.Migration):
         ),
         pgtrigger.migrations.AddTrigger(
             model_name='leftover',
-            trigger=pgtrigger.compiler.Trigger(name='kept_from_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func=read_body('refuse_truncate'), hash='a67c1b43e0f6c79b78a463ea8a6031ad80892b39', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_kept_from_truncate_0ffb9', table='rotation_leftover', when='BEFORE')),
+            trigger=pgtrigger.compiler.Trigger(name='kept_from_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func=read_body('refuse_truncate'), hash='fa9146829fca548c6e0b312b31898dbfb0d94a64', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_kept_from_truncate_0ffb9', table='rotation_leftover', when='BEFORE')),
         ),
         migrations.AddConstraint(
             model_name='batchprogress',
@@ -186,7 +186,7 @@ class Migration(migrations.Migration):
         ),
         pgtrigger.migrations.AddTrigger(
             model_name='batchprogress',
-            trigger=pgtrigger.compiler.Trigger(name='kept_from_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func=read_body('refuse_truncate'), hash='33410b80fc43394c631dd4342abb325856abf5ab', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_kept_from_truncate_02b80', table='batchprogress', when='BEFORE')),
+            trigger=pgtrigger.compiler.Trigger(name='kept_from_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func=read_body('refuse_truncate'), hash='ae5eed595eaa398727b7d13b6fe50de2401c5021', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_kept_from_truncate_02b80', table='batchprogress', when='BEFORE')),
         ),
         migrations.AddIndex(
             model_name='rotationwindow',
@@ -198,7 +198,7 @@ class Migration(migrations.Migration):
         ),
         pgtrigger.migrations.AddTrigger(
             model_name='rotationwindow',
-            trigger=pgtrigger.compiler.Trigger(name='kept_from_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func=read_body('refuse_truncate'), hash='102ba1f702c03459ce5e31e4848c8ea0e5c1fd6f', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_kept_from_truncate_98c88', table='rotation_window', when='BEFORE')),
+            trigger=pgtrigger.compiler.Trigger(name='kept_from_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func=read_body('refuse_truncate'), hash='bf7a5ffee333b9810aebc3b08d537cdd67665be1', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_kept_from_truncate_98c88', table='rotation_window', when='BEFORE')),
         ),
         migrations.RunPython(
             in_the_state('revoked_set', 'guard', 'privileges'), in_the_state('remove_state')

@@ -61,7 +61,7 @@ def search(session: Session, target: Target, rotation: Rotation) -> Search:
     and the others are searched. Raises Stopped when a stop is requested.
     """
     done = Search()
-    holders = session.through_outages(lambda: _list_in_view(session, target))
+    holders = session.through_outages(lambda: _list(session, target))
     for holder in holders:
         done.skipped += _obstacles(holder)
     readable = [holder.readable for holder in holders if holder.readable.columns]
@@ -86,7 +86,7 @@ def search(session: Session, target: Target, rotation: Rotation) -> Search:
     return done
 
 
-def _list_in_view(session: Session, target: Target) -> list[Holder]:
+def _list(session: Session, target: Target) -> list[Holder]:
     with session.reading():
         return list_holders(session, target)
 

@@ -1,4 +1,4 @@
-"""What a transaction writes whose view of the catalog is older than table, guard or state."""
+"""What a transaction writes whose snapshot is older than table, guard or state."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -15,13 +15,13 @@ SECOND = ("--table", "public.account", "--column", "second")
 
 @pytest.fixture
 def session(db: Database) -> Iterator[Any]:
-    """One under REPEATABLE READ; `view()` takes its view."""
+    """One under REPEATABLE READ; `take_snapshot()` takes its snapshot."""
     with closing(db.connect(autocommit=False)) as connection, connection.cursor() as cursor:
         connection.set_session("REPEATABLE READ")
         yield cursor
 
 
-def view(session: Any) -> None:
+def take_snapshot(session: Any) -> None:
     session.connection.rollback()
     session.execute("SELECT 1")
 
@@ -35,12 +35,12 @@ def test_guard_of_another_column_was_there(db: Database, session: Any) -> None:
     assert db.call("rotation", "guard", "drop", *SECOND).code == 0
     rotate(db)
     insert = "INSERT INTO account (id, api_key, second) VALUES (901, gen_random_uuid(), %s)"
-    view(session)
+    take_snapshot(session)
     assert db.call("rotation", "guard", "drop", *ACCOUNT).code == 0
     assert db.call("rotate_tokens_sql", *SECOND).code == 0
     with pytest.raises(psycopg2.errors.SerializationFailure):
         session.execute(insert, [token])
-    view(session)
+    take_snapshot(session)
     with pytest.raises(psycopg2.IntegrityError, match=REVOKED):
         session.execute(insert, [token])
 
@@ -56,11 +56,11 @@ def test_schema_of_the_state(rotated: Database, session: Any, others: bool) -> N
                "INSERT INTO far.other VALUES (1, gen_random_uuid())")  # fmt: skip
         done = db.run("rotate_tokens_sql", "--table", "far.other", "--column", "api_key", env=tenant)
         assert done.code == 0, done.err
-    view(session)
+    take_snapshot(session)
     db.sql("ALTER SCHEMA public RENAME TO blue; ALTER SCHEMA tenant RENAME TO public")
     with pytest.raises(psycopg2.IntegrityError, match=REVOKED):
         session.execute("INSERT INTO far.account VALUES (901, %s)", [token])
-    view(session)
+    take_snapshot(session)
     session.execute("INSERT INTO far.account VALUES (902, gen_random_uuid())")
 
 
@@ -73,10 +73,10 @@ def test_partition_that_it_does_not_know(db: Database, session: Any) -> None:
     db.sql(TWENTY)
     db.remember("account", "id", "api_key")
     rotate(db)
-    view(session)
+    take_snapshot(session)
     db.sql("CREATE TABLE high PARTITION OF account FOR VALUES FROM (100) TO (1000)")
     session.execute("INSERT INTO account VALUES (900, gen_random_uuid())")
-    view(session)
+    take_snapshot(session)
     db.sql("DROP TABLE high; CREATE TABLE high PARTITION OF account FOR VALUES FROM (100) TO (1000)")
     with pytest.raises(psycopg2.errors.SerializationFailure):
         session.execute("INSERT INTO account VALUES (901, %s)", [old(db)])
