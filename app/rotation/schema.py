@@ -8,9 +8,9 @@ from typing import Any
 STATE_TABLES = ("rotation", "batchprogress", "rotation_window", "rotation_leftover", "rotation_revoked")
 STATE_FUNCTIONS = (
     "rotation_hash",
-    "rotation_open_revoked",
-    "rotation_claim",
-    "rotation_close_revoked",
+    "rotation_create_set",
+    "rotation_claim_snapshot",
+    "rotation_complete_set",
     "rotation_note_change",
     "rotation_prepare_guard",
     "rotation_inspect_guard",

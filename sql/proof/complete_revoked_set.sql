@@ -2,4 +2,4 @@
 --          it. Every statement that starts after this transaction's COMMIT sees the set.
 -- Parameters: rotation, taken (how many tokens the snapshot has put into it).
 -- Columns: revoked, the number of hashes that the set must hold from now on.
-SELECT {rotation_close_revoked}(%(rotation)s::bigint, %(taken)s::bigint) AS revoked;
+SELECT {rotation_complete_set}(%(rotation)s::bigint, %(taken)s::bigint) AS revoked;

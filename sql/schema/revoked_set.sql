@@ -244,7 +244,7 @@ $$;
 -- Create the set for what a rotation revokes, unless an earlier rotation of its column did. It is
 -- attached later, because that waits for no reader. A set that somebody has detached stays where it
 -- is, as evidence, and another one is created.
-CREATE FUNCTION {state}.rotation_open_revoked(rotation bigint) RETURNS void
+CREATE FUNCTION {state}.rotation_create_set(rotation bigint) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     this record;
@@ -280,7 +280,7 @@ $$;
 
 -- Whether this process, until its transaction ends, is the only one that takes a rotation's snapshot: it
 -- holds a lock on the set that no other role can take. A vacuum of the set gives way.
-CREATE FUNCTION {state}.rotation_claim(rotation bigint) RETURNS boolean
+CREATE FUNCTION {state}.rotation_claim_snapshot(rotation bigint) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' AS $$
 BEGIN
     EXECUTE (
@@ -299,7 +299,7 @@ $$;
 -- Complete what a rotation revokes: `taken` tokens of its snapshot are in the set, besides those of
 -- lists. The set is indexed, and from the COMMIT on the guard refuses what is in it. Returns how many
 -- hashes the set must hold from now on.
-CREATE FUNCTION {state}.rotation_close_revoked(rotation bigint, taken bigint) RETURNS bigint
+CREATE FUNCTION {state}.rotation_complete_set(rotation bigint, taken bigint) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     this record;

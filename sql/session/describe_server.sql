@@ -93,8 +93,8 @@ LEFT JOIN (
             FROM pg_catalog.pg_proc AS needed
             WHERE needed.pronamespace = namespace.oid
                 AND needed.proname IN (
-                    'rotation_hash', 'rotation_open_revoked', 'rotation_claim',
-                    'rotation_close_revoked', 'rotation_note_change', 'rotation_prepare_guard',
+                    'rotation_hash', 'rotation_create_set', 'rotation_claim_snapshot',
+                    'rotation_complete_set', 'rotation_note_change', 'rotation_prepare_guard',
                     'rotation_inspect_guard'
                 )
         ) AS may_write

@@ -69,7 +69,7 @@ MUTANTS = [
     Mutant(
         "names are found by the search path",
         f"{ENGINE}/db/session.py",
-        'return self._compose("pin_names") + "\\n" if "state" in self.names else PINNED',
+        'return self._compose("pin_search_path") + "\\n" if "state" in self.names else PINNED',
         'return ""',
         "tests/proof/test_privileges.py -k search_path",
     ),

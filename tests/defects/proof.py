@@ -132,7 +132,7 @@ MUTANTS = [
     Mutant(
         "anybody can hold the snapshot up",
         "sql/proof/claim_snapshot.sql",
-        "SELECT {rotation_claim}(%(rotation)s::bigint) AS alone;",
+        "SELECT {rotation_claim_snapshot}(%(rotation)s::bigint) AS alone;",
         "SELECT pg_catalog.pg_try_advisory_xact_lock("
         "pg_catalog.hashtext('rotation_revoked'), %(rotation)s) AS alone;",
         "tests/proof/test_trespass.py -k anybody_can_hold",

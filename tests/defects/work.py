@@ -146,7 +146,7 @@ MUTANTS = [
     ),
     Mutant(
         "a sign of life from the future counts",
-        "sql/work/look_at_lanes.sql",
+        "sql/work/list_lanes.sql",
         "        AND lane.updated_at BETWEEN pg_catalog.clock_timestamp() - interval '2 seconds'\n"
         "            AND pg_catalog.clock_timestamp()\n",
         "        AND lane.updated_at > pg_catalog.clock_timestamp() - interval '2 seconds'\n",

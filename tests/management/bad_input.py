@@ -160,7 +160,7 @@ ITS_LANES = (
     "UPDATE rotation SET floor = '1', ceiling = '20', status = 'running';"
     "INSERT INTO batchprogress (rotation_id, lane, pk_type, pk_collation, lower, upper, rows, windows,"
     " worker) SELECT id, 0, 'bigint', '', '1', '20', 0, 0, '' FROM rotation;"
-    "SELECT rotation_open_revoked(id) FROM rotation; SET CONSTRAINTS ALL IMMEDIATE;"
+    "SELECT rotation_create_set(id) FROM rotation; SET CONSTRAINTS ALL IMMEDIATE;"
 )
 
 

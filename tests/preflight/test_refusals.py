@@ -48,7 +48,7 @@ def role(db: Database) -> Iterator[str]:
         ("SELECT ON ticket", "may not read public.ticket.id: GRANT SELECT"),
         ("UPDATE ON batchprogress", "may not write the rotation's state: GRANT"),
         (
-            "EXECUTE ON FUNCTION rotation_close_revoked",
+            "EXECUTE ON FUNCTION rotation_complete_set",
             "EXECUTE ON FUNCTION public.rotation_hash(uuid, bigint), public.rotation_hash(text,",
         ),
         ("INSERT ON rotation_window", "may not write the rotation's state: GRANT"),

@@ -109,7 +109,7 @@ def test_partition_detached_while_the_snapshot_is_taken(db: Database) -> None:
     )
     db.sql(f"INSERT INTO rotation (status, partitions, {columns})"
            f" SELECT 'pending', '{{}}', {columns} FROM rotation;"
-           "SELECT rotation_open_revoked(2)")  # fmt: skip
+           "SELECT rotation_create_set(2)")  # fmt: skip
     rotation = Rotation.objects.get(pk=2)
     retry.patiently(
         session, Options.lock_patience, lambda: revoked.take_snapshot(session, rotation, target)

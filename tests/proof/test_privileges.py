@@ -50,7 +50,7 @@ def test_no_function_of_ours_is_for_everybody(rotated: Database) -> None:
 CALLS = [
     *("rotation_hash(ROW(1)::{evil}, 1)", "rotation_bare(ROW(1)::{evil})"),
     "rotation_refuses('public', 1, 1, 1, 'UPDATE', ROW(1)::{evil})",
-    *("rotation_open_revoked(1)", "rotation_close_revoked(1, 0)", "rotation_note_change(1)"),
+    *("rotation_create_set(1)", "rotation_complete_set(1, 0)", "rotation_note_change(1)"),
     "rotation_prepare_guard('public.account'::regclass, 2::smallint, 'x')",
     "rotation_inspect_guard('public.account'::regclass, 2::smallint)",
     "rotation_write_guard('public.rotation_guard_1()'::regprocedure, 1, 1::smallint)",
@@ -267,7 +267,7 @@ def test_guards_function_with_another_owner_is_replaced(db: Database) -> None:
 
 
 def test_functions_that_a_restore_gave_to_everybody(rotated: Database) -> None:
-    rotated.sql("GRANT EXECUTE ON FUNCTION rotation_close_revoked TO PUBLIC")
+    rotated.sql("GRANT EXECUTE ON FUNCTION rotation_complete_set TO PUBLIC")
     done = rotate(rotated, "--new", code=1)
     assert "REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA public FROM PUBLIC" in done.err
 

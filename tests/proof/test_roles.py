@@ -82,9 +82,9 @@ LEFT_OUT = [
       for right in ("SELECT", "INSERT", "UPDATE")),
     *(f"{right} ON {table}" for table in ("rotation_window", "rotation_revoked")
       for right in ("SELECT", "INSERT")),
-    *("EXECUTE ON FUNCTION rotation_hash(uuid, bigint)", "EXECUTE ON FUNCTION rotation_open_revoked"),
-    "EXECUTE ON FUNCTION rotation_claim",
-    *("EXECUTE ON FUNCTION rotation_close_revoked", "EXECUTE ON FUNCTION rotation_note_change"),
+    *("EXECUTE ON FUNCTION rotation_hash(uuid, bigint)", "EXECUTE ON FUNCTION rotation_create_set"),
+    "EXECUTE ON FUNCTION rotation_claim_snapshot",
+    *("EXECUTE ON FUNCTION rotation_complete_set", "EXECUTE ON FUNCTION rotation_note_change"),
     *("EXECUTE ON FUNCTION rotation_inspect_guard", "EXECUTE ON FUNCTION rotation_prepare_guard"),
 ]  # fmt: skip
 

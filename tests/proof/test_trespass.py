@@ -83,9 +83,9 @@ def test_no_guard_for_others_types(db: Database, runner: str) -> None:
         " operator, host, steered, tuned, partitions, leaked)"
         " SELECT 'pg_temp', 'mine', 'mine'::regclass::oid, 'id', 'integer', '', 'token', 2, 'evil',"
         " 'pending', false, '{}', '[]', '', '', '', '[]', '{}', '{}', 0",
-        "SELECT rotation_open_revoked(max(id)) FROM rotation",
+        "SELECT rotation_create_set(max(id)) FROM rotation",
         "INSERT INTO rotation_revoked SELECT set_id, id, 1 FROM rotation ORDER BY id DESC LIMIT 1",
-        "SELECT rotation_close_revoked(max(id), 1) FROM rotation",
+        "SELECT rotation_complete_set(max(id), 1) FROM rotation",
     )
     assert db.value("SELECT count(*) FROM rotation WHERE table_name = 'mine' AND revoked = 1") == 1
     mine = "'pg_temp.mine'::regclass::oid, 2::smallint, 'zz'"

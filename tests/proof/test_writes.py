@@ -239,8 +239,8 @@ def test_who_may_not_run_rotations_may_not_touch_the_set(rotated: Database) -> N
     rotated.sql(f"CREATE ROLE {name} LOGIN")
     try:
         for call in (
-            "rotation_close_revoked(1, 1)",
-            "rotation_open_revoked(2)",
+            "rotation_complete_set(1, 1)",
+            "rotation_create_set(2)",
             "rotation_note_change(1)",
         ):
             with (

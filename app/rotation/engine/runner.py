@@ -252,7 +252,7 @@ class RotationDriver:
             # Without a database, only this is known: what was committed stays.
             progress = read_progress(self._closing, rotation)
             transitions.leave(self._closing, rotation, workers)
-            lanes = self._closing.rows("look_at_lanes", rotation=rotation, stage="any", worker="")
+            lanes = self._closing.rows("list_lanes", rotation=rotation, stage="any", worker="")
             others = progress.status == Status.RUNNING and any(lane["busy"] for lane in lanes)
         if isinstance(failure, DatabaseFailure) and progress:
             failure.rows_done = progress.rows_done

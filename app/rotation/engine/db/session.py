@@ -29,7 +29,7 @@ FIRES_TRIGGERS = {
     "rotate_leftovers",
     "try_write",
     "check_constraints",
-    "give_names_back",
+    "restore_search_path",
     "truncate_tickets",
     "generate_tickets",
 }
@@ -90,7 +90,7 @@ class Session:
         """
         text = self._compose(statement)
         connection = connections[self.alias].connection
-        self.rows("free_session", pid=connection.info.backend_pid)
+        self.rows("lift_timeouts", pid=connection.info.backend_pid)
         del connection.notices[:]
         with self.stop.cancellable(connection):
             self.script(text, statement.replace("_", " "))
@@ -146,7 +146,7 @@ class Session:
         with contextlib.ExitStack() as stack:
             if not connections[self.alias].in_atomic_block:
                 stack.enter_context(self.transaction())
-                self.change("pin_names")
+                self.change("pin_search_path")
             stack.enter_context(translated(doing))
             yield
 
@@ -228,7 +228,7 @@ class Session:
             return ""
         if statement in FIRES_TRIGGERS:
             return "SET LOCAL search_path TO DEFAULT;\n"
-        return self._compose("pin_names") + "\n" if "state" in self.names else PINNED
+        return self._compose("pin_search_path") + "\n" if "state" in self.names else PINNED
 
     @contextlib.contextmanager
     def _prepared(self, statement: str) -> Iterator[tuple[str, Any]]:

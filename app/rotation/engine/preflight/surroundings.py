@@ -56,7 +56,7 @@ def _of_disk(session: Session, target: Target, options: Options) -> Iterator[Fou
 
 
 def _of_old_snapshots(session: Session) -> Iterator[Found]:
-    if not session.row("may_see_sessions")["all"]:
+    if not session.row("check_session_access")["all"]:
         yield Found(
             NOTE,
             "this role can't see other roles' sessions: GRANT pg_monitor to it, so that those that hold"

@@ -49,7 +49,7 @@ def read_points(session: Session, rotation: int, whole: bool = False) -> list[Po
 
 def read_phase_times(session: Session, rotation: Rotation) -> list[PhaseTimes]:
     """The parts of a rotation with their times; None where one has not ended or was not stored."""
-    windows = session.row("bounds_of_journal", rotation=rotation.pk)
+    windows = session.row("read_journal_bounds", rotation=rotation.pk)
     rotated = rotation.status in ROTATED
     began = rotation.verifying_at if rotated else None
     ended = rotation.finished_at

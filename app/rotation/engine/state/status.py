@@ -41,7 +41,7 @@ def read_state(session: Session, rotation: int) -> State:
     progress = read_progress(session, rotation)
     busy = []
     if progress.status in WORKING:
-        lanes = session.rows("look_at_lanes", rotation=rotation, stage="any", worker="")
+        lanes = session.rows("list_lanes", rotation=rotation, stage="any", worker="")
         busy = [lane for lane in lanes if lane["busy"]]
     left = not busy and (progress.left_by_all or progress.idle_seconds > STALLED_SECONDS)
     if left or progress.stuck or progress.status not in ROTATING:

@@ -135,7 +135,7 @@ def pause(session: Session, rotation: int, who: str) -> bool:
         asked = move(session, rotation, Status.RUNNING, Status.PAUSING)
         if asked:
             session.change("note_steering", rotation=rotation, who=who, what="pause")
-    lanes = session.rows("look_at_lanes", rotation=rotation, stage="any", worker="")
+    lanes = session.rows("list_lanes", rotation=rotation, stage="any", worker="")
     if asked and not any(lane["busy"] for lane in lanes):
         with session.durable(), translated("pausing the rotation"):
             # Without a sign of life: no process works on it.

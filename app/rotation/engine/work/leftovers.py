@@ -48,13 +48,13 @@ class LeftoverStage(Stage):
         self._later = []
         self.require_same_target()
         self.write_down(work, lane["last_id"], done["lo"], done["hi"], done["rows"])
-        self.session.change("give_names_back")
+        self.session.change("restore_search_path")
         seconds = time.monotonic() - began
         return WindowDone(lane["lane"], done["lo"], done["hi"], done["rows"], seconds, done["rows"])
 
     def _wait_for_first(self, lane: Row) -> Row | None:
         """Wait for the lock of the first row left over, so that its holder can be named."""
-        first = self.session.rows("first_leftover", lane_id=lane["lane_id"])
+        first = self.session.rows("find_first_leftover", lane_id=lane["lane_id"])
         if not first:
             return None
         self.at = (first[0]["key"], first[0]["key"])

@@ -58,7 +58,7 @@ class Stage:
         window = find_window(self.session, lane["lower"], lane["upper"], lane["last_id"], work.size)
         if window is None:
             self.session.change("close_lane", lane_id=lane["lane_id"], last_id=lane["last_id"])
-            self.session.rows("await_disk")
+            self.session.rows("wait_for_disk")
             return None
         self.at = (window.lo, window.hi)
         began = time.monotonic()
@@ -67,8 +67,8 @@ class Stage:
         self.require_same_target()
         self.write_down(work, window.hi, window.lo, window.hi, rows)
         if window.hi == lane["upper"]:
-            self.session.rows("await_disk")
-        self.session.change("give_names_back")
+            self.session.rows("wait_for_disk")
+        self.session.change("restore_search_path")
         return WindowDone(lane["lane"], window.lo, window.hi, rows, seconds, window.keys)
 
     def _replace(self, work: Work, lo: str, hi: str) -> int:

@@ -15,8 +15,8 @@ PAUSE_LOOK_SECONDS = 0.3  # how often a paused process checks whether it may con
 
 
 def unfinished_lanes(session: Session, rotation: int, stage: str) -> list[LaneRow]:
-    """The lanes with work left in a stage, as look_at_lanes.sql sees them."""
-    return session.rows("look_at_lanes", rotation=rotation, stage=stage, worker=session.worker)
+    """The lanes with work left in a stage, as list_lanes.sql sees them."""
+    return session.rows("list_lanes", rotation=rotation, stage=stage, worker=session.worker)
 
 
 def wait_for_lane(
