@@ -24,7 +24,7 @@ from .proof.leaked import LeakedList
 from .state import transitions
 from .state.heartbeat import Waits, note_process
 from .state.progress import Outcome, Progress, read_progress
-from .state.rotations import find_finished, find_unfinished, lanes_of
+from .state.rotations import busy_lanes, find_finished, find_unfinished, lanes_of
 from .table import citus
 from .table.plan import Plan, make_plan
 from .table.target import Target, TargetName, aim, resolve
@@ -252,8 +252,7 @@ class RotationDriver:
             # Without a database, only this is known: what was committed stays.
             progress = read_progress(self._closing, rotation)
             transitions.leave(self._closing, rotation, workers)
-            lanes = self._closing.rows("list_lanes", rotation=rotation, stage="any", worker="")
-            others = progress.status == Status.RUNNING and any(lane["busy"] for lane in lanes)
+            others = progress.status == Status.RUNNING and bool(busy_lanes(self._closing, rotation))
         if isinstance(failure, DatabaseFailure) and progress:
             failure.rows_done = progress.rows_done
         over = progress and progress.status == Status.SUCCEEDED

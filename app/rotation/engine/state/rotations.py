@@ -3,7 +3,7 @@
 from django.db.models import Q, QuerySet
 
 from ...models import UNFINISHED, BatchProgress, Rotation, Status
-from ..db.session import Session
+from ..db.session import Row, Session
 from ..errors import Refused
 from ..table.lanes import Lane
 from ..table.target import Target
@@ -87,6 +87,12 @@ def lanes_of(session: Session, rotation: Rotation) -> tuple[Lane, ...]:
         return tuple(
             Lane(one.lane, one.lower, one.upper, one.last_id) for one in stored.order_by("lane")
         )
+
+
+def busy_lanes(session: Session, rotation: int) -> list[Row]:
+    """The lanes that a worker holds or has just moved; see list_lanes.sql."""
+    lanes = session.rows("list_lanes", rotation=rotation, stage="any", worker="")
+    return [lane for lane in lanes if lane["busy"]]
 
 
 def read_rotation(session: Session, rotation: int) -> Rotation:

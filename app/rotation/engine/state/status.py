@@ -8,6 +8,7 @@ from ..db.session import Session
 from ..table.target import NUMBER_TYPES
 from ..text import command
 from .progress import Progress, read_progress
+from .rotations import busy_lanes
 
 STALLED_SECONDS = 3.0  # without a window and without a session that holds a lane
 
@@ -39,10 +40,7 @@ def command_of(rotation: Rotation) -> str:
 def read_state(session: Session, rotation: int) -> State:
     """Look at a rotation from outside."""
     progress = read_progress(session, rotation)
-    busy = []
-    if progress.status in WORKING:
-        lanes = session.rows("list_lanes", rotation=rotation, stage="any", worker="")
-        busy = [lane for lane in lanes if lane["busy"]]
+    busy = busy_lanes(session, rotation) if progress.status in WORKING else []
     left = not busy and (progress.left_by_all or progress.idle_seconds > STALLED_SECONDS)
     if left or progress.stuck or progress.status not in ROTATING:
         progress = replace(progress, rows_per_second=None)

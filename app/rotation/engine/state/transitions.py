@@ -24,7 +24,7 @@ from ..table.lanes import Lane
 from ..table.size import Size
 from ..table.target import Target
 from .progress import read_progress
-from .rotations import rotations
+from .rotations import busy_lanes, rotations
 
 UNIQUE_VIOLATION = "23505"
 
@@ -135,8 +135,7 @@ def pause(session: Session, rotation: int, who: str) -> bool:
         asked = move(session, rotation, Status.RUNNING, Status.PAUSING)
         if asked:
             session.change("note_steering", rotation=rotation, who=who, what="pause")
-    lanes = session.rows("list_lanes", rotation=rotation, stage="any", worker="")
-    if asked and not any(lane["busy"] for lane in lanes):
+    if asked and not busy_lanes(session, rotation):
         with session.durable(), translated("pausing the rotation"):
             # Without a sign of life: no process works on it.
             move(session, rotation, Status.PAUSING, Status.PAUSED, touched_at=None)
