@@ -171,7 +171,7 @@ class Rotation(models.Model):
         db_default={}, default=dict, help_text="of server and tools, when a process last took it up"
     )
     retired_at = models.DateTimeField(
-        null=True, help_text="when its rows were replaced by others: it says nothing of today's"
+        null=True, help_text="when its rows were replaced: says nothing about the present ones"
     )
 
     class Meta:

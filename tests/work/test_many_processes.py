@@ -125,7 +125,7 @@ def test_every_phase_through_pgbouncer(db: Database, pooled: str, tmp_path: Path
     with closing(db.connect(autocommit=False)) as holder, holder.cursor() as cursor:
         cursor.execute("SELECT FROM ticket WHERE id = 120 FOR UPDATE")
         child = db.start("rotate_tokens_sql", *flags, env=environment)
-        assert "1 row from 120 on skipped" in read_until(child, "skipped, to be rotated")
+        assert "row 120 skipped: locked by" in read_until(child, "it is rotated at the end")
     assert child.wait(60) == 0
     db.each_once(300)
     verified = db.run("rotation", "verify", "--leaked", str(leaked), env=environment)

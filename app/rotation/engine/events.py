@@ -244,11 +244,11 @@ class HolesLeft(Event):
     blockers: str
 
     def __str__(self) -> str:
-        rows = f"{self.rows} row{'s' * (self.rows != 1)}"
-        return (
-            f"{rows} from {shown(self.first)} on skipped, to be rotated at the end;"
-            f" locked by {self.blockers}"
-        )
+        held = f"locked by {self.blockers}"
+        if self.rows == 1:
+            return f"row {shown(self.first)} skipped: {held}; it is rotated at the end"
+        skipped = f"{self.rows} rows skipped, the first is {shown(self.first)}"
+        return f"{skipped}: {held}; they are rotated at the end"
 
 
 @dataclass(frozen=True)

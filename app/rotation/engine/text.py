@@ -26,13 +26,18 @@ def command(schema: str, table: str, column: str) -> str:
     return f"rotate_tokens_sql --table {spelled(schema, table)}{named}"
 
 
-def size(count: float) -> str:
+def size(number: float) -> str:
     """Bytes with a unit: '480 MB'."""
     for unit in ("bytes", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"
+        if number < 1000:
+            return f"{number:.3g} {unit}"
+        number /= 1000
+    return f"{number:.1f} TB"
+
+
+def count(number: int, noun: str) -> str:
+    """A number of things: '1 row', '20 rows'."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def parse_size(text: str) -> int:
@@ -66,9 +71,9 @@ def shown(key: str) -> str:
     return text if len(text) <= LONGEST_KEY else f"{text[:LONGEST_KEY]}…"
 
 
-def name_keys(pk: str, keys: list[str], count: int) -> str:
+def name_keys(pk: str, keys: list[str], number: int) -> str:
     """Rows by primary key, for people: 'id 3, 5, 8 and 20 more'."""
-    more = f" and {count - len(keys)} more" if count > len(keys) else ""
+    more = f" and {number - len(keys)} more" if number > len(keys) else ""
     return f"{pk} {', '.join(map(shown, keys))}{more}"
 
 

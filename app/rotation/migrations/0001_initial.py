@@ -114,7 +114,7 @@ class Migration(migrations.Migration):
                 ('finished_at', models.DateTimeField(null=True)),
                 ('steered', models.JSONField(db_default=[], default=list, help_text='who steered it, when, and how')),
                 ('versions', models.JSONField(db_default={}, default=dict, help_text='of server and tools, when a process last took it up')),
-                ('retired_at', models.DateTimeField(help_text="when its rows were replaced by others: it says nothing of today's", null=True)),
+                ('retired_at', models.DateTimeField(help_text='when its rows were replaced: says nothing about the present ones', null=True)),
             ],
             options={
                 'db_table': 'rotation',

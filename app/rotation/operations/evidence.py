@@ -36,8 +36,8 @@ LIMITS = (
     " subscribers (the preflight's findings name those the database knows about).",
     "Old versions in backups, in archived WAL, and in pages not yet vacuumed.",
     "Tokens deleted before the rotation started, unless listed with --leaked.",
-    "Hashes have 64 bits: a new token's equals a revoked one's by chance once in 2^64 comparisons of"
-    " two; that token would be rotated again.",
+    "Hashes have 64 bits: a new token can match a revoked hash by chance (1 in 2^64 for each pair); it"
+    " would be rotated again.",
 )
 
 

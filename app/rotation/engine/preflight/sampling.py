@@ -91,7 +91,7 @@ def _sample(session: Session, target: Target, holders: list[Holder]) -> Iterator
         yield Found(
             NOTE,
             f"{tables} not checked for values of {target.label} (too slow, or not readable):"
-            " rotation verify --search-copies takes its time",
+            " rotation verify --search-copies has no time limit",
         )
 
 

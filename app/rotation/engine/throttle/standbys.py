@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from ..db.retry import Wait
 from ..db.session import Row, Session
-from ..events import Found, Waiting
+from ..events import WARN, Found, Waiting
 from ..options import Options
 from ..text import size
 
@@ -46,10 +46,8 @@ def wait_for_standbys(session: Session, options: Options, check: Callable[[], No
         goal = goal or max((row["written"] for row in now), default=0)
         connected = Counter(row["name"] for row in now)
         for name in (seen - connected) - Counter(options.standbys):
-            text = (
-                f"standby {name} disconnected before it replayed the end: it may still serve old tokens"
-            )
-            session.emit(Found("warn", text))
+            text = f"standby {name} disconnected before it had replayed everything"
+            session.emit(Found(WARN, f"{text}: it may still serve old tokens"))
         seen = connected
         behind = [row for row in now if row["replayed"] < goal]
         missing = [name for name in options.standbys if name not in connected]

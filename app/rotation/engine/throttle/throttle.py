@@ -14,7 +14,7 @@ class Throttle:
     def __init__(self, live: LiveOptions) -> None:
         self.live = live
         self.failure: Exception | None = None  #: what ends the run: a critical limit was exceeded
-        self._probed = "the first check of the server is not done yet"
+        self._probed = "waiting for the first check of the server"
         self._bucket = TokenBucket()
         self._share = 1.0  #: this process's share of the rotation's workers
 
