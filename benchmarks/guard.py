@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from app.rotation.engine.text import count
 from benchmarks.measuring import MANAGE, OURS, contender, fresh_table, say, spread
 from benchmarks.report import Plot, Table
 
@@ -38,7 +39,7 @@ def guard(cursor: Any, size: int, rounds: int) -> Table:
             subprocess.run([*OURS, "--new"], check=True)
         known = rotations
         cursor.execute("VACUUM ANALYZE ticket")
-        columns.append(f"{rotations} rotation{'s' * (rotations != 1)} of {some:,} rows")
+        columns.append(f"{count(rotations, 'rotation')} of {some:,} rows")
         taxes = []
         for name, write in WRITES.items():
             say(f"{columns[-1]}: {name}")

@@ -112,7 +112,7 @@ def test_leaked_list_of_a_finished_rotation(db: Database, tmp_path) -> None:
     leaked.write_text(alive)
     done = db.call("rotation", "verify", "--leaked", str(leaked))
     assert done.code == 4
-    assert "1 rows of public.ticket.token hold one of 1 listed tokens: id 4;" in done.err
+    assert "1 row of public.ticket.token holds one of 1 listed tokens: id 4;" in done.err
     assert alive not in done.err
     assert db.call("rotate_tokens_sql", "--new", "--leaked", str(leaked)).code == 0
     assert db.call("rotation", "verify", "--leaked", str(leaked)).code == 0

@@ -300,7 +300,7 @@ def test_listed_tokens(citus: Cluster, tmp_path: Path) -> None:
     old = citus.value("SELECT token FROM before WHERE id = '3'")
     citus.sql("UPDATE ticket SET token = %s WHERE id = 3", old)
     assert (
-        "1 rows of public.ticket.token hold one of 10"
+        "1 row of public.ticket.token holds one of 10"
         in citus.run("rotation", "verify", "--leaked", str(leaked)).err
     )
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from .text import name_keys, shown
+from .text import count, name_keys, shown
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Blocked(Event):
             return f"row {shown(self.lo)} is locked by {self.blockers}; retrying"
         return (
             f"rows {shown(self.lo)}..{shown(self.hi)} are locked by {self.blockers};"
-            f" retrying with {self.size} row{'s' if self.size != 1 else ''} per window"
+            f" retrying with {count(self.size, 'row')} per window"
         )
 
 
@@ -262,8 +262,8 @@ class Survived(Event):
 
     def __str__(self) -> str:
         named = name_keys(self.pk, self.keys, self.survivors)
-        hold = "1 row holds" if self.survivors == 1 else f"{self.survivors} rows hold"
-        return f"{hold} a revoked token: {named}; rotating again"
+        hold = "holds" if self.survivors == 1 else "hold"
+        return f"{count(self.survivors, 'row')} {hold} a revoked token: {named}; rotating again"
 
 
 @dataclass(frozen=True)
@@ -276,7 +276,7 @@ class ListRead(Event):
     added: int  #: different ones that were not revoked before
 
     def __str__(self) -> str:
-        read = f"{self.tokens} token{'s' * (self.tokens != 1)} read from {self.name}"
+        read = f"{count(self.tokens, 'token')} read from {self.name}"
         if self.added == self.tokens:
             return f"{read}: revoked too"
         return f"{read}: {self.added} added to the revoked ones, the rest were already among them"

@@ -29,6 +29,7 @@ from .table import citus
 from .table.plan import Plan, make_plan
 from .table.target import Target, TargetName, aim, resolve
 from .table.windows import Window
+from .text import count
 from .throttle.probes import ask
 
 SAMPLE_SECONDS = 0.5  # how often progress is read and reported
@@ -188,7 +189,7 @@ class RotationDriver:
     def _tell_lanes(self, rotation: Rotation, lanes: int) -> None:
         asked = self.options.lanes
         if asked is not None and asked != lanes and rotation.status != Status.PENDING:
-            text = f"{rotation} already has {lanes} lane{'s' * (lanes != 1)}"
+            text = f"{rotation} already has {count(lanes, 'lane')}"
             self._emit(Found(NOTE, f"{text}; --lanes {asked} is for a new rotation"))
 
     def _tell_findings(self) -> list[Found]:

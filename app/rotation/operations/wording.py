@@ -9,7 +9,7 @@ from ..engine.options import as_given
 from ..engine.proof.verdict import INCONCLUSIVE, say
 from ..engine.state.progress import Outcome, Progress
 from ..engine.state.status import State, command_of
-from ..engine.text import in_utc, peak_memory_mb, size
+from ..engine.text import count, in_utc, peak_memory_mb, size
 from ..models import Rotation, Status
 
 HELD_BACK = "Held back: "
@@ -29,8 +29,8 @@ def summary(outcome: Outcome) -> str:
     memory = peak_memory_mb(resource.getrusage(resource.RUSAGE_SELF))
     pace = f", {outcome.rows / outcome.seconds:.0f} rows/s" if outcome.rows else ""
     return (
-        f"{name} succeeded: {progress.rows_done} rows in {progress.windows}"
-        f" window{'s' * (progress.windows != 1)}, {_proof(progress)};"
+        f"{name} succeeded: {progress.rows_done} rows in {count(progress.windows, 'window')},"
+        f" {_proof(progress)};"
         f" this run: {outcome.rows} rows in {outcome.seconds:.1f} s{pace},"
         f" client memory {memory:.0f} MB"
     )

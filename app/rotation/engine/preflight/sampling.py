@@ -11,7 +11,7 @@ from ..errors import DatabaseFailure, LockConflict
 from ..events import NOTE, WARN, Found
 from ..proof.holders import Column, Holder, list_holders
 from ..table.target import Target
-from ..text import one_line
+from ..text import count, one_line
 
 PAGE_BYTES = 8192  # on nearly every server
 SAMPLED_PAGES = 100  # of a table
@@ -87,11 +87,11 @@ def _sample(session: Session, target: Target, holders: list[Holder]) -> Iterator
                 " find the old tokens left over with rotation verify --search-copies afterwards",
             )
     if missed:
-        tables = "1 table was" if len(missed) == 1 else f"{len(missed)} tables were"
+        were = "was" if len(missed) == 1 else "were"
         yield Found(
             NOTE,
-            f"{tables} not checked for values of {target.label} (too slow, or not readable):"
-            " rotation verify --search-copies has no time limit",
+            f"{count(len(missed), 'table')} {were} not checked for values of {target.label} (too slow,"
+            " or not readable): rotation verify --search-copies has no time limit",
         )
 
 

@@ -8,7 +8,7 @@ from ..db.statements import Fragment
 from ..errors import DatabaseFailure, LockConflict, Stopped
 from ..events import Event
 from ..table.target import Target
-from ..text import one_line
+from ..text import count, one_line
 from .holders import Holder, list_holders
 from .revoked import in_set
 
@@ -47,8 +47,7 @@ class Search:
     @property
     def sentence(self) -> str:
         """Says that nothing was found, and where."""
-        columns = f"{self.columns} column{'s' * (self.columns != 1)}"
-        where = f"{columns} of {self.tables} table{'s' * (self.tables != 1)} searched"
+        where = f"{count(self.columns, 'column')} of {count(self.tables, 'table')} searched"
         could = " that could be searched" if self.skipped else ""
         return f"no other uuid, text or JSON column{could} holds a revoked token ({where})"
 
@@ -80,9 +79,9 @@ def search(session: Session, target: Target, rotation: Rotation) -> Search:
         done.columns += len(holder.columns)
         for place, column in enumerate(holder.columns, 1):
             if rows := counts.get(place):
-                hold = "1 row" if rows == 1 else f"{rows} rows"
                 name = f"{holder.label}.{one_line(column.name)}"
-                done.found.append(f"{hold} of {name} hold{'s' * (rows == 1)} a revoked token")
+                hold = "holds" if rows == 1 else "hold"
+                done.found.append(f"{count(rows, 'row')} of {name} {hold} a revoked token")
     return done
 
 

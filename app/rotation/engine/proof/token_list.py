@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from ..errors import UsageError
+from ..text import count
 
 UUID = re.compile(
     r"(?:urn:uuid:)?(\{)?([0-9a-f]{8})(-?)([0-9a-f]{4})\3([0-9a-f]{4})\3([0-9a-f]{4})\3([0-9a-f]{12})(?(1)\})",
@@ -61,7 +62,7 @@ class Layout:
         if fields is None:
             raise NoList(_bad_quotes(number, text))
         if len(fields) != self.width:
-            has = f"{len(fields)} field{'s' * (len(fields) != 1)}"
+            has = count(len(fields), "field")
             raise NoList(f"line {number} has {has}, not {self.width} like line {self.line}")
         chosen = fields[self.place]
         token = parse_uuid(chosen)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from ..table.target import Target
-from ..text import in_utc, name_keys
+from ..text import count, in_utc, name_keys
 
 #: What a set of revoked tokens proves that does not hold what it must.
 INCONCLUSIVE = "the set of revoked tokens had been tampered with, so nothing can be concluded from it"
@@ -53,11 +53,12 @@ class Verdict:
     @property
     def notes(self) -> list[str]:
         """What happened to former partitions, where that is not a problem."""
-        return [
-            *(f"{name}, detached since the start, holds no revoked token"
-              for name, rows in self.apart.items() if not rows),
-            *(f"a partition present at the start is gone: {name}" for name in self.gone),
-        ]  # fmt: skip
+        detached = [
+            f"{name}, detached since the start, holds no revoked token"
+            for name, rows in self.apart.items()
+            if not rows
+        ]
+        return detached + [f"a partition present at the start is gone: {name}" for name in self.gone]
 
     def sentence(self, label: str) -> str:
         """The result in one plain sentence."""
@@ -79,7 +80,8 @@ class LeakedVerdict:
     def sentence(self, label: str) -> str:
         """The result in one plain sentence."""
         read = "" if self.tokens == self.listed else f" ({self.tokens} were read, some of them twice)"
-        return f"{self.valid} rows of {label} hold one of {self.listed} listed tokens{read}"
+        hold = "holds" if self.valid == 1 else "hold"
+        return f"{count(self.valid, 'row')} of {label} {hold} one of {self.listed} listed tokens{read}"
 
 
 def how_proven(verdict: Verdict | None, label: str) -> str:
@@ -93,7 +95,7 @@ def why_unproven(verdict: Verdict, target: Target) -> str:
     """What a failed verification says, and what to do."""
     if not verdict.conclusive:
         return f"{verdict.sentence(target.label)}: {START_OVER}"
-    apart = [f"{rows} row{'s' * (rows != 1)} of {name}" for name, rows in verdict.apart.items() if rows]
+    apart = [f"{count(rows, 'row')} of {name}" for name, rows in verdict.apart.items() if rows]
     if apart and not verdict.survivors:
         return (
             f"{' and '.join(apart)}, detached from {target.schema}.{target.table} since the start, hold"

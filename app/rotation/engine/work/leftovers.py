@@ -7,6 +7,7 @@ from ..errors import LockConflict, RotationError, Unproven
 from ..events import WindowDone
 from ..state.progress import read_progress
 from ..table.target import Target
+from ..text import count
 from .stages import Stage, Work
 
 
@@ -59,15 +60,16 @@ class LeftoverStage(Stage):
             return None
         self.at = (first[0]["key"], first[0]["key"])
         # If the lock is not available, the other lanes come first.
-        self._later = [*filter(lane["lane_id"].__ne__, self._later), lane["lane_id"]]
+        self._later = [one for one in self._later if one != lane["lane_id"]]
+        self._later.append(lane["lane_id"])
         self.session.rows("lock_row", key=first[0]["key"])
         return self.target.placement.rotate_leftovers(self.session, lane["lane_id"], 0, 1)
 
     def gave_up(self, seconds: float, conflict: LockConflict, blockers: str) -> RotationError:
         """Holes remain."""
-        count = read_progress(self.session, self.rotation).left_over
-        rows, its = ("1 row", "holds its") if count == 1 else (f"{count} rows", "hold their")
+        left = read_progress(self.session, self.rotation).left_over
+        its = "holds its" if left == 1 else "hold their"
         return Unproven(
-            f"every other row is rotated, but {rows} stayed locked for {seconds:.0f} s by {blockers}"
-            f" and {its} old token: end that session, then run the same command again"
+            f"every other row is rotated, but {count(left, 'row')} stayed locked for {seconds:.0f} s by"
+            f" {blockers} and {its} old token: end that session, then run the same command again"
         )
