@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ..db.blockers import BlockerWatch
-from ..db.retry import Every
+from ..db.retry import Every, Wait
 from ..db.session import Session
 from ..errors import LockConflict
 from ..events import Blocked
@@ -25,10 +25,10 @@ SKIP_SECONDS = 30.0  # for this long after a hole, other locked rows are not wai
 class Streak:
     """Consecutive conflicts, without a finished window."""
 
-    since: float
+    wait: Wait  #: until the run gives up
+    rows: Wait  #: until rows that are still locked become holes
     tries: int = 0
     blockers: str = ""
-    tell: Every = field(default_factory=Every)
     show: Every = field(default_factory=lambda: Every(ALIVE_SECONDS))
 
 
@@ -57,7 +57,7 @@ class Contention:
         streak = self._streak
         if not self._stage.skips_locked:
             return False, ""
-        if streak and now - streak.since >= min(HOLE_SECONDS, self._live.now.lock_patience / 2):
+        if streak and streak.rows.over:
             return True, streak.blockers
         return now < self._skip_until, self._skipping
 
@@ -77,23 +77,28 @@ class Contention:
                 raise
 
     def back_off(self, conflict: LockConflict) -> None:
-        """Wait a little, longer each time, and halve the window; give up when patience is exhausted."""
+        """Wait a little, longer each time, and halve the window; give up when patience is exhausted.
+
+        Raises Stopped for a stop, and what the stage says when it is exhausted.
+        """
         session = self._session
         patience = self._live.now.lock_patience
-        now = time.monotonic()
-        streak = self._streak = self._streak or Streak(since=now)
+        if self._streak is None:
+            rows = Wait(session, min(HOLE_SECONDS, patience / 2))
+            self._streak = Streak(Wait(session, patience), rows)
+        streak = self._streak
         streak.tries += 1
         self._sizer.conflict()
-        if now - streak.since > patience:
+        if streak.wait.over:
             blockers = streak.blockers or "a session that could not be named"
             raise self._stage.gave_up(patience, conflict, blockers) from conflict
         longest = min(LONGEST_BACK_OFF, 0.05 * 2**streak.tries)
         if streak.show.due():
             session.through_outages(lambda: session.change("note_alive", rotation=self._stage.rotation))
-        session.stop.wait(random.uniform(longest / 2, longest))  # noqa: S311 (jitter, not a secret)
+        streak.wait.rest(random.uniform(longest / 2, longest))  # noqa: S311 (jitter, not a secret)
 
     def _tell(self, streak: Streak) -> None:
-        if streak.blockers and streak.tell.due():
+        if streak.blockers and streak.wait.due():
             size = max(1, self._sizer.size // 2)
             lo, hi = self._stage.at or (None, None)
             self._session.emit(Blocked(lo, hi, streak.blockers, size))
