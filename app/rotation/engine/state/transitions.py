@@ -113,19 +113,6 @@ def open_lanes(session: Session, rotation: Rotation, lanes: tuple[Lane, ...]) ->
         )
 
 
-def take_up(session: Session, rotation: Rotation, target: Target, leaked: LeakedList | None) -> None:
-    """Note that a process resumes an unfinished rotation, and add a list of leaked tokens to it."""
-    listed: ListRead | None = None
-    with session.durable(), translated("taking up the rotation"):
-        for status in (Status.VERIFYING, Status.FAILED):
-            move(session, rotation.pk, status, Status.RUNNING)
-        rotations(session).filter(pk=rotation.pk).update(touched_at=Now())
-        if leaked:
-            listed = revoke_listed(session, rotation, target, leaked)
-    if listed:
-        session.emit(listed)
-
-
 def pause(session: Session, rotation: int, who: str) -> bool:
     """Ask the workers to wait after their windows; False if it is not running.
 
@@ -159,6 +146,29 @@ def resume(session: Session, rotation: int, who: str) -> bool:
         if resumed:
             session.change("note_steering", rotation=rotation, who=who, what="resume")
     return resumed
+
+
+def cancel(session: Session, rotation: int, who: str) -> bool:
+    """End a rotation for good: waits for the current windows, after which no worker starts another.
+
+    False if it had already ended.
+    """
+    with session.durable(), translated("cancelling the rotation"):
+        lanes = BatchProgress.objects.using(session.alias).filter(rotation=rotation)
+        list(lanes.select_for_update().order_by("pk").values_list("pk"))
+        return _end(session, rotation, who, "cancel")
+
+
+def _end(session: Session, rotation: int, who: str, what: str) -> bool:
+    """Take an unfinished rotation to `cancelled`, whatever its status; False if it is finished."""
+    move(session, rotation, Status.VERIFYING, Status.RUNNING)
+    for status in (Status.RUNNING, Status.PAUSING, Status.PAUSED):
+        move(session, rotation, status, Status.CANCELLING)
+    for status in (Status.CANCELLING, Status.PENDING, Status.FAILED):
+        if move(session, rotation, status, Status.CANCELLED, finished_at=Now()):
+            session.change("note_steering", rotation=rotation, who=who, what=what)
+            return True
+    return False
 
 
 def begin_verifying(session: Session, rotation: int) -> bool:
@@ -217,6 +227,19 @@ def fail(session: Session, rotation: int, verdict: Verdict | None) -> None:
         move(session, rotation, Status.VERIFYING, Status.FAILED, **end)
 
 
+def take_up(session: Session, rotation: Rotation, target: Target, leaked: LeakedList | None) -> None:
+    """Note that a process resumes an unfinished rotation, and add a list of leaked tokens to it."""
+    listed: ListRead | None = None
+    with session.durable(), translated("taking up the rotation"):
+        for status in (Status.VERIFYING, Status.FAILED):
+            move(session, rotation.pk, status, Status.RUNNING)
+        rotations(session).filter(pk=rotation.pk).update(touched_at=Now())
+        if leaked:
+            listed = revoke_listed(session, rotation, target, leaked)
+    if listed:
+        session.emit(listed)
+
+
 def record(session: Session, rotation: Rotation, verdict: Verdict) -> None:
     """Store the result of a separate verification. Survivors of a finished rotation reopen it.
 
@@ -232,17 +255,6 @@ def record(session: Session, rotation: Rotation, verdict: Verdict) -> None:
         # The guard of partitions stays strict: those rows are known by their keys.
         if move(session, rotation.pk, Status.SUCCEEDED, Status.FAILED):
             _list_survivors(session, rotation, verdict)
-
-
-def cancel(session: Session, rotation: int, who: str) -> bool:
-    """End a rotation for good: waits for the current windows, after which no worker starts another.
-
-    False if it had already ended.
-    """
-    with session.durable(), translated("cancelling the rotation"):
-        lanes = BatchProgress.objects.using(session.alias).filter(rotation=rotation)
-        list(lanes.select_for_update().order_by("pk").values_list("pk"))
-        return _end(session, rotation, who, "cancel")
 
 
 def replace_rows(session: Session, target: Target) -> None:
@@ -290,18 +302,6 @@ def move(session: Session, rotation: int, old: str, new: str, **also: Any) -> bo
     """Take one arrow of models.ARROWS, if the rotation has its first status."""
     at_old = rotations(session).filter(pk=rotation, status=old)
     return bool(at_old.update(status=new, **also))
-
-
-def _end(session: Session, rotation: int, who: str, what: str) -> bool:
-    """Take an unfinished rotation to `cancelled`, whatever its status; False if it is finished."""
-    move(session, rotation, Status.VERIFYING, Status.RUNNING)
-    for status in (Status.RUNNING, Status.PAUSING, Status.PAUSED):
-        move(session, rotation, status, Status.CANCELLING)
-    for status in (Status.CANCELLING, Status.PENDING, Status.FAILED):
-        if move(session, rotation, status, Status.CANCELLED, finished_at=Now()):
-            session.change("note_steering", rotation=rotation, who=who, what=what)
-            return True
-    return False
 
 
 def _list_survivors(session: Session, rotation: Rotation, verdict: Verdict) -> None:
