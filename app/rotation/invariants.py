@@ -28,14 +28,6 @@ SAME_TARGET = pgtrigger.Protect(
         "token_type",
     ),
 )
-SAME_BOUNDS = pgtrigger.Protect(
-    name="same_bounds",
-    operation=pgtrigger.Update,
-    condition=pgtrigger.Condition(
-        "OLD.status <> 'pending' AND (OLD.floor IS DISTINCT FROM NEW.floor"
-        " OR OLD.ceiling IS DISTINCT FROM NEW.ceiling)"
-    ),
-)
 #: An update adds one entry at the end, or none.
 STEERING_IS_APPENDED = pgtrigger.Protect(
     name="steering_is_appended",
@@ -44,6 +36,18 @@ STEERING_IS_APPENDED = pgtrigger.Protect(
         "OLD.steered IS DISTINCT FROM NEW.steered AND OLD.steered IS DISTINCT FROM NEW.steered - (-1)"
     ),
 )
+
+
+def same_bounds(until: str) -> pgtrigger.Trigger:
+    """A trigger that keeps a rotation's bounds once it has left the status `until`."""
+    return pgtrigger.Protect(
+        name="same_bounds",
+        operation=pgtrigger.Update,
+        condition=pgtrigger.Condition(
+            f"OLD.status <> '{until}' AND (OLD.floor IS DISTINCT FROM NEW.floor"
+            " OR OLD.ceiling IS DISTINCT FROM NEW.ceiling)"
+        ),
+    )
 
 
 def kept_from_truncate() -> pgtrigger.Trigger:

@@ -16,10 +16,10 @@ from django.db.models.functions import Now
 
 from .invariants import (
     CHECKPOINT_MOVES_FORWARD,
-    SAME_BOUNDS,
     SAME_TARGET,
     STEERING_IS_APPENDED,
     kept_from_truncate,
+    same_bounds,
 )
 
 
@@ -86,6 +86,10 @@ UNFINISHED = [
     Status.CANCELLING,
     Status.FAILED,
 ]
+#: Workers may claim its lanes, and it can be paused.
+CLAIMABLE = [Status.RUNNING]
+#: Windows that were claimed may commit, and tuning takes effect.
+WRITABLE = [Status.RUNNING, Status.PAUSING, Status.PAUSED]
 #: Windows may be running.
 ROTATING = {Status.RUNNING, Status.PAUSING}
 #: A process should be at work on it.
@@ -96,10 +100,18 @@ TAKEN_UP = {Status.PENDING, *WORKING}
 MOVING = {Status.PENDING, *ROTATING, Status.VERIFYING}
 #: Workers wait, or are about to.
 HALTED = (Status.PAUSING, Status.PAUSED)
+#: It can be ended.
+CANCELLABLE = {Status.PENDING, *WRITABLE, Status.FAILED}
+#: Nothing of it is running that must end before it is cancelled.
+CANCELLED_AT_ONCE = (Status.CANCELLING, Status.PENDING, Status.FAILED)
 #: It was given up, or is about to be.
 ENDED = (Status.CANCELLING, Status.CANCELLED)
 #: No window follows.
 ROTATED = {Status.VERIFYING, Status.SUCCEEDED, Status.FAILED, Status.CANCELLED}
+#: Every row is rotated.
+COMPLETE = {Status.VERIFYING, Status.SUCCEEDED}
+#: Rows may be left to rotate after all, and workers claim its lanes again.
+REOPENABLE = (Status.VERIFYING, Status.FAILED)
 #: A verification may have ended it.
 PROVEN = {Status.SUCCEEDED, Status.FAILED}
 #: From the most left to do to the least.
@@ -189,7 +201,7 @@ class Rotation(models.Model):
         triggers = [
             pgtrigger.FSM(name="legal_arrows", field="status", transitions=list(ARROWS)),
             SAME_TARGET,
-            SAME_BOUNDS,
+            same_bounds(until=Status.PENDING),
             STEERING_IS_APPENDED,
             pgtrigger.Protect(name="kept_for_ever", operation=pgtrigger.Delete),
             kept_from_truncate(),

@@ -2,7 +2,8 @@
 --          journal, in the window's transaction. If the checkpoint has changed since, or the rotation
 --          was ended, this writes nothing and returns no row, and the window must be rolled back.
 -- Parameters: lane_id, last_id (as read), reached (the checkpoint from now on), lo, hi, rows,
---          milliseconds, throttled (milliseconds before that), throttle (why), worker.
+--          milliseconds, throttled (milliseconds before that), throttle (why), worker, writable
+--          (statuses of the rotation in which its windows may commit).
 -- Columns: id of the journal's row.
 WITH advanced AS (
     UPDATE {batchprogress} AS lane
@@ -15,7 +16,7 @@ WITH advanced AS (
     WHERE lane.id = %(lane_id)s
         AND lane.last_id IS NOT DISTINCT FROM %(last_id)s
         AND rotation.id = lane.rotation_id
-        AND rotation.status IN ('running', 'pausing', 'paused')
+        AND rotation.status = ANY (%(writable)s)
     RETURNING lane.id, lane.rotation_id
 )
 

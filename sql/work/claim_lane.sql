@@ -3,7 +3,8 @@
 --          A worker stays on the lane that it has started; otherwise it takes the first that no other
 --          worker has just moved.
 -- Parameters: rotation, stage (windows or leftovers), worker (who asks), later (ids of lanes
---          to take only if there is no other).
+--          to take only if there is no other), claimable (statuses of the rotation in which lanes may be
+--          claimed).
 -- Columns: status of the rotation; tuned (its live options); unfinished, the number of lanes with work
 --          left in the stage; set_id, salt; lane_id, lane, lower, upper, last_id (how far the stage is
 --          in the lane), all NULL if no lane was free.
@@ -36,7 +37,7 @@ FROM {rotation} AS rotation
 LEFT JOIN LATERAL (
     SELECT free.*
     FROM {batchprogress} AS free
-    WHERE rotation.status = 'running'
+    WHERE rotation.status = ANY (%(claimable)s)
         AND free.id IN (SELECT lane.id FROM lane WHERE lane.unfinished)
     ORDER BY
         free.id = ANY (%(later)s::bigint[]),

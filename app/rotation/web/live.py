@@ -9,7 +9,16 @@ from ..engine.state.progress import Progress
 from ..engine.state.rotations import read_rotation
 from ..engine.state.status import describe, read_state
 from ..engine.text import duration
-from ..models import MOVING, UNFINISHED, Rotation, RotationWindow, Status
+from ..models import (
+    CANCELLABLE,
+    CLAIMABLE,
+    HALTED,
+    MOVING,
+    UNFINISHED,
+    WRITABLE,
+    Rotation,
+    RotationWindow,
+)
 from ..operations.wording import (
     conclude,
     show_option,
@@ -21,14 +30,8 @@ from ..operations.wording import (
 from .charts import draw_charts
 
 LATEST = 12  # windows of the journal that the page shows
-#: What may be done to a rotation in each state.
-ACTIONS = {
-    Status.PENDING: ("cancel",),
-    Status.RUNNING: ("pause", "cancel", "tune"),
-    Status.PAUSING: ("resume", "cancel", "tune"),
-    Status.PAUSED: ("resume", "cancel", "tune"),
-    Status.FAILED: ("cancel",),
-}
+#: What may be done to a rotation, and in which states.
+ACTIONS = {"pause": CLAIMABLE, "resume": HALTED, "cancel": CANCELLABLE, "tune": WRITABLE}
 
 
 def look(session: Session, rotation: Rotation) -> dict[str, Any]:
@@ -47,7 +50,7 @@ def look(session: Session, rotation: Rotation) -> dict[str, Any]:
         "going_on": going_on,
         "moving": state["status"] in MOVING and not state["stalled"],
         "sentence": conclude(rotation, progress),
-        "actions": ACTIONS.get(Status(state["status"]), ()),
+        "actions": [name for name, when in ACTIONS.items() if state["status"] in when],
         "figures": show_figures(state, progress, going_on),
         "charts": draw_charts(points, sampled=state["windows"] > SAMPLED),
         "lanes": [show_lane(lane) for lane in state["lanes"]],

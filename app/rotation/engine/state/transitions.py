@@ -9,7 +9,17 @@ from typing import Any
 
 from django.db.models.functions import Now
 
-from ...models import HALTED, UNFINISHED, BatchProgress, Rotation, Status
+from ...models import (
+    CANCELLED_AT_ONCE,
+    COMPLETE,
+    HALTED,
+    REOPENABLE,
+    UNFINISHED,
+    WRITABLE,
+    BatchProgress,
+    Rotation,
+    Status,
+)
 from ..db.identity import here
 from ..db.session import Session
 from ..db.sqlstate import translated
@@ -162,9 +172,9 @@ def cancel(session: Session, rotation: int, who: str) -> bool:
 def _end(session: Session, rotation: int, who: str, what: str) -> bool:
     """Take an unfinished rotation to `cancelled`, whatever its status; False if it is finished."""
     move(session, rotation, Status.VERIFYING, Status.RUNNING)
-    for status in (Status.RUNNING, Status.PAUSING, Status.PAUSED):
+    for status in WRITABLE:
         move(session, rotation, status, Status.CANCELLING)
-    for status in (Status.CANCELLING, Status.PENDING, Status.FAILED):
+    for status in CANCELLED_AT_ONCE:
         if move(session, rotation, status, Status.CANCELLED, finished_at=Now()):
             session.change("note_steering", rotation=rotation, who=who, what=what)
             return True
@@ -187,7 +197,7 @@ def begin_verifying(session: Session, rotation: int) -> bool:
         session.rows("note_change", set=_read_set(session, rotation))
     if status == Status.CANCELLED:
         raise Stopped(f"rotation {rotation} is {status}")
-    return complete and status in (Status.VERIFYING, Status.SUCCEEDED)
+    return complete and status in COMPLETE
 
 
 def repair(session: Session, rotation: Rotation, verdict: Verdict) -> None:
@@ -197,7 +207,7 @@ def repair(session: Session, rotation: Rotation, verdict: Verdict) -> None:
         _list_survivors(session, rotation, verdict)
         move(session, rotation.pk, Status.SUCCEEDED, Status.FAILED)
         rotations(session).filter(pk=rotation.pk).update(verifying_at=None)
-        for status in (Status.FAILED, Status.VERIFYING):
+        for status in REOPENABLE:
             move(session, rotation.pk, status, Status.RUNNING, touched_at=Now())
 
 
@@ -231,7 +241,7 @@ def take_up(session: Session, rotation: Rotation, target: Target, leaked: Leaked
     """Note that a process resumes an unfinished rotation, and add a list of leaked tokens to it."""
     listed: ListRead | None = None
     with session.durable(), translated("taking up the rotation"):
-        for status in (Status.VERIFYING, Status.FAILED):
+        for status in REOPENABLE:
             move(session, rotation.pk, status, Status.RUNNING)
         rotations(session).filter(pk=rotation.pk).update(touched_at=Now())
         if leaked:

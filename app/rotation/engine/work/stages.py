@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass
 
-from ...models import Status
+from ...models import CLAIMABLE, WRITABLE, Status
 from ..db.session import Row, Session
 from ..errors import LockConflict, RotationError, Stopped
 from ..events import HolesLeft, WindowDone
@@ -47,9 +47,13 @@ class Stage:
 
     def claim(self) -> Row:
         """Claim a lane until COMMIT, in a transaction that the caller opened."""
-        worker = self.session.worker
         return self.session.row(
-            "claim_lane", rotation=self.rotation, stage=self.name, worker=worker, later=self._later
+            "claim_lane",
+            rotation=self.rotation,
+            stage=self.name,
+            worker=self.session.worker,
+            later=self._later,
+            claimable=CLAIMABLE,
         )
 
     def work(self, work: Work) -> WindowDone | None:
@@ -98,6 +102,7 @@ class Stage:
             throttled=1000 * work.throttled,
             throttle=work.throttle,
             worker=self.session.worker,
+            writable=WRITABLE,
         ):
             raise self.moved(work.lane)
         if self.channel is not None:
