@@ -1,4 +1,5 @@
--- Purpose: the settings of a transaction that only reads: the dry run, the plan, the counts.
+-- Purpose: the settings of a transaction that only reads: the dry run, the plan, the counts,
+--          the verification and the probes.
 -- Parameters: worker (shown as application_name), statement_timeout.
 SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;
 

@@ -1,4 +1,5 @@
--- Purpose: show outside observers why the next window waits now, or that it does not.
+-- Purpose: show outside observers why the next window waits now, or that it does not, and count as a
+--          sign of life.
 -- Parameters: rotation, reason (empty: nothing throttles).
 UPDATE {rotation}
 SET throttle = %(reason)s,

@@ -1,8 +1,7 @@
--- Purpose: what was asked of a rotation, and its workers: those of the last five seconds.
+-- Purpose: options tuned, and workers of the last five seconds.
 -- Parameters: rotation, recent (how many windows to look at).
--- Columns: status, tuned, workers (their names).
+-- Columns: tuned, workers (their names).
 SELECT
-    rotation.status,
     rotation.tuned,
     ARRAY(
         SELECT DISTINCT latest.worker

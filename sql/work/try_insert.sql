@@ -1,5 +1,5 @@
 -- Purpose: insert a copy of a row under an unused key: with a new token, or with the row's old one,
---          which the same statement replaces. For the canary, which rolls it back.
+--          which the same statement replaces. For the canary. Writes to the target; rolled back.
 -- Parameters: key (of the row), old (with its old token); set, salt.
 -- Columns: revoked (the token actually inserted is in the set); no row if none was inserted.
 WITH present AS MATERIALIZED (

@@ -1,4 +1,5 @@
--- Purpose: give a row a new token as the application would. For the canary, which rolls it back.
+-- Purpose: give a row a new token as the application would. For the canary. Writes to
+--          the target; rolled back.
 -- Parameters: key (of the row).
 -- Columns: revoked (false); no row if none was changed.
 UPDATE {target} AS target
