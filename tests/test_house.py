@@ -6,6 +6,7 @@ import graphlib
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -142,6 +143,83 @@ def test_only_statements_composes_sql() -> None:
         if path.name != "statements.py":
             assert "psycopg2.sql" not in imports(path), path
             assert "psycopg2.sql" not in path.read_text(), path
+
+
+def named_twice(texts: list[str]) -> list[str]:
+    """Names that more than one class has, besides those that Django gives them."""
+    names = Counter(
+        node.name
+        for text in texts
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.ClassDef) and node.name not in ("Command", "Media", "Meta")
+    )
+    return [name for name, count in names.items() if count > 1]
+
+
+def status_literals(text: str) -> list[str]:
+    """Statuses that are compared or assigned as a string, and not as models.Status."""
+    from app.rotation.models import Status
+
+    found: list[ast.expr] = []
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Compare):
+            found += [node.left, *node.comparators]
+        elif isinstance(node, ast.keyword) and (node.arg or "").startswith("status"):
+            found.append(node.value)
+    inside = [one for part in found for one in ast.walk(part) if isinstance(one, ast.Constant)]
+    return [str(one.value) for one in inside if one.value in Status.values]
+
+
+def executed(text: str) -> list[str]:
+    """Statements that are handed to a cursor as they stand in the program."""
+    return [
+        ast.unparse(node.args[0])
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in ("execute", "executemany", "copy_expert", "raw")
+        and node.args
+        and any(isinstance(one, ast.Constant | ast.JoinedStr) for one in ast.walk(node.args[0]))
+        and re.match(r"f?['\"]", ast.unparse(node.args[0]))
+    ]
+
+
+def packed(text: str) -> list[int]:
+    """Lines of generators that are unpacked within a display that the formatter must skip."""
+    lines = text.splitlines()
+    return [
+        star.lineno
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.stmt) and "# fmt: skip" in lines[(node.end_lineno or 1) - 1]
+        for star in ast.walk(node)
+        if isinstance(star, ast.Starred) and isinstance(star.value, ast.GeneratorExp)
+    ]
+
+
+def test_no_two_classes_have_one_name() -> None:
+    assert not named_twice([path.read_text() for path in modules(ROTATION)])
+
+
+@pytest.mark.parametrize("path", modules(ROTATION), ids=dotted)
+def test_statuses_sql_and_lists_are_where_they_can_be_found(path: Path) -> None:
+    text = path.read_text()
+    if path.name not in ("models.py", "transitions.py"):
+        assert not status_literals(text)
+    if path.parent.name != "db":
+        assert not executed(text)
+    assert not packed(text)
+
+
+def test_what_is_planted_is_found() -> None:
+    assert named_twice(["class One: ...\nclass Command: ...", "class One: ...\nclass Command: ..."])
+    assert status_literals("over = rotation.status in ('failed', 'cancelled')")
+    assert status_literals("rotations(session).filter(status='pending')")
+    assert not status_literals("reason = 'paused'")
+    assert executed("cursor.execute('SELECT 1')")
+    assert executed("cursor.execute(f'DROP TABLE {name}', None)")
+    assert not executed("cursor.execute(read('find_state'), None)")
+    assert packed("found = [*(one for one in two),\n         three]  # fmt: skip")
+    assert not packed("found = [*(one for one in two)]")
 
 
 def test_files_and_functions_can_be_seen_whole() -> None:

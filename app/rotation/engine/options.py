@@ -81,8 +81,14 @@ LIMITS: dict[str, tuple[str, float, float, str]] = {
 #: The type of each option, as written above.
 TYPES = get_type_hints(Options)
 
-IN_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a string",
-            tuple: "a list of strings", NoneType: "null"}  # fmt: skip
+IN_WORDS = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "a string",
+    tuple: "a list of strings",
+    NoneType: "null",
+}
 
 
 def from_stored(stored: Any) -> Options:
