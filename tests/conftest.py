@@ -33,6 +33,7 @@ pytest.register_assert_rewrite(
 sys.path.insert(0, str(PROJECT))
 from app.localpg.server import Server, embedded_binaries  # noqa: E402
 from tests.forkserver import Forked, ForkServer  # noqa: E402
+from tests.quick import QUICK  # noqa: E402
 
 #: Of tickets: while it stands their token keeps its type.
 WITHOUT_GUARD = (
@@ -97,25 +98,6 @@ def chosen_binaries() -> Path:
 
 
 SERVER = make_server(chosen_binaries())
-
-
-#: What `--quick` runs: of each room what breaks first, within two minutes on 2 cores.
-QUICK = {
-    "tests/test_house.py",
-    "tests/db/test_statements.py",
-    "tests/management/test_usage.py",
-    "tests/operations/test_dry_run.py",
-    "tests/operations/test_run.py",
-    "tests/preflight/test_triggers.py",
-    "tests/proof/test_guard_status.py",
-    "tests/proof/test_leaks.py",
-    "tests/proof/test_writes.py",
-    "tests/state/test_progress.py",
-    "tests/state/test_state.py",
-    "tests/throttle/test_rate.py",
-    "tests/web/test_steering.py",
-    "tests/work/test_canary.py",
-}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
