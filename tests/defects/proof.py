@@ -76,8 +76,8 @@ MUTANTS = [
     Mutant(
         "what was not searched is not named",
         f"{ENGINE}/proof/copies.py",
-        "        done.skipped += _obstacles(holder)\n",
-        "        _obstacles(holder)\n",
+        "        done.skipped += _obstacles(candidate)\n",
+        "        _obstacles(candidate)\n",
         "tests/proof/test_copies.py::test_what_this_role_may_not_read_is_named",
     ),
     Mutant(
@@ -89,7 +89,7 @@ MUTANTS = [
     ),
     Mutant(
         "a table is searched with its children",
-        f"{ENGINE}/proof/holders.py",
+        f"{ENGINE}/proof/candidates.py",
         '"ONLY {copied_table}" if',
         '"{copied_table}" if',
         "tests/proof/test_copies.py::test_copy_is_found_by_value",
@@ -209,7 +209,7 @@ MUTANTS = [
     ),
     Mutant(
         "an array of anybody's type is searched",
-        "sql/proof/list_holders.sql",
+        "sql/proof/list_candidates.sql",
         "                    AND element.typtype = 'b'\n",
         "",
         "tests/proof/test_copies.py -k called_like",

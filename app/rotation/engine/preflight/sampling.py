@@ -9,7 +9,7 @@ from ..db.session import Session
 from ..db.statements import Fragment
 from ..errors import DatabaseFailure, LockConflict
 from ..events import NOTE, WARN, Found
-from ..proof.holders import Column, Holder, list_holders
+from ..proof.candidates import CandidateTable, Column, list_candidates
 from ..table.target import Target
 from ..text import count, one_line
 
@@ -35,9 +35,9 @@ def findings(session: Session, target: Target) -> Iterator[Found]:
     is requested.
     """
     with session.reading():
-        holders = list_holders(session, target)
-    yield from _sample(session, target, holders)
-    copiers = [one.label for one in holders if _tells(one.table)]
+        candidates = list_candidates(session, target)
+    yield from _sample(session, target, candidates)
+    copiers = [one.label for one in candidates if _tells(one.table)]
     if copiers:
         named = ", ".join(copiers[:MOST_NAMED])
         more = f" and {len(copiers) - MOST_NAMED} more" if len(copiers) > MOST_NAMED else ""
@@ -53,38 +53,38 @@ def _tells(table: str) -> bool:
     return TELLING.search(re.sub("(?<=[a-z])(?=[A-Z])", "_", table).lower()) is not None
 
 
-def _sample(session: Session, target: Target, holders: list[Holder]) -> Iterator[Found]:
+def _sample(session: Session, target: Target, candidates: list[CandidateTable]) -> Iterator[Found]:
     """Look up a sample of every other column's values in the target, or vice versa."""
     began = time.monotonic()
     missed = set()
-    home = next(one for one in holders if any(column.is_token for column in one.columns))
+    home = next(one for one in candidates if any(column.is_token for column in one.columns))
     home = replace(home, columns=tuple(one for one in home.columns if one.is_token))
-    for holder in holders:
-        texts = [one for one in holder.columns if one.sort != "document"]
+    for candidate in candidates:
+        texts = [one for one in candidate.columns if one.sort != "document"]
         asked = tuple(one for one in texts if not (one.is_token or one.refers or one.obstacle))
         if any(one.obstacle for one in texts):
-            missed.add(holder.label)
+            missed.add(candidate.label)
         if not asked:
             continue
         if time.monotonic() - began > ALL_SECONDS:
-            missed.add(holder.label)
+            missed.add(candidate.label)
             continue
         try:
             home = _measured(session, home)
-            found, whole = _compare(session, home, _measured(session, replace(holder, columns=asked)))
+            found, whole = _compare(session, home, _measured(session, replace(candidate, columns=asked)))
         except (LockConflict, DatabaseFailure):
             if session.stop.requested:
                 raise
             found = []
             whole = False
         if not whole:
-            missed.add(holder.label)
+            missed.add(candidate.label)
         for column in found:
             yield Found(
                 WARN,
-                f"{holder.label}.{one_line(column.name)} holds values of {target.label}: rows that refer"
-                " to a token without a foreign key lose it; update them together, or accept that, and"
-                " find the old tokens left over with rotation verify --search-copies afterwards",
+                f"{candidate.label}.{one_line(column.name)} holds values of {target.label}: rows that"
+                " refer to a token without a foreign key lose it; update them together, or accept that,"
+                " and find the old tokens left over with rotation verify --search-copies afterwards",
             )
     if missed:
         were = "was" if len(missed) == 1 else "were"
@@ -95,31 +95,35 @@ def _sample(session: Session, target: Target, holders: list[Holder]) -> Iterator
         )
 
 
-def _measured(session: Session, holder: Holder) -> Holder:
+def _measured(session: Session, candidate: CandidateTable) -> CandidateTable:
     """The same with its pages counted, if the catalog does not know them."""
-    if holder.pages:
-        return holder
+    if candidate.pages:
+        return candidate
     plain = replace(session, variants=())  # whatever the target is: this is another table
     with plain.reading(statement_timeout=f"{TABLE_SECONDS:.0f}s"):
-        heap = plain.row("measure_table", oid=holder.oid)["heap_bytes"] or 0
-    return replace(holder, pages=-(-heap // PAGE_BYTES))
+        heap = plain.row("measure_table", oid=candidate.oid)["heap_bytes"] or 0
+    return replace(candidate, pages=-(-heap // PAGE_BYTES))
 
 
-def _compare(session: Session, home: Holder, holder: Holder) -> tuple[list[Column], bool]:
-    """The columns of `holder` that share values with the only one of `home`, the target's token.
+def _compare(
+    session: Session, home: CandidateTable, candidate: CandidateTable
+) -> tuple[list[Column], bool]:
+    """The columns of `candidate` that share values with the only one of `home`, the target's token.
 
     And whether all could be checked: no large table is scanned, so one side needs an index.
     """
     token = home.columns[0]
     if token.indexed or home.pages <= SMALL_PAGES:
-        numbers = _look_up(session, holder, home, token)
-        return [holder.columns[number - 1] for number in numbers], True
-    near = [one for one in holder.columns if one.indexed or holder.pages <= SMALL_PAGES]
-    found = [one for one in near if _look_up(session, home, holder, one)]
-    return found, len(near) == len(holder.columns)
+        numbers = _look_up(session, candidate, home, token)
+        return [candidate.columns[number - 1] for number in numbers], True
+    near = [one for one in candidate.columns if one.indexed or candidate.pages <= SMALL_PAGES]
+    found = [one for one in near if _look_up(session, home, candidate, one)]
+    return found, len(near) == len(candidate.columns)
 
 
-def _look_up(session: Session, sampled: Holder, looked_up: Holder, column: Column) -> list[int]:
+def _look_up(
+    session: Session, sampled: CandidateTable, looked_up: CandidateTable, column: Column
+) -> list[int]:
     """Which columns of one table, by number from 1, hold a value that a column of the other holds."""
     columns = [
         f"{one.token('copied', f'column_{n}')} AS value_{n}" for n, one in enumerate(sampled.columns, 1)

@@ -9,7 +9,7 @@ from ..errors import DatabaseFailure, LockConflict, Stopped
 from ..events import Event
 from ..table.target import Target
 from ..text import count, one_line
-from .holders import Holder, list_holders
+from .candidates import CandidateTable, list_candidates
 from .revoked import in_set
 
 WHY = {
@@ -60,50 +60,50 @@ def search(session: Session, target: Target, rotation: Rotation) -> Search:
     and the others are searched. Raises Stopped when a stop is requested.
     """
     done = Search()
-    holders = session.through_outages(lambda: _list(session, target))
-    for holder in holders:
-        done.skipped += _obstacles(holder)
-    readable = [holder.readable for holder in holders if holder.readable.columns]
-    for number, holder in enumerate(readable, 1):
-        session.emit(Searching(number, len(readable), holder.label, holder.rows))
+    candidates = session.through_outages(lambda: _list(session, target))
+    for candidate in candidates:
+        done.skipped += _obstacles(candidate)
+    readable = [candidate.readable for candidate in candidates if candidate.readable.columns]
+    for number, candidate in enumerate(readable, 1):
+        session.emit(Searching(number, len(readable), candidate.label, candidate.rows))
         try:
             counts = session.through_outages(
-                lambda holder=holder: _search_one(session, holder, rotation)  # type: ignore[misc]
+                lambda candidate=candidate: _search_one(session, candidate, rotation)  # type: ignore[misc]
             )
         except (LockConflict, DatabaseFailure) as error:
             if session.stop.requested:
                 raise Stopped(f"by {session.stop.reason}; run the same command again") from None
-            done.skipped.append(f"{holder.label} ({error})")
+            done.skipped.append(f"{candidate.label} ({error})")
             continue
         done.tables += 1
-        done.columns += len(holder.columns)
-        for place, column in enumerate(holder.columns, 1):
+        done.columns += len(candidate.columns)
+        for place, column in enumerate(candidate.columns, 1):
             if rows := counts.get(place):
-                name = f"{holder.label}.{one_line(column.name)}"
+                name = f"{candidate.label}.{one_line(column.name)}"
                 hold = "holds" if rows == 1 else "hold"
                 done.found.append(f"{count(rows, 'row')} of {name} {hold} a revoked token")
     return done
 
 
-def _list(session: Session, target: Target) -> list[Holder]:
+def _list(session: Session, target: Target) -> list[CandidateTable]:
     with session.reading():
-        return list_holders(session, target)
+        return list_candidates(session, target)
 
 
-def _obstacles(holder: Holder) -> list[str]:
+def _obstacles(candidate: CandidateTable) -> list[str]:
     """What of a table can't be searched, and why; the table as a whole if that is so for all columns."""
-    hidden = [one for one in holder.columns if one.obstacle and not one.is_token]
-    whole = len(hidden) == len(holder.columns) and len({one.obstacle for one in hidden}) == 1
+    hidden = [one for one in candidate.columns if one.obstacle and not one.is_token]
+    whole = len(hidden) == len(candidate.columns) and len({one.obstacle for one in hidden}) == 1
     if whole:
-        return [f"{holder.label} ({WHY[hidden[0].obstacle or '']})"]
-    return [f"{holder.label}.{one_line(one.name)} ({WHY[one.obstacle or '']})" for one in hidden]
+        return [f"{candidate.label} ({WHY[hidden[0].obstacle or '']})"]
+    return [f"{candidate.label}.{one_line(one.name)} ({WHY[one.obstacle or '']})" for one in hidden]
 
 
-def _search_one(session: Session, holder: Holder, rotation: Rotation) -> dict[int, int]:
-    """How many rows hold a revoked token, by the number of the column in `holder`, from 1."""
+def _search_one(session: Session, candidate: CandidateTable, rotation: Rotation) -> dict[int, int]:
+    """How many rows hold a revoked token, by the number of the column in `candidate`, from 1."""
     columns = []
     values = []
-    for n, one in enumerate(holder.columns, 1):
+    for n, one in enumerate(candidate.columns, 1):
         is_uuid = one.sort == "uuid"
         kind = "pg_catalog.uuid" if is_uuid else 'pg_catalog.text COLLATE "C"'
         value = f"copied.{{column_{n}}}::{kind}"
@@ -117,7 +117,7 @@ def _search_one(session: Session, holder: Holder, rotation: Rotation) -> dict[in
         session,
         names={
             **session.names,
-            **holder.names,
+            **candidate.names,
             "columns": Fragment(", ".join(columns)),
             "values": Fragment(", ".join(values)),
         },

@@ -61,7 +61,7 @@ parted AS MATERIALIZED (
     GROUP BY pg_catalog.pg_partition_root(part.oid)
 ),
 
-holder AS MATERIALIZED (
+candidate AS MATERIALIZED (
     SELECT
         relation.oid,
         relation.relname,
@@ -88,20 +88,20 @@ holder AS MATERIALIZED (
 )
 
 SELECT
-    holder.oid::bigint,
-    holder.nspname AS schema,
-    holder.relname AS table,
-    holder.relkind = 'r' AS plain,
+    candidate.oid::bigint,
+    candidate.nspname AS schema,
+    candidate.relname AS table,
+    candidate.relkind = 'r' AS plain,
     column_.attname AS column,
     sorted.sort,
-    holder.root = %(oid)s::oid AND column_.attname = asked.attname AS is_token,
+    candidate.root = %(oid)s::oid AND column_.attname = asked.attname AS is_token,
     EXISTS (
         SELECT FROM pg_catalog.pg_constraint AS reference
         CROSS JOIN LATERAL ROWS FROM (
             pg_catalog.unnest(reference.conkey), pg_catalog.unnest(reference.confkey)
         ) AS pair (own, other)
         WHERE reference.contype = 'f'
-            AND reference.conrelid = holder.oid
+            AND reference.conrelid = candidate.oid
             AND reference.confrelid = %(oid)s::oid
             AND pair.own = column_.attnum
             AND pair.other = %(attnum)s
@@ -111,29 +111,35 @@ SELECT
         INNER JOIN pg_catalog.pg_class AS itself ON itself.oid = index_.indexrelid
         INNER JOIN pg_catalog.pg_am AS method ON method.oid = itself.relam
         WHERE method.amname IN ('btree', 'hash')
-            AND index_.indrelid = holder.oid
+            AND index_.indrelid = candidate.oid
             AND index_.indkey[0] = column_.attnum
             AND index_.indisvalid
             AND index_.indpred IS NULL
     ) AS indexed,
     CASE
-        WHEN holder.relkind = 'p' THEN parted.rows
-        WHEN holder.reltuples >= 0 THEN holder.reltuples
+        WHEN candidate.relkind = 'p' THEN parted.rows
+        WHEN candidate.reltuples >= 0 THEN candidate.reltuples
     END::bigint AS rows,
-    CASE WHEN holder.relkind = 'p' THEN coalesce(parted.pages, 0) ELSE holder.relpages END::bigint
+    CASE WHEN candidate.relkind = 'p' THEN coalesce(parted.pages, 0) ELSE candidate.relpages END::bigint
         AS pages,
     CASE
-        WHEN holder.relkind = 'f' THEN 'foreign'
-        WHEN NOT pg_catalog.has_schema_privilege(holder.namespace, 'USAGE') THEN 'schema'
-        WHEN NOT pg_catalog.has_column_privilege(holder.oid, column_.attnum, 'SELECT') THEN 'privilege'
-        WHEN holder.relkind IN ('r', 'p') AND pg_catalog.row_security_active(holder.oid) THEN 'rows'
+        WHEN candidate.relkind = 'f' THEN 'foreign'
+        WHEN NOT pg_catalog.has_schema_privilege(candidate.namespace, 'USAGE') THEN 'schema'
+        WHEN NOT pg_catalog.has_column_privilege(candidate.oid, column_.attnum, 'SELECT')
+            THEN 'privilege'
+        WHEN candidate.relkind IN ('r', 'p') AND pg_catalog.row_security_active(candidate.oid)
+            THEN 'rows'
     END AS obstacle
-FROM holder
+FROM candidate
 INNER JOIN pg_catalog.pg_attribute AS column_
-    ON column_.attrelid = holder.oid AND column_.attnum > 0 AND NOT column_.attisdropped
+    ON column_.attrelid = candidate.oid AND column_.attnum > 0 AND NOT column_.attisdropped
 INNER JOIN sorted ON sorted.oid = column_.atttypid AND sorted.sort IS NOT NULL
 INNER JOIN pg_catalog.pg_attribute AS asked
     ON asked.attrelid = %(oid)s::oid AND asked.attnum = %(attnum)s
-LEFT JOIN parted ON parted.root = holder.root
-WHERE CASE WHEN parted.partly_foreign THEN holder.relkind <> 'p' ELSE holder.root = holder.oid END
-ORDER BY holder.nspname, holder.relname, column_.attnum;
+LEFT JOIN parted ON parted.root = candidate.root
+WHERE
+    CASE
+        WHEN parted.partly_foreign THEN candidate.relkind <> 'p'
+        ELSE candidate.root = candidate.oid
+    END
+ORDER BY candidate.nspname, candidate.relname, column_.attnum;

@@ -1,4 +1,4 @@
-"""The columns of a database that could hold a copy of a token, as the catalog has them."""
+"""The tables and columns of a database that could hold a copy of a token, as the catalog has them."""
 
 import itertools
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ SPELLINGS = """ARRAY[
 
 @dataclass(frozen=True)
 class Column:
-    """A column that could hold a copy of a token; see list_holders.sql."""
+    """A column that could hold a copy of a token; see list_candidates.sql."""
 
     name: str
     sort: str
@@ -54,7 +54,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Holder:
+class CandidateTable:
     """A table with columns that could hold a copy of a token."""
 
     oid: int
@@ -71,7 +71,7 @@ class Holder:
         return one_line(f"{self.schema}.{self.table}")
 
     @property
-    def readable(self) -> "Holder":
+    def readable(self) -> "CandidateTable":
         """The same without the target's token and columns that this role may not read."""
         columns = (one for one in self.columns if not one.obstacle and not one.is_token)
         return replace(self, columns=tuple(columns))
@@ -87,24 +87,39 @@ class Holder:
         return names | {f"column_{n}": (one.name,) for n, one in enumerate(self.columns, 1)}
 
 
-def list_holders(session: Session, target: Target) -> list[Holder]:
+def list_candidates(session: Session, target: Target) -> list[CandidateTable]:
     """The tables with columns that could hold a copy, the target among them, in a transaction."""
     rows = session.rows(
-        "list_holders",
+        "list_candidates",
         oid=target.oid,
         attnum=target.attnum,
         state_schema=session.state_schema,
         state_tables=list(STATE_TABLES),
     )
-    holders = []
+    candidates = []
     for _, group in itertools.groupby(rows, key=lambda row: row["oid"]):
         of_table = list(group)
         columns = tuple(
             Column(
-                *(row[key] for key in ("column", "sort", "is_token", "refers", "indexed", "obstacle"))
+                name=row["column"],
+                sort=row["sort"],
+                is_token=row["is_token"],
+                refers=row["refers"],
+                indexed=row["indexed"],
+                obstacle=row["obstacle"],
             )
             for row in of_table
         )
-        its = {key: of_table[0][key] for key in ("oid", "schema", "table", "plain", "rows", "pages")}
-        holders.append(Holder(**its, columns=columns))
-    return holders
+        first = of_table[0]
+        candidates.append(
+            CandidateTable(
+                oid=first["oid"],
+                schema=first["schema"],
+                table=first["table"],
+                plain=first["plain"],
+                rows=first["rows"],
+                pages=first["pages"],
+                columns=columns,
+            )
+        )
+    return candidates
