@@ -24,7 +24,6 @@ from .proof.verify import verify
 from .state import transitions
 from .state.progress import read_progress
 from .state.rotations import read_rotation
-from .state.transitions import fail
 from .table.lanes import draw_lanes
 from .table.target import Target
 from .table.windows import WindowSizer
@@ -39,22 +38,6 @@ from .work.waiting import unfinished_lanes, wait_for_lane
 from .work.worker import Worker
 
 REPAIRS = 3  # times that survivors are rotated again before the run gives up
-
-
-def require_distinct(session: Session, rotation: Rotation, target: Target, verdict: Verdict) -> None:
-    """Where no unique index is possible, check by value that no two rows hold the same token.
-
-    Raises Unproven, and marks the rotation failed, if some do.
-    """
-    repeated = patiently(
-        session, Options.lock_patience, lambda: target.placement.count_repeated(session)
-    )
-    if repeated:
-        session.through_outages(lambda: fail(session, rotation.pk, verdict))
-        raise Unproven(
-            f"{repeated} tokens of {target.label} are held by more than one row: find out what writes"
-            " them; then rotate again with --new"
-        )
 
 
 class Phases:
@@ -295,3 +278,19 @@ class Phases:
 
     def _read(self) -> Rotation:
         return self._session.through_outages(lambda: read_rotation(self._session, self._rotation))
+
+
+def require_distinct(session: Session, rotation: Rotation, target: Target, verdict: Verdict) -> None:
+    """Where no unique index is possible, check by value that no two rows hold the same token.
+
+    Raises Unproven, and marks the rotation failed, if some do.
+    """
+    repeated = patiently(
+        session, Options.lock_patience, lambda: target.placement.count_repeated(session)
+    )
+    if repeated:
+        session.through_outages(lambda: transitions.fail(session, rotation.pk, verdict))
+        raise Unproven(
+            f"{repeated} tokens of {target.label} are held by more than one row: find out what writes"
+            " them; then rotate again with --new"
+        )

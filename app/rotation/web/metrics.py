@@ -7,6 +7,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, gen
 
 from ..engine.state.rotations import rotations
 from ..engine.state.status import read_state
+from ..engine.throttle.standbys import look
 from ..models import Status
 from ..operations.inputs import open_session
 
@@ -61,8 +62,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
                 figures[name].labels(*labels).set(value)
         for status in Status.values:
             states.labels(*labels, status).set(status == progress.status)
-    with session.reading():
-        standbys = [row for row in session.rows("read_standbys") if row["replayed"] is not None]
+    standbys = look(session)
     # Several standbys may have the same name: the one furthest behind counts.
     for row in sorted(standbys, key=lambda row: row["replayed"], reverse=True):
         lag.labels(row["name"]).set(row["written"] - row["replayed"])

@@ -22,7 +22,6 @@ def wait_for_writers(
     for it. `check` is called now and then, and may raise. Raises Stopped if one of them does not end
     within the patience.
     """
-
     placement = target.placement
     patience = options.lock_patience
     every = Every(min(BARRIER_TELL_SECONDS, patience / 2), at_once=False)

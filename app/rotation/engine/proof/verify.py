@@ -35,9 +35,8 @@ def verify(session: Session, rotation: Rotation, target: Target, options: Option
             apart = _apart(rotation, target, parts)
             attnums = [attnum for _, attnum in apart.values()]
             detached = session.rows("list_detached", oids=list(apart), attnums=attnums)
-            if (
-                rotation.table_oid != target.oid
-            ):  # replaced or restored: the numbers may be other tables'
+            # Replaced or restored: the numbers may be other tables'.
+            if rotation.table_oid != target.oid:
                 detached = [one for one in detached if apart[one["oid"]][0] == _name(one)]
                 apart = {one["oid"]: apart[one["oid"]] for one in detached}
             held = {_name(one): _count(session, rotation, one) for one in detached}
