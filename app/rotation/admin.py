@@ -62,7 +62,7 @@ class RotationAdmin(RotationPages, ReadOnly):
         "pace",
         "remaining",
         "waits",
-        "begun_by",
+        "started_by",
         "proof",
     )
     list_display_links = ("name",)
@@ -123,7 +123,7 @@ class RotationAdmin(RotationPages, ReadOnly):
         return why_nothing_happens(rotation, _seen(rotation)).removeprefix(HELD_BACK) or "–"
 
     @admin.display(description="started by", ordering="operator")
-    def begun_by(self, rotation: Rotation) -> str:
+    def started_by(self, rotation: Rotation) -> str:
         """Who started it, and where."""
         return f"{rotation.operator}@{rotation.host}"
 

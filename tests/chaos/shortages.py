@@ -86,7 +86,7 @@ def full_wal(result: Result, arena: Arena, random: Random, times: int) -> None:
                 result.expect(told and child.returncode != 2, f"{child.returncode}: {out[-200:]}")
                 result.judge(db.run(*COMMAND, *flags), db)
             else:
-                result.where["waited" if careful else "went on after a crash"] += 1
+                result.where["waited" if careful else "continued after a crash"] += 1
                 result.judge(Done(child.returncode, out, ""), db)
 
 

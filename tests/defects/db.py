@@ -53,7 +53,7 @@ MUTANTS = [
         "tests/test_secrets.py",
     ),
     Mutant(
-        "a process that freezes holds the rotation for ever",
+        "a process that freezes holds the rotation forever",
         "sql/session/make_durable.sql",
         "'idle_in_transaction_session_timeout', '5s'",
         "'idle_in_transaction_session_timeout', '0'",

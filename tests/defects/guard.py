@@ -53,7 +53,7 @@ MUTANTS = [
         "tests/proof/test_guard.py -k moves",
     ),
     Mutant(
-        "an INSERT into a partition passes for ever",
+        "an INSERT into a partition passes forever",
         GUARD,
         "OR latest.strict\n                OR known.status::text = 'succeeded'\n",
         "",
@@ -219,7 +219,7 @@ MUTANTS = [
         "tests/proof/test_guard_status.py -k inheritance",
     ),
     Mutant(
-        "a guard's function keeps whom it was for before",
+        "a guard's function keeps its former grantees",
         GUARD,
         "    PERFORM {state}.rotation_keep_to_owner('pg_proc', guard);\n    IF NOT has",
         "    IF NOT has",

@@ -60,7 +60,7 @@ MUTANTS = [
         "tests/maintenance/test_rebuild.py",
     ),
     Mutant(
-        "a process that freezes holds its claim to rebuild for ever",
+        "a process that freezes holds its claim to rebuild forever",
         "sql/maintenance/claim_rebuild.sql",
         "'idle_in_transaction_session_timeout', '5s'",
         "'idle_in_transaction_session_timeout', '0'",

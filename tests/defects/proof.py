@@ -32,7 +32,7 @@ MUTANTS = [
         "tests/proof/test_leaked.py",
     ),
     Mutant(
-        "a process that freezes holds the table for ever",
+        "a process that freezes holds the table forever",
         "sql/proof/open_install.sql",
         "'idle_in_transaction_session_timeout', '5s'",
         "'idle_in_transaction_session_timeout', '0'",

@@ -1,4 +1,4 @@
-"""A process that serves takes up what was recorded, goes on whatever fails, and runs no query."""
+"""A process that serves takes up what was recorded, continues whatever fails, and runs no query."""
 
 import io
 import json

@@ -73,8 +73,8 @@ def show_plan(
     counts = f"{about}{plan.size.keys}, {about}{plan.size.tokens} with a token"
     write(f"rows       {counts if known else 'unknown: ANALYZE the table for an estimate'}")
     for lane in plan.lanes:
-        begun = f", done up to {shown(lane.last_id)}" if lane.last_id else ""
-        write(f"lane {lane.lane}     {shown(lane.lower)}..{shown(lane.upper)}{begun}")
+        done = f", done up to {shown(lane.last_id)}" if lane.last_id else ""
+        write(f"lane {lane.lane}     {shown(lane.lower)}..{shown(lane.upper)}{done}")
     if plan.statement:
         _show_windows(driver, plan, write, None if everything else walked or MOST_WALKED)
         _show_statement(plan, write)

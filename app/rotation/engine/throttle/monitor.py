@@ -38,7 +38,7 @@ class Monitor(Thread):
                 # Fail closed: without a check, no window runs.
                 self._throttle.learn(f"the server could not be checked ({error})", 1.0)
                 self._session.close()
-            except Exception as failure:  # a bug of ours must not make windows wait for ever
+            except Exception as failure:  # a bug of ours must not make windows wait forever
                 self._throttle.learn("", 1.0, failure)
             self._ended.wait(LOOK_SECONDS)
         if self._told:
