@@ -4,6 +4,7 @@ import ast
 import dataclasses
 import graphlib
 import re
+import runpy
 import subprocess
 import sys
 from collections import Counter
@@ -14,32 +15,11 @@ import pytest
 
 from tests.conftest import PROJECT, Database
 from tests.mutants import MUTANTS, Mutant
+from tests.rooms import TIERS
 
 APP = PROJECT / "app"
 ROTATION = APP / "rotation"
 
-#: Rooms of `app/rotation/` from the top down: what is in one imports from those below it, never from
-#: one beside or above it. A new module belongs to the room in which it stands.
-TIERS = [
-    {"apps", "management"},
-    {"admin"},
-    {"web"},
-    {"operations"},
-    {"engine.runner"},
-    {"engine.phases"},
-    {"engine.work"},
-    {"engine.preflight"},
-    {"engine.throttle", "engine.maintenance"},
-    {"engine.state"},
-    {"engine.proof"},
-    {"engine.table"},
-    {"engine.db"},
-    {"engine.events", "engine.options"},
-    {"engine.errors", "engine.text"},
-    {"models"},
-    {"invariants", "triggers"},
-    {"schema"},
-]
 TIER = {room: number for number, rooms in enumerate(TIERS) for room in rooms}
 
 
@@ -100,6 +80,11 @@ def test_imports_go_down(module: str) -> None:
 
 def test_imports_make_no_circle() -> None:
     graphlib.TopologicalSorter(IMPORTS).prepare()
+
+
+def test_picture_shows_the_rooms() -> None:
+    draw = runpy.run_path(str(PROJECT / "docs" / "house.py"))["draw"]
+    assert (PROJECT / "docs" / "house.svg").read_text() == draw()
 
 
 def test_every_import_of_the_product_is_relative() -> None:
