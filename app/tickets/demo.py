@@ -19,6 +19,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import OperationalError, connection
 
+from app.rotation.engine.db.statements import load
 from app.rotation.engine.text import peak_memory_mb
 from app.tickets.site import show
 
@@ -78,13 +79,13 @@ def demonstrate(size: int) -> None:
     say(f"$ python manage.py ticket --init --size {size}")
     call_command("ticket", init=True, size=size)
     with connection.cursor() as cursor:
-        cursor.execute("DROP TABLE IF EXISTS demo_before")
-        cursor.execute("CREATE TABLE demo_before AS SELECT token FROM ticket")
+        cursor.execute(load("forget_tokens"))
+        cursor.execute(load("remember_tokens"))
     try:
         rotate_and_check(size)
     finally:
         with connection.cursor() as cursor:
-            cursor.execute("DROP TABLE IF EXISTS demo_before")
+            cursor.execute(load("forget_tokens"))
 
 
 def rotate_and_check(size: int) -> None:
@@ -128,10 +129,7 @@ def run(arguments: list[str], interrupt_at: int | None = None) -> Run:
 def conclude(size: int, seconds: float, runs: list[Run]) -> None:
     """Count, by value, how many old tokens are still valid, and print the summary."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT (SELECT count(*) FROM ticket WHERE token IN (SELECT token FROM demo_before)),"
-            " (SELECT count(DISTINCT token) FROM ticket)"
-        )
+        cursor.execute(load("count_unchanged"))
         unchanged, distinct = cursor.fetchone()
     how = ", with one interruption and restart" if len(runs) > 1 else ""
     say("")

@@ -5,17 +5,9 @@ from dataclasses import dataclass, replace
 
 from ...schema import STATE_TABLES
 from ..db.session import Session
-from ..db.statements import Fragment, Name
+from ..db.statements import Fragment, Name, load
 from ..table.target import Target
 from ..text import one_line
-
-#: The spellings of a token that are looked up in an index: those that RESPELLED makes (target.py).
-SPELLINGS = """ARRAY[
-    held.token::pg_catalog.text,
-    pg_catalog.upper(held.token::pg_catalog.text),
-    pg_catalog.replace(held.token::pg_catalog.text, '-', ''),
-    pg_catalog.upper(pg_catalog.replace(held.token::pg_catalog.text, '-', ''))
-]"""
 
 
 @dataclass(frozen=True)
@@ -50,7 +42,8 @@ class Column:
         if self.sort == "uuid":
             return f"{column} = held.token"
         kind = "bpchar" if self.sort == "padded" else "text"
-        return f"{column} = ANY ({SPELLINGS}::pg_catalog.{kind}[])"
+        spellings = load("list_spellings")
+        return f"{column} = ANY ({spellings}::pg_catalog.{kind}[])"
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 
 from ..db.session import Row, Session
-from ..db.statements import Fragment, Names
+from ..db.statements import Fragment, Names, load
 from ..errors import Refused, UsageError
 from ..text import command, one_line, spelled
 from .placement import PLAIN, Placement
@@ -20,19 +20,6 @@ OWN_TYPES = {
 NUMBER_TYPES = {"smallint", "integer", "bigint"}
 TEXT_TYPES = {"text", "character varying", "character"}
 RANDOM_UUID = "pg_catalog.gen_random_uuid()"
-#: A random UUID with or without hyphens and capitals, spelled like the row's current token.
-RESPELLED = """pg_catalog.translate(
-    pg_catalog.gen_random_uuid()::text,
-    'abcdef' || CASE
-        WHEN pg_catalog.strpos(target.{column}::text COLLATE "C", '-') > 0 THEN ''
-        ELSE '-'
-    END,
-    CASE
-        WHEN target.{column}::text COLLATE "C" = pg_catalog.lower(target.{column}::text COLLATE "C")
-            THEN 'abcdef'
-        ELSE 'ABCDEF'
-    END
-)"""
 NOT_A_TABLE = {
     "v": "a view: name the table behind it",
     "m": "a materialized view: name the table behind it",
@@ -106,7 +93,7 @@ class Target:
     def new_token(self) -> str:
         """The expression of a new token, spelled like the old one."""
         # Schema-qualified: a function of the same name elsewhere can't take its place.
-        return self.placement.make_token(RESPELLED if self.is_text else RANDOM_UUID)
+        return self.placement.make_token(load("respell_token") if self.is_text else RANDOM_UUID)
 
 
 def aim(session: Session, target: Target) -> None:

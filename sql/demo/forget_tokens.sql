@@ -1,0 +1,2 @@
+-- Purpose: forget what remember_tokens.sql has remembered.
+DROP TABLE IF EXISTS demo_before;
