@@ -156,31 +156,15 @@ def read_progress(session: Session, rotation: int) -> Progress:
     neither a pause nor a jumping clock distorts it. Time spent waiting is kept apart.
     """
     row = session.row("read_progress", rotation=rotation, recent=RECENT_WINDOWS)
-    busy = row["recent_milliseconds"] / 1000
-    pace = row["recent_rows"] / busy * row["recent_workers"] if busy > 0 else None
-    throttled = row["recent_throttled"] / 1000
+    busy = row.pop("recent_milliseconds") / 1000
+    throttled = row.pop("recent_throttled") / 1000
+    rows = row.pop("recent_rows")
+    workers = row.pop("recent_workers")
+    pace = rows / busy * workers if busy > 0 else None
     return Progress(
+        **row,
         rotation=rotation,
-        status=row["status"],
-        rows_done=row["rows_done"],
-        rows_total=row["rows_total"],
-        rows_total_exact=row["rows_total_exact"],
-        windows=row["windows"],
-        lanes=row["lanes"],
-        lanes_done=row["lanes_done"],
         rows_per_second=pace or None,
-        workers=row["recent_workers"],
-        started_at=row["started_at"],
-        finished_at=row["finished_at"],
-        revoked=row["revoked"],
-        survivors=row["survivors"],
-        verified_at=row["verified_at"],
-        tokens=row["tokens"],
-        holes=row["holes"],
-        left_over=row["left_over"],
-        left_by_all=row["left_by_all"],
-        throttle=row["throttle"],
+        workers=workers,
         throttled_share=throttled / (throttled + busy) if throttled else 0.0,
-        idle_seconds=row["idle_seconds"],
-        quiet_seconds=row["quiet_seconds"],
     )
