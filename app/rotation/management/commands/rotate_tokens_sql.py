@@ -7,7 +7,7 @@ from django.core.management.base import CommandParser
 
 from ...engine.db.session import Session
 from ...engine.errors import UsageError
-from ...engine.options import Options, or_off
+from ...engine.options import TYPES, Options, or_off
 from ...engine.text import parse_size
 from ...operations import inputs
 from ...operations.databases import RunRequest, run_side_by_side
@@ -16,21 +16,6 @@ from ...operations.run import run_rotation
 from ...operations.serve import serve
 from .. import base
 from ..console import MODES, Console
-
-#: Options whose flags have the same names.
-THROTTLES = (
-    "max_lag",
-    "max_lag_bytes",
-    "critical_lag",
-    "max_wal",
-    "critical_wal",
-    "min_free",
-    "max_waiting",
-    "max_rate",
-    "nice",
-    "vacuum",
-    "throttle_sql",
-)
 
 
 def throttle_flags(default: Options) -> Iterator[tuple[str, Callable[[str], Any], str, str]]:
@@ -128,6 +113,7 @@ class Command(base.RotationCommand):
         )
         parser.add_argument(
             "--lock-timeout",
+            dest="lock_timeout_ms",
             type=int,
             default=default.lock_timeout_ms,
             metavar="MS",
@@ -147,10 +133,16 @@ class Command(base.RotationCommand):
             parser, "tokens known to have leaked, one per line or CSV (-: standard input): revoked too"
         )
         parser.add_argument(
-            "--no-verify", action="store_true", help="skip the proof that no old token is left"
+            "--no-verify",
+            dest="verify",
+            action="store_false",
+            help="skip the proof that no old token is left",
         )
         parser.add_argument(
-            "--no-guard", action="store_true", help="don't install the trigger that keeps old tokens out"
+            "--no-guard",
+            dest="guard",
+            action="store_false",
+            help="don't install the trigger that keeps old tokens out",
         )
         parser.add_argument(
             "--ack-triggers",
@@ -179,6 +171,7 @@ class Command(base.RotationCommand):
         )
         parser.add_argument(
             "--standby",
+            dest="standbys",
             action="append",
             default=[],
             metavar="NAME",
@@ -199,7 +192,8 @@ class Command(base.RotationCommand):
         )
         parser.add_argument(
             "--no-wait-replicas",
-            action="store_true",
+            dest="wait_replicas",
+            action="store_false",
             help="don't wait for the standbys to replay it",
         )
 
@@ -216,23 +210,8 @@ class Command(base.RotationCommand):
         with base.one_line_errors():
             inputs.require_text("--throttle-sql", given["throttle_sql"])
             inputs.require_text("--notify", given["notify"])
-            options = Options(
-                window=given["window"],
-                window_seconds=given["window_seconds"],
-                workers=given["workers"],
-                lanes=given["lanes"],
-                lock_timeout_ms=given["lock_timeout"],
-                lock_patience=given["lock_patience"],
-                guard=not given["no_guard"],
-                verify=not given["no_verify"],
-                ack_triggers=given["ack_triggers"],
-                allow_fk=given["allow_fk"],
-                standbys=tuple(given["standby"]),
-                reindex=given["reindex"],
-                notify=given["notify"],
-                wait_replicas=not given["no_wait_replicas"],
-                **{name: given[name] for name in THROTTLES},
-            )
+            given["standbys"] = tuple(given["standbys"])
+            options = Options(**{name: given[name] for name in TYPES if name in given})
             aliases = inputs.checked_databases(given)
             alias = aliases[0]
             if len(aliases) > 1 and (given["serve"] or given["dry_run"]):
