@@ -35,14 +35,15 @@ class BlockerWatch:
 
     def _look(self) -> None:
         while not self._over.wait(LOOK_SECONDS) and not self.blockers:
-            rows = self._session.rows("name_blockers", pid=self._pid)
+            rows = self._session.rows("name_sessions", pids=None, pid=self._pid)
             self.blockers = " and ".join(map(describe, rows[:3]))
 
 
 def describe_pids(session: Session, pids: list[int | None]) -> str:
     """The sessions of these pids in words; None stands for a prepared transaction."""
     known = [pid for pid in pids if pid]
-    names = list(map(describe, session.rows("name_sessions", pids=known)))[:3] if known else []
+    rows = session.rows("name_sessions", pids=known, pid=None) if known else []
+    names = [describe(row) for row in rows[:3]]
     if len(known) < len(pids):
         names.append(PREPARED)
     more = len(pids) - len(names)
