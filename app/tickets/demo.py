@@ -21,7 +21,7 @@ from django.db import OperationalError, connection
 
 from app.rotation.engine.db.statements import load
 from app.rotation.engine.text import peak_memory_mb
-from app.tickets.site import show
+from app.tickets.site import say, show
 
 PROJECT = Path(__file__).resolve().parents[2]
 INTERRUPT_AT = 33  # percent
@@ -141,12 +141,6 @@ def conclude(size: int, seconds: float, runs: list[Run]) -> None:
     say(f"tokens unchanged: {unchanged}")
     if unchanged or distinct != size:
         sys.exit(4)
-
-
-def say(text: str) -> None:
-    """Print a line at once."""
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

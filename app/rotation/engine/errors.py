@@ -16,8 +16,6 @@ class UsageError(RotationError):
 class Refused(RotationError):
     """The work can't start as things are; nothing was written."""
 
-    exit_code = 1
-
 
 class Stopped(RotationError):
     """The run ended before the work did; the same command continues from the last committed window."""
@@ -36,8 +34,6 @@ class DatabaseFailure(RotationError):
 
     Carries only the SQLSTATE and its standard name: PostgreSQL's own message may quote a token.
     """
-
-    exit_code = 1
 
     def __init__(self, sqlstate: str | None, condition: str, doing: str) -> None:
         super().__init__(f"{doing}: PostgreSQL answered {condition} (SQLSTATE {sqlstate})")

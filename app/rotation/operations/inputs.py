@@ -119,11 +119,6 @@ PATIENCE = {
 }
 
 
-def checked_database(options: dict[str, Any]) -> str:
-    """The alias that --database names; see fit_for_outages."""
-    return fit_for_outages(options["database"])
-
-
 def checked_databases(options: dict[str, Any]) -> list[str]:
     """The aliases that --database names where it may be repeated; see fit_for_outages."""
     given = options["database"] or ["default"]

@@ -84,7 +84,7 @@ class Command(base.RotationCommand):
             if options["action"] in ("verify", "guard"):
                 getattr(self, options["action"])(options)
                 return
-            session = open_session(inputs.checked_database(options))
+            session = open_session(inputs.fit_for_outages(options["database"]))
             found = chosen(session, options)
             self.none = none_found(options)
             if options["action"] == "report":
@@ -193,7 +193,7 @@ class Command(base.RotationCommand):
         """Prove the latest rotation again; exit code 4 if the proof fails."""
         stop = StopSwitch(patient=False)
         with inputs.leaked_list(options["leaked"]) as leaked, stop_on_signals(stop):
-            session = open_session(inputs.checked_database(options))
+            session = open_session(inputs.fit_for_outages(options["database"]))
             session.stop = stop
             with session.looking("reading the rotations"):
                 rotation = chosen(session, options).first()
@@ -204,7 +204,7 @@ class Command(base.RotationCommand):
     def guard(self, options: dict[str, Any]) -> None:
         """Tell whether a column has a guard, or drop the one that a run installed."""
         name = inputs.target_from(options)
-        session = open_session(inputs.checked_database(options))
+        session = open_session(inputs.fit_for_outages(options["database"]))
         if options["guard_action"] == "drop":
             self.stdout.write(guard.drop(session, name))
         else:

@@ -38,7 +38,7 @@ class Command(base.RotationCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         with base.one_line_errors():
-            alias = inputs.checked_database(options)
+            alias = inputs.fit_for_outages(options["database"])
             if options["init"]:
                 size = 1000 if options["size"] is None else options["size"]
                 stop = StopSwitch(patient=False)
