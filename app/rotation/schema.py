@@ -1,7 +1,8 @@
 """The database functions and tables of `sql/schema/`, as migrations install them."""
 
+import contextlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +37,20 @@ def in_the_state(*names: str) -> Operation:
             state = cursor.fetchone()[0]
             if re.search(r"[$\\]", state):
                 raise ValueError(f"the schema {state} can't hold the state of rotations: rename it")
-            for name in names:
-                cursor.execute(read(name, state), None)
+            with pinned(cursor):
+                for name in names:
+                    cursor.execute(read(name, state), None)
 
     return run
+
+
+@contextlib.contextmanager
+def pinned(cursor: Any) -> Iterator[None]:
+    """Let names in the block mean PostgreSQL's own, whatever the search path has."""
+    cursor.execute(read("pin_names"))
+    before = cursor.fetchone()[0]
+    yield
+    cursor.execute(read("unpin_names"), [before])
 
 
 def read(name: str, state: str = "") -> str:

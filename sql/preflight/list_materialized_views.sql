@@ -11,7 +11,7 @@ WITH RECURSIVE reader AS (
         -- A view of whole rows depends on no column; PostgreSQL writes it as `table.*`.
         AND (
             used.refobjsubid = %(attnum)s
-            OR pg_catalog.pg_get_viewdef(rule.ev_class) ~ '\.\*'
+            OR pg_catalog.pg_get_viewdef(rule.ev_class) ~ E'\\.\\*'
         )
         AND rule.ev_class <> used.refobjid
 

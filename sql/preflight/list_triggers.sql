@@ -27,17 +27,17 @@ SELECT
     language.lanname <> 'plpgsql'
     -- What could make this mistake text for code, or code for text: a quote after a backslash, a
     -- comment in a comment, a text between dollars, a name spelled by numbers.
-    OR function.prosrc ~* '\\''|/\*([^*]|\*+[^*/])*/\*|\$\w*\$|u&"'
-    OR code.plain ~* '\m(insert|update|delete|merge|copy|execute|perform|call|notify|raise|dblink)\M'
-    OR code.plain ~* '\m(select|from|table)\M'
-    OR code.plain ~* '\m(old|new)\M'
+    OR function.prosrc ~* E'\\\\''|/\\*([^*]|\\*+[^*/])*/\\*|\\$\\w*\\$|u&"'
+    OR code.plain ~* E'\\m(insert|update|delete|merge|copy|execute|perform|call|notify|raise|dblink)\\M'
+    OR code.plain ~* E'\\m(select|from|table)\\M'
+    OR code.plain ~* E'\\m(old|new)\\M'
     OR pg_catalog.strpos(
         pg_catalog.lower(function.prosrc),
         pg_catalog.lower(pg_catalog.replace(asked.attname, '"', '""'))
     ) > 0
     OR EXISTS (
-        SELECT FROM pg_catalog.regexp_matches(code.called, '([\w."$]+)\s*\(', 'g') AS word (found)
-        WHERE pg_catalog.regexp_replace(pg_catalog.lower(found[1]), '^pg_catalog\.', '') NOT IN (
+        SELECT FROM pg_catalog.regexp_matches(code.called, E'([\\w."$]+)\\s*\\(', 'g') AS word (found)
+        WHERE pg_catalog.regexp_replace(pg_catalog.lower(found[1]), E'^pg_catalog\\.', '') NOT IN (
             'if', 'elsif', 'and', 'or', 'not', 'in', 'case', 'when', 'then', 'else', 'return', 'is',
             'char', 'varchar', 'varying', 'numeric', 'time', 'timestamp', 'timestamptz',
             'now', 'clock_timestamp', 'statement_timestamp', 'transaction_timestamp', 'date_trunc',
@@ -54,13 +54,13 @@ CROSS JOIN LATERAL (
     -- begin a comment here.
     SELECT pg_catalog.regexp_replace(
         function.prosrc,
-        '("([^"]|"")*")|''([^'']|'''')*''|-{{2}}[^\n\r]*|/\*([^*]|\*+[^*/])*\*+/',
-        '\1 ',
+        E'("([^"]|"")*")|''([^'']|'''')*''|-{{2}}[^\\n\\r]*|/\\*([^*]|\\*+[^*/])*\\*+/',
+        E'\\1 ',
         'g'
     ) AS text
 ) AS uncommented
 CROSS JOIN LATERAL (
-    SELECT pg_catalog.regexp_replace(uncommented.text, '\s*\.\s*', '.', 'g') AS called
+    SELECT pg_catalog.regexp_replace(uncommented.text, E'\\s*\\.\\s*', '.', 'g') AS called
 ) AS joined
 CROSS JOIN LATERAL (
     -- Without what is harmless: columns of OLD and NEW, then what is compared, then what is returned
@@ -71,16 +71,17 @@ CROSS JOIN LATERAL (
             pg_catalog.regexp_replace(
                 pg_catalog.regexp_replace(
                     joined.called,
-                    '(\m(old|new)|"(old|new)")\.("([^"]|"")*"|[[:alpha:]_][\w$]*)',
+                    E'(\\m(old|new)|"(old|new)")\\.("([^"]|"")*"|[[:alpha:]_][\\w$]*)',
                     ' field ',
                     'gi'
                 ),
-                '(\m(old|new)(\.\*)?\s+)?\mis\s+(not\s+)?distinct\s+from\M(\s+(old|new)\M(\.\*)?)?'
-                || '|\m(old|new)\s+is\s+(not\s+)?null\M',
+                E'(\\m(old|new)(\\.\\*)?\\s+)?'
+                || E'\\mis\\s+(not\\s+)?distinct\\s+from\\M(\\s+(old|new)\\M(\\.\\*)?)?'
+                || E'|\\m(old|new)\\s+is\\s+(not\\s+)?null\\M',
                 ' compared ',
                 'gi'
             ),
-            '\mreturn\s+((old|new)|coalesce\s*\(\s*(old|new)\s*,\s*(old|new)\s*\))\s*\u003b',
+            E'\\mreturn\\s+((old|new)|coalesce\\s*\\(\\s*(old|new)\\s*,\\s*(old|new)\\s*\\))\\s*\\u003b',
             ' returned ',
             'gi'
         ) AS plain

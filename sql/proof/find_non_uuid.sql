@@ -8,7 +8,7 @@ CROSS JOIN LATERAL (SELECT target.{column}::text COLLATE "C" AS token) AS spelle
 WHERE (%(lo)s::text IS NULL OR target.{pk} BETWEEN %(lo)s::{pk_type} AND %(hi)s::{pk_type})
     AND target.{column} IS NOT NULL
     AND (
-        spelled.token !~* '^[0-9a-f]{{8}}(-?)[0-9a-f]{{4}}(\1[0-9a-f]{{4}}){{2}}\1[0-9a-f]{{12}}$'
+        spelled.token !~* E'^[0-9a-f]{{8}}(-?)[0-9a-f]{{4}}(\\1[0-9a-f]{{4}}){{2}}\\1[0-9a-f]{{12}}$'
         OR spelled.token NOT IN (pg_catalog.lower(spelled.token), pg_catalog.upper(spelled.token))
     )
 ORDER BY target.{pk}

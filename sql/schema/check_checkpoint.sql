@@ -9,14 +9,24 @@ IF TG_OP = 'UPDATE' AND (
     RAISE EXCEPTION 'the bounds of a lane never change';
 END IF;
 -- Keys compare as their own type does: '9' comes before '10' in a bigint.
--- A name in the catalog may hold anything: it is quoted, and never read as a format.
-SELECT pg_catalog.concat(
-    '::', pg_catalog.quote_ident(space.nspname),
-    '.', pg_catalog.quote_ident(found.typname)
-) INTO STRICT kind
-FROM pg_catalog.pg_type AS found
-INNER JOIN pg_catalog.pg_namespace AS space ON space.oid = found.typnamespace
-WHERE found.oid = NEW.pk_type::regtype::oid;
+-- A name in the catalog may hold anything: it is quoted, and never read as a format. Of a domain, its
+-- base: a cast to a domain, or to a type that is not PostgreSQL's own, may run code of its owner.
+WITH RECURSIVE under AS (
+    SELECT found.* FROM pg_catalog.pg_type AS found WHERE found.oid = NEW.pk_type::regtype::oid
+
+    UNION ALL
+
+    SELECT base.*
+    FROM under
+    INNER JOIN pg_catalog.pg_type AS base ON base.oid = under.typbasetype AND under.typtype = 'd'
+)
+
+SELECT pg_catalog.concat('::pg_catalog.', pg_catalog.quote_ident(under.typname)) INTO kind
+FROM under
+WHERE under.typtype = 'b' AND under.typnamespace = 'pg_catalog'::regnamespace::oid;
+IF kind IS NULL THEN
+    RAISE EXCEPTION 'the type of a lane''s keys is not one of PostgreSQL''s own';
+END IF;
 IF NEW.pk_collation <> '' THEN
     SELECT pg_catalog.concat(
         kind, ' COLLATE ', pg_catalog.quote_ident(space.nspname),

@@ -12,7 +12,7 @@ BEGIN
         FROM pg_catalog.pg_trigger AS known
         INNER JOIN pg_catalog.pg_trigger AS half
             ON half.tgrelid = known.tgrelid AND half.tgfoid = known.tgfoid
-        WHERE known.tgrelid = $table${table}$table$::regclass
+        WHERE known.tgrelid = $table${table}$table$::regclass::oid
             AND known.tgname = '{pgid}'
     LOOP
         EXECUTE statement;

@@ -113,21 +113,23 @@ DECLARE
     hash bigint;
     own text;
     reading name;
+    kind oid;
     token text;
 BEGIN
     BEGIN
-        IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
-            PERFORM %9$s.rotation_require_recent_snapshot(%9$L, %7$s);
-        END IF;
-        -- Nothing is evaluated here of a type that is not PostgreSQL's own.
+        -- Nothing is evaluated here of a type that is not PostgreSQL's own, nor called in a schema
+        -- that is not the state's. Arguments have exactly a function's types: no other is preferred.
         IF pg_typeof(NEW.%1$I)::oid <> %2$s::oid
             OR %3$L::regclass <> %4$s::oid
-            OR %9$s.rotation_called('%10$s', %11$s) IS DISTINCT FROM %8$L
+            OR %9$s.rotation_called('%10$s'::regclass, %11$s::int) IS DISTINCT FROM %8$L::name
         THEN
             RAISE undefined_table;
         END IF;
+        IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
+            PERFORM %9$s.rotation_require_recent_snapshot(%9$L::text, %7$s::int);
+        END IF;
         -- By itself: what is a parameter of a statement may come into the server's log.
-        hash := %9$s.rotation_hash(NEW.%1$I::%5$s, %6$s);
+        hash := %9$s.rotation_hash(NEW.%1$I::%5$s, '%6$s'::bigint);
         unknown := NOT EXISTS (SELECT FROM %3$s AS revoked WHERE revoked.hash = hash);
     EXCEPTION
         WHEN syntax_error_or_access_rule_violation OR invalid_schema_name THEN
@@ -148,16 +150,35 @@ BEGIN
                 MESSAGE = 'this table was changed since this transaction began',
                 HINT = 'Begin the transaction again.';
         END IF;
+        -- That trigger may have called another function then, in a schema of somebody else's: only
+        -- what belongs to this function's owner is called in its name.
+        IF NOT EXISTS (
+            SELECT FROM pg_proc AS its
+            WHERE its.oid = to_regprocedure(concat(own, '.rotation_reading(oid, name)'))
+                AND pg_get_userbyid(its.proowner) = current_user
+        ) THEN
+            RAISE insufficient_privilege;
+        END IF;
         PERFORM set_config('search_path', concat('pg_catalog, ', own, ', pg_temp'), true);
         reading := rotation_reading(TG_RELID, TG_NAME);
-        IF reading = %8$L THEN
-            hash := rotation_hash(NEW.%1$I::%5$s, %6$s);
+        -- Nor is the column's type what the transaction sees of the catalog.
+        IF reading = %8$L::name THEN
+            kind := pg_typeof(NEW.%1$I)::oid;
+        ELSE
+            EXECUTE concat('SELECT pg_typeof(($1).', quote_ident(reading), ')::oid')
+                INTO STRICT kind USING NEW;
+        END IF;
+        IF rotation_reads_as(kind) IS NULL THEN
+            RAISE datatype_mismatch;
+        END IF;
+        IF reading = %8$L::name THEN
+            hash := rotation_hash(NEW.%1$I::%5$s, '%6$s'::bigint);
         ELSE
             EXECUTE concat('SELECT ($1).', quote_ident(reading), '::pg_catalog.text')
                 INTO STRICT token USING NEW;
-            hash := rotation_hash(token, %6$s);
+            hash := rotation_hash(token, '%6$s'::bigint);
         END IF;
-        refused := rotation_refuses(own, %7$s, hash, TG_RELID, TG_OP);
+        refused := rotation_refuses(own, %7$s::int, hash, TG_RELID, TG_OP::text);
     EXCEPTION
         WHEN syntax_error_or_access_rule_violation OR invalid_schema_name THEN
             RAISE WARNING 'a guard cannot read its state, and lets a token of %% pass',
@@ -165,7 +186,7 @@ BEGIN
                 USING HINT = 'Run rotation guard status, then rotation verify.';
     END;
 
-    IF refused AND TG_OP = 'UPDATE' AND reading = %8$L THEN  -- else it was renamed: refused below
+    IF refused AND TG_OP = 'UPDATE' AND reading = %8$L::name THEN  -- else it was renamed: refused below
         NEW.%1$I := OLD.%1$I;
         RETURN NEW;
     END IF;
@@ -211,17 +232,17 @@ LANGUAGE sql STABLE AS $$
         INNER JOIN pg_trigger AS parent ON parent.oid = origin.tgparentid
     )
 
-    SELECT rotation_called(of_table, written.attnum)
+    SELECT rotation_called(of_table::regclass, written.attnum::int)
     FROM origin
     INNER JOIN pg_depend AS spoken_of
-        ON spoken_of.classid = 'pg_trigger'::regclass
+        ON spoken_of.classid = 'pg_trigger'::regclass::oid
         AND spoken_of.objid = origin.oid
-        AND spoken_of.refclassid = 'pg_class'::regclass
+        AND spoken_of.refclassid = 'pg_class'::regclass::oid
         AND spoken_of.refobjsubid > 0
     INNER JOIN pg_attribute AS written
         ON written.attrelid = of_table
-        AND rotation_called(of_table, written.attnum)
-            = rotation_called(spoken_of.refobjid, spoken_of.refobjsubid)
+        AND rotation_called(of_table::regclass, written.attnum::int)
+            = rotation_called(spoken_of.refobjid::regclass, spoken_of.refobjsubid)
     -- Not a type's field: the condition may also mention another type's field of that name.
     WHERE origin.tgparentid = 0 AND rotation_reads_as(written.atttypid) IS NOT NULL
     LIMIT 1
@@ -327,7 +348,8 @@ $$;
 -- A column's guard: each of its triggers, and what is wrong with it, or NULL.
 CREATE FUNCTION {state}.rotation_inspect_guard(of_table oid, of_attnum smallint)
 RETURNS TABLE (name text, function text, inserting boolean, problem text)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off AS $$
     SELECT
         installed.name::text,
         installed.function::text,
@@ -359,7 +381,9 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
                 ),
                 bare.pattern, '', 'g'
             )) AS wanted
-        FROM (SELECT '[\s()]|::(text|regclass|oid|uuid|bpchar|character varying)') AS bare (pattern)
+        FROM (
+            SELECT '[[:space:]()]|::(text|regclass|oid|uuid|bpchar|character varying)'
+        ) AS bare (pattern)
     ) AS spelled
     CROSS JOIN LATERAL (
         -- A: ENABLE ALWAYS.

@@ -1,11 +1,45 @@
--- Purpose: revoke from PUBLIC, and from all roles that have them by default privileges, the functions of
---          the rotation's state, the set of revoked tokens, its sequences, and every right to write to
---          the state: a role that runs rotations is granted what it needs, and triggers need no grant.
+-- Purpose: check that every function of the state belongs to its owner; then revoke from PUBLIC, and from
+--          all roles that have them by default privileges, those functions, the set of revoked tokens,
+--          its sequences, and every right to write to the state: a role that runs rotations is granted
+--          what it needs, and triggers need no grant.
 -- Parameters: {state}, the schema of the rotation's state; {state_text}, the same within a string.
-SELECT {state}.rotation_keep_to_owner('pg_catalog.pg_proc', function.oid)
+
+-- Who could create objects in the schema before may have made some of these names in advance, and still
+-- own them.
+DO $$
+DECLARE
+    stranger record;
+BEGIN
+    SELECT function.oid::regprocedure AS name, pg_get_userbyid(function.proowner) AS owner INTO stranger
+    FROM pg_proc AS function
+    INNER JOIN pg_class AS state ON state.oid = '{state_text}.rotation'::regclass::oid
+    WHERE function.proowner <> state.relowner
+        AND (
+            (function.pronamespace = state.relnamespace AND function.proname ~ '^rotation_')
+            OR EXISTS (
+                SELECT FROM pg_trigger AS trigger_
+                INNER JOIN pg_class AS kept ON kept.oid = trigger_.tgrelid
+                WHERE trigger_.tgfoid = function.oid
+                    AND NOT trigger_.tgisinternal
+                    AND kept.relnamespace = state.relnamespace
+                    AND kept.relname IN (
+                        'rotation', 'batchprogress', 'rotation_window', 'rotation_leftover',
+                        'rotation_revoked'
+                    )
+            )
+        )
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'function % belongs to %: drop it, then migrate again',
+            stranger.name, stranger.owner;
+    END IF;
+END;
+$$;
+
+SELECT {state}.rotation_keep_to_owner('pg_catalog.pg_proc'::regclass, function.oid, 'ALL'::text)
 FROM pg_catalog.pg_proc AS function
 INNER JOIN pg_catalog.pg_class AS state
-    ON state.oid = '{state_text}.rotation'::regclass
+    ON state.oid = '{state_text}.rotation'::regclass::oid
     AND state.relnamespace = function.pronamespace
     AND state.relowner = function.proowner
 WHERE function.proname ~ '^rotation_'
@@ -17,7 +51,7 @@ WHERE function.proname ~ '^rotation_'
             AND kept.relname IN ('rotation', 'batchprogress', 'rotation_window', 'rotation_leftover')
     );
 
-SELECT {state}.rotation_keep_to_owner('pg_catalog.pg_class', kept)
+SELECT {state}.rotation_keep_to_owner('pg_catalog.pg_class'::regclass, kept::oid, 'ALL'::text)
 FROM (
     VALUES
         ('{state_text}.rotation_revoked'::regclass),
@@ -30,8 +64,8 @@ FROM (
 ) AS relations (kept);
 
 SELECT {state}.rotation_keep_to_owner(
-    'pg_catalog.pg_class',
-    kept,
+    'pg_catalog.pg_class'::regclass,
+    kept::oid,
     pg_catalog.concat(
         'INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER',
         CASE

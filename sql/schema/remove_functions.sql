@@ -8,7 +8,7 @@ BEGIN
     FOR unused IN
         SELECT function.oid
         FROM pg_catalog.pg_proc AS function
-        WHERE function.prorettype = 'trigger'::regtype
+        WHERE function.prorettype = 'pg_catalog.trigger'::regtype::oid
             AND pg_catalog.pg_function_is_visible(function.oid)
             AND function.proname ~ (
                 '^pgtrigger_(append_only|checkpoint_moves_forward|kept_for_ever|kept_from_truncate'

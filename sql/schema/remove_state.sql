@@ -11,7 +11,7 @@ BEGIN
         FROM pg_catalog.pg_trigger AS trigger_
         INNER JOIN pg_catalog.pg_proc AS function ON function.oid = trigger_.tgfoid
         INNER JOIN pg_catalog.pg_class AS state
-            ON state.oid = '{state_text}.rotation'::regclass
+            ON state.oid = '{state_text}.rotation'::regclass::oid
             AND state.relnamespace = function.pronamespace
         WHERE trigger_.tgparentid = 0 AND function.proname ~ '^rotation_guard_[0-9]+$'
     LOOP
@@ -23,7 +23,8 @@ BEGIN
         SELECT made.oid
         FROM pg_catalog.pg_proc AS made
         INNER JOIN pg_catalog.pg_class AS state
-            ON state.oid = '{state_text}.rotation'::regclass AND state.relnamespace = made.pronamespace
+            ON state.oid = '{state_text}.rotation'::regclass::oid
+            AND state.relnamespace = made.pronamespace
         WHERE made.proname ~ '^rotation_guard_[0-9]+$'
     LOOP
         EXECUTE pg_catalog.concat('DROP FUNCTION ', function);
@@ -64,7 +65,7 @@ BEGIN
         SELECT since.oid
         FROM pg_catalog.pg_class AS since
         INNER JOIN pg_catalog.pg_class AS state
-            ON state.oid = '{state_text}.rotation'::regclass
+            ON state.oid = '{state_text}.rotation'::regclass::oid
             AND state.relnamespace = since.relnamespace
         WHERE since.relkind = 'S' AND since.relname ~ '^rotation_revoked_[0-9]+_since$'
     LOOP

@@ -1,8 +1,12 @@
 -- Purpose: what kind of server this is, and where the tables of our own state are.
 -- Columns: version (server_version_num), standby, read_only (by default), role, state_schema (NULL if
 --          `migrate` has not been run here), state_schema_quoted, may_write_state, intruders (other
---          roles that may create objects in that schema; NULL for none), for_everybody (PUBLIC may
---          execute functions of it), state_owner, owner_may_create (tables there), states (the
+--          roles that may create objects in that schema; NULL for none), strangers (functions, operators
+--          and tables there that could be used in place of the state's, and belong neither to its owner
+--          nor to a superuser; NULL for none), superuser (this role is one), owned_by_superuser (the
+--          state is), for_everybody (PUBLIC may
+--          execute functions of it), state_owner (quoted; its name as it is in state_owner_name),
+--          owner_may_create (tables there), states (the
 --          schemas that hold one outside this role's search path; quoted, NULL for none);
 --          role_quoted, database, address (host and port, or NULL for a socket), version_text, citus
 --          (the extension is installed).
@@ -20,8 +24,12 @@ SELECT
     EXISTS (SELECT FROM pg_catalog.pg_extension WHERE extname = 'citus') AS citus,
     state.may_write AS may_write_state,
     state.intruders,
+    state.strangers,
+    this.rolsuper AS superuser,
+    state.owned_by_superuser,
     state.for_everybody,
     state.owner AS state_owner,
+    state.owner_name AS state_owner_name,
     state.owner_may_create,
     (
         SELECT pg_catalog.string_agg(pg_catalog.quote_ident(namespace.nspname), ', ')
@@ -31,10 +39,52 @@ SELECT
             AND revoked.relkind = 'p'
             AND NOT pg_catalog.pg_table_is_visible(revoked.oid)
     ) AS states
-FROM (SELECT) AS always
+FROM pg_catalog.pg_roles AS this
 LEFT JOIN (
     SELECT
         namespace.nspname::text AS schema,
+        owner.rolsuper AS owned_by_superuser,
+        owner.rolname::text AS owner_name,
+        (
+            SELECT pg_catalog.string_agg(
+                strange.what || ' of ' || pg_catalog.quote_ident(strange_owner.rolname), ', '
+                ORDER BY strange.what
+            )
+            FROM (
+                SELECT
+                    'function ' || function.oid::regprocedure::text AS what,
+                    function.proowner AS owner
+                FROM pg_catalog.pg_proc AS function
+                WHERE (
+                    function.pronamespace = namespace.oid
+                    -- Guards are looked at by themselves, and never called by us.
+                    AND function.proname ~ '^rotation_'
+                    AND function.proname !~ '^rotation_guard_[0-9]+$'
+                )
+                    OR EXISTS (
+                        SELECT FROM pg_catalog.pg_trigger AS trigger_
+                        WHERE trigger_.tgfoid = function.oid
+                            AND NOT trigger_.tgisinternal
+                            AND trigger_.tgrelid IN (
+                                rotation.oid, lane.oid, journal.oid, leftover.oid, revoked.oid
+                            )
+                    )
+
+                UNION ALL
+
+                SELECT 'operator ' || operator.oid::regoperator::text, operator.oprowner
+                FROM pg_catalog.pg_operator AS operator
+                WHERE operator.oprnamespace = namespace.oid
+
+                UNION ALL
+
+                SELECT 'table ' || its.oid::regclass::text, its.relowner
+                FROM pg_catalog.pg_class AS its
+                WHERE its.oid IN (lane.oid, journal.oid, leftover.oid, revoked.oid)
+            ) AS strange
+            INNER JOIN pg_catalog.pg_roles AS strange_owner ON strange_owner.oid = strange.owner
+            WHERE strange.owner <> rotation.relowner AND NOT strange_owner.rolsuper
+        ) AS strangers,
         pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(rotation.relowner)) AS owner,
         pg_catalog.has_schema_privilege(rotation.relowner, namespace.oid, 'CREATE') AS owner_may_create,
         (
@@ -100,6 +150,7 @@ LEFT JOIN (
         ) AS may_write
     FROM pg_catalog.pg_class AS rotation
     INNER JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = rotation.relnamespace
+    INNER JOIN pg_catalog.pg_roles AS owner ON owner.oid = rotation.relowner
     INNER JOIN pg_catalog.pg_class AS lane
         ON lane.relnamespace = namespace.oid AND lane.relname = 'batchprogress'
     INNER JOIN pg_catalog.pg_class AS journal
@@ -108,5 +159,8 @@ LEFT JOIN (
         ON leftover.relnamespace = namespace.oid AND leftover.relname = 'rotation_leftover'
     INNER JOIN pg_catalog.pg_class AS revoked
         ON revoked.relnamespace = namespace.oid AND revoked.relname = 'rotation_revoked'
-    WHERE rotation.relname = 'rotation' AND pg_catalog.pg_table_is_visible(rotation.oid)
-) AS state ON true;
+    WHERE rotation.relname = 'rotation'
+        AND rotation.relkind = 'r'
+        AND pg_catalog.pg_table_is_visible(rotation.oid)
+) AS state ON true
+WHERE this.rolname = current_user;

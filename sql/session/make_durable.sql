@@ -14,6 +14,11 @@ SELECT
         WHEN pg_catalog.current_setting('synchronous_commit') = 'off'
             THEN pg_catalog.set_config('synchronous_commit', 'on', true)
     END,
+    -- As in open_reading.sql.
+    CASE
+        WHEN pg_catalog.current_setting('restrict_nonsystem_relation_kind', true) IS NOT NULL
+            THEN pg_catalog.set_config('restrict_nonsystem_relation_kind', 'view, foreign-table', true)
+    END,
     CASE
         WHEN pg_catalog.current_setting('transaction_timeout', true) IS NOT NULL
             THEN pg_catalog.set_config('transaction_timeout', '0', true)

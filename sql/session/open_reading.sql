@@ -10,6 +10,11 @@ SELECT
     pg_catalog.set_config('lock_timeout', '6s', true),
     pg_catalog.set_config('row_security', 'off', true),
     pg_catalog.set_config('jit', 'off', true),
+    -- A table that becomes a view in the meantime would run its owner's code with this role's rights.
+    CASE
+        WHEN pg_catalog.current_setting('restrict_nonsystem_relation_kind', true) IS NOT NULL
+            THEN pg_catalog.set_config('restrict_nonsystem_relation_kind', 'view, foreign-table', true)
+    END,
     CASE
         WHEN pg_catalog.current_setting('transaction_timeout', true) IS NOT NULL
             THEN pg_catalog.set_config('transaction_timeout', '0', true)

@@ -16,7 +16,7 @@ WITH bounds AS (
     -- FOR VALUES FROM ('1') TO ('1000'); MINVALUE and MAXVALUE are not cuts.
     CROSS JOIN LATERAL pg_catalog.regexp_matches(
         pg_catalog.pg_get_expr(relation.relpartbound, relation.oid),
-        '\((?:''((?:[^'']|'''')*)''|(-?[0-9.]+))\)',
+        E'\\((?:''((?:[^'']|'''')*)''|(-?[0-9.]+))\\)',
         'g'
     ) AS bound (found)
 )

@@ -11,7 +11,7 @@ SELECT
             AND (
                 column_.attnum = ANY (partitioned.partattrs::int2[])
                 OR pg_catalog.pg_get_expr(partitioned.partexprs, partitioned.partrelid)
-                    ~ ('\m' || column_.attname || '\M')
+                    ~ (E'\\m' || column_.attname || E'\\M')
             )
     ) AS in_partition_key,
     (

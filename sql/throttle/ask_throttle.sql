@@ -4,7 +4,13 @@
 -- Parameters: query.
 -- Columns: answers (a row as JSON on each line, truncated at 1000 characters; two lines: there are
 --          more).
-SELECT pg_catalog.set_config('rotation.query', %(query)s, true);
+SELECT
+    pg_catalog.set_config('rotation.query', %(query)s, true),
+    -- It is the operator's own query, and may read views.
+    CASE
+        WHEN pg_catalog.current_setting('restrict_nonsystem_relation_kind', true) IS NOT NULL
+            THEN pg_catalog.set_config('restrict_nonsystem_relation_kind', '', true)
+    END;
 
 DO $ask$
 DECLARE

@@ -62,15 +62,15 @@ MUTANTS = [
     Mutant(
         "the application's triggers don't find their names",
         f"{ENGINE}/db/session.py",
-        'return "SET LOCAL search_path TO DEFAULT;\\n"',
-        "return PINNED",
+        'path = self._compose("restore_settings") + "\\n"',
+        "path = PINNED",
         "tests/preflight/test_triggers.py -k may_copy",
     ),
     Mutant(
         "names are found by the search path",
         f"{ENGINE}/db/session.py",
-        'return self._compose("pin_search_path") + "\\n" if "state" in self.names else PINNED',
-        'return ""',
+        'path = self._compose("pin_search_path") + "\\n" if "state" in self.names else PINNED',
+        'path = ""',
         "tests/proof/test_privileges.py -k search_path",
     ),
     Mutant(
@@ -100,5 +100,26 @@ MUTANTS = [
         "import contextlib\n",
         "import contextlib\n\nfrom . import session as session\n",
         "tests/test_house.py -k circle",
+    ),
+    Mutant(
+        "names are printed as the role's settings say",
+        f"{ENGINE}/db/session.py",
+        "return PLAIN_NAMES + path",
+        "return path",
+        "tests/proof/test_settings.py -k quote_all",
+    ),
+    Mutant(
+        "a view in the place of a table is read",
+        "sql/session/open_reading.sql",
+        "'view, foreign-table'",
+        "''",
+        "tests/proof/test_strangers.py -k becomes",
+    ),
+    Mutant(
+        "a window reads a view in the place of its table",
+        "sql/work/open_window.sql",
+        "'view, foreign-table'",
+        "''",
+        "tests/proof/test_strangers.py -k becomes",
     ),
 ]

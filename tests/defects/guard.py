@@ -143,7 +143,7 @@ MUTANTS = [
     Mutant(
         "columns that swap their names are not noticed",
         GUARD,
-        " IS DISTINCT FROM %8$L\n",
+        " IS DISTINCT FROM %8$L::name\n",
         " IS NULL\n",
         "tests/proof/test_state_elsewhere.py -k swap_their",
     ),
@@ -157,8 +157,8 @@ MUTANTS = [
     Mutant(
         "a guard's plan outlives its table's columns",
         GUARD,
-        "rotation_called('%10$s', %11$s)",
-        "rotation_called(%10$s::oid, %11$s)",
+        "rotation_called('%10$s'::regclass, %11$s::int)",
+        "rotation_called(%10$s::oid, %11$s::int)",
         "tests/proof/test_state_elsewhere.py -k renamed_while",
     ),
     Mutant(
@@ -281,5 +281,33 @@ MUTANTS = [
         "THEN ' COLLATE \"C\"' END) AS spelled (exactly)",
         "THEN '' END) AS spelled (exactly)",
         "tests/preflight/test_collations.py -k equal",
+    ),
+    Mutant(
+        "the guard calls what belongs to somebody else",
+        GUARD,
+        "                AND pg_get_userbyid(its.proowner) = current_user\n",
+        "",
+        "tests/proof/test_old_catalog.py -k schema_of_an_old",
+    ),
+    Mutant(
+        "the guard casts from a type that it has not looked at",
+        GUARD,
+        "IF rotation_reads_as(kind) IS NULL THEN",
+        "IF false THEN",
+        "tests/proof/test_old_catalog.py -k type_of_an_old",
+    ),
+    Mutant(
+        "the guard's calls may mean another function of that name",
+        GUARD,
+        "'%10$s'::regclass",
+        "'%10$s'",
+        "tests/proof/test_open_schema.py -k overload_of_what",
+    ),
+    Mutant(
+        "a guard is not recognized where names are printed with quotes",
+        GUARD,
+        " SET quote_all_identifiers = off",
+        "",
+        "tests/proof/test_settings.py -k quote_all",
     ),
 ]

@@ -59,4 +59,11 @@ MUTANTS = [
         "from typing import Any\n\nfrom psycopg2 import sql as sql\n",
         "tests/test_house.py -k composes",
     ),
+    Mutant(
+        "a serving process lends its rights to any table's owner",
+        "app/rotation/operations/serve.py",
+        "            require_trusted(driver)\n",
+        "",
+        "tests/proof/test_strangers.py -k serving",
+    ),
 ]

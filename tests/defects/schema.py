@@ -13,8 +13,8 @@ MUTANTS = [
     Mutant(
         "the type of a lane's keys is written into SQL unquoted",
         "sql/schema/check_checkpoint.sql",
-        "pg_catalog.quote_ident(found.typname)",
-        "found.typname",
+        "pg_catalog.concat('::pg_catalog.', pg_catalog.quote_ident(under.typname))",
+        "pg_catalog.concat('::', NEW.pk_type)",
         "tests/db/test_text.py",
     ),
     Mutant(
@@ -107,5 +107,19 @@ MUTANTS = [
         "(-[+]?(0x)?[0-9a-f]+){4}[^0-9a-z]*$'",
         "(-[+]?[0-9a-f]+){4}[^0-9a-z]*$'",
         "tests/proof/test_spellings.py -k groups",
+    ),
+    Mutant(
+        "what migrate runs may mean operators of the search path",
+        "app/rotation/schema.py",
+        "            with pinned(cursor):",
+        "            with contextlib.nullcontext():",
+        "tests/proof/test_open_schema.py -k while_it_migrates",
+    ),
+    Mutant(
+        "a function that was there before belongs to somebody else",
+        "sql/schema/privileges.sql",
+        "    IF FOUND THEN",
+        "    IF false THEN",
+        "tests/proof/test_open_schema.py -k there_before",
     ),
 ]

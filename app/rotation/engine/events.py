@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from .text import count, name_keys, shown
+from .text import count, name_keys, one_line, shown
 
 
 @dataclass(frozen=True)
@@ -202,6 +202,10 @@ class Found(Event):
     kind = "found"
     level: str
     text: str
+
+    def __post_init__(self) -> None:
+        """It names what others have named, who may have put line breaks or control characters there."""
+        object.__setattr__(self, "text", one_line(self.text))
 
     def __str__(self) -> str:
         return f"{self.level}: {self.text}"

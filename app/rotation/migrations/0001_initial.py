@@ -178,7 +178,7 @@ class Migration(migrations.Migration):
         ),
         pgtrigger.migrations.AddTrigger(
             model_name='batchprogress',
-            trigger=pgtrigger.compiler.Trigger(name='checkpoint_moves_forward', sql=pgtrigger.compiler.UpsertTriggerSql(declare='DECLARE kind text; ordered boolean;', func=read_body('check_checkpoint'), hash='4185f57f53154e292f38a8a68f0bd14a7a29e78e', operation='INSERT OR UPDATE', pgid='pgtrigger_checkpoint_moves_forward_a7c5d', table='batchprogress', when='BEFORE')),
+            trigger=pgtrigger.compiler.Trigger(name='checkpoint_moves_forward', sql=pgtrigger.compiler.UpsertTriggerSql(declare='DECLARE kind text; ordered boolean;', func=read_body('check_checkpoint'), hash='c408b22750d24ff131e7c53d74dd55997c2c5b04', operation='INSERT OR UPDATE', pgid='pgtrigger_checkpoint_moves_forward_a7c5d', table='batchprogress', when='BEFORE')),
         ),
         pgtrigger.migrations.AddTrigger(
             model_name='batchprogress',

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..engine.db.session import Session
 from ..engine.db.stop import StopSwitch, stop_on_signals
-from ..engine.errors import RotationError, Stopped
+from ..engine.errors import Refused, RotationError, Stopped
 from ..engine.options import Options, from_stored
 from ..engine.preflight.server import describe_server, require_state
 from ..engine.runner import RotationDriver
@@ -144,6 +144,7 @@ class Service:
         try:
             options = self._options(rotation)
             driver = RotationDriver(self.session.alias, name, options, self.session.stop, self.reporter)
+            require_trusted(driver)
             done = summary(driver.run())
         except Exception as error:
             if isinstance(error, Stopped) and self.session.stop.requested:
@@ -170,6 +171,20 @@ class Service:
                 f" database is never run: {own}"
             )
         return replace(kept, throttle_sql=self.throttle_sql)
+
+
+def require_trusted(driver: RotationDriver) -> None:
+    """Raise Refused if a table's owner could use this process, whose rights they don't have.
+
+    Whoever may record a rotation chooses the table, and so whose triggers run here.
+    """
+    target = driver.target
+    if not target.owner_trusted and target.owner != driver.server["state_owner_name"]:
+        raise Refused(
+            f"{target.schema}.{target.table} belongs to {target.owner}, whose triggers would run with"
+            f" the rights of {driver.server['role']}: serve as {target.owner}, or run {target.command}"
+            " by hand"
+        )
 
 
 def in_a_line(error: Exception) -> str:

@@ -18,10 +18,12 @@ from .stop import StopSwitch
 
 Row = dict[str, Any]
 Result = TypeVar("Result")
+#: Precedes every statement: names are printed with quotes only where they need them.
+PLAIN_NAMES = "SET LOCAL quote_all_identifiers TO off;\n"
 #: Precedes a statement while the schema of the state is not known yet.
 PINNED = "SET LOCAL search_path TO pg_catalog, pg_temp;\n"
 #: Statements that ask what the role's search path finds.
-FINDS_NAMES = {"describe_server", "find_table", "list_tables"}
+FINDS_NAMES = {"restore_settings", "describe_server", "find_table", "list_tables"}
 #: Statements that fire the application's triggers, which rely on the role's search path.
 FIRES_TRIGGERS = {
     "rotate_window",
@@ -29,7 +31,6 @@ FIRES_TRIGGERS = {
     "rotate_leftovers",
     "try_write",
     "check_constraints",
-    "restore_search_path",
     "truncate_tickets",
     "generate_tickets",
 }
@@ -224,11 +225,12 @@ class Session:
         Its operators and functions are PostgreSQL's, and its tables those of the state, in whose schema
         nobody else may create any, whatever the role's own search path would find first.
         """
+        path = self._compose("pin_search_path") + "\n" if "state" in self.names else PINNED
         if statement in FINDS_NAMES:
-            return ""
-        if statement in FIRES_TRIGGERS:
-            return "SET LOCAL search_path TO DEFAULT;\n"
-        return self._compose("pin_search_path") + "\n" if "state" in self.names else PINNED
+            path = ""
+        elif statement in FIRES_TRIGGERS:
+            path = self._compose("restore_settings") + "\n"
+        return PLAIN_NAMES + path
 
     @contextlib.contextmanager
     def _prepared(self, statement: str) -> Iterator[tuple[str, Any]]:

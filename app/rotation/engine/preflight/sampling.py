@@ -8,7 +8,7 @@ from dataclasses import replace
 from ..db.session import Session
 from ..db.statements import Fragment
 from ..errors import DatabaseFailure, LockConflict
-from ..events import NOTE, WARN, Found
+from ..events import NOTE, REFUSE, WARN, Found
 from ..proof.candidates import CandidateTable, Column, list_candidates
 from ..table.target import Target
 from ..text import count, one_line
@@ -80,6 +80,14 @@ def _sample(session: Session, target: Target, candidates: list[CandidateTable]) 
         if not whole:
             missed.add(candidate.label)
         for column in found:
+            if candidate.oid == target.oid and column.name == target.pk:
+                yield Found(
+                    REFUSE,
+                    f"the primary key {candidate.label}.{one_line(column.name)} holds the tokens of"
+                    f" {target.label} themselves, and keys are shown and stored: give the table another"
+                    " key first",
+                )
+                continue
             yield Found(
                 WARN,
                 f"{candidate.label}.{one_line(column.name)} holds values of {target.label}: rows that"
@@ -91,7 +99,7 @@ def _sample(session: Session, target: Target, candidates: list[CandidateTable]) 
         yield Found(
             NOTE,
             f"{count(len(missed), 'table')} {were} not checked for values of {target.label} (too slow,"
-            " or not readable): rotation verify --search-copies has no time limit",
+            " not readable, or of another owner): rotation verify --search-copies has no time limit",
         )
 
 

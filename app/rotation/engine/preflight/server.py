@@ -22,6 +22,13 @@ def check_server(session: Session) -> Row:
             " use a role that may write"
         )
     require_state(session, server)
+    require_closed_schema(server)
+    require_privileges(server)
+    return server
+
+
+def require_closed_schema(server: Row) -> None:
+    """Raise Refused if others may put objects beside the state, or call its functions."""
     if server["intruders"]:
         schema = server["state_schema_quoted"]
         others = server["intruders"]
@@ -36,6 +43,10 @@ def check_server(session: Session) -> Row:
             "PUBLIC may execute functions of the rotation's state (restored without privileges?): REVOKE"
             f" EXECUTE ON ALL FUNCTIONS IN SCHEMA {schema} FROM PUBLIC, then run the same command again"
         )
+
+
+def require_privileges(server: Row) -> None:
+    """Raise Refused if this role or the state's owner lacks a privilege."""
     if not server["may_write_state"]:
         role = server["role_quoted"]
         schema = server["state_schema_quoted"]
@@ -54,7 +65,6 @@ def check_server(session: Session) -> Row:
             f" but each column's set of hashes is one: GRANT CREATE ON SCHEMA {schema} TO {owner}, then"
             " run the same command again"
         )
-    return server
 
 
 def describe_server(session: Session) -> Row:
@@ -80,9 +90,28 @@ def require_state(session: Session, server: Row) -> None:
             "the tables of the rotation's state are not in this database:"
             f" run python manage.py migrate rotation --database {session.alias}"
         )
+    refuse_strangers(server)
     names = (*STATE_TABLES, *STATE_FUNCTIONS)
     session.names |= {name: (server["state_schema"], name) for name in names}
     session.names["state"] = (server["state_schema"],)
+
+
+def refuse_strangers(server: Row) -> None:
+    """Raise Refused if using the state would call somebody else's code."""
+    if server["strangers"]:
+        schema = server["state_schema_quoted"]
+        raise Refused(
+            f"in schema {schema} there is {server['strangers']}, which could be used in place of the"
+            " rotation's own, with this role's rights: drop it, or migrate rotation into a schema of its"
+            " own"
+        )
+    if server["superuser"] and not server["owned_by_superuser"]:
+        raise Refused(
+            f"{server['role']} is a superuser, but the rotation's state in schema"
+            f" {server['state_schema_quoted']} belongs to {server['state_owner']}, whose code would run"
+            f" with a superuser's rights: run as {server['state_owner']}, or migrate rotation as"
+            f" {server['role']} into a schema of its own"
+        )
 
 
 def refuse_old(version: int) -> None:

@@ -39,6 +39,7 @@ def find_all(
         findings = [
             *indexes.of_catalog(session, target),
             *_of_table(table, target),
+            *_of_owner(target),
             *_of_texts(session, target),
             *_of_references(session, target, options),
             *_of_triggers(session, target, options),
@@ -78,6 +79,15 @@ def _of_table(table: Row, target: Target) -> Iterator[Found]:
         )
     if table["unlogged"]:
         yield Found(NOTE, f"{target.schema}.{target.table} is unlogged: a server crash empties it")
+
+
+def _of_owner(target: Target) -> Iterator[Found]:
+    if not target.owner_trusted:
+        yield Found(
+            NOTE,
+            f"{target.schema}.{target.table} belongs to {target.owner}: its triggers and its indexes'"
+            " expressions run with the rights of this role; to lend none, run as its owner",
+        )
 
 
 def _of_texts(session: Session, target: Target) -> Iterator[Found]:

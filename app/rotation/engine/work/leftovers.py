@@ -31,6 +31,7 @@ class LeftoverStage(Stage):
         lane = work.lane
         began = time.monotonic()
         number = lane["lane_id"]
+        self.session.rows("hold_target")
         if self.from_heap:
             self.session.change("read_heap")
         after = self._after.get(number, 0)
@@ -49,7 +50,7 @@ class LeftoverStage(Stage):
         self._later = []
         self.require_same_target()
         self.write_down(work, lane["last_id"], done["lo"], done["hi"], done["rows"])
-        self.session.change("restore_search_path")
+        self.session.change("restore_settings")
         seconds = time.monotonic() - began
         return WindowDone(lane["lane"], done["lo"], done["hi"], done["rows"], seconds, done["rows"])
 

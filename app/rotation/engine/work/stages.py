@@ -72,7 +72,7 @@ class Stage:
         self.write_down(work, window.hi, window.lo, window.hi, rows)
         if window.hi == lane["upper"]:
             self.session.rows("wait_for_disk")
-        self.session.change("restore_search_path")
+        self.session.change("restore_settings")
         return WindowDone(lane["lane"], window.lo, window.hi, rows, seconds, window.keys)
 
     def _replace(self, work: Work, lo: str, hi: str) -> int:

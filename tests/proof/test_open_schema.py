@@ -1,0 +1,167 @@
+"""What others may have put beside the state, or before it, is neither called nor overlooked."""
+
+import pytest
+
+from tests.conftest import Database
+from tests.proof.account import ACCOUNT, make, rotate
+from tests.proof.mallory import acting, evil, is_super
+from tests.proof.test_trespass import granted
+
+
+@pytest.fixture
+def open_schema(db: Database) -> Database:
+    """As public was before PostgreSQL 15."""
+    db.sql("GRANT CREATE ON SCHEMA public TO PUBLIC")
+    return db
+
+
+def close(db: Database) -> None:
+    """As README and the refusal say."""
+    db.sql("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+
+
+@pytest.mark.parametrize("command", [("migrate",), ("migrate", "rotation", "zero")], ids=["up", "down"])
+def test_operators_while_it_migrates(
+    open_schema: Database, runner: str, command: tuple[str, ...]
+) -> None:
+    db = open_schema
+    if len(command) == 1:
+        assert db.run("migrate", "rotation", "zero").code == 0
+    with acting(db, runner) as (_, mallory):
+        for n, other in enumerate(("regclass", "regtype")):
+            mallory.execute(
+                evil(f"public.f{n}", f"oid, {other}", "boolean", "$1::bigint = $2::oid::bigint", runner)
+                + f"CREATE OPERATOR public.= (FUNCTION = public.f{n}, LEFTARG = oid, RIGHTARG = {other})"
+            )
+    done = db.run(*command)
+    assert done.code == 0, done.err
+    assert not is_super(db, runner)
+
+
+def test_overload_that_migrate_would_call(open_schema: Database, runner: str) -> None:
+    db = open_schema
+    assert db.run("migrate", "rotation", "zero").code == 0
+    with acting(db, runner) as (_, mallory):
+        mallory.execute(evil("public.rotation_keep_to_owner", "text, oid", "int", "1", runner))
+    done = db.run("migrate")
+    assert not is_super(db, runner)
+    assert done.code != 0
+    assert f"rotation_keep_to_owner(text,oid) belongs to {runner}: drop it" in done.err
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "returns", "value"),
+    [
+        ("rotation_called", "text, int", "name", "'api_key'"),
+        ("rotation_called", "oid, smallint", "name", "'api_key'"),
+        ("rotation_require_recent_snapshot", "text, bigint", "int", "1"),
+        ("rotation_hash", "varchar, bigint", "bigint", "1"),
+    ],
+)
+def test_overload_of_what_the_guard_calls(
+    open_schema: Database, runner: str, name: str, arguments: str, returns: str, value: str
+) -> None:
+    """It stays when the schema is closed, and its argument types might be preferred."""
+    db = open_schema
+    make(db, "varchar(36)")
+    with acting(db, runner) as (_, mallory):
+        mallory.execute(evil(f"public.{name}", arguments, returns, value, runner))
+    close(db)
+    assert f"of {runner}, which could be used in place of the rotation's own" in rotate(db, code=1).err
+    # Nor is it called by a guard that was there before.
+    db.sql(f"ALTER FUNCTION public.{name}({arguments}) RENAME TO harmless")
+    rotate(db)
+    db.sql(f"ALTER FUNCTION public.harmless({arguments}) RENAME TO {name}")
+    for key, begin in ((901, "BEGIN"), (902, "BEGIN ISOLATION LEVEL REPEATABLE READ")):
+        db.sql(f"{begin}; INSERT INTO account VALUES ({key}, gen_random_uuid()); COMMIT")
+    db.sql(
+        "ALTER TABLE account RENAME api_key TO key; INSERT INTO account VALUES (903, gen_random_uuid())"
+    )
+    assert not is_super(db, runner)
+
+
+def test_function_of_a_trigger_that_was_there_before(open_schema: Database, runner: str) -> None:
+    """CREATE OR REPLACE leaves it to its owner, who may change what its body means."""
+    db = open_schema
+    name = db.value("SELECT proname FROM pg_proc WHERE proname LIKE 'pgtrigger_legal_arrows%%'")
+    assert db.run("migrate", "rotation", "zero").code == 0
+    with acting(db, runner) as (_, mallory):
+        mallory.execute(
+            f"CREATE FUNCTION public.{name}() RETURNS trigger LANGUAGE plpgsql"
+            " AS 'BEGIN RETURN NEW; END'"
+        )
+    done = db.run("migrate")
+    assert done.code != 0
+    assert f"{name}() belongs to {runner}: drop it, then migrate again" in done.err
+
+
+def test_function_of_a_trigger_that_changes_hands(db: Database, runner: str) -> None:
+    make(db)
+    name = db.value(
+        "SELECT oid::regprocedure FROM pg_proc WHERE proname LIKE 'pgtrigger_legal_arrows%%'"
+    )
+    db.sql(f"ALTER FUNCTION {name} OWNER TO {runner}")
+    assert f"{name} of {runner}" in rotate(db, code=1).err
+
+
+def test_operators_left_from_an_open_schema(open_schema: Database, runner: str) -> None:
+    db = open_schema
+    with acting(db, runner) as (_, mallory):
+        mallory.execute(
+            evil("public.f", "oid, regclass", "boolean", "$1::bigint = $2::oid::bigint", runner)
+            + "CREATE OPERATOR public.= (FUNCTION = public.f, LEFTARG = oid, RIGHTARG = regclass)"
+        )
+    close(db)
+    make(db, "varchar(36)")
+    for command in (
+        ("rotate_tokens_sql", *ACCOUNT, "--dry-run"),
+        ("rotation", "status"),
+        ("rotation", "guard", "status", *ACCOUNT),
+    ):
+        done = db.run(*command)
+        assert done.code == 1
+        assert f"operator =(oid,regclass) of {runner}" in done.err
+    assert not is_super(db, runner)
+
+
+def test_state_of_somebody_else_first_in_the_path(db: Database, runner: str) -> None:
+    """The default path begins with the schema of the user's name."""
+    make(db)
+    db.sql(f"GRANT CREATE ON DATABASE {db.name} TO {runner}")
+    with acting(db, runner) as (_, mallory):
+        mallory.execute("CREATE SCHEMA postgres")
+    first = db.environment(DATABASE_URL=db.url + "?options=-csearch_path%3Dpostgres")
+    assert db.run("migrate", "rotation", env=first).code == 0
+    # What she could as well have made herself, object by object.
+    for kind, catalog, where in (
+        ("TABLE", "SELECT oid::regclass::text FROM pg_class", "relkind IN ('r', 'p') AND relnamespace"),
+        ("FUNCTION", "SELECT oid::regprocedure::text FROM pg_proc", "pronamespace"),
+    ):
+        for (name,) in db.sql(f"{catalog} WHERE {where} = 'postgres'::regnamespace"):
+            db.sql(f"ALTER {kind} {name} OWNER TO {runner}")
+    done = db.run("rotate_tokens_sql", *ACCOUNT)
+    assert done.code == 1
+    assert f"in schema postgres belongs to {runner}, whose code would run with a superuser's" in done.err
+    db.sql("DROP SCHEMA postgres CASCADE")
+
+
+def test_lane_of_a_type_of_ones_own(db: Database, runner: str) -> None:
+    """The checkpoint's trigger casts to the type that a lane names."""
+    make(db)
+    granted(db, runner)
+    db.sql(
+        f"CREATE SCHEMA mine AUTHORIZATION {runner};"
+        "ALTER TABLE account ADD CONSTRAINT stop CHECK (id <> 8) NOT VALID"
+    )
+    rotate(db, "--window", "5", code=1)
+    with acting(db, runner) as (_, mallory):
+        mallory.execute(
+            evil("mine.f", "text", "boolean", "true", runner)
+            + "CREATE DOMAIN mine.d AS text CHECK (mine.f(VALUE));"
+            "INSERT INTO batchprogress"
+            " (rotation_id, lane, pk_type, pk_collation, lower, upper, rows, windows, worker)"
+            " SELECT rotation_id, 90, 'mine.d', '', '1', '2', 0, 0, '' FROM batchprogress LIMIT 1"
+        )
+    db.sql("ALTER TABLE account DROP CONSTRAINT stop")
+    db.call("rotate_tokens_sql", *ACCOUNT)
+    assert not is_super(db, runner)
