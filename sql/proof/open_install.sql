@@ -9,5 +9,12 @@ SELECT
     pg_catalog.set_config('application_name', %(worker)s, true),
     pg_catalog.set_config('lock_timeout', %(lock_timeout)s, true),
     pg_catalog.set_config('statement_timeout', '0', true),
-    -- If this process freezes before its COMMIT, every writer waits for it: not for long.
-    pg_catalog.set_config('idle_in_transaction_session_timeout', '5s', true);
+    -- If this process freezes before its COMMIT, every writer waits for it: not for long. Nor for
+    -- standbys: what follows waits for them.
+    pg_catalog.set_config('idle_in_transaction_session_timeout', '5s', true),
+    pg_catalog.set_config('synchronous_commit', 'local', true),
+    -- A client that vanished without a word is noticed within ten seconds.
+    pg_catalog.set_config('tcp_keepalives_idle', '4', true),
+    pg_catalog.set_config('tcp_keepalives_interval', '2', true),
+    pg_catalog.set_config('tcp_keepalives_count', '2', true),
+    pg_catalog.set_config('tcp_user_timeout', '8000', true);

@@ -1,7 +1,9 @@
 -- Purpose: let this transaction's COMMIT wait for the disk, and so for all earlier windows, even if the
 --          role's default is not to wait. Locks on our own state are brief: one that is not available
 --          within ten seconds is a mistake, and an error.
--- Parameters: worker (shown as application_name).
+-- Parameters: worker (shown as application_name), standbys (whether COMMIT waits for the synchronous
+--          standbys too, if the role's default does: only the end of a rotation must, which comes after
+--          all else in the WAL).
 SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
 
 SELECT
@@ -11,8 +13,10 @@ SELECT
     -- A process that freezes here is ended before the lock_timeout of others.
     pg_catalog.set_config('idle_in_transaction_session_timeout', '5s', true),
     CASE
-        WHEN pg_catalog.current_setting('synchronous_commit') = 'off'
-            THEN pg_catalog.set_config('synchronous_commit', 'on', true)
+        WHEN NOT %(standbys)s OR pg_catalog.current_setting('synchronous_commit') = 'off'
+            THEN pg_catalog.set_config(
+                'synchronous_commit', CASE WHEN %(standbys)s THEN 'on' ELSE 'local' END, true
+            )
     END,
     -- As in open_reading.sql.
     CASE

@@ -23,7 +23,12 @@ SELECT
         END || 'ms',
         true
     ),
-    pg_catalog.set_config('idle_in_transaction_session_timeout', '60s', true),
+    -- A client that froze or vanished without a word holds its locks for ten seconds at most.
+    pg_catalog.set_config('idle_in_transaction_session_timeout', '8s', true),
+    pg_catalog.set_config('tcp_keepalives_idle', '4', true),
+    pg_catalog.set_config('tcp_keepalives_interval', '2', true),
+    pg_catalog.set_config('tcp_keepalives_count', '2', true),
+    pg_catalog.set_config('tcp_user_timeout', '8000', true),
     -- A crash loses rows and checkpoint together, so a window need not wait for the disk.
     pg_catalog.set_config('synchronous_commit', 'off', true),
     -- The guard lets the rotation's own UPDATE pass without looking in the revoked set.

@@ -86,7 +86,7 @@ def test_stopped_snapshot_says_where_it_was(db: Database) -> None:
         child.terminate()  # once is enough: it starts again in any case
         out = child.communicate(timeout=30)[0]
     assert child.returncode == 3
-    assert "SIGTERM received: cancelling the table scan; the next run starts it again" in out
+    assert "SIGTERM received: cancelling what runs now; the next run starts it again" in out
     assert db.value("SELECT status FROM rotation") == "pending"
     assert db.run(*RUN).code == 0
     db.each_once(250)

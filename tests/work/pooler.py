@@ -1,7 +1,8 @@
-"""A PgBouncer in transaction mode before the database."""
+"""A PgBouncer before the database."""
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -13,9 +14,24 @@ from tests.conftest import Database, until
 PGBOUNCER = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 
 
+class Pooler:
+    """A running PgBouncer, and the DATABASE_URL that goes through it."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", url: str) -> None:
+        self.url = url
+        self._process = process
+
+    def freeze(self) -> None:
+        """It answers nobody, but the kernel keeps its connections open."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
+
+
 @contextmanager
-def pooling(db: Database) -> Iterator[str]:
-    """The DATABASE_URL of a PgBouncer in transaction mode, with a pool of three, before the database."""
+def pooler(db: Database, mode: str = "transaction", **settings: object) -> Iterator[Pooler]:
+    """A PgBouncer with a pool of three before the database; `settings` are lines of its file."""
     home = Path(tempfile.mkdtemp(prefix="pb-"))
     ini = home / "pgbouncer.ini"
     ini.write_text(
@@ -26,11 +42,12 @@ listen_addr =
 listen_port = 6432
 unix_socket_dir = {home}
 auth_type = any
-pool_mode = transaction
+pool_mode = {mode}
 default_pool_size = 3
 logfile = {home}/log
 pidfile = {home}/pid
 """
+        + "".join(f"{name} = {value}\n" for name, value in settings.items())
     )
     home.chmod(0o777)
     # The database's socket directory admits its owner only.
@@ -42,9 +59,18 @@ pidfile = {home}/pid
         group=owner.st_gid if os.geteuid() == 0 else None,
     )
     until((home / ".s.PGSQL.6432").exists)
+    place = str(home).replace("/", "%2F")
     try:
-        yield f"postgres://postgres@{str(home).replace('/', '%2F')}:6432/{db.name}"
+        yield Pooler(child, f"postgres://postgres@{place}:6432/{db.name}")
     finally:
+        child.send_signal(signal.SIGCONT)
         child.terminate()
         child.wait()
         shutil.rmtree(home)
+
+
+@contextmanager
+def pooling(db: Database) -> Iterator[str]:
+    """The DATABASE_URL of a PgBouncer in transaction mode."""
+    with pooler(db) as one:
+        yield one.url

@@ -177,15 +177,18 @@ class OutageEnded(Event):
 
 @dataclass(frozen=True)
 class Stopping(Event):
-    """A stop was requested; the current window finishes first, a scan of the whole table does not."""
+    """A stop was requested; a window finishes first, a scan of the whole table does not."""
 
     kind = "stopping"
     reason: str
     cancelled: bool = False  #: what was running has been cancelled
+    again: bool = False  #: it is at least the second request
 
     def __str__(self) -> str:
+        if self.again:
+            return f"{self.reason} received again: cancelling what runs now"
         if self.cancelled:
-            return f"{self.reason} received: cancelling the table scan; the next run starts it again"
+            return f"{self.reason} received: cancelling what runs now; the next run starts it again"
         return f"{self.reason} received: finishing the current window; send it again to cancel"
 
 
@@ -221,6 +224,19 @@ class Waiting(Event):
 
     def __str__(self) -> str:
         return f"{self.what} waits for {self.blockers}"
+
+
+@dataclass(frozen=True)
+class Unanswered(Event):
+    """The database has not answered for some seconds."""
+
+    kind = "unanswered"
+    doing: str
+    seconds: float
+    why: str
+
+    def __str__(self) -> str:
+        return f"no answer for {self.seconds:.0f} s ({self.doing}): {self.why}"
 
 
 @dataclass(frozen=True)

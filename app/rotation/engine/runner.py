@@ -13,7 +13,7 @@ from .db.session import Session
 from .db.stop import StopSwitch
 from .db.threads import Thread
 from .errors import DatabaseFailure, LockConflict, Refused, RotationError, Stopped, UsageError
-from .events import NOTE, REFUSE, Emit, Found, RotationStarted, Stopping
+from .events import NOTE, REFUSE, Emit, Found, RotationStarted
 from .options import Options
 from .phases import Phases
 from .preflight import indexes
@@ -22,7 +22,7 @@ from .preflight.table import find_all
 from .proof.guard import find_guard, stands, wanted
 from .proof.leaked import LeakedList
 from .state import transitions
-from .state.heartbeat import Waits, note_process
+from .state.heartbeat import Sampler, note_process
 from .state.progress import Outcome, Progress, read_progress
 from .state.rotations import busy_lanes, find_finished, find_unfinished, lanes_of
 from .table import citus
@@ -32,11 +32,9 @@ from .table.windows import Window
 from .text import count
 from .throttle.probes import ask
 
-SAMPLE_SECONDS = 0.5  # how often progress is read and reported
-
 
 class RotationDriver:
-    """Rotates one column. It reports through `emit`, always from the calling thread."""
+    """Rotates one column, and reports through `emit` from the calling thread."""
 
     def __init__(
         self, alias: str, name: TargetName, options: Options, stop: StopSwitch, emit: Emit
@@ -203,47 +201,33 @@ class RotationDriver:
 
     def _start(self, rotation: int, more_revoked: bool) -> tuple[Phases, Thread]:
         """Start the thread that takes the rotation through its phases."""
-        session = Session(
-            self._session.alias,
-            worker=worker_name(0),
-            names=self._session.names,
-            variants=self._session.variants,
-            stop=self._stop,
-            emit=self._events.put,
-            outage_seconds=self.options.outage_seconds,
-        )
+        session = self._own(0)
         phases = Phases(session, rotation, self.target, self.options, more_revoked)
         thread = Thread(session, phases.run)
         thread.start()
         return phases, thread
 
+    def _own(self, name: int | str) -> Session:
+        """A session for a thread, which reports through the calling thread."""
+        return dataclasses.replace(
+            self._session,
+            worker=worker_name(name),
+            emit=self._events.put,
+            outage_seconds=self.options.outage_seconds,
+        )
+
     def _watch(self, thread: Thread, rotation: int) -> None:
         """Report events and progress until the phases have ended."""
-        sample_at = time.monotonic() + SAMPLE_SECONDS
-        told_stop = False
-        waits = Waits(self._session, rotation)
+        self._session.close()  # until then the sampler's connection does
+        sampler = Sampler(self._own("sampler"), rotation)
+        sampler.start()
         while thread.is_alive() or not self._events.empty():
             with contextlib.suppress(queue.Empty):
                 event = self._events.get(timeout=0.1 if thread.is_alive() else 0)
-                waits.note(event)
+                if not isinstance(event, Progress):
+                    sampler.note(event)
                 self._emit(event)
-            if self._stop.requested and not told_stop:
-                told_stop = True
-                self._emit(Stopping(self._stop.reason, self._stop.cancelled))
-            if time.monotonic() >= sample_at:
-                self._sample(rotation)
-                sample_at = time.monotonic() + SAMPLE_SECONDS
-
-    def _sample(self, rotation: int) -> None:
-        try:
-            progress = read_progress(self._session, rotation)
-            idle = progress.left_by_all or progress.idle_seconds > SAMPLE_SECONDS
-            if idle and not self._stop.requested:
-                # During one long statement, like the verification, others must see that we are alive.
-                self._session.change("note_alive", rotation=rotation)
-            self._emit(progress)
-        except RotationError:
-            self._session.close()  # the workers deal with the outage, and report it
+        sampler.end()
 
     def _last_words(self, failure: Exception, rotation: int, workers: set[str]) -> Exception:
         """The error to raise for what ended the work; makes durable what was done."""

@@ -5,9 +5,12 @@ import dataclasses
 import json
 import os
 import shutil
+import sys
+import threading
 import time
 from typing import Any
 
+from ..engine.errors import Stopped
 from ..engine.events import Event, RotationStarted, WindowDone
 from ..engine.state.progress import Progress
 from ..engine.text import duration
@@ -20,10 +23,11 @@ SHORTEST_BAR = 8  # columns
 
 
 class Console:
-    """Prints the engine's events. A closed output silences it but does not stop the rotation."""
+    """Prints the engine's events, from any thread. A closed output silences it, and stops nothing."""
 
     def __init__(self, stream: Any, mode: str, verbosity: int) -> None:
         self._stream = stream
+        self._lock = threading.RLock()
         self._verbosity = verbosity
         self._mode = mode if mode != "auto" else ("bar" if _is_terminal(stream) else "lines")
         if verbosity == 0:
@@ -38,16 +42,17 @@ class Console:
 
     def tell(self, event: Any, database: str = "") -> None:
         """Print an event or a Progress as the mode asks; of which database, if there are several."""
-        if isinstance(event, RotationStarted) and not database:
-            self._begin()
-        if self._mode == "none":
-            return
-        if self._mode == "json":
-            self._json(event, {"database": database} if database else {})
-        elif isinstance(event, Progress):
-            self._progress(event)
-        elif not isinstance(event, WindowDone) or self._verbosity > 1:
-            self.line(f"{database}: {event}" if database else str(event))
+        with self._lock:
+            if isinstance(event, RotationStarted) and not database:
+                self._begin()
+            if self._mode == "none":
+                return
+            if self._mode == "json":
+                self._json(event, {"database": database} if database else {})
+            elif isinstance(event, Progress):
+                self._progress(event)
+            elif not isinstance(event, WindowDone) or self._verbosity > 1:
+                self.line(f"{database}: {event}" if database else str(event))
 
     def _begin(self) -> None:
         """Forget the previous rotation: a serving process does one after the other."""
@@ -57,15 +62,14 @@ class Console:
 
     def line(self, text: str) -> None:
         """Print one line, above the bar if there is one; in JSON mode it is an object."""
-        if self._mode == "none":
-            return
-        if self._mode == "json":
-            self._write(json.dumps({"event": "message", "text": text}) + "\n")
-        elif self._bar:
-            wipe = self._wipe()
-            self._write(f"{wipe}{text}\n{self._draw()}")
-        else:
-            self._write(f"{text}\n")
+        with self._lock:
+            if self._mode == "json":
+                self._write(json.dumps({"event": "message", "text": text}) + "\n")
+            elif self._bar:
+                wipe = self._wipe()
+                self._write(f"{wipe}{text}\n{self._draw()}")
+            elif self._mode != "none":
+                self._write(f"{text}\n")
 
     def ended(self, text: str, exit_code: int) -> None:
         """Report how the run ended; except in JSON mode, an error's line is left to the command."""
@@ -75,11 +79,20 @@ class Console:
         elif exit_code == 0:
             self.line(text)
 
+    def abandoned(self, text: str) -> None:
+        """Print why the process ends now, as Django prints a CommandError."""
+        self.close()
+        self.ended(text, Stopped.exit_code)
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            sys.stderr.write(f"Stopped: {text}\n")
+            sys.stderr.flush()
+
     def close(self) -> None:
         """Leave the bar's last state on a line of its own."""
-        if self._bar:
-            self._write("\n")
-            self._bar = ""
+        with self._lock:
+            if self._bar:
+                self._write("\n")
+                self._bar = ""
 
     def _draw(self) -> str:
         """The bar, as wide as the terminal is now."""

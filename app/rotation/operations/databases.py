@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..engine.db.session import Session
-from ..engine.db.stop import StopSwitch, stop_on_signals
+from ..engine.db.stop import StopSwitch
 from ..engine.db.threads import Thread
 from ..engine.errors import Refused, RotationError, Stopped, Unproven, UsageError
 from ..engine.events import REFUSE
@@ -13,6 +13,7 @@ from ..engine.options import Options
 from ..engine.runner import RotationDriver
 from ..engine.state.progress import Progress, add_up
 from ..engine.table.target import TargetName
+from .attending import attended
 from .inputs import is_pipe, leaked_list
 from .output import Output
 from .wording import summary
@@ -42,9 +43,8 @@ def run_side_by_side(aliases: list[str], asked: RunRequest, reporter: Output) ->
         raise UsageError(
             f"--leaked {asked.leaked}: a pipe can't be read again for each --database; give a file"
         )
-    stop = StopSwitch()
     told = SideBySide(aliases, reporter)
-    with stop_on_signals(stop):
+    with attended(aliases, reporter) as stop:
         for alias in aliases:
             require_fit(alias, asked, stop)
         runs = [DatabaseRun(alias, asked, stop, told) for alias in aliases]

@@ -3,7 +3,6 @@
 from itertools import islice
 from typing import Any
 
-from ..engine.db.stop import StopSwitch, stop_on_signals
 from ..engine.errors import LockConflict, Refused, Stopped
 from ..engine.events import REFUSE
 from ..engine.options import Options
@@ -14,6 +13,7 @@ from ..engine.table.plan import Plan
 from ..engine.table.target import TargetName
 from ..engine.text import shown, size
 from ..models import Rotation
+from .attending import attended
 from .output import Output
 
 MOST_WALKED = 10_000  # windows that a dry run walks through, unless asked for all
@@ -30,8 +30,7 @@ def plan_rotation(
     leaked: LeakedList | None = None,
 ) -> None:
     """Print what a run would do now. Nothing is written to the database."""
-    stop = StopSwitch(patient=False)
-    with stop_on_signals(stop):
+    with attended([alias], reporter, patient=False) as stop:
         driver = RotationDriver(alias, name, options, stop, reporter)
         try:
             show_plan(driver, reporter.line, new, everything)

@@ -15,7 +15,7 @@ from django.db.models import Case, QuerySet, Value, When
 
 from ..engine import errors
 from ..engine.db.session import Session
-from ..engine.db.stop import SIGNALS
+from ..engine.db.stop import SIGNALS, StopSwitch
 from ..engine.errors import UsageError
 from ..engine.preflight.server import describe_server, require_state
 from ..engine.proof.leaked import LeakedList, read_whole
@@ -109,13 +109,14 @@ def _stopped_at_once(what: str) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-#: For libpq: without them it waits forever for a server that vanished silently.
-PATIENCE = {
+#: For libpq: without them it waits forever for a server that vanished silently. As for the server's end
+#: (sql/work/open_window.sql): where only answers get lost, it is the client that has to notice.
+NETWORK_TIMEOUTS = {
     "connect_timeout": 10,  # seconds
-    "keepalives_idle": 10,  # seconds
-    "keepalives_interval": 5,  # seconds
-    "keepalives_count": 3,
-    "tcp_user_timeout": 30_000,  # milliseconds
+    "keepalives_idle": 4,  # seconds
+    "keepalives_interval": 2,  # seconds
+    "keepalives_count": 2,
+    "tcp_user_timeout": 8_000,  # milliseconds
 }
 
 
@@ -140,13 +141,13 @@ def fit_for_outages(alias: str) -> str:
     if connections[alias].vendor != "postgresql":
         raise UsageError(f"--database {alias}: it is {connections[alias].vendor}, not PostgreSQL")
     given = connections.databases[alias].setdefault("OPTIONS", {})
-    given |= {name: value for name, value in PATIENCE.items() if name not in given}
+    given |= {name: value for name, value in NETWORK_TIMEOUTS.items() if name not in given}
     return alias
 
 
-def open_session(alias: str) -> Session:
+def open_session(alias: str, stop: StopSwitch | None = None) -> Session:
     """A session that can read the state. Raises Refused if this database has none."""
-    session = Session(alias)
+    session = Session(alias, stop=stop or StopSwitch())
     require_state(session, describe_server(session))
     return session
 

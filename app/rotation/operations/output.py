@@ -18,5 +18,8 @@ class Output(Protocol):
     def ended(self, text: str, exit_code: int) -> None:
         """Say how the operation ended; the line of an error is printed by the caller."""
 
+    def abandoned(self, text: str) -> None:
+        """Say why the process ends now, with exit code 3, although something in it hangs."""
+
     def close(self) -> None:
         """Finish the live display."""

@@ -1,11 +1,11 @@
 """Runs one rotation, from the first signal handler to the last line."""
 
-from ..engine.db.stop import StopSwitch, stop_on_signals
 from ..engine.errors import RotationError
 from ..engine.options import Options
 from ..engine.proof.leaked import LeakedList
 from ..engine.runner import RotationDriver
 from ..engine.table.target import TargetName
+from .attending import attended
 from .output import Output
 from .wording import summary
 
@@ -20,14 +20,13 @@ def run_rotation(
     leaked: LeakedList | None = None,
 ) -> None:
     """Start or resume a rotation and report how it ended. Raises the engine's errors."""
-    stop = StopSwitch()
-    try:
-        with stop_on_signals(stop):
+    with attended([alias], reporter) as stop:
+        try:
             driver = RotationDriver(alias, name, options, stop, reporter)
             outcome = driver.run(new=new, reason=reason, leaked=leaked)
-    except RotationError as error:
+        except RotationError as error:
+            reporter.close()
+            reporter.ended(str(error), error.exit_code)
+            raise
         reporter.close()
-        reporter.ended(str(error), error.exit_code)
-        raise
-    reporter.close()
-    reporter.ended(summary(outcome), 0)
+        reporter.ended(summary(outcome), 0)

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..engine.db.session import Session
-from ..engine.db.stop import StopSwitch, stop_on_signals
 from ..engine.errors import Refused, RotationError, Stopped
 from ..engine.options import Options, from_stored
 from ..engine.preflight.server import describe_server, require_state
@@ -16,6 +15,7 @@ from ..engine.state.rotations import read_rotation, rotations
 from ..engine.state.status import read_state
 from ..engine.table.target import TargetName
 from ..models import TAKEN_UP, UNFINISHED, Rotation
+from .attending import attended
 from .output import Output
 from .wording import summary
 
@@ -48,10 +48,9 @@ def serve(session: Session, reporter: Output, throttle_sql: str | None = None) -
     `throttle_sql` is the query that throttles all of them: none is taken from the database.
     Raises Stopped if the signal came while a rotation was running.
     """
-    session.stop = StopSwitch()
     service = Service(session, reporter, throttle_sql)
     told = ""
-    with stop_on_signals(session.stop):
+    with attended([session.alias], reporter) as session.stop:
         reporter.line("serving: picks up rotations as they are recorded; Ctrl-C stops it")
         while not session.stop.wait(LOOK_SECONDS):
             try:

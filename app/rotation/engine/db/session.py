@@ -112,7 +112,7 @@ class Session:
     def text(self, statement: str, **parameters: Any) -> str:
         """Return the statement as PostgreSQL gets it."""
         composed = self._compose(statement)
-        with translated("connecting"), connections[self.alias].cursor() as cursor:
+        with translated("connecting", self.alias), connections[self.alias].cursor() as cursor:
             return str(cursor.mogrify(composed, parameters).decode())
 
     def explain(self, statement: str, **parameters: Any) -> tuple[str, dict[str, Any]]:
@@ -130,11 +130,11 @@ class Session:
         Raises LockConflict, ConnectionLost or DatabaseFailure; then nothing was committed, except
         that a ConnectionLost during COMMIT leaves this unknown.
         """
-        with translated("connecting"):
+        with translated("connecting", self.alias):
             connections[self.alias].ensure_connection()
         with (
             self.stop.cancellable(connections[self.alias].connection, at_once),
-            translated("committing"),
+            translated("committing", self.alias),
             transaction.atomic(using=self.alias, durable=True),
         ):
             yield
@@ -159,10 +159,13 @@ class Session:
             yield
 
     @contextlib.contextmanager
-    def durable(self, at_once: bool = False) -> Iterator[None]:
-        """Run the block in a transaction whose COMMIT waits for the disk."""
+    def durable(self, at_once: bool = False, standbys: bool = False) -> Iterator[None]:
+        """Run the block in a transaction whose COMMIT waits for the disk.
+
+        `standbys`: and for the synchronous standbys, if the server is configured so.
+        """
         with self.transaction(at_once):
-            self.rows("make_durable", worker=self.worker)
+            self.rows("make_durable", worker=self.worker, standbys=standbys)
             yield
 
     def through_outages(self, action: Callable[[], Result]) -> Result:
@@ -207,7 +210,7 @@ class Session:
     def _compose(self, statement: str) -> str:
         if statement not in self._composed:
             connection = connections[self.alias]
-            with translated("connecting"):
+            with translated("connecting", self.alias):
                 connection.ensure_connection()
             text = statements.compose(statement, self.names, connection.connection, self.variants)
             self._composed[statement] = text
@@ -238,7 +241,7 @@ class Session:
             raise LockConflict("stopped immediately")
         text = self._compose(statement)
         doing = statement.replace("_", " ")
-        with translated(doing), connections[self.alias].cursor() as cursor:
+        with translated(doing, self.alias), connections[self.alias].cursor() as cursor:
             yield text, cursor
 
 

@@ -8,6 +8,7 @@ from django.db import DatabaseError, InterfaceError, NotSupportedError, Operatio
 from psycopg2 import errorcodes
 
 from ..errors import ConnectionLost, DatabaseFailure, LockConflict, Refused
+from .calls import calling
 
 #: A later try may succeed: lock_not_available, deadlock_detected, serialization_failure, query_canceled.
 CONFLICTS = {"55P03", "40P01", "40001", "57014"}
@@ -25,13 +26,15 @@ BROKEN = {
 
 
 @contextlib.contextmanager
-def translated(doing: str) -> Iterator[None]:
+def translated(doing: str, alias: str = "") -> Iterator[None]:
     """Turn what Django and psycopg2 raise in the block into the engine's errors.
 
     PostgreSQL's own words are dropped, except for a failure to connect: they may quote a token.
+    Notes the call while it lasts; see calls.calling.
     """
     try:
-        yield
+        with calling(doing, alias):
+            yield
     except (DatabaseError, InterfaceError, psycopg2.Error) as error:
         if isinstance(error, NotSupportedError) and error.__cause__ is None:
             # Django's own check of the server's version; errors from the server have a cause.

@@ -1,26 +1,35 @@
-"""Stopping in two steps: first after the current window, then at once."""
+"""Stopping in steps: after the current window, then at once, and then whatever hangs."""
 
 import contextlib
 import os
 import signal
 import threading
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from typing import Any
 
+from ..events import Emit, Stopping
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+TOLD_REQUESTS = 2  # that are acknowledged: a key held down sends many
+ACKNOWLEDGE_SECONDS = 0.5  # for an acknowledgement, before the next signal is read
+CANCEL_SECONDS = 5  # for a request to cancel to reach the server
+GRACE_SECONDS = 3.0  # from the second signal until the process ends without waiting any longer
 
 
 class StopSwitch:
     """Asks workers to stop. Asked twice, it cancels their running statements in the server.
 
-    With `patient=False`, for work that is one statement, it does so the first time.
+    With `patient=False`, for work that is one statement, it does so the first time. It acknowledges
+    a request through `tell`, from the thread that requests.
     """
 
-    def __init__(self, patient: bool = True) -> None:
+    def __init__(self, patient: bool = True, tell: Emit = lambda event: None) -> None:
+        self.tell = tell
         self._patient = patient
+        self._requests = 0
         self.reason = ""
         self.immediate = False
-        self.cancelled = False  #: whether a request has cancelled a statement
         self._requested = threading.Event()
         self._running: dict[Any, bool] = {}  #: connections, and whether to cancel them at once
         self._lock = threading.Lock()
@@ -37,14 +46,16 @@ class StopSwitch:
     def request(self, reason: str) -> None:
         """Ask to stop after the current windows; the second call, to stop at once."""
         with self._lock:
-            self.immediate = self.requested or not self._patient
+            self._requests += 1
+            again = self._requests > 1
+            self.immediate = again or not self._patient
             self.reason = self.reason or reason
             self._requested.set()
             running = [one for one, at_once in self._running.items() if at_once or self.immediate]
-            self.cancelled = self.cancelled or bool(running)
         for connection in running:
-            with contextlib.suppress(Exception):  # it may have ended or broken just now
-                connection.cancel()
+            threading.Thread(target=_cancel, args=(connection,), daemon=True).start()
+        if self._requests <= TOLD_REQUESTS:
+            self.tell(Stopping(reason, bool(running) or not self._patient, again))
 
     @contextlib.contextmanager
     def cancellable(self, connection: Any, at_once: bool = False) -> Iterator[None]:
@@ -61,9 +72,35 @@ class StopSwitch:
                 self._running.pop(connection, None)
 
 
+def _cancel(connection: Any) -> None:
+    """Cancel what a connection runs, in a process of its own.
+
+    psycopg2 keeps all other threads from running while libpq connects to cancel, and that hangs where
+    the network or a pooler does. libpq's PQcancel is safe after a fork: it may be called even in a
+    signal handler.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12's, of a fork with threads
+        pid = os.fork()
+    if pid:
+        os.waitpid(pid, 0)
+        return
+    try:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(CANCEL_SECONDS)
+        os.closerange(0, 3)  # nobody must wait for the end of this output
+        connection.cancel()
+    finally:  # it may have ended or broken just now
+        os._exit(0)
+
+
 @contextlib.contextmanager
-def stop_on_signals(switch: StopSwitch) -> Iterator[None]:
+def stop_on_signals(switch: StopSwitch, abandon: Callable[[], None]) -> Iterator[None]:
     """Turn SIGINT, SIGTERM and SIGHUP into requests to stop; signals ignored before stay so.
+
+    If the block has not ended GRACE_SECONDS after the second signal, `abandon` is called, from another
+    thread: something hangs that no request reaches.
 
     A thread reads them from Python's wake-up descriptor, which the C handler writes to at once:
     an ordinary handler would wait until a query of the main thread returns. Outside the main thread
@@ -74,11 +111,20 @@ def stop_on_signals(switch: StopSwitch) -> Iterator[None]:
         return
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
+    last = threading.Timer(GRACE_SECONDS, abandon)
+    last.daemon = True
 
     def relay() -> None:
         while number := os.read(reading, 1)[0]:
-            if number in SIGNALS:
-                switch.request(signal.Signals(number).name)
+            if number not in SIGNALS:
+                continue
+            if switch.requested and not last.ident:
+                last.start()
+            # In a thread: if nobody reads our output, telling hangs.
+            name = signal.Signals(number).name
+            request = threading.Thread(target=switch.request, args=(name,), daemon=True)
+            request.start()
+            request.join(ACKNOWLEDGE_SECONDS)
 
     before = {
         number: signal.signal(number, lambda *_: None)
@@ -98,5 +144,6 @@ def stop_on_signals(switch: StopSwitch) -> Iterator[None]:
             signal.signal(number, signal.SIG_IGN if switch.requested else handler)
         os.write(writing, b"\0")
         thread.join()
+        last.cancel()
         os.close(reading)
         os.close(writing)

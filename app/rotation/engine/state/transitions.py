@@ -212,12 +212,12 @@ def repair(session: Session, rotation: Rotation, verdict: Verdict) -> None:
 
 
 def finish(session: Session, rotation: Rotation, verdict: Verdict | None) -> bool:
-    """Mark a rotation with nothing left to do succeeded; waits for the disk.
+    """Mark a rotation with nothing left to do succeeded; waits for the disk and synchronous standbys.
 
     False if it has changed since `rotation` was read: another process finished it, ended it, or added
     tokens that the verdict does not cover.
     """
-    with session.durable(), translated("finishing the rotation"):
+    with session.durable(standbys=True), translated("finishing the rotation"):
         as_read = rotations(session).filter(
             pk=rotation.pk,
             status=Status.VERIFYING,

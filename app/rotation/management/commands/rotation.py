@@ -9,19 +9,20 @@ from django.db.models import QuerySet
 
 from ...engine.db.identity import here
 from ...engine.db.session import Session
-from ...engine.db.stop import StopSwitch, stop_on_signals
+from ...engine.db.stop import StopSwitch
 from ...engine.errors import Refused, UsageError
 from ...engine.options import TUNABLE, read_tuning
 from ...engine.state.status import command_of, describe, read_state
 from ...engine.text import one_line
 from ...models import HALTED, UNFINISHED, Rotation
 from ...operations import guard, inputs, steer
+from ...operations.attending import attended
 from ...operations.evidence import collect
 from ...operations.inputs import chosen, entry, none_found, open_session
 from ...operations.verify import verify_rotation
 from ...web.report import as_json, render
 from .. import base
-from ..console import progress_line
+from ..console import Console, progress_line
 
 
 class Command(base.RotationCommand):
@@ -81,19 +82,25 @@ class Command(base.RotationCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         with base.one_line_errors():
-            if options["action"] in ("verify", "guard"):
-                getattr(self, options["action"])(options)
-                return
-            session = open_session(inputs.fit_for_outages(options["database"]))
-            found = chosen(session, options)
-            self.none = none_found(options)
-            if options["action"] == "report":
-                self.report(session, found, options)
-                return
-            if options["action"] == "tune":
-                self.tune(session, found, read_tuning(options["assignments"]))
-                return
-            getattr(self, options["action"])(session, found, options.get("json", False))
+            alias = inputs.fit_for_outages(options["database"])
+            with attended([alias], Console(self.stdout, "lines", 1), patient=False) as stop:
+                self.act(alias, stop, options)
+
+    def act(self, alias: str, stop: StopSwitch, options: dict[str, Any]) -> None:
+        """Do what was asked, on one database."""
+        if options["action"] in ("verify", "guard"):
+            getattr(self, options["action"])(alias, stop, options)
+            return
+        session = open_session(alias, stop)
+        found = chosen(session, options)
+        self.none = none_found(options)
+        if options["action"] == "report":
+            self.report(session, found, options)
+            return
+        if options["action"] == "tune":
+            self.tune(session, found, read_tuning(options["assignments"]))
+            return
+        getattr(self, options["action"])(session, found, options.get("json", False))
 
     def status(self, session: Session, found: "QuerySet[Rotation]", as_json: bool) -> None:
         with session.looking("reading the rotations"):
@@ -189,22 +196,20 @@ class Command(base.RotationCommand):
             raise UsageError(f"--html {options['html']}: {error.strerror}") from error
         self.stdout.write(f"{options['html']}: the evidence of {rotation}")
 
-    def verify(self, options: dict[str, Any]) -> None:
+    def verify(self, alias: str, stop: StopSwitch, options: dict[str, Any]) -> None:
         """Prove the latest rotation again; exit code 4 if the proof fails."""
-        stop = StopSwitch(patient=False)
-        with inputs.leaked_list(options["leaked"]) as leaked, stop_on_signals(stop):
-            session = open_session(inputs.fit_for_outages(options["database"]))
-            session.stop = stop
+        with inputs.leaked_list(options["leaked"]) as leaked:
+            session = open_session(alias, stop)
             with session.looking("reading the rotations"):
                 rotation = chosen(session, options).first()
             if rotation is None:
                 raise Refused(none_found(options))
             verify_rotation(session, rotation, leaked, self.stdout.write, options["search_copies"])
 
-    def guard(self, options: dict[str, Any]) -> None:
+    def guard(self, alias: str, stop: StopSwitch, options: dict[str, Any]) -> None:
         """Tell whether a column has a guard, or drop the one that a run installed."""
         name = inputs.target_from(options)
-        session = open_session(inputs.fit_for_outages(options["database"]))
+        session = open_session(alias, stop)
         if options["guard_action"] == "drop":
             self.stdout.write(guard.drop(session, name))
         else:

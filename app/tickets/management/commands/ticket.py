@@ -4,13 +4,13 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from app.rotation.engine.db.stop import StopSwitch, stop_on_signals
 from app.rotation.engine.errors import UsageError
 from app.rotation.engine.options import Options
 from app.rotation.engine.table.target import TargetName
 from app.rotation.management import base
 from app.rotation.management.console import Console
 from app.rotation.operations import inputs
+from app.rotation.operations.attending import attended
 from app.rotation.operations.run import run_rotation
 from app.tickets.models import Ticket
 from app.tickets.samples import regenerate
@@ -39,14 +39,13 @@ class Command(base.RotationCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         with base.one_line_errors():
             alias = inputs.fit_for_outages(options["database"])
+            reporter = Console(self.stdout, "lines", options["verbosity"])
             if options["init"]:
                 size = 1000 if options["size"] is None else options["size"]
-                stop = StopSwitch(patient=False)
-                with stop_on_signals(stop):
+                with attended([alias], reporter, patient=False) as stop:
                     regenerate(alias, TARGET, size, stop)
                 self.stdout.write(f"{size} tickets made; --process-token replaces their tokens")
                 return
             if options["size"] is not None:
                 raise UsageError("--size: only with --init")
-            reporter = Console(self.stdout, "lines", options["verbosity"])
             run_rotation(alias, TARGET, Options(), reporter)

@@ -1,0 +1,36 @@
+"""What every operation does for the person in front of it: it obeys signals, and says what it awaits."""
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ..engine.db.calls import longest
+from ..engine.db.stop import StopSwitch, stop_on_signals
+from ..engine.db.watch import AnswerWatch
+from ..engine.errors import Stopped
+from .output import Output
+
+LAST_WORDS_SECONDS = 0.5  # for the last line, before the process ends without it
+
+
+@contextmanager
+def attended(aliases: list[str], reporter: Output, patient: bool = True) -> Iterator[StopSwitch]:
+    """Within the block, signals request a stop, and what the process waits for is reported.
+
+    Gives the switch. If something still hangs some seconds after the second signal, the process ends:
+    its transactions are rolled back by the server. `patient`: see StopSwitch.
+    """
+    stop = StopSwitch(patient, reporter)
+
+    def abandon() -> None:
+        call = next(filter(None, map(longest, aliases)), None)
+        why = f", with no answer for {call.seconds:.0f} s ({call.doing})" if call else ""
+        text = f"by {stop.reason}{why}; what was committed stays: run the same command again to continue"
+        words = threading.Thread(target=reporter.abandoned, args=(text,), daemon=True)
+        words.start()
+        words.join(LAST_WORDS_SECONDS)
+        os._exit(Stopped.exit_code)
+
+    with stop_on_signals(stop, abandon), AnswerWatch(aliases, reporter):
+        yield stop
