@@ -62,8 +62,8 @@ MUTANTS = [
     Mutant(
         "a client that gets no answers keeps its locks",
         "app/rotation/operations/inputs.py",
-        '"keepalives_idle": 4,',
-        '"keepalives_idle": 60,',
+        '"tcp_user_timeout": 8_000,',
+        '"tcp_user_timeout": 60_000,',
         "tests/work/test_hangs.py",
     ),
     Mutant(
