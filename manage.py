@@ -17,4 +17,7 @@ if __name__ == "__main__":
         settings.DATABASES  # noqa: B018 (reads the settings now, to tell of a mistake in one line)
     except ImproperlyConfigured as error:
         sys.exit(f"manage.py: {error}")
+    except ImportError as error:
+        module = os.environ["DJANGO_SETTINGS_MODULE"]
+        sys.exit(f"manage.py: DJANGO_SETTINGS_MODULE={module} can't be imported: {error}")
     execute_from_command_line(sys.argv)

@@ -17,41 +17,28 @@ SECRET_KEY and ALLOWED_HOSTS, and cookies and URLs are for TLS only. Commands ne
 import os
 from pathlib import Path
 
-import dj_database_url
-from django.core.exceptions import ImproperlyConfigured
 from django.core.management.utils import get_random_secret_key
+
+from app.environment import choose, read_databases
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 SECRET_KEY = os.environ.get("SECRET_KEY") or get_random_secret_key()
-DEBUG = os.environ.get("DEBUG", "") == "1"
+DEBUG = choose(os.environ, "DEBUG", "0", "1") == "1"
 ALLOWED_HOSTS = os.environ.get("ALLOWED_HOSTS", "localhost,127.0.0.1").split(",")
 
-PRODUCTION = bool(os.environ.get("DATABASE_URL")) and not DEBUG and os.environ.get("HTTPS") != "off"
+HTTPS = choose(os.environ, "HTTPS", "on", "off")
+PRODUCTION = bool(os.environ.get("DATABASE_URL")) and not DEBUG and HTTPS != "off"
 if PRODUCTION:
     SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
     SECURE_HSTS_SECONDS = 365 * 86_400
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True
     # HSTS preloading is for the domain's owner to decide.
     SILENCED_SYSTEM_CHECKS = ["security.W021"]
-if os.environ.get("PROXY") == "1":
+if choose(os.environ, "PROXY", "0", "1") == "1":
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
-urls = {"default": os.environ.get("DATABASE_URL")} | {
-    name.removeprefix("DATABASE_URL_").lower(): url
-    for name, url in os.environ.items()
-    if name.startswith("DATABASE_URL_")
-}
-EMBEDDED = dj_database_url.DBConfig(ENGINE="app.localpg", NAME="app")
-try:
-    DATABASES = {name: dj_database_url.parse(url) if url else EMBEDDED for name, url in urls.items()}
-    if any("mysql" in one["ENGINE"] or "oracle" in one["ENGINE"] for one in DATABASES.values()):
-        raise ValueError  # Django would ask for their drivers with a traceback
-except ValueError:  # its message would show the password
-    raise ImproperlyConfigured(
-        "DATABASE_URL can't be read: write postgres://user:password@host:5432/dbname,"
-        " with other characters than letters and digits in the password as %XX"
-    ) from None
+DATABASES = read_databases(os.environ)
 
 INSTALLED_APPS = [
     "django.contrib.admin",
@@ -105,4 +92,4 @@ USE_TZ = True
 ROTATION_TARGET = "tickets.Ticket.token"
 
 # Whether /metrics is served.
-ROTATION_METRICS = os.environ.get("METRICS") == "1"
+ROTATION_METRICS = choose(os.environ, "METRICS", "0", "1") == "1"

@@ -156,16 +156,17 @@ def test_another_locked_table_does_not_matter(db: Database) -> None:
 
 def test_not_postgresql(db: Database) -> None:
     done = db.run("rotate_tokens_sql", env=db.environment(DATABASE_URL="sqlite://:memory:"))
-    assert done.code == 2
-    assert "it is sqlite, not PostgreSQL" in done.err
+    assert done.code == 1
+    assert "sqlite:// is not PostgreSQL" in done.err
 
 
 def test_other_databases_are_refused_in_one_line(db: Database) -> None:
     done = db.run("rotate_tokens_sql", env=db.environment(DATABASE_URL="mysql://user:secret@host/x"))
     assert done.code == 1
     assert done.lines == [
-        "manage.py: DATABASE_URL can't be read: write postgres://user:password@host:5432/dbname,"
-        " with other characters than letters and digits in the password as %XX"
+        "manage.py: DATABASE_URL can't be used: mysql:// is not PostgreSQL; write"
+        " postgres://user:password@host:5432/dbname, with other characters than letters and digits in"
+        " the password as %XX"
     ]
 
 

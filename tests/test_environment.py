@@ -1,0 +1,113 @@
+"""What a person gets wrong in the environment: one line that names the variable, and no password."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from app.environment import read_databases
+from tests.conftest import PROJECT
+
+SECRET = "geheim"
+MISTAKES = {
+    "": "it is empty",
+    " ": "it is empty",
+    "host=h dbname=x": "it is no URL",
+    "garbage": "it is no URL",
+    f"postgres://u:{SECRET}@[h/db": "it is no URL",
+    f"mysql://u:{SECRET}@h/db": "mysql:// is not PostgreSQL",
+    f"postgis://u:{SECRET}@h/db": "postgis:// is not PostgreSQL",
+    f"mssql://u:{SECRET}@h/db": "mssql:// is not PostgreSQL",
+    "sqlite://:memory:": "sqlite:// is not PostgreSQL",
+    f"jdbc:postgresql://h/db?password={SECRET}": "jdbc:// is not PostgreSQL",
+    f"postgres://u:{SECRET}@h1,h2/db": "it names several hosts",
+    f"postgres://u:{SECRET}@h1:5432,h2:5432/db": "it names several hosts",
+    f"postgres://u:{SECRET}@h:54x/db": "its port is no number",
+    f"postgres://u:{SECRET}@h:99999/db": "its port is no number",
+    f"postgres://u:{SECRET}@h:0/db": "its port is no number",
+    f"postgres://u:{SECRET}/x@h/db": "a password has an unquoted sign",
+    f"postgres://u:{SECRET}#x@h/db": "a password has an unquoted sign",
+    f"postgres://u:{SECRET}?x@h/db": "a password has an unquoted sign",
+    f"postgres://u:{SECRET}@h": "it names no database",
+    f"postgres://u:{SECRET}@h/": "it names no database",
+    f"postgres://u:{SECRET}@h/db#x": "a # in it must be written %23",
+    f"postgres://u:{SECRET}@h/db?pgbouncer=true": "libpq has no option 'pgbouncer'",
+    f"postgres://u:{SECRET}@h/db?pool=true": "libpq has no option 'pool'",
+    f"postgres://u:{SECRET}@h/db?schema=public": "libpq has no option 'schema'",
+    f"postgres://u:{SECRET}@h/db?sslmode=require&connection_limit=5": "no option 'connection_limit'",
+}
+
+
+def manage(**environment: str) -> "subprocess.CompletedProcess[str]":
+    """`manage.py check` with only these variables of ours."""
+    plain = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("DATABASE_URL") and name not in ("HTTPS", "DJANGO_SETTINGS_MODULE")
+    }
+    return subprocess.run(
+        [sys.executable, str(PROJECT / "manage.py"), "check"],
+        env=plain | environment, capture_output=True, text=True,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("variable", ["DATABASE_URL", "DATABASE_URL_SHARD"])
+@pytest.mark.parametrize("url", MISTAKES)
+def test_url(url: str, variable: str) -> None:
+    good = {"DATABASE_URL": "postgres://u:p@h/db"}
+    with pytest.raises(Exception) as caught:
+        read_databases(good | {variable: url})
+    assert type(caught.value).__name__ == "ImproperlyConfigured"
+    said = str(caught.value)
+    assert said.startswith(f"{variable} can't be used: ")
+    assert MISTAKES[url] in said
+    assert SECRET not in said
+    assert "\n" not in said
+
+
+@pytest.mark.parametrize(
+    ("environment", "says"),
+    [
+        ({"DATABASE_URL": f"mysql://u:{SECRET}@h/db"}, "DATABASE_URL can't be used: mysql://"),
+        (
+            {"DATABASE_URL": "postgres://h/db", "DATABASE_URL_DEFAULT": "postgres://h/db"},
+            "DATABASE_URL_DEFAULT: the default database is DATABASE_URL",
+        ),
+        ({"DATABASE_URL_DEFAULT": "postgres://h/db"}, "the default database is DATABASE_URL"),
+        ({"DATABASE_URL_": "postgres://h/db"}, "the default database is DATABASE_URL"),
+        (
+            {"DATABASE_URL_A": "postgres://h/db", "DATABASE_URL_a": "postgres://h/db"},
+            "names the same database; unset one",
+        ),
+        ({"DEBUG": "true"}, "DEBUG=true: expected 0 or 1, or nothing"),
+        ({"HTTPS": "of"}, "HTTPS=of: expected on or off, or nothing"),
+        ({"PROXY": "yes"}, "PROXY=yes: expected 0 or 1, or nothing"),
+        ({"METRICS": "on"}, "METRICS=on: expected 0 or 1, or nothing"),
+        ({"DJANGO_SETTINGS_MODULE": "app.setings"}, "DJANGO_SETTINGS_MODULE"),
+    ],
+)
+def test_a_mistake_is_one_line_of_manage_py(environment: dict[str, str], says: str) -> None:
+    done = manage(**environment)
+    assert done.returncode == 1
+    assert says in done.stderr
+    assert done.stderr.startswith("manage.py: ")
+    assert len(done.stderr.splitlines()) == 1
+    assert SECRET not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgres:///db",
+        "postgresql://u:p%40%23@h:6432/db?sslmode=require&application_name=x",
+        "postgres://postgres@%2Ftmp%2Fsockets/db",
+        "pgsql://u@[::1]:5432/db?currentSchema=tenant",
+    ],
+)
+def test_what_can_be_used(url: str) -> None:
+    assert read_databases({"DATABASE_URL": url})["default"]["NAME"] == "db"
+
+
+def test_without_one_it_is_the_embedded_server() -> None:
+    assert read_databases({})["default"]["ENGINE"] == "app.localpg"
