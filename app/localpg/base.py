@@ -30,6 +30,7 @@ class DatabaseWrapper(postgresql.DatabaseWrapper):
     """Connects to the project's embedded server; the server starts on the first connection."""
 
     client_class = DatabaseClient
+    embedded = True  #: for messages
 
     def get_connection_params(self) -> dict[str, Any]:
         """Return libpq's parameters, with the address of the embedded server."""

@@ -167,13 +167,23 @@ def test_progress_json_is_one_object_a_line(db: Database) -> None:
     done = db.run("rotate_tokens_sql", "--window", "300", "--progress", "json")
     events = [json.loads(line) for line in done.out.splitlines()]
     kinds = [event["event"] for event in events]
-    assert kinds[:3] == ["found", "found", "began"]  # the oracle's trigger, and its table
+    # Found: the oracle's trigger, and its table.
+    assert kinds[:4] == ["connected", "found", "found", "began"]
     assert (kinds[-1], events[-1]["exit_code"]) == ("ended", 0)
     assert kinds.count("window_done") == 4
     percents = [event["percent"] for event in events if event["event"] == "progress"]
     assert percents == sorted(percents)
     assert percents[-1] == 100.0
     assert sum(event["rows"] for event in events if event["event"] == "window_done") == 1000
+
+
+def test_the_first_line_says_where_it_is(db: Database) -> None:
+    db.tickets(10)
+    version = db.value("SELECT current_setting('server_version')")
+    where = f"PostgreSQL {version} on this machine, database {db.name}, role postgres"
+    for also in (["--dry-run"], []):
+        lines = db.run("rotate_tokens_sql", *also).out.splitlines()
+        assert lines[1 if also else 0].removeprefix("server     ") == where
 
 
 def test_quiet_prints_errors_only(db: Database) -> None:

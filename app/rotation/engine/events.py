@@ -21,6 +21,25 @@ Emit = Callable[[Any], None]
 
 
 @dataclass(frozen=True)
+class Connected(Event):
+    """Which database a run or a dry run has connected to."""
+
+    kind = "connected"
+    version: str
+    address: str | None  #: host and port; None for a socket of this machine
+    database: str
+    role: str
+    embedded: bool  #: the project's own server, which is used without DATABASE_URL
+
+    def __str__(self) -> str:
+        where = f" at {self.address}" if self.address else " on this machine"
+        if self.embedded:
+            where = ", embedded (DATABASE_URL is not set)"
+        names = f"database {one_line(self.database)}, role {one_line(self.role)}"
+        return f"PostgreSQL {self.version}{where}, {names}"
+
+
+@dataclass(frozen=True)
 class RotationStarted(Event):
     """A new rotation was recorded, or an unfinished one was picked up."""
 

@@ -17,7 +17,7 @@ from .events import NOTE, REFUSE, Emit, Found, RotationStarted
 from .options import Options
 from .phases import Phases
 from .preflight import indexes
-from .preflight.server import check_server
+from .preflight.server import check_server, connected
 from .preflight.table import find_all
 from .proof.guard import find_guard, stands, wanted
 from .proof.leaked import LeakedList
@@ -49,6 +49,7 @@ class RotationDriver:
         # The same connection, for what no signal should cancel: the end of a run.
         self._closing = dataclasses.replace(self._session, stop=StopSwitch())
         self.server = check_server(self._session)
+        self.where = connected(self._session, self.server)
         found = resolve(self._session, name)
         self.target: Target = citus.place(self._session, found, self.server["citus"])
         aim(self._session, self.target)

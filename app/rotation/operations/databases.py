@@ -98,6 +98,7 @@ class DatabaseRun(Thread):
             with leaked_list(asked.leaked) as leaked:
                 emit = self._told.of(self.alias)
                 driver = RotationDriver(self.alias, asked.name, asked.options, self._switch, emit)
+                emit(driver.where)
                 outcome = driver.run(new=asked.new, reason=asked.reason, leaked=leaked)
             progress = outcome.progress
             return summary(outcome)

@@ -50,11 +50,9 @@ def show_plan(
     """
     rotation = driver.unfinished(new)
     finished = None if rotation or new else driver.finished()
-    server = driver.server
     target = driver.target
     write("Dry run: nothing is written.")
-    where = f" at {server['address']}" if server["address"] else ""
-    write(f"server     PostgreSQL {server['version_text']}{where}, database {server['database']}")
+    write(f"server     {driver.where}")
     write(f"target     {target.label}, primary key {target.pk} ({target.pk_type})")
     if finished:
         what = "rebuild the token's indexes" if driver.options.reindex else "do nothing"

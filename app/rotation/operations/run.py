@@ -23,6 +23,7 @@ def run_rotation(
     with attended([alias], reporter) as stop:
         try:
             driver = RotationDriver(alias, name, options, stop, reporter)
+            reporter(driver.where)
             outcome = driver.run(new=new, reason=reason, leaked=leaked)
         except RotationError as error:
             reporter.close()

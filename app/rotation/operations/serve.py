@@ -8,7 +8,7 @@ from pathlib import Path
 from ..engine.db.session import Session
 from ..engine.errors import Refused, RotationError, Stopped
 from ..engine.options import Options, from_stored
-from ..engine.preflight.server import describe_server, require_state
+from ..engine.preflight.server import connected, describe_server, require_state
 from ..engine.runner import RotationDriver
 from ..engine.state.progress import read_progress
 from ..engine.state.rotations import read_rotation, rotations
@@ -50,11 +50,16 @@ def serve(session: Session, reporter: Output, throttle_sql: str | None = None) -
     """
     service = Service(session, reporter, throttle_sql)
     told = ""
+    placed = False  # where this is was reported
     with attended([session.alias], reporter) as session.stop:
         reporter.line("serving: picks up rotations as they are recorded; Ctrl-C stops it")
         while not session.stop.wait(LOOK_SECONDS):
             try:
-                require_state(session, describe_server(session))
+                server = describe_server(session)
+                if not placed:
+                    reporter(connected(session, server))
+                    placed = True
+                require_state(session, server)
                 service.look_round()
                 told = ""
             except RotationError as error:

@@ -1,8 +1,11 @@
 """What must be true of the server before anything is written."""
 
+from django.db import connections
+
 from ...schema import GRANTED, STATE_FUNCTIONS, STATE_TABLES
 from ..db.session import Row, Session
 from ..errors import ConnectionLost, Refused
+from ..events import Connected
 
 OLDEST_VERSION = 130000  # gen_random_uuid() is built in since PostgreSQL 13
 
@@ -65,6 +68,17 @@ def require_privileges(server: Row) -> None:
             f" but each column's set of hashes is one: GRANT CREATE ON SCHEMA {schema} TO {owner}, then"
             " run the same command again"
         )
+
+
+def connected(session: Session, server: Row) -> Connected:
+    """Where a session is, for people."""
+    return Connected(
+        server["version_text"],
+        server["address"],
+        server["database"],
+        server["role"],
+        getattr(connections[session.alias], "embedded", False),
+    )
 
 
 def describe_server(session: Session) -> Row:
