@@ -154,3 +154,17 @@ def test_words_of_a_trigger_are_not_repeated(db: Database, sqlstate: str) -> Non
         assert "bad" not in out
         assert not any(token in out for (token,) in db.sql("SELECT token::text FROM ticket"))
         assert "upgrade" not in out
+
+
+def test_a_constraint_named_like_a_token(db: Database) -> None:
+    """A trigger may put a token where PostgreSQL puts the name of a constraint, or of a table."""
+    db.tickets(20)
+    db.sql("CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN"
+           " RAISE check_violation USING CONSTRAINT = OLD.token::text, TABLE = OLD.token::text; END';"
+           "CREATE TRIGGER tell BEFORE UPDATE ON ticket FOR EACH ROW EXECUTE FUNCTION tell()"
+    )  # fmt: skip
+    done = db.run("rotate_tokens_sql")
+    assert done.code == 1
+    assert "check violation (SQLSTATE 23514)" in done.err
+    said = done.out + done.err
+    assert not any(token in said for (token,) in db.sql("SELECT token::text FROM ticket"))

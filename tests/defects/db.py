@@ -83,8 +83,8 @@ MUTANTS = [
     Mutant(
         "after an outage the run gives up",
         f"{ENGINE}/db/session.py",
-        "if now - began > self.outage_seconds:",
-        "if now - began >= 0:",
+        "elif seconds > self.outage_seconds:",
+        "elif seconds >= 0:",
         "tests/work/test_interruption.py",
     ),
     Mutant(
@@ -97,8 +97,8 @@ MUTANTS = [
     Mutant(
         "PostgreSQL's own words are shown",
         f"{ENGINE}/errors.py",
-        'f"{doing}: PostgreSQL answered {condition} (SQLSTATE {sqlstate})"',
-        "f\"{doing}: {__import__('sys').exc_info()[1]}\"",
+        "f\"{condition}{f' of {name}' if name else ''} (SQLSTATE {sqlstate})\"",
+        "str(__import__('sys').exc_info()[1])",
         "tests/preflight/test_refusals.py",
     ),
     Mutant(
@@ -184,5 +184,33 @@ MUTANTS = [
         "'view, foreign-table'",
         "''",
         "tests/proof/test_strangers.py -k becomes",
+    ),
+    Mutant(
+        "a time limit is taken for an outage",
+        f"{ENGINE}/db/losses.py",
+        "if alike and",
+        "if not alike and",
+        "tests/work/test_outages.py -k 'time_limit or explains'",
+    ),
+    Mutant(
+        "waiting for a lane counts as work",
+        f"{ENGINE}/db/losses.py",
+        "if worked or",
+        "if True or",
+        "tests/work/test_outages.py -k 'time_limit or explains'",
+    ),
+    Mutant(
+        "a server that accepts no writes ends the run at once",
+        f"{ENGINE}/db/sqlstate.py",
+        "(sqlstate == READ_ONLY and hints)",
+        "False",
+        "tests/work/test_outages.py -k no_more_writes",
+    ),
+    Mutant(
+        "a constraint's name may be a token",
+        f"{ENGINE}/db/sqlstate.py",
+        " < TOKEN_DIGITS:",
+        " < 1000:",
+        "tests/test_secrets.py",
     ),
 ]

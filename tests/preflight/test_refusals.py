@@ -221,8 +221,8 @@ def test_a_constraint_that_refuses_names_no_token(db: Database) -> None:
     assert done.code == 1
     assert done.err == (
         "Refused: the canary window failed, as every window would: rotate window: PostgreSQL answered"
-        " check violation (SQLSTATE 23514); it was rolled back, nothing was replaced;"
-        " fix that and run the same command again"
+        " check violation of constraint none (SQLSTATE 23514): a row breaks that constraint: fix the row"
+        " or the constraint; it was rolled back, nothing was replaced; then run the same command again"
     )
     assert db.changes() == {0: 10}
     traced = db.run("rotate_tokens_sql", "--traceback")

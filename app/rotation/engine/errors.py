@@ -32,11 +32,16 @@ class Unproven(RotationError):
 class DatabaseFailure(RotationError):
     """PostgreSQL refused a statement for a reason that a retry won't fix; it was rolled back.
 
-    Carries only the SQLSTATE and its standard name: PostgreSQL's own message may quote a token.
+    Carries only the SQLSTATE, its standard name, the object's name and what to do: PostgreSQL's own
+    message may quote a token.
     """
 
-    def __init__(self, sqlstate: str | None, condition: str, doing: str) -> None:
-        super().__init__(f"{doing}: PostgreSQL answered {condition} (SQLSTATE {sqlstate})")
+    def __init__(
+        self, sqlstate: str | None, condition: str, doing: str, name: str = "", hint: str = ""
+    ) -> None:
+        self.what = f"{condition}{f' of {name}' if name else ''} (SQLSTATE {sqlstate})"
+        super().__init__(f"{doing}: PostgreSQL answered {self.what}{f': {hint}' if hint else ''}")
+        self.doing = doing
         self.sqlstate = sqlstate
         self.condition = condition  #: the standard's name of the SQLSTATE, in words
         self.rows_done: int | None = None  #: rows of the rotation committed before
@@ -44,10 +49,7 @@ class DatabaseFailure(RotationError):
     def __str__(self) -> str:
         if self.rows_done is None:
             return super().__str__()
-        return (
-            f"{super().__str__()}; {self.rows_done} rows are rotated;"
-            " fix that and run the same command again"
-        )
+        return f"{super().__str__()}; {self.rows_done} rows are rotated; then run the same command again"
 
 
 class LockConflict(RotationError):
@@ -66,3 +68,7 @@ class ConnectionLost(RotationError):
     """
 
     exit_code = 3
+
+    def __init__(self, why: str, connected: bool = False) -> None:
+        super().__init__(why)
+        self.connected = connected  #: there was a connection, which broke

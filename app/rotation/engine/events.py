@@ -184,6 +184,17 @@ class OutageStarted(Event):
 
 
 @dataclass(frozen=True)
+class OutageContinues(Event):
+    """The database still can't be reached, now for another reason."""
+
+    kind = "outage_continues"
+    why: str
+
+    def __str__(self) -> str:
+        return f"still no database: {self.why}"
+
+
+@dataclass(frozen=True)
 class OutageEnded(Event):
     """The database is back."""
 

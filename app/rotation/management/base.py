@@ -47,7 +47,10 @@ def one_line_errors() -> Iterator[None]:
     try:
         yield
     except (LockConflict, ConnectionLost) as error:
-        raise STOPPED(f"{error}; run the same command again", returncode=error.exit_code) from error
+        again = "run the same command again"
+        if isinstance(error, ConnectionLost) and error.connected:
+            again += "; if it is lost each time, see the log of the server, or of the pooler before it"
+        raise STOPPED(f"{error}; {again}", returncode=error.exit_code) from error
     except RotationError as error:
         failed = type(error) in (DatabaseFailure, RotationError)
         kind = FAILED if failed else BY_EXIT_CODE[error.exit_code]

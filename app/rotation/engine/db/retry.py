@@ -63,7 +63,7 @@ def patiently(session: Session, patience: float, action: Callable[[], Result]) -
     wait: Wait | None = None
     while True:
         try:
-            return session.through_outages(action)
+            return session.through_outages(action, lambda result: True)
         except LockConflict as conflict:
             wait = wait or Wait(session, patience)
             if wait.over:

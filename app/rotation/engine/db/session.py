@@ -10,9 +10,10 @@ from typing import Any, TypeVar
 from django.db import DatabaseError, InterfaceError, connections, transaction
 
 from ..errors import ConnectionLost, LockConflict, Stopped
-from ..events import Emit, OutageEnded, OutageStarted
+from ..events import Emit, OutageContinues, OutageEnded, OutageStarted
 from . import statements
 from .identity import worker_name
+from .losses import Losses
 from .sqlstate import translated
 from .stop import StopSwitch
 
@@ -56,6 +57,7 @@ class Session:
     emit: Emit = lambda event: None
     outage_seconds: float = 60.0
     _composed: dict[str, str] = field(default_factory=dict, init=False)
+    _losses: Losses = field(default_factory=Losses, init=False)
 
     @property
     def state_schema(self) -> str:
@@ -105,7 +107,7 @@ class Session:
     def ask(self, query: str) -> str:
         """The result of a user's query, as JSON; see ask_throttle.sql."""
         text = self._compose("ask_throttle")
-        with translated("running the query"), connections[self.alias].cursor() as cursor:
+        with translated("running the query", hints=False), connections[self.alias].cursor() as cursor:
             cursor.execute(text, {"query": query})
             return str(cursor.fetchone()[0])
 
@@ -168,13 +170,17 @@ class Session:
             self.rows("make_durable", worker=self.worker, standbys=standbys)
             yield
 
-    def through_outages(self, action: Callable[[], Result]) -> Result:
+    def through_outages(
+        self, action: Callable[[], Result], works: Callable[[Result], bool] = lambda result: False
+    ) -> Result:
         """Return what the action returns; while the database is unreachable, wait and retry.
 
-        Raises Stopped after `outage_seconds` without a database, or when a stop is requested.
+        `works`: whether a result means that work was done. Raises Stopped after `outage_seconds` without
+        a database, when a stop is requested, or when connections keep breaking and no work is done.
         """
         began = None
         wait = FIRST_WAIT
+        told = ""
         while True:
             tried = time.monotonic()
             try:
@@ -182,6 +188,8 @@ class Session:
             except ConnectionLost as lost:
                 self.close()
                 now = time.monotonic()
+                if lost.connected:
+                    self._losses.note(now - tried)
                 if began is not None and now - tried > SERVED_SECONDS:
                     self.emit(OutageEnded(tried - began))
                     began = None
@@ -189,18 +197,34 @@ class Session:
                 if began is None:
                     began = now
                     self.emit(OutageStarted(str(lost), self.outage_seconds))
-                why = ""
-                if now - began > self.outage_seconds:
-                    why = f"no database for {self.outage_seconds:.0f} s ({lost})"
-                elif self.stop.wait(wait):
-                    why = f"by {self.stop.reason} while the database was unreachable"
-                if why:
-                    raise Stopped(f"{why}; run the same command again when it is back") from lost
+                elif str(lost) != told:
+                    self.emit(OutageContinues(str(lost)))
+                told = str(lost)
+                self._give_up(lost, now - began, wait)
                 wait = min(2 * wait, LONGEST_WAIT)
             else:
                 if began is not None:
                     self.emit(OutageEnded(time.monotonic() - began))
+                self._losses.answered(works(result))
                 return result
+
+    def _give_up(self, lost: ConnectionLost, seconds: float, wait: float) -> None:
+        """Wait until the next try, or raise Stopped if there is none."""
+        why = ""
+        if hopeless := self._losses.hopeless:
+            why = f"{hopeless}; then run the same command again"
+        elif seconds > self.outage_seconds:
+            why = (
+                f"no database for {self.outage_seconds:.0f} s ({lost}{self._losses.at_once}); run the"
+                " same command again when it is back"
+            )
+        elif self.stop.wait(wait):
+            why = (
+                f"by {self.stop.reason} while the database was unreachable; run the same command again"
+                " when it is back"
+            )
+        if why:
+            raise Stopped(why) from lost
 
     def close(self) -> None:
         """Close the connection; the next statement opens a new one."""

@@ -1,6 +1,7 @@
 """What an SQLSTATE means to a run: retry, reconnect, or give up. Errors become the engine's own."""
 
 import contextlib
+import re
 from collections.abc import Iterator
 
 import psycopg2
@@ -8,13 +9,18 @@ from django.db import DatabaseError, InterfaceError, NotSupportedError, Operatio
 from psycopg2 import errorcodes
 
 from ..errors import ConnectionLost, DatabaseFailure, LockConflict, Refused
+from ..text import one_line
 from .calls import calling
+from .hints import hint
 
 #: A later try may succeed: lock_not_available, deadlock_detected, serialization_failure, query_canceled.
 CONFLICTS = {"55P03", "40P01", "40001", "57014"}
 #: The server went away or is not there yet: admin_shutdown, crash_shutdown, cannot_connect_now,
 #: idle_in_transaction_session_timeout, too_many_connections.
 OUTAGES = {"57P01", "57P02", "57P03", "25P03", "53300"}
+#: After a failover the old primary, or a proxy that still leads there, accepts no writes for a while.
+READ_ONLY = "25006"
+TOKEN_DIGITS = 32  # hexadecimal digits of a UUID
 #: What psycopg2 raises, without an SQLSTATE, when the connection itself breaks, and Django's own words.
 BROKEN = {
     psycopg2.OperationalError,
@@ -26,11 +32,11 @@ BROKEN = {
 
 
 @contextlib.contextmanager
-def translated(doing: str, alias: str = "") -> Iterator[None]:
+def translated(doing: str, alias: str = "", hints: bool = True) -> Iterator[None]:
     """Turn what Django and psycopg2 raise in the block into the engine's errors.
 
     PostgreSQL's own words are dropped, except for a failure to connect: they may quote a token.
-    Notes the call while it lasts; see calls.calling.
+    Notes the call while it lasts; see calls.calling. `hints`: errors also say what to do.
     """
     try:
         with calling(doing, alias):
@@ -45,9 +51,12 @@ def translated(doing: str, alias: str = "") -> Iterator[None]:
         if sqlstate in CONFLICTS:
             raise LockConflict(f"{doing}: {condition(sqlstate)}") from None
         broken = sqlstate is None and type(cause) in BROKEN
-        if broken or sqlstate in OUTAGES or (sqlstate or "").startswith("08"):
-            raise ConnectionLost(_first_line(error, doing)) from None
-        raise DatabaseFailure(sqlstate, condition(sqlstate), doing) from None
+        away = sqlstate in OUTAGES or (sqlstate == READ_ONLY and hints)
+        if broken or away or (sqlstate or "").startswith("08"):
+            raise ConnectionLost(_why_lost(error, doing, sqlstate), doing != "connecting") from None
+        what_to_do = hint(sqlstate) if hints else ""
+        name = _name_of_object(cause)
+        raise DatabaseFailure(sqlstate, condition(sqlstate), doing, name, what_to_do) from None
 
 
 def condition(sqlstate: str | None) -> str:
@@ -58,7 +67,22 @@ def condition(sqlstate: str | None) -> str:
         return "an error"
 
 
-def _first_line(error: Exception, doing: str) -> str:
+def _name_of_object(cause: BaseException) -> str:
+    """The constraint or table that an error is about, unless its name could be a token.
+
+    A trigger may put anything there.
+    """
+    diagnostics = getattr(cause, "diag", None)
+    for kind in ("constraint", "table"):
+        name = getattr(diagnostics, f"{kind}_name", None)
+        if name and len(re.findall("[0-9a-fA-F]", name)) < TOKEN_DIGITS:
+            return f"{kind} {one_line(name)}"
+    return ""
+
+
+def _why_lost(error: Exception, doing: str, sqlstate: str | None) -> str:
+    if sqlstate == READ_ONLY:
+        return hint(sqlstate)
     # Before a session exists, libpq names hosts and users; during one, the server might quote data.
     if doing != "connecting":
         return "the connection was lost"

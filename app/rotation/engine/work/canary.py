@@ -57,7 +57,7 @@ def try_one_window(session: Session, stage: Stage, options: Options) -> None:
         except DatabaseFailure as failure:
             raise Refused(
                 f"the canary window failed, as every window would: {failure};"
-                " it was rolled back, nothing was replaced; fix that and run the same command again"
+                " it was rolled back, nothing was replaced; then run the same command again"
             ) from failure
     raise Stopped(f"by {session.stop.reason}{then}")
 

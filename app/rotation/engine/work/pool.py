@@ -13,6 +13,7 @@ from ..events import (
     Event,
     Found,
     LanesTaken,
+    OutageContinues,
     OutageEnded,
     OutageStarted,
     Paused,
@@ -90,6 +91,7 @@ class ToldOnce:
 
     def __init__(self, emit: Emit) -> None:
         self._emit = emit
+        self._why = ""  #: they are without one
         self._without = 0  #: workers without a database now
         self._standing: str | None = None  #: which worker this process waits for
         self._paused = False
@@ -104,6 +106,9 @@ class ToldOnce:
             if isinstance(event, OutageStarted):
                 self._without += 1
                 new = self._without == 1
+            elif isinstance(event, OutageContinues):
+                new = event.why != self._why
+                self._why = event.why
             elif isinstance(event, OutageEnded):
                 self._without -= 1
                 new = self._without == 0

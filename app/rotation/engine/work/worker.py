@@ -52,7 +52,7 @@ class Worker:
         self._free_since = time.monotonic()
         while self._hold_back():
             try:
-                step = session.through_outages(self._window)
+                step = session.through_outages(self._window, lambda step: step is Step.WINDOW)
             except LockConflict as conflict:
                 self._contention.back_off(conflict)
                 self._free_since = time.monotonic()
