@@ -125,6 +125,7 @@ def pytest_configure(config: pytest.Config) -> None:
     with closing(psycopg2.connect(**SERVER.address(MIGRATED))) as admin, admin.cursor() as cursor:
         # As it is from PostgreSQL 15 on: where everybody may create objects, our state can't be.
         cursor.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+        cursor.execute(HALTS)
         admin.commit()
     os.environ["DATABASE_URL"] = SERVER.url(MIGRATED)
     os.environ["DJANGO_SETTINGS_MODULE"] = "app.settings"
@@ -154,6 +155,11 @@ class Done:
     @property
     def lines(self) -> list[str]:
         return (self.out + self.err).strip().splitlines()
+
+    @property
+    def said(self) -> str:
+        """What it printed after the line that says where it is."""
+        return "".join(line for line in self.out.splitlines() if not line.startswith("PostgreSQL "))
 
 
 class Database:
@@ -301,12 +307,23 @@ class Database:
         return Done(0, out.getvalue(), err.getvalue())
 
 
+#: For a constraint that stops a run at a row: its error is not of the kind that only skips that row.
+HALTS = """CREATE FUNCTION halts(passes boolean) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    IF NOT passes THEN
+        RAISE object_not_in_prerequisite_state;
+    END IF;
+    RETURN true;
+END $$"""
+
+
 def migrated(server: Server) -> Database:
     """The template from which a server's databases are made, as `migrate` leaves it."""
     server.ensure(MIGRATED)
     template = Database(server, MIGRATED)
     done = template.run("migrate", "-v", "0")
     assert done.code == 0, done.err
+    template.sql(HALTS)
     return template
 
 

@@ -288,14 +288,18 @@ class RotationWindow(models.Model):
 
 
 class Leftover(models.Model):
-    """A row to be rotated after all windows: a hole, skipped because its lock was held too long, or a
-    survivor, which a verification found with a revoked token.
+    """A row to be rotated after all windows: a hole, skipped because its lock was held too long, or
+    because it or a row near it can't be updated; or a survivor, which a verification found with a
+    revoked token.
     """
 
     lane = models.ForeignKey(BatchProgress, models.PROTECT, related_name="leftovers", db_index=False)
     key = models.TextField(help_text="primary key of the row")
     survivor = models.BooleanField(db_default=False, help_text="found by a verification, not skipped")
     held_by = models.TextField(blank=True, help_text="who held the row's lock, if known")
+    failure = models.TextField(
+        blank=True, db_default="", help_text="why its token could not be replaced, in the latest run"
+    )
     found_at = models.DateTimeField(db_default=Now())
     rotated_at = models.DateTimeField(null=True)
 

@@ -1,8 +1,8 @@
--- Purpose: what the working sessions of rotations wait for, so that a process whose calls stay without an
---          answer can say so. Only what may last is named: locks, standbys, the disk.
--- Columns: worker, event (as pg_stat_activity names it; NULL while it works), disk (it is a write that the
---          disk does not finish), blockers (pids; 0: a prepared transaction), synchronous (the setting),
---          standbys (the synchronous ones that are connected).
+-- Purpose: what the working sessions of rotations wait for, so that a process whose calls stay without
+--          an answer can say so. Only what may last is named: locks, standbys, the disk.
+-- Columns: worker, event (as pg_stat_activity names it; NULL while it works), disk (it is a write that
+--          the disk does not finish), blockers (pids; 0: a prepared transaction), synchronous (the
+--          setting), standbys (the synchronous ones that are connected).
 SELECT
     activity.application_name AS worker,
     activity.wait_event AS event,

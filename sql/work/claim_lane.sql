@@ -15,7 +15,9 @@ WITH lane AS NOT MATERIALIZED (
             WHEN 'windows' THEN lane.last_id IS DISTINCT FROM lane.upper
             ELSE EXISTS (
                 SELECT FROM {rotation_leftover} AS leftover
-                WHERE leftover.lane_id = lane.id AND leftover.rotated_at IS NULL
+                WHERE leftover.lane_id = lane.id
+                    AND leftover.rotated_at IS NULL
+                    AND leftover.failure = ''
             )
         END AS unfinished
     FROM {batchprogress} AS lane

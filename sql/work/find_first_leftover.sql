@@ -3,6 +3,6 @@
 -- Columns: key.
 SELECT leftover.key
 FROM {rotation_leftover} AS leftover
-WHERE leftover.lane_id = %(lane_id)s AND leftover.rotated_at IS NULL
+WHERE leftover.lane_id = %(lane_id)s AND leftover.rotated_at IS NULL AND leftover.failure = ''
 ORDER BY leftover.id
 LIMIT 1;

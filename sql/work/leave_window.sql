@@ -1,5 +1,5 @@
--- Purpose: note every row of a window as a hole, to be rotated after all windows: some of their locks
---          are not available, and Citus does not say which.
+-- Purpose: note every row of a window as a hole, to be rotated after all windows: some of them can't be
+--          updated, or, where Citus does not say which, their locks are not available.
 -- Parameters: lane_id; lo, hi (the window's first and last key); held_by (who holds them, if known).
 -- Columns: key, of each hole.
 INSERT INTO {rotation_leftover} (lane_id, key, held_by)

@@ -35,7 +35,9 @@ WHERE lane.rotation_id = %(rotation)s
         WHEN 'windows' THEN lane.last_id IS DISTINCT FROM lane.upper
         ELSE EXISTS (
             SELECT FROM {rotation_leftover} AS leftover
-            WHERE leftover.lane_id = lane.id AND leftover.rotated_at IS NULL
+            WHERE leftover.lane_id = lane.id
+                AND leftover.rotated_at IS NULL
+                AND leftover.failure = ''
         )
     END
 ORDER BY lane.lane;

@@ -4,7 +4,7 @@
 SELECT leftover.id, leftover.key
 FROM {rotation_leftover} AS leftover
 WHERE leftover.lane_id = %(lane_id)s
-    AND leftover.rotated_at IS NULL
+    AND leftover.rotated_at IS NULL AND leftover.failure = ''
     AND leftover.id > %(after)s
 ORDER BY leftover.id
 LIMIT %(size)s;

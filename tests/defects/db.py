@@ -201,8 +201,8 @@ MUTANTS = [
     ),
     Mutant(
         "a server that accepts no writes ends the run at once",
-        f"{ENGINE}/db/sqlstate.py",
-        "(sqlstate == READ_ONLY and hints)",
+        f"{ENGINE}/db/session.py",
+        "failure.sqlstate == READ_ONLY and not reads",
         "False",
         "tests/work/test_outages.py -k no_more_writes",
     ),

@@ -236,4 +236,32 @@ MUTANTS = [
         "        print(progress)\n        seconds",
         "tests/test_house.py -k face",
     ),
+    Mutant(
+        "a row that can't be updated ends the run",
+        f"{ENGINE}/errors.py",
+        "return written and",
+        "return False and",
+        "tests/work/test_rows_set_aside.py -k never_validated",
+    ),
+    Mutant(
+        "a row that could not be updated once is never tried again",
+        f"{ENGINE}/state/transitions.py",
+        '        session.change("forget_failures", rotation=rotation.pk)\n',
+        "",
+        "tests/work/test_rows_set_aside.py -k never_validated",
+    ),
+    Mutant(
+        "a table that can't be updated is taken for so many rows",
+        f"{ENGINE}/work/canary.py",
+        "failed > MOST_FAILED",
+        "failed > 10_000",
+        "tests/work/test_rows_set_aside.py -k table_that",
+    ),
+    Mutant(
+        "rows that can't be updated are not named",
+        f"{ENGINE}/phases.py",
+        "            self._require_no_failures()\n",
+        "",
+        "tests/work/test_rows_set_aside.py -k never_validated",
+    ),
 ]

@@ -73,7 +73,7 @@ def test_its_transaction_refuses_every_write(db: Database) -> None:
 
 def test_of_an_unfinished_rotation_shows_what_is_left(db: Database) -> None:
     db.tickets(100)
-    db.sql("ALTER TABLE ticket ADD CONSTRAINT stop CHECK (id <= 60) NOT VALID")
+    db.sql("ALTER TABLE ticket ADD CONSTRAINT stop CHECK (halts(id <= 60)) NOT VALID")
     assert db.call("rotate_tokens_sql", "--window", "20").code == 1
     done = db.call("rotate_tokens_sql", "--dry-run", "--window", "20")
     assert "would      resume rotation 1, started by " in done.out

@@ -128,7 +128,7 @@ def test_status_and_history_for_people(db: Database) -> None:
 
 def test_status_of_a_rotation_that_nobody_works_on(db: Database) -> None:
     db.tickets(100)
-    db.sql("ALTER TABLE ticket ADD CONSTRAINT stop CHECK (id <= 50) NOT VALID")
+    db.sql("ALTER TABLE ticket ADD CONSTRAINT stop CHECK (halts(id <= 50)) NOT VALID")
     assert db.call("rotate_tokens_sql", "--window", "50").code == 1
     until(lambda: json.loads(db.call("rotation", "status", "--json").out)["stalled"], 10)
     status = json.loads(db.call("rotation", "status", "--json").out)
@@ -142,7 +142,7 @@ def test_status_of_a_rotation_that_nobody_works_on(db: Database) -> None:
 def test_signs_of_life_from_the_future_are_none(db: Database) -> None:
     """The clock was set back, or a standby with another clock was promoted: nobody works on it."""
     db.tickets(100)
-    db.sql("ALTER TABLE ticket ADD CONSTRAINT stop CHECK (id <= 50) NOT VALID")
+    db.sql("ALTER TABLE ticket ADD CONSTRAINT stop CHECK (halts(id <= 50)) NOT VALID")
     assert db.call("rotate_tokens_sql", "--window", "50").code == 1
     db.sql("SET session_replication_role = replica;"
            "UPDATE rotation SET created_at = now() + interval '1 hour', throttle = 'a full disk',"

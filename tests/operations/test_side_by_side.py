@@ -76,7 +76,7 @@ def test_one_that_is_finished_keeps_no_progress_from_the_other(db: Database, oth
 def test_one_that_failed_is_no_longer_at_work(db: Database, other: Database) -> None:
     db.tickets(3000)
     other.tickets(3000)
-    db.sql("ALTER TABLE ticket ADD CONSTRAINT stop CHECK (id <= 1500) NOT VALID")
+    db.sql("ALTER TABLE ticket ADD CONSTRAINT stop CHECK (halts(id <= 1500)) NOT VALID")
     done = db.run(*RUN, "--progress", "json", "--max-rate", "1000")
     assert done.code == 1
     last = [one for one in map(json.loads, done.out.splitlines()) if one["event"] == "progress"][-1]
@@ -101,7 +101,7 @@ def test_refusal_of_one_begins_none(db: Database, other: Database) -> None:
     db.tickets(10)
     other.sql("DROP TABLE ticket CASCADE")
     done = db.run(*RUN)
-    assert (done.code, done.out) == (1, "")
+    assert (done.code, done.said) == (1, "")
     assert done.err.startswith("Refused: other: there is no table 'ticket' in this database")
     assert done.err.rstrip().endswith("no database was changed")
     assert db.value("SELECT count(*) FROM rotation") == 0
@@ -110,7 +110,7 @@ def test_refusal_of_one_begins_none(db: Database, other: Database) -> None:
 def test_one_that_fails_leaves_the_other_alone(db: Database, other: Database) -> None:
     db.tickets(100)
     other.tickets(100)
-    other.sql("ALTER TABLE ticket ADD CONSTRAINT stop CHECK (id <> 60) NOT VALID")
+    other.sql("ALTER TABLE ticket ADD CONSTRAINT stop CHECK (halts(id <> 60)) NOT VALID")
     done = db.run(*RUN)
     assert done.code == 1
     assert len(done.err.splitlines()) == 1

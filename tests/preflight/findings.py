@@ -15,7 +15,7 @@ def finds(db: Database, finding: str, *flags: str, table: str = "ticket") -> Non
     assert dry.code == (1 if level == "refuse" else 0), dry
     done = db.call(*names)
     if level == "refuse":
-        assert (done.code, done.out) == (1, "")
+        assert (done.code, done.said) == (1, "")
         assert re.search(f"^Refused: {finding.removeprefix('refuse ')}", done.err), done.err
         assert len(done.err.splitlines()) == 1
         assert db.value("SELECT count(*) FROM rotation") == 0

@@ -112,5 +112,5 @@ def test_domains(db: Database) -> None:
 def test_types_that_hold_no_uuid(db: Database, type: str, says: str) -> None:
     db.sql(f"CREATE TABLE account (id int PRIMARY KEY, token {type})")
     done = db.call("rotate_tokens_sql", "--table", "account")
-    assert (done.code, done.out) == (1, "")
+    assert (done.code, done.said) == (1, "")
     assert re.search(says, done.err)

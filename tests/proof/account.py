@@ -68,7 +68,7 @@ def parts(db: Database) -> None:
 
 def rotate_around(db: Database, change: str) -> Done:
     """Rotate the first rows, change something, and continue."""
-    db.sql("ALTER TABLE account ADD CONSTRAINT stop CHECK (id <> 8) NOT VALID")
+    db.sql("ALTER TABLE account ADD CONSTRAINT stop CHECK (halts(id <> 8)) NOT VALID")
     rotate(db, "--window", "5", code=1)
     db.sql(f"ALTER TABLE account DROP CONSTRAINT stop; {change}")
     return db.call("rotate_tokens_sql", *ACCOUNT)

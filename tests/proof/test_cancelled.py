@@ -15,7 +15,7 @@ from tests.work.gates import RUN, gate, waiting_at_gate
 
 def test_cancelled_rotation_revokes_nothing(db: Database) -> None:
     db.tickets(100)
-    db.sql("ALTER TABLE ticket ADD CONSTRAINT stop CHECK (id <= 50) NOT VALID")
+    db.sql("ALTER TABLE ticket ADD CONSTRAINT stop CHECK (halts(id <= 50)) NOT VALID")
     assert db.call("rotate_tokens_sql", "--window", "50").code == 1
     with pytest.raises(psycopg2.IntegrityError):
         db.sql(INSERT.format(id=45), old_token(db, 90))
@@ -27,7 +27,7 @@ def test_cancelled_rotation_revokes_nothing(db: Database) -> None:
 def test_rotation_after_a_cancelled_one_revokes_what_that_one_replaced(db: Database) -> None:
     """The first rotation replaced half of the leaked tokens; the second one never saw those."""
     db.tickets(100)
-    db.sql("ALTER TABLE ticket ADD CONSTRAINT stop CHECK (id <= 50) NOT VALID")
+    db.sql("ALTER TABLE ticket ADD CONSTRAINT stop CHECK (halts(id <= 50)) NOT VALID")
     assert db.call("rotate_tokens_sql", "--window", "50").code == 1
     db.sql("ALTER TABLE ticket DROP CONSTRAINT stop")
     assert db.call("rotation", "cancel").code == 0
@@ -53,7 +53,7 @@ def test_rotation_after_a_cancelled_one_revokes_what_that_one_replaced(db: Datab
 def test_verification_answers_for_a_cancelled_rotation(db: Database) -> None:
     """What the first rotation replaced comes back past the guard while the second one runs."""
     db.tickets(100)
-    db.sql("ALTER TABLE ticket ADD CONSTRAINT stop CHECK (id <= 50) NOT VALID")
+    db.sql("ALTER TABLE ticket ADD CONSTRAINT stop CHECK (halts(id <= 50)) NOT VALID")
     assert db.call("rotate_tokens_sql", "--window", "50").code == 1
     db.sql("ALTER TABLE ticket DROP CONSTRAINT stop")
     assert db.call("rotation", "cancel").code == 0
@@ -70,7 +70,9 @@ def test_verification_answers_for_a_cancelled_rotation(db: Database) -> None:
 def test_cancelled_rotation_before_one_of_a_partitioned_table(db: Database) -> None:
     """What it revoked is refused in partitions, too, when the later one has succeeded."""
     parts(db)
-    rotate_around(db, "SELECT 1; ALTER TABLE account ADD CONSTRAINT stop CHECK (id <> 8) NOT VALID")
+    rotate_around(
+        db, "SELECT 1; ALTER TABLE account ADD CONSTRAINT stop CHECK (halts(id <> 8)) NOT VALID"
+    )
     first = old(db)
     assert db.call("rotation", "cancel").code == 0
     status = db.call("rotation", "guard", "status", *ACCOUNT)

@@ -122,7 +122,7 @@ def test_leaked_list_given_to_a_resumed_rotation(db: Database, tmp_path) -> None
     db.tickets(100)
     leaked = tmp_path / "leaked"
     leaked.write_text("11111111-2222-4333-8444-555555555555\n")
-    db.sql("ALTER TABLE ticket ADD CONSTRAINT stop CHECK (id <= 50) NOT VALID")
+    db.sql("ALTER TABLE ticket ADD CONSTRAINT stop CHECK (halts(id <= 50)) NOT VALID")
     assert db.call("rotate_tokens_sql", "--window", "50").code == 1
     db.sql("ALTER TABLE ticket DROP CONSTRAINT stop")
     assert db.call("rotate_tokens_sql", "--leaked", str(leaked)).code == 0

@@ -233,7 +233,7 @@ def test_survivor_of_a_table_that_was_empty(db: Database, tmp_path) -> None:
 
 def test_checkpoint_set_to_the_end(db: Database) -> None:
     db.tickets(100)
-    db.sql("ALTER TABLE ticket ADD CONSTRAINT stop CHECK (id <= 50) NOT VALID")
+    db.sql("ALTER TABLE ticket ADD CONSTRAINT stop CHECK (halts(id <= 50)) NOT VALID")
     assert db.call("rotate_tokens_sql", "--window", "25").code == 1
     db.sql("ALTER TABLE ticket DROP CONSTRAINT stop; UPDATE batchprogress SET last_id = upper")
     done = db.call("rotation", "verify")

@@ -89,7 +89,7 @@ def test_detached_partition_rewritten_while_it_is_compared(db: Database) -> None
 def test_partition_detached_while_the_snapshot_is_taken(db: Database) -> None:
     """Its tokens are in the set, so it has to be among the partitions that are compared; or neither."""
     parts(db)
-    db.sql("ALTER TABLE account ADD CONSTRAINT stop CHECK (id > 1000) NOT VALID")
+    db.sql("ALTER TABLE account ADD CONSTRAINT stop CHECK (halts(id > 1000)) NOT VALID")
     rotate(db, code=1)
     assert db.call("rotation", "cancel").code == 0
     db.sql("ALTER TABLE account DROP CONSTRAINT stop")
@@ -210,7 +210,7 @@ def test_check_of_a_finished_rotation_leaves_the_guard_strict(db: Database) -> N
 def test_partitions_are_strict_from_the_end_without_a_verification(db: Database) -> None:
     """Who has inserted before is waited for; whose snapshot is older must begin again."""
     parts(db)
-    db.sql("ALTER TABLE account ADD CONSTRAINT stop CHECK (id <> 8) NOT VALID")
+    db.sql("ALTER TABLE account ADD CONSTRAINT stop CHECK (halts(id <> 8)) NOT VALID")
     rotate(db, "--window", "5", code=1)
     db.sql("ALTER TABLE account DROP CONSTRAINT stop")
     with (

@@ -151,7 +151,7 @@ def test_lane_of_a_type_of_ones_own(db: Database, runner: str) -> None:
     granted(db, runner)
     db.sql(
         f"CREATE SCHEMA mine AUTHORIZATION {runner};"
-        "ALTER TABLE account ADD CONSTRAINT stop CHECK (id <> 8) NOT VALID"
+        "ALTER TABLE account ADD CONSTRAINT stop CHECK (halts(id <> 8)) NOT VALID"
     )
     rotate(db, "--window", "5", code=1)
     with acting(db, runner) as (_, mallory):

@@ -77,7 +77,7 @@ def test_verify_without_a_rotation_or_a_snapshot(db: Database) -> None:
 
 def test_verify_of_a_rotation_under_way_changes_nothing(db: Database) -> None:
     db.tickets(100)
-    db.sql("ALTER TABLE ticket ADD CONSTRAINT stop CHECK (id <= 50) NOT VALID")
+    db.sql("ALTER TABLE ticket ADD CONSTRAINT stop CHECK (halts(id <= 50)) NOT VALID")
     assert db.call("rotate_tokens_sql", "--window", "50").code == 1
     assert db.call("rotation", "verify").code == 4
     assert db.sql("SELECT status FROM rotation") == [("running",)]
@@ -178,7 +178,7 @@ def test_verification_of_a_cancelled_rotation_names_the_table_and_what_would_fol
 ) -> None:
     db.sql("CREATE TABLE account (id int PRIMARY KEY, token uuid);"
            "INSERT INTO account SELECT n, gen_random_uuid() FROM generate_series(1, 100) AS n;"
-           "ALTER TABLE account ADD CONSTRAINT stop CHECK (id <= 50) NOT VALID")  # fmt: skip
+           "ALTER TABLE account ADD CONSTRAINT stop CHECK (halts(id <= 50)) NOT VALID")  # fmt: skip
     assert db.call("rotate_tokens_sql", "--table", "account", "--window", "50").code == 1
     again = "run rotate_tokens_sql --table public.account to"
     assert f"{again} continue" in db.call("rotation", "verify", "--table", "account").err

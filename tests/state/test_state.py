@@ -177,7 +177,7 @@ def test_several_unfinished_rotations_are_cancelled_by_name(db: Database) -> Non
 def test_cancel(db: Database) -> None:
     assert db.call("rotation", "cancel").code == 1
     db.tickets(100)
-    db.sql("ALTER TABLE ticket ADD CONSTRAINT stop CHECK (id <= 50) NOT VALID")
+    db.sql("ALTER TABLE ticket ADD CONSTRAINT stop CHECK (halts(id <= 50)) NOT VALID")
     assert db.call("rotate_tokens_sql", "--window", "50").code == 1
     done = db.call("rotation", "cancel")
     assert done.code == 0
@@ -193,7 +193,7 @@ def test_cancel(db: Database) -> None:
 def test_cancelled_after_a_finished_one_is_not_finished(db: Database) -> None:
     db.tickets(100)
     assert db.call("rotate_tokens_sql").code == 0
-    db.sql("ALTER TABLE ticket ADD CONSTRAINT stop CHECK (id <= 50) NOT VALID")
+    db.sql("ALTER TABLE ticket ADD CONSTRAINT stop CHECK (halts(id <= 50)) NOT VALID")
     assert db.call("rotate_tokens_sql", "--new", "--window", "50").code == 1
     assert db.call("rotation", "cancel").code == 0
     db.sql("ALTER TABLE ticket DROP CONSTRAINT stop")

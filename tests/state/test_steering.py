@@ -116,7 +116,7 @@ def test_nothing_to_steer(db: Database, action: str, says: str) -> None:
 
 def test_resume_of_what_is_not_paused(db: Database) -> None:
     db.tickets(50)
-    db.sql("ALTER TABLE ticket ADD CONSTRAINT stop CHECK (id <= 25) NOT VALID")
+    db.sql("ALTER TABLE ticket ADD CONSTRAINT stop CHECK (halts(id <= 25)) NOT VALID")
     assert db.call("rotate_tokens_sql", "--window", "25").code == 1
     assert "is running, not paused" in rotation(db, "resume").err
 
@@ -175,7 +175,7 @@ def test_tune_refuses_nonsense(db: Database, assignment: str, says: str) -> None
 
 def test_tuning_is_taken_back(db: Database) -> None:
     db.tickets(50)
-    db.sql("ALTER TABLE ticket ADD CONSTRAINT stop CHECK (id <= 25) NOT VALID")
+    db.sql("ALTER TABLE ticket ADD CONSTRAINT stop CHECK (halts(id <= 25)) NOT VALID")
     assert db.call("rotate_tokens_sql", "--window", "25").code == 1
     said = rotation(db, "tune", "window=off", "max_rate=5").out
     assert "rotation 1 of public.ticket.token: window=off, max_rate=5, effective from" in said

@@ -89,7 +89,7 @@ def test_small_and_large_tables(db: Database) -> None:
 def test_lanes_of_a_rotation_stay(db: Database) -> None:
     """A rerun with other flags continues with the existing lanes."""
     db.tickets(100)
-    db.sql("ALTER TABLE ticket ADD CONSTRAINT stop CHECK (id <> 60) NOT VALID")
+    db.sql("ALTER TABLE ticket ADD CONSTRAINT stop CHECK (halts(id <> 60)) NOT VALID")
     assert db.call("rotate_tokens_sql", "--lanes", "2", "--window", "10").code == 1
     db.sql("ALTER TABLE ticket DROP CONSTRAINT stop")
     done = db.call("rotate_tokens_sql", "--lanes", "5")
@@ -223,7 +223,7 @@ def test_the_end_of_a_lane_waits_for_the_disk(db: Database) -> None:
     )
     assert db.call("rotate_tokens_sql", "--lanes", "2", "--window", "25").code == 0
     assert db.sql("SELECT hi, setting FROM seen ORDER BY hi::int") == [
-        *(("25", "off"), ("50", "on"), ("75", "off"), ("100", "on"))
+        *(("25", "off"), ("50", "local"), ("75", "off"), ("100", "local"))
     ]
 
 

@@ -66,7 +66,7 @@ def test_new_samples_are_processed_again(db: Database) -> None:
 
 def test_init_ends_an_unfinished_rotation(db: Database) -> None:
     db.call("ticket", "--init")
-    db.sql("ALTER TABLE ticket ADD CONSTRAINT stop CHECK (id <= 500) NOT VALID")
+    db.sql("ALTER TABLE ticket ADD CONSTRAINT stop CHECK (halts(id <= 500)) NOT VALID")
     assert db.call("ticket", "--process-token").code == 1
     db.sql("ALTER TABLE ticket DROP CONSTRAINT stop")
     assert db.call("ticket", "--init").code == 0

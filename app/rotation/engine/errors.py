@@ -1,5 +1,9 @@
 """Everything the engine raises on purpose: one root, one line each, with its exit code."""
 
+#: Classes of SQLSTATE that a row's values cause: data exceptions, constraints, CHECK OPTION, limits of
+#: size, and what triggers raise.
+ROW_CLASSES = {"22", "23", "44", "54", "P0"}
+
 
 class RotationError(Exception):
     """The root. The message is one line for a person; it never holds a token."""
@@ -45,6 +49,12 @@ class DatabaseFailure(RotationError):
         self.sqlstate = sqlstate
         self.condition = condition  #: the standard's name of the SQLSTATE, in words
         self.rows_done: int | None = None  #: rows of the rotation committed before
+
+    @property
+    def of_a_row(self) -> bool:
+        """Whether some row's values, and not all, keep its token from being replaced."""
+        written = self.doing.startswith("rotate ") or self.doing in ("committing", "check constraints")
+        return written and (self.sqlstate or "")[:2] in ROW_CLASSES
 
     def __str__(self) -> str:
         if self.rows_done is None:

@@ -302,6 +302,22 @@ class HolesLeft(Event):
 
 
 @dataclass(frozen=True)
+class RowsSetAside(Event):
+    """Rows of a window are left for the end, because at least one of them can't be updated."""
+
+    kind = "rows_set_aside"
+    rows: int
+    first: str
+    why: str
+
+    def __str__(self) -> str:
+        return (
+            f"{count(self.rows, 'row')}, the first is {shown(self.first)}, left for the end: at least"
+            f" one can't be updated ({self.why})"
+        )
+
+
+@dataclass(frozen=True)
 class Survived(Event):
     """A verification found rows that hold a revoked token; they are rotated again."""
 

@@ -27,6 +27,7 @@ from .state.rotations import read_rotation
 from .table.lanes import draw_lanes
 from .table.target import Target
 from .table.windows import WindowSizer
+from .text import count, shown
 from .throttle.monitor import Monitor
 from .throttle.standbys import wait_for_standbys
 from .throttle.throttle import Throttle
@@ -37,6 +38,7 @@ from .work.stages import Stage
 from .work.waiting import unfinished_lanes, wait_for_lane
 from .work.worker import Worker
 
+NAMED_FAILURES = 5  # rows that can't be updated
 REPAIRS = 3  # times that survivors are rotated again before the run gives up
 
 
@@ -184,6 +186,7 @@ class Phases:
         self._work(Stage, sizer)
         try:
             self._work(LeftoverStage, sizer)
+            self._require_no_failures()
         except Unproven:
             session.through_outages(lambda: transitions.fail(session, self._rotation, None))
             raise
@@ -191,6 +194,24 @@ class Phases:
             self._rotated = True
             progress = session.through_outages(lambda: read_progress(session, self._rotation))
             session.emit(Phase(3, f"{progress.rows_done} tokens replaced"))
+
+    def _require_no_failures(self) -> None:
+        """Raise Unproven, with their keys, if the tokens of some rows could not be replaced."""
+        session = self._session
+        failed = session.through_outages(
+            lambda: session.rows("list_failures", rotation=self._rotation, most=NAMED_FAILURES)
+        )
+        if failed:
+            total = failed[0]["total"]
+            named = ", ".join(
+                f"{self._target.pk} {shown(row['key'])} ({row['failure']})" for row in failed
+            )
+            more = f" and {total - len(failed)} more" if total > len(failed) else ""
+            its = "holds its" if total == 1 else "hold their"
+            raise Unproven(
+                f"every other row is rotated, but {count(total, 'row')} can't be updated and {its} old"
+                f" token: {named}{more}; fix them, then run the same command again"
+            )
 
     def _proven(self) -> bool:
         """Verify by value and end the rotation; False if something must be done again."""

@@ -64,6 +64,7 @@ class Migration(migrations.Migration):
                 ('key', models.TextField(help_text='primary key of the row')),
                 ('survivor', models.BooleanField(db_default=False, help_text='found by a verification, not skipped')),
                 ('held_by', models.TextField(blank=True, help_text="who held the row's lock, if known")),
+                ('failure', models.TextField(blank=True, db_default='', help_text='why its token could not be replaced, in the latest run')),
                 ('found_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 ('rotated_at', models.DateTimeField(null=True)),
                 ('lane', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='leftovers', to='rotation.batchprogress')),

@@ -9,12 +9,13 @@ from typing import Any, TypeVar
 
 from django.db import DatabaseError, InterfaceError, connections, transaction
 
-from ..errors import ConnectionLost, LockConflict, Stopped
+from ..errors import ConnectionLost, DatabaseFailure, LockConflict, Stopped
 from ..events import Emit, OutageContinues, OutageEnded, OutageStarted
 from . import statements
+from .hints import hint
 from .identity import worker_name
 from .losses import Losses
-from .sqlstate import translated
+from .sqlstate import READ_ONLY, translated
 from .stop import StopSwitch
 
 Row = dict[str, Any]
@@ -125,21 +126,27 @@ class Session:
             return cursor.mogrify(text, parameters).decode(), cursor.fetchone()[0][0]["Plan"]
 
     @contextlib.contextmanager
-    def transaction(self, at_once: bool = False) -> Iterator[None]:
+    def transaction(self, at_once: bool = False, reads: bool = False) -> Iterator[None]:
         """Run the block in its own transaction, which an immediate stop cancels.
 
-        `at_once`: any request to stop does, see StopSwitch.cancellable.
+        `at_once`: any request to stop does, see StopSwitch.cancellable. `reads`: it only reads; else a
+        server that accepts no writes is one that is not there.
         Raises LockConflict, ConnectionLost or DatabaseFailure; then nothing was committed, except
         that a ConnectionLost during COMMIT leaves this unknown.
         """
         with translated("connecting", self.alias):
             connections[self.alias].ensure_connection()
-        with (
-            self.stop.cancellable(connections[self.alias].connection, at_once),
-            translated("committing", self.alias),
-            transaction.atomic(using=self.alias, durable=True),
-        ):
-            yield
+        try:
+            with (
+                self.stop.cancellable(connections[self.alias].connection, at_once),
+                translated("committing", self.alias),
+                transaction.atomic(using=self.alias, durable=True),
+            ):
+                yield
+        except DatabaseFailure as failure:
+            if failure.sqlstate == READ_ONLY and not reads:
+                raise ConnectionLost(hint(READ_ONLY), connected=True) from None
+            raise
 
     @contextlib.contextmanager
     def looking(self, doing: str) -> Iterator[None]:
@@ -156,7 +163,7 @@ class Session:
     @contextlib.contextmanager
     def reading(self, statement_timeout: str = "0", at_once: bool = False) -> Iterator[None]:
         """Run the block in a transaction in which PostgreSQL refuses every write."""
-        with self.transaction(at_once):
+        with self.transaction(at_once, reads=True):
             self.rows("open_reading", worker=self.worker, statement_timeout=statement_timeout)
             yield
 

@@ -51,9 +51,8 @@ def translated(doing: str, alias: str = "", hints: bool = True) -> Iterator[None
         if sqlstate in CONFLICTS:
             raise LockConflict(f"{doing}: {condition(sqlstate)}") from None
         broken = sqlstate is None and type(cause) in BROKEN
-        away = sqlstate in OUTAGES or (sqlstate == READ_ONLY and hints)
-        if broken or away or (sqlstate or "").startswith("08"):
-            raise ConnectionLost(_why_lost(error, doing, sqlstate), doing != "connecting") from None
+        if broken or sqlstate in OUTAGES or (sqlstate or "").startswith("08"):
+            raise ConnectionLost(_first_line(error, doing), doing != "connecting") from None
         what_to_do = hint(sqlstate) if hints else ""
         name = _name_of_object(cause)
         raise DatabaseFailure(sqlstate, condition(sqlstate), doing, name, what_to_do) from None
@@ -80,9 +79,7 @@ def _name_of_object(cause: BaseException) -> str:
     return ""
 
 
-def _why_lost(error: Exception, doing: str, sqlstate: str | None) -> str:
-    if sqlstate == READ_ONLY:
-        return hint(sqlstate)
+def _first_line(error: Exception, doing: str) -> str:
     # Before a session exists, libpq names hosts and users; during one, the server might quote data.
     if doing != "connecting":
         return "the connection was lost"

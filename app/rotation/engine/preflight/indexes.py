@@ -154,7 +154,7 @@ def _check(session: Session, index: Row, seconds: float) -> bool:
     """
     began = time.monotonic()
     try:
-        with session.transaction():
+        with session.transaction(reads=True):
             timeout = f"{max(1, int(seconds * 1000))}ms"
             session.rows("open_check", worker=session.worker, statement_timeout=timeout)
             session.rows("check_index", index=index["oid"])

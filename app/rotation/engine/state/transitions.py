@@ -244,6 +244,7 @@ def take_up(session: Session, rotation: Rotation, target: Target, leaked: Leaked
         for status in REOPENABLE:
             move(session, rotation.pk, status, Status.RUNNING)
         rotations(session).filter(pk=rotation.pk).update(touched_at=Now())
+        session.change("forget_failures", rotation=rotation.pk)
         if leaked:
             listed = revoke_listed(session, rotation, target, leaked)
     if listed:

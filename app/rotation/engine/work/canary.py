@@ -8,12 +8,15 @@ from ..db.retry import Wait
 from ..db.session import Row, Session
 from ..errors import DatabaseFailure, LockConflict, Refused, Stopped
 from ..options import Options
+from ..state.progress import read_progress
 from ..table.windows import Window, find_window
+from ..text import count
 from .stages import Stage
 from .trial import try_guard
 from .waiting import wait_while_paused
 
 CANARY_SIZE = 1000  # rows, at most
+MOST_FAILED = 20  # attempts: ten to find a row that can't be updated, ten with other rows
 
 
 class _RolledBack(Exception):
@@ -34,6 +37,8 @@ def try_one_window(session: Session, stage: Stage, options: Options) -> None:
     """
     size = min(options.window or CANARY_SIZE, CANARY_SIZE)
     after: str | None = None
+    failed = 0
+    latest: DatabaseFailure | None = None
     wait = Wait(session, options.lock_patience)
     then = "; run the same command again to continue"
     while not session.stop.requested:
@@ -41,6 +46,8 @@ def try_one_window(session: Session, stage: Stage, options: Options) -> None:
             with session.transaction():
                 paused = _try(session, stage, size, after, options)
             if not paused:
+                if latest:
+                    _refuse_if_none_is_rotated(session, stage, latest)
                 return
             wait_while_paused(session, stage.rotation, lambda: session.stop.requested)
         except _RolledBack as done:
@@ -55,11 +62,31 @@ def try_one_window(session: Session, stage: Stage, options: Options) -> None:
             size = max(1, size // 2)
             wait.rest(0.05, then)
         except DatabaseFailure as failure:
-            raise Refused(
-                f"the canary window failed, as every window would: {failure};"
-                " it was rolled back, nothing was replaced; then run the same command again"
-            ) from failure
+            failed += 1
+            latest = failure
+            if not failure.of_a_row or failed > MOST_FAILED:
+                raise _refusal(session, stage, failure) from failure
+            # A row can't be updated: try fewer rows, and finally other ones.
+            if size == 1:
+                after = stage.at[1] if stage.at else None
+            size = max(1, size // 2)
     raise Stopped(f"by {session.stop.reason}{then}")
+
+
+def _refuse_if_none_is_rotated(session: Session, stage: Stage, failure: DatabaseFailure) -> None:
+    """Raise Refused if no row of the table could be updated: neither now, to its end, nor before."""
+    if not session.through_outages(lambda: read_progress(session, stage.rotation)).rows_done:
+        raise _refusal(session, stage, failure) from failure
+
+
+def _refusal(session: Session, stage: Stage, failure: DatabaseFailure) -> Refused:
+    """What to say when no window can be done, and what was done before."""
+    done = session.through_outages(lambda: read_progress(session, stage.rotation)).rows_done
+    before = f"{count(done, 'row')} had been rotated before" if done else "nothing was replaced"
+    return Refused(
+        f"the canary window failed, as every window would: {failure}; it was rolled back, {before};"
+        " then run the same command again"
+    )
 
 
 def _try(session: Session, stage: Stage, size: int, after: str | None, options: Options) -> bool:

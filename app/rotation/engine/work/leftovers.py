@@ -16,10 +16,13 @@ class LeftoverStage(Stage):
 
     name = "leftovers"
     skips_locked = False
+    fewest = 1
 
     def __init__(self, session: Session, rotation: int, target: Target, shape: Row) -> None:
         super().__init__(session, rotation, target, shape)
         self._after: dict[int, int] = {}  #: how far the list of each lane was processed
+        self._due: int | None = None  #: the entry that the latest window, of one row, was for
+        self._before: tuple[dict[int, int], set[int]] = ({}, set())  #: both, at the window's start
         self._closed: set[int] = set()  #: lanes with an entry closed since their list was started
         self.from_heap = False  #: find rows without an index, as it did not return them
 
@@ -31,10 +34,18 @@ class LeftoverStage(Stage):
         lane = work.lane
         began = time.monotonic()
         number = lane["lane_id"]
+        self._before = dict(self._after), set(self._closed)
         self.session.rows("hold_target")
         if self.from_heap:
             self.session.change("read_heap")
         after = self._after.get(number, 0)
+        if self._failure:
+            self.session.change("note_failure", id=self._due, failure=self._failure.what)
+            self._failure = None
+            return None
+        if work.size == 1:
+            due = self.session.rows("list_leftovers", lane_id=number, after=after, size=1)
+            self._due = due[0]["id"] if due else None
         done = self.target.placement.rotate_leftovers(self.session, number, after, work.size)
         if done["last"] is None:
             waited_for = None if number in self._closed else self._wait_for_first(lane)
@@ -53,6 +64,10 @@ class LeftoverStage(Stage):
         self.session.change("restore_settings")
         seconds = time.monotonic() - began
         return WindowDone(lane["lane"], done["lo"], done["hi"], done["rows"], seconds, done["rows"])
+
+    def undo(self) -> None:
+        """Forget what the latest window did, which was rolled back."""
+        self._after, self._closed = self._before
 
     def _wait_for_first(self, lane: Row) -> Row | None:
         """Wait for the lock of the first row left over, so that its holder can be named."""

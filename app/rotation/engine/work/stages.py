@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from ...models import CLAIMABLE, WRITABLE, Status
 from ..db.session import Row, Session
-from ..errors import LockConflict, RotationError, Stopped
-from ..events import HolesLeft, WindowDone
+from ..errors import DatabaseFailure, LockConflict, RotationError, Stopped
+from ..events import HolesLeft, RowsSetAside, WindowDone
 from ..table.target import Target
 from ..table.windows import find_window
 
@@ -29,6 +29,7 @@ class Stage:
 
     name = "windows"
     skips_locked = True  #: whether rows may be left for later
+    fewest = 64  #: rows of a window, at most, that are set aside because one of them can't be updated
 
     def __init__(self, session: Session, rotation: int, target: Target, shape: Row) -> None:
         self.session = session
@@ -38,6 +39,7 @@ class Stage:
         self.at: tuple[str, str] | None = None  #: first and last key of the latest window
         self._shape = shape
         self._later: list[int] = []  #: lanes in which nothing could be locked just now
+        self._failure: DatabaseFailure | None = None  #: why the next rows are set aside
 
     def open_window(self, lock_timeout_ms: int, bounded: bool) -> Row:
         """Set what holds for a window's transaction; see open_window.sql."""
@@ -76,8 +78,16 @@ class Stage:
         return WindowDone(lane["lane"], window.lo, window.hi, rows, seconds, window.keys)
 
     def _replace(self, work: Work, lo: str, hi: str) -> int:
-        """Replace the tokens of a window: of all rows, or of those whose locks are available at once."""
+        """Replace the tokens of a window: of all rows, or of those whose locks are available at once.
+
+        Of none, if they are set aside.
+        """
         session = self.session
+        if self._failure:
+            left = session.rows("leave_window", lane_id=work.lane["lane_id"], lo=lo, hi=hi, held_by="")
+            session.emit(RowsSetAside(len(left), lo, self._failure.what))
+            self._failure = None
+            return 0
         if not work.skip_locked:
             return session.change("rotate_window", lo=lo, hi=hi)
         held_by = work.held_by or "a session that could not be named"
@@ -115,6 +125,13 @@ class Stage:
                 lo=lo,
                 hi=hi,
             )
+
+    def undo(self) -> None:
+        """Forget what the latest window did, which was rolled back."""
+
+    def set_aside(self, failure: DatabaseFailure) -> None:
+        """Leave the next rows, `fewest` at most, for the end, or as they are."""
+        self._failure = failure
 
     def gave_up(self, seconds: float, conflict: LockConflict, blockers: str) -> RotationError:
         """The error that ends the run when no window got its locks for so long."""

@@ -5,7 +5,7 @@ import time
 
 from ...models import HALTED, Status
 from ..db.session import Session
-from ..errors import LockConflict, Stopped
+from ..errors import DatabaseFailure, LockConflict, Stopped
 from ..events import WARN, Found, Throttled, WindowDone
 from ..table.windows import WindowSizer
 from ..throttle.throttle import Throttle
@@ -14,6 +14,7 @@ from .stages import Stage, Work
 from .waiting import wait_for_lane, wait_while_paused
 
 ASK_SECONDS = 0.1  # how often the throttle is asked again
+MOST_SET_ASIDE = 100_000  # rows: beyond that not single rows, but the table can't be updated
 TELL_AFTER = 1.0  # seconds: shorter waits are for the progress line only
 
 
@@ -41,6 +42,7 @@ class Worker:
         self._held = 0.0  # seconds held back since its last window
         self._held_by = ""  # why
         self._rest_until = float("-inf")  # by --nice
+        self._set_aside_rows = 0  # since this worker began, at most
 
     def run(self) -> bool:
         """Work until the stage is done in every lane; False if this worker left earlier.
@@ -57,6 +59,9 @@ class Worker:
                 self._contention.back_off(conflict)
                 self._free_since = time.monotonic()
                 continue
+            except DatabaseFailure as failure:
+                self._set_aside(failure)
+                continue
             if step is Step.FINISHED:
                 return True
             if step is Step.NO_FREE_LANE:
@@ -67,6 +72,21 @@ class Worker:
             if step is Step.PAUSED:
                 self._pause()
         return False
+
+    def _set_aside(self, failure: DatabaseFailure) -> None:
+        """Try fewer rows, and finally without the few among which one can't be updated.
+
+        Raises the failure if no row is its cause, or too many are.
+        """
+        self._stage.undo()
+        if not failure.of_a_row or self._set_aside_rows >= MOST_SET_ASIDE:
+            raise failure
+        if self._sizer.size > self._stage.fewest:
+            self._sizer.conflict()
+        else:
+            self._stage.set_aside(failure)
+            self._set_aside_rows += self._stage.fewest
+        self._free_since = time.monotonic()
 
     def retire(self) -> None:
         """Ask it to leave after its current window."""
