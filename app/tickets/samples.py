@@ -11,8 +11,8 @@ from app.rotation.engine.table.target import TargetName, resolve
 MOST_TICKETS = 1_000_000_000
 
 
-def regenerate(alias: str, name: TargetName, size: int, stop: StopSwitch) -> None:
-    """Remove all tickets and make `size` new ones, in one transaction.
+def regenerate(alias: str, name: TargetName, size: int, stop: StopSwitch, force: bool = False) -> None:
+    """Remove all tickets and make `size` new ones, in one transaction; real ones only by `force`.
 
     Rotations of the old tickets are ended or retired with them: they say nothing about the new ones.
     Raises UsageError for a size out of range, Refused while a rotation of the tickets is running,
@@ -24,6 +24,12 @@ def regenerate(alias: str, name: TargetName, size: int, stop: StopSwitch) -> Non
     server.check_server(session)
     target = resolve(session, name)
     try:
+        with session.reading():
+            real = not force and session.row("find_real_tickets")["real"]
+        if real:
+            raise Refused(
+                "there are tickets that --init has not made, and it would remove them: --force does"
+            )
         with session.durable():
             session.change("truncate_tickets")  # first, because it waits for all other users
             rotation = rotations.find_unfinished(session, target)

@@ -28,6 +28,7 @@ from .table.lanes import draw_lanes
 from .table.target import Target
 from .table.windows import WindowSizer
 from .text import count, shown
+from .throttle.connections import most_workers
 from .throttle.monitor import Monitor
 from .throttle.standbys import wait_for_standbys
 from .throttle.throttle import Throttle
@@ -276,8 +277,9 @@ class Phases:
         session.through_outages(lambda: wait_for_lane(session, rotation, kind.name))
         if kind is Stage:
             session.through_outages(lambda: try_one_window(session, self._stage(session, kind), options))
+        most = session.through_outages(lambda: most_workers(session))
         session.close()  # until the workers, which have their own connections, are done
-        pool = WorkerPool(session, lambda: self._throttle.live.now.workers)
+        pool = WorkerPool(session, lambda: min(self._throttle.live.now.workers, most))
         try:
             pool.work(lambda own: Worker(own, self._stage(own, kind), sizer(), self._throttle))
         except LockConflict as conflict:

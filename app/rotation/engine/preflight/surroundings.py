@@ -7,7 +7,8 @@ from ..events import NOTE, REFUSE, WARN, Found
 from ..options import Options
 from ..table.disk import find_free
 from ..table.target import Target
-from ..text import size
+from ..text import count, size
+from ..throttle.connections import HELPERS, KEPT_FREE
 
 
 def of_server(session: Session, table: Row, target: Target, options: Options) -> Iterator[Found]:
@@ -16,6 +17,18 @@ def of_server(session: Session, table: Row, target: Target, options: Options) ->
     yield from _of_disk(session, target, options)
     yield from _of_old_snapshots(session)
     yield from _of_standbys(session, options)
+    yield from _of_connections(session, options)
+
+
+def _of_connections(session: Session, options: Options) -> Iterator[Found]:
+    free = session.row("count_connections")["free"]
+    most = max(1, free - KEPT_FREE - HELPERS)
+    if options.workers > most:
+        yield Found(
+            WARN,
+            f"--workers {options.workers}: the server has {count(max(free, 0), 'free connection')}, of"
+            f" which {KEPT_FREE} are kept for the application: {count(most, 'worker')} will be started",
+        )
 
 
 def _of_vacuum(table: Row, target: Target, options: Options) -> Iterator[Found]:

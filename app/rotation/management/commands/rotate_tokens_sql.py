@@ -62,6 +62,9 @@ class Command(base.RotationCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         base.add_target_flags(parser, several=True)
+        parser.add_argument(
+            "--yes", action="store_true", help="don't ask before rotating a table named by --table"
+        )
         parser.add_argument("--dry-run", action="store_true", help="show the plan, write nothing")
         parser.add_argument(
             "--new", action="store_true", help="start another rotation after a finished one"
@@ -233,4 +236,7 @@ class Command(base.RotationCommand):
                     plan_rotation(alias, name, options, reporter, given["new"], everything, leaked)
                 else:
                     reporter = Console(self.stdout, given["progress"], given["verbosity"])
-                    run_rotation(alias, name, options, reporter, given["new"], given["reason"], leaked)
+                    asks = given["table"] is not None and not given["yes"] and base.on_a_terminal()
+                    confirm = base.confirm if asks else None
+                    more = {"reason": given["reason"], "leaked": leaked, "confirm": confirm}
+                    run_rotation(alias, name, options, reporter, given["new"], **more)

@@ -34,6 +34,9 @@ class Command(base.RotationCommand):
         parser.add_argument(
             "--size", type=int, metavar="N", help="how many tickets --init makes (default: 1000)"
         )
+        parser.add_argument(
+            "--force", action="store_true", help="let --init remove tickets that it has not made, too"
+        )
         base.add_database_flag(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -43,9 +46,10 @@ class Command(base.RotationCommand):
             if options["init"]:
                 size = 1000 if options["size"] is None else options["size"]
                 with attended([alias], reporter, patient=False) as stop:
-                    regenerate(alias, TARGET, size, stop)
+                    regenerate(alias, TARGET, size, stop, options["force"])
                 self.stdout.write(f"{size} tickets made; --process-token replaces their tokens")
                 return
-            if options["size"] is not None:
-                raise UsageError("--size: only with --init")
+            for flag in ("size", "force"):
+                if options[flag]:
+                    raise UsageError(f"--{flag}: only with --init")
             run_rotation(alias, TARGET, Options(), reporter)
