@@ -1,9 +1,12 @@
--- Purpose: the rows whose tokens could not be replaced in this run.
--- Parameters: rotation, most (rows to name).
--- Columns: key, failure, total (number of all of them).
-SELECT leftover.key, leftover.failure, pg_catalog.count(*) OVER () AS total
+-- Purpose: why the tokens of some rows could not be replaced in this run, and of which.
+-- Parameters: rotation, most (keys to name for each reason).
+-- Columns: failure, rows (that have it), keys (of the first).
+SELECT
+    leftover.failure,
+    pg_catalog.count(*) AS rows,
+    (pg_catalog.array_agg(leftover.key ORDER BY leftover.id))[:%(most)s::int] AS keys
 FROM {rotation_leftover} AS leftover
 INNER JOIN {batchprogress} AS lane ON lane.id = leftover.lane_id
 WHERE lane.rotation_id = %(rotation)s AND leftover.rotated_at IS NULL AND leftover.failure <> ''
-ORDER BY leftover.id
-LIMIT %(most)s;
+GROUP BY leftover.failure
+ORDER BY pg_catalog.min(leftover.id);

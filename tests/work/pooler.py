@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -27,6 +28,11 @@ class Pooler:
 
     def thaw(self) -> None:
         self._process.send_signal(signal.SIGCONT)
+
+
+def listens(place: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(place)) == 0
 
 
 @contextmanager
@@ -58,10 +64,10 @@ pidfile = {home}/pid
         user=owner.st_uid if os.geteuid() == 0 else None,
         group=owner.st_gid if os.geteuid() == 0 else None,
     )
-    until((home / ".s.PGSQL.6432").exists)
-    place = str(home).replace("/", "%2F")
+    url = f"postgres://postgres@{str(home).replace('/', '%2F')}:6432/{db.name}"
+    until(lambda: listens(home / ".s.PGSQL.6432"))
     try:
-        yield Pooler(child, f"postgres://postgres@{place}:6432/{db.name}")
+        yield Pooler(child, url)
     finally:
         child.send_signal(signal.SIGCONT)
         child.terminate()

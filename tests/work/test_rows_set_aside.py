@@ -65,7 +65,7 @@ def test_rows_that_cannot_be_updated(db: Database, obstacle: str, workers: str) 
     db.sql(f"ALTER TABLE ticket DISABLE TRIGGER note; {prevent}; ALTER TABLE ticket ENABLE TRIGGER note")
     done = db.run(*RUN, "--workers", workers, "--lanes", "4")
     assert done.code == 4, done.out + done.err
-    named = sorted(f"id {key} ({error})" for key in BAD)
+    named = [f": {error}; fix that", *map(str, BAD)]
     assert "every other row is rotated, but 4 rows can't be updated and hold their old token" in done.err
     assert all(one in done.err for one in named), done.err
     assert "left for the end: at least one can't be updated" in done.out

@@ -27,7 +27,7 @@ from .state.rotations import read_rotation
 from .table.lanes import draw_lanes
 from .table.target import Target
 from .table.windows import WindowSizer
-from .text import count, shown
+from .text import count, name_keys
 from .throttle.connections import most_workers
 from .throttle.monitor import Monitor
 from .throttle.standbys import wait_for_standbys
@@ -203,15 +203,15 @@ class Phases:
             lambda: session.rows("list_failures", rotation=self._rotation, most=NAMED_FAILURES)
         )
         if failed:
-            total = failed[0]["total"]
-            named = ", ".join(
-                f"{self._target.pk} {shown(row['key'])} ({row['failure']})" for row in failed
+            total = sum(row["rows"] for row in failed)
+            named = "; ".join(
+                f"{name_keys(self._target.pk, row['keys'], row['rows'])}: {row['failure']}"
+                for row in failed
             )
-            more = f" and {total - len(failed)} more" if total > len(failed) else ""
             its = "holds its" if total == 1 else "hold their"
             raise Unproven(
                 f"every other row is rotated, but {count(total, 'row')} can't be updated and {its} old"
-                f" token: {named}{more}; fix them, then run the same command again"
+                f" token: {named}; fix that, then run the same command again"
             )
 
     def _proven(self) -> bool:

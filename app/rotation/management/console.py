@@ -155,7 +155,7 @@ def progress_line(progress: Progress) -> str:
     left = "unknown" if eta is None else f"{eta:4.0f} second(s)"
     line = f"completed: {share} ({_of_total(progress)}) | remaining time: {left}"
     if progress.holes:
-        line += f" | {progress.holes} skipped, locked"
+        line += f" | {progress.holes} left for the end"
     if progress.rows_per_second:
         line += f" | {progress.rows_per_second:.0f} rows/s"
     if progress.workers > 1:
