@@ -16,7 +16,7 @@ from random import Random
 
 import django
 
-from tests.chaos import company, kills, outages, shortages, traffic
+from tests.chaos import company, hangs, kills, outages, shortages, traffic
 from tests.chaos.arena import Arena, Result, open_arena
 from tests.chaos.report import publish, table
 from tests.conftest import SERVER, Database
@@ -53,6 +53,9 @@ DRILLS = {
         (outages.DRILLS, "terminate", "`pg_terminate_backend` at a random moment", 200, 8),
         (outages.DRILLS, "commit-done", "answer to a COMMIT lost, committed", 50, 4),
         (outages.DRILLS, "commit-not-done", "connection lost during COMMIT, not committed", 50, 4),
+        (hangs.DRILLS, "hang-pooler", "PgBouncer freezes, two signals", 20, 1),
+        (hangs.DRILLS, "hang-network", "packets vanish, in either direction, two signals", 20, 2),
+        (hangs.DRILLS, "hang-quorum", "a COMMIT waits for a quorum, two signals", 20, 1),
         (shortages.DRILLS, "no-connections", "connection limit reached", 10, 1),
         (shortages.DRILLS, "disk-full", "disk full, enlarged", 10, 1),
         (shortages.DRILLS, "output-closed", "output closed", 10, 1),

@@ -53,7 +53,7 @@ def frozen(result: Result, arena: Arena, random: Random, times: int, seconds: fl
 def frozen_anywhere(result: Result, arena: Arena, random: Random, times: int) -> None:
     """SIGSTOP at every place in turn, with the locks that it holds there; another continues; SIGCONT.
 
-    The server ends what stands idle in a transaction: a window's after a minute, others after 5 s.
+    The server ends what stands idle in a transaction: a window's after 8 s, others after 5 s.
     """
     while result.times < times:
         place = list(PLACES)[result.times % len(PLACES)]

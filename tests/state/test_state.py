@@ -233,7 +233,7 @@ def test_every_unfinished_rotation_can_be_cancelled(db: Database, status: str) -
     assert db.call("rotation", "cancel").code == 0
     assert db.value("SELECT status FROM rotation") == "cancelled"
     db.sql(left)
-    assert db.call("ticket", "--init", "--size", "30").code == 0
+    assert db.call("ticket", "--init", "--size", "30", "--force").code == 0
     db.sql("DROP TABLE before, changes; DROP TRIGGER note ON ticket; DROP FUNCTION note")
     db.watch("ticket", "id")
     assert db.call("rotate_tokens_sql").code == 0

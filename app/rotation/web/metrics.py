@@ -22,7 +22,7 @@ FIGURES = {
     "throttled": "1 while windows wait for one of their limits",
     "throttled_share": "share of the time around the latest windows spent waiting",
     "survivors": "rows with a revoked token when last verified",
-    "holes": "rows skipped because other sessions hold their locks",
+    "holes": "rows left for the end, locked by others or not to be updated",
 }
 
 

@@ -31,7 +31,7 @@ class Progress:
     survivors: int | None  #: rows with a revoked token when last verified; None: never verified
     verified_at: datetime | None
     tokens: int  #: in the snapshot so far
-    holes: int  #: rows skipped because other sessions hold their locks
+    holes: int  #: rows left for the end: locked by others, or not to be updated
     left_over: int  #: holes and survivors, still to be rotated
     left_by_all: bool  #: the last process that worked on it left in good order
     throttle: str  #: why windows wait now; empty: they don't
