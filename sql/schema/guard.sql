@@ -348,8 +348,7 @@ $$;
 -- A column's guard: each of its triggers, and what is wrong with it, or NULL.
 CREATE FUNCTION {state}.rotation_inspect_guard(of_table oid, of_attnum smallint)
 RETURNS TABLE (name text, function text, inserting boolean, problem text)
-LANGUAGE sql STABLE SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT
         installed.name::text,
         installed.function::text,

@@ -183,7 +183,7 @@ MUTANTS = [
         "sql/work/open_window.sql",
         "'view, foreign-table'",
         "''",
-        "tests/proof/test_strangers.py -k becomes",
+        "tests/proof/test_strangers.py -k between_two_windows",
     ),
     Mutant(
         "a time limit is taken for an outage",

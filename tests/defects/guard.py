@@ -303,11 +303,4 @@ MUTANTS = [
         "'%10$s'",
         "tests/proof/test_open_schema.py -k overload_of_what",
     ),
-    Mutant(
-        "a guard is not recognized where names are printed with quotes",
-        GUARD,
-        " SET quote_all_identifiers = off",
-        "",
-        "tests/proof/test_settings.py -k quote_all",
-    ),
 ]

@@ -33,6 +33,7 @@ def test_schema_of_an_old_trigger(db: Database, runner: str) -> None:
             "CREATE FUNCTION mine.nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';"
             "CREATE TRIGGER t BEFORE INSERT ON mine.m FOR EACH ROW EXECUTE FUNCTION mine.nothing();"
             + evil("mine.rotation_reading", "oid, name", "name", "'api_key'", runner)
+            + evil("mine.rotation_reads_as", "oid", "text", "'pg_catalog.uuid'", runner)
             + evil("mine.rotation_hash", "uuid, bigint", "bigint", "1", runner)
             + evil("mine.rotation_refuses", "text, int, bigint, oid, text", "boolean", "false", runner)
         )

@@ -138,6 +138,27 @@ def test_target_that_becomes_a_view(db: Database, runner: str, command: str) -> 
     assert not is_super(db, runner)
 
 
+def test_target_that_becomes_a_view_between_two_windows(db: Database, runner: str) -> None:
+    needs_restriction(db)
+    make(db)
+    db.sql(f"CREATE SCHEMA mine AUTHORIZATION {runner}; ALTER TABLE account SET SCHEMA mine;"
+           f"ALTER TABLE mine.account OWNER TO {runner}")  # fmt: skip
+    with acting(db, runner) as (_, mallory):
+        mallory.execute(evil_where_nothing_is_written(db, "mine.f()", "bigint", "9", runner))
+    run = db.start("rotate_tokens_sql", "--table", "mine.account", "--column", "api_key",
+                   "--window", "1", "--max-rate", "4")  # fmt: skip
+    until(lambda: db.value("SELECT count(*) FROM rotation_window"))
+    with acting(db, runner, autocommit=False) as (session, mallory):
+        mallory.execute(
+            "ALTER TABLE mine.account RENAME TO away;"
+            "CREATE VIEW mine.account AS SELECT mine.f() AS id, api_key, note FROM mine.away"
+        )
+        session.commit()
+    out, _ = run.communicate(timeout=60)
+    assert run.returncode == 1, out
+    assert not is_super(db, runner)
+
+
 def test_serving_process_takes_up_no_strangers_table(db: Database, runner: str) -> None:
     """Who may record a rotation chooses the table, and with it whose triggers run."""
     make(db)
