@@ -163,9 +163,11 @@ BEGIN
         reading := rotation_reading(TG_RELID, TG_NAME);
         -- Nor is the column's type what the transaction sees of the catalog.
         IF reading = %8$L::name THEN
-            kind := pg_typeof(NEW.%1$I)::oid;
+            kind := pg_catalog.pg_typeof(NEW.%1$I)::oid;
         ELSE
-            EXECUTE concat('SELECT pg_typeof(($1).', quote_ident(reading), ')::oid')
+            EXECUTE pg_catalog.concat(
+                'SELECT pg_catalog.pg_typeof(($1).', pg_catalog.quote_ident(reading::text), ')::oid'
+            )
                 INTO STRICT kind USING NEW;
         END IF;
         IF rotation_reads_as(kind) IS NULL THEN
@@ -174,7 +176,9 @@ BEGIN
         IF reading = %8$L::name THEN
             hash := rotation_hash(NEW.%1$I::%5$s, '%6$s'::bigint);
         ELSE
-            EXECUTE concat('SELECT ($1).', quote_ident(reading), '::pg_catalog.text')
+            EXECUTE pg_catalog.concat(
+                'SELECT ($1).', pg_catalog.quote_ident(reading::text), '::pg_catalog.text'
+            )
                 INTO STRICT token USING NEW;
             hash := rotation_hash(token, '%6$s'::bigint);
         END IF;
@@ -263,10 +267,12 @@ BEGIN
     -- From here on only operators that pg_catalog has for exactly these types, hence ::text.
     PERFORM set_config('search_path', concat('pg_catalog, ', own, ', pg_temp'), true);
     -- What is not there would be looked for among the caller's temporary tables.
-    IF num_nulls(to_regclass(own || '.rotation_revoked'), to_regclass(own || '.rotation')) > 0 THEN
+    IF pg_catalog.num_nulls(
+        pg_catalog.to_regclass(own || '.rotation_revoked'), pg_catalog.to_regclass(own || '.rotation')
+    ) > 0 THEN
         RAISE undefined_table;
     END IF;
-    IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
+    IF pg_catalog.current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
         PERFORM rotation_require_recent_snapshot(own, of_set);
     END IF;
     RETURN EXISTS (

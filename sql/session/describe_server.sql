@@ -58,8 +58,17 @@ LEFT JOIN (
                 WHERE (
                     function.pronamespace = namespace.oid
                     -- Guards are looked at by themselves, and never called by us.
-                    AND function.proname ~ '^rotation_'
-                    AND function.proname !~ '^rotation_guard_[0-9]+$'
+                    AND (
+                        pg_catalog.starts_with(function.proname::text, 'rotation_'::text)
+                        OR function.proname = '_pgtrigger_should_ignore'::name
+                        -- A better match than PostgreSQL's own of that name would be preferred.
+                        OR EXISTS (
+                            SELECT FROM pg_catalog.pg_proc AS own
+                            WHERE own.pronamespace = 'pg_catalog'::regnamespace::oid
+                                AND own.proname = function.proname
+                        )
+                    )
+                    AND function.proname::text OPERATOR(pg_catalog.!~) '^rotation_guard_[0-9]+$'::text
                 )
                     OR EXISTS (
                         SELECT FROM pg_catalog.pg_trigger AS trigger_

@@ -271,8 +271,8 @@ MUTANTS = [
     Mutant(
         "what is missing is looked for among temporary tables",
         GUARD,
-        "    IF num_nulls(",
-        "    IF false AND num_nulls(",
+        "    IF pg_catalog.num_nulls(",
+        "    IF false AND pg_catalog.num_nulls(",
         "tests/proof/test_temporary_views.py",
     ),
     Mutant(

@@ -1,8 +1,10 @@
 """Rows that can't be updated: named by key and by error, and every other row is rotated."""
 
+from contextlib import closing
+
 import pytest
 
-from tests.conftest import Database
+from tests.conftest import Database, until
 
 RUN = ("rotate_tokens_sql", "--window", "100")
 BAD = (17, 500, 501, 999)
@@ -123,3 +125,19 @@ def test_failures_are_told_to_machines(db: Database) -> None:
     failed = "SELECT key, failure FROM rotation_leftover WHERE failure <> '' ORDER BY key::int"
     error = "check violation of constraint legacy (SQLSTATE 23514)"
     assert db.sql(failed) == [(str(key), error) for key in BAD]
+
+
+def test_a_hole_that_cannot_be_updated(db: Database) -> None:
+    """Locked while the windows run, waited for at the end, and then refused by a check."""
+    db.tickets(200)
+    db.sql("ALTER TABLE ticket ADD CONSTRAINT legacy CHECK (id <> 50) NOT VALID")
+    with closing(db.connect(autocommit=False)) as session, session.cursor() as cursor:
+        cursor.execute("SELECT FROM ticket WHERE id = 50 FOR UPDATE")
+        run = db.start(*RUN)
+        until(lambda: db.value("SELECT count(*) FROM rotation_leftover"))
+        until(lambda: db.value("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+        session.rollback()
+    out, _ = run.communicate(timeout=60)
+    assert run.returncode == 4, out
+    assert "id 50: check violation of constraint legacy" in out
+    assert db.changes() == {0: 1, 1: 199}

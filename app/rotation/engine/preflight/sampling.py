@@ -144,7 +144,9 @@ def _look_up(
             **sampled.names,
             "columns": Fragment(", ".join(columns)),
             "tokens": Fragment(", ".join(tokens)),
-            "looked_up": (looked_up.schema, looked_up.table),
+            "looked_up_table": (looked_up.schema, looked_up.table),
+            # Its inheritance children are listed by themselves, and may belong to others.
+            "looked_up": Fragment(("ONLY " * looked_up.plain) + "{looked_up_table}"),
             "looked_up_column": (column.name,),
             "same": Fragment(column.holds()),
         },

@@ -116,8 +116,8 @@ def refuse_strangers(server: Row) -> None:
         schema = server["state_schema_quoted"]
         raise Refused(
             f"in schema {schema} there is {server['strangers']}, which could be used in place of the"
-            " rotation's own, with this role's rights: drop it, or migrate rotation into a schema of its"
-            " own"
+            " rotation's own, with this role's rights: drop it, give it to the state's owner, or migrate"
+            " rotation into a schema of its own"
         )
     if server["superuser"] and not server["owned_by_superuser"]:
         raise Refused(

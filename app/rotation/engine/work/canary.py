@@ -101,6 +101,7 @@ def _try(session: Session, stage: Stage, size: int, after: str | None, options: 
     if window is None:
         return False
     stage.at = (window.lo, window.hi)
+    stage.require_same_target()
     if options.guard and stage.target.placement.takes_guard:
         try_guard(session, stage.target, lane, window.lo, options.ack_triggers)
     rows = session.change("rotate_window", lo=window.lo, hi=window.hi)

@@ -36,6 +36,7 @@ class LeftoverStage(Stage):
         number = lane["lane_id"]
         self._before = dict(self._after), set(self._closed)
         self.session.rows("hold_target")
+        self.require_same_target()
         if self.from_heap:
             self.session.change("read_heap")
         after = self._after.get(number, 0)
@@ -75,6 +76,7 @@ class LeftoverStage(Stage):
         if not first:
             return None
         self.at = (first[0]["key"], first[0]["key"])
+        self._due = first[0]["id"]
         # If the lock is not available, the other lanes come first.
         self._later = [one for one in self._later if one != lane["lane_id"]]
         self._later.append(lane["lane_id"])

@@ -67,6 +67,8 @@ class Stage:
             self.session.rows("wait_for_disk")
             return None
         self.at = (window.lo, window.hi)
+        # Before the UPDATE: another table's triggers must not run. It stays what it is until COMMIT.
+        self.require_same_target()
         began = time.monotonic()
         rows = self._replace(work, window.lo, window.hi)
         seconds = time.monotonic() - began
