@@ -8,7 +8,7 @@ from ..options import Options
 from ..table.disk import find_free
 from ..table.target import Target
 from ..text import count, size
-from ..throttle.connections import HELPERS, KEPT_FREE
+from ..throttle.connections import KEPT_FREE, workers_of
 
 
 def of_server(session: Session, table: Row, target: Target, options: Options) -> Iterator[Found]:
@@ -22,7 +22,7 @@ def of_server(session: Session, table: Row, target: Target, options: Options) ->
 
 def _of_connections(session: Session, options: Options) -> Iterator[Found]:
     free = session.row("count_connections")["free"]
-    most = max(1, free - KEPT_FREE - HELPERS)
+    most = workers_of(free)
     if options.workers > most:
         yield Found(
             WARN,

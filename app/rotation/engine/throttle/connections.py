@@ -9,5 +9,9 @@ HELPERS = 4  # connections of a process besides its workers': phases, monitor, v
 def most_workers(session: Session) -> int:
     """Workers that a process may start now; at least one."""
     with session.reading():
-        free: int = session.row("count_connections")["free"]
+        return workers_of(session.row("count_connections")["free"])
+
+
+def workers_of(free: int) -> int:
+    """Workers for which so many free connections suffice; at least one."""
     return max(1, free - KEPT_FREE - HELPERS)
