@@ -1,16 +1,15 @@
 """Finds out, on a second connection, who holds the lock that a statement waits for."""
 
 import threading
-from types import TracebackType
 
 from .session import Row, Session
-from .threads import Thread
+from .threads import InBackground, Thread
 
 LOOK_SECONDS = 0.02
 PREPARED = "a prepared transaction (see pg_prepared_xacts)"
 
 
-class BlockerWatch:
+class BlockerWatch(InBackground):
     """Within the block, looks for what blocks backend `pid`; `blockers` names it, or is empty."""
 
     def __init__(self, alias: str, pid: int) -> None:
@@ -20,18 +19,6 @@ class BlockerWatch:
         self._over = threading.Event()
         # A failure is ignored: naming blockers is a courtesy that needs a second connection.
         self._thread = Thread(self._session, self._look)
-
-    def __enter__(self) -> "BlockerWatch":
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._over.set()  # not joined: a window must not wait for a connection that does not open
 
     def _look(self) -> None:
         while not self._over.wait(LOOK_SECONDS) and not self.blockers:

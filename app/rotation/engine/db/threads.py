@@ -2,9 +2,34 @@
 
 import threading
 from collections.abc import Callable
-from typing import Any
+from types import TracebackType
+from typing import Any, TypeVar
 
 from .session import Session
+
+Itself = TypeVar("Itself", bound="InBackground")
+
+
+class InBackground:
+    """Within the block its thread runs, which looks whether it is over.
+
+    At the end it is not joined: what it asks may hang, and nothing must wait for that.
+    """
+
+    _thread: threading.Thread
+    _over: threading.Event
+
+    def __enter__(self: Itself) -> Itself:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._over.set()
 
 
 class Thread(threading.Thread):

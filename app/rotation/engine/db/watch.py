@@ -1,7 +1,6 @@
 """Says what this process waits for when the database does not answer: a lock, a standby, the network."""
 
 import threading
-from types import TracebackType
 
 from ..events import Emit, Unanswered
 from .blockers import describe_pids
@@ -9,14 +8,14 @@ from .calls import Call, longest
 from .identity import colleague, worker_name
 from .retry import TELL_SECONDS, Every
 from .session import Row, Session
-from .threads import Thread
+from .threads import InBackground, Thread
 
 TELL_AFTER = 3.0  # seconds without an answer, before this asks what for
 ASK_SECONDS = 2.0  # for the answer to that
 LOOK_SECONDS = 0.5
 
 
-class AnswerWatch:
+class AnswerWatch(InBackground):
     """Within the block, reports every call of this process that stays without an answer, and why.
 
     It asks the server on a connection of its own, which it opens only then.
@@ -29,18 +28,6 @@ class AnswerWatch:
         self._told = {alias: Every(TELL_SECONDS) for alias in aliases}
         self._asking: dict[str, Thread] = {}
         self._thread = threading.Thread(target=self._watch, name="answers", daemon=True)
-
-    def __enter__(self) -> "AnswerWatch":
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._over.set()  # not joined: what it asks may hang
 
     def _watch(self) -> None:
         while not self._over.wait(LOOK_SECONDS):
