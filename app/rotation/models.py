@@ -18,6 +18,8 @@ from .invariants import (
     CHECKPOINT_MOVES_FORWARD,
     SAME_TARGET,
     STEERING_IS_APPENDED,
+    Kept,
+    Transitions,
     kept_from_truncate,
     same_bounds,
 )
@@ -199,11 +201,11 @@ class Rotation(models.Model):
             ),
         ]
         triggers = [
-            pgtrigger.FSM(name="legal_arrows", field="status", transitions=list(ARROWS)),
+            Transitions(name="legal_arrows", field="status", transitions=list(ARROWS)),
             SAME_TARGET,
             same_bounds(until=Status.PENDING),
             STEERING_IS_APPENDED,
-            pgtrigger.Protect(name="kept_for_ever", operation=pgtrigger.Delete),
+            Kept(name="kept_for_ever", operation=pgtrigger.Delete),
             kept_from_truncate(),
         ]
 
@@ -243,7 +245,7 @@ class BatchProgress(models.Model):
         ]
         triggers = [
             CHECKPOINT_MOVES_FORWARD,
-            pgtrigger.Protect(name="kept_for_ever", operation=pgtrigger.Delete),
+            Kept(name="kept_for_ever", operation=pgtrigger.Delete),
             kept_from_truncate(),
         ]
 
@@ -279,7 +281,7 @@ class RotationWindow(models.Model):
         verbose_name = "window"
         indexes = [models.Index(fields=["rotation", "id"], name="rotation_window_latest")]
         triggers = [
-            pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete),
+            Kept(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete),
             kept_from_truncate(),
         ]
 
@@ -313,7 +315,7 @@ class Leftover(models.Model):
             )
         ]
         triggers = [
-            pgtrigger.Protect(name="kept_for_ever", operation=pgtrigger.Delete),
+            Kept(name="kept_for_ever", operation=pgtrigger.Delete),
             kept_from_truncate(),
         ]
 

@@ -60,7 +60,6 @@ LEFT JOIN (
                     -- Guards are looked at by themselves, and never called by us.
                     AND (
                         pg_catalog.starts_with(function.proname::text, 'rotation_'::text)
-                        OR function.proname = '_pgtrigger_should_ignore'::name
                         -- A better match than PostgreSQL's own of that name would be preferred.
                         OR EXISTS (
                             SELECT FROM pg_catalog.pg_proc AS own

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.conftest import Database, until
-from tests.proof.account import ACCOUNT, make
+from tests.proof.account import ACCOUNT, make, rotate
 from tests.proof.mallory import acting, evil, evil_where_nothing_is_written, is_super
 
 
@@ -65,7 +65,7 @@ def test_should_ignore(db: Database, runner: str, when: str) -> None:
             "ALTER FUNCTION public._pgtrigger_should_ignore(name) SET search_path = mine, pg_catalog"
         )
     make(db)
-    db.call("rotate_tokens_sql", *ACCOUNT)
+    rotate(db)
     assert not is_super(db, runner)
 
 

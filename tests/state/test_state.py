@@ -53,6 +53,21 @@ def test_checkpoint_compares_by_the_collation_of_its_key(db: Database) -> None:
     db.sql("UPDATE batchprogress SET last_id = 'a'")  # in a dictionary, a comes before B
 
 
+def test_no_session_ignores_the_triggers(db: Database) -> None:
+    """`pgtrigger.ignore` is for the triggers of applications: what it names here stays in force."""
+    lane(db)
+    triggers = db.value(
+        "SELECT string_agg(DISTINCT split, ',') FROM pg_trigger CROSS JOIN LATERAL unnest("
+        " ARRAY[tgname, tgrelid::regclass || ':' || tgname]) AS split WHERE tgname LIKE 'pgtrigger%%'"
+    )
+    ignoring = f"SET pgtrigger.ignore = '{{{triggers}}}'; "
+    refuses(db, "never moves back", ignoring + "UPDATE batchprogress SET last_id = '8'")
+    refuses(db, "Invalid transition", ignoring + "UPDATE rotation SET status = 'succeeded'")
+    refuses(db, "Cannot update", ignoring + "UPDATE rotation SET token_column = 'other'")
+    refuses(db, "Cannot delete", ignoring + "DELETE FROM batchprogress")
+    refuses(db, "TRUNCATE", ignoring + "TRUNCATE rotation CASCADE")
+
+
 @pytest.mark.parametrize("last_id", ["0", "101"])
 def test_checkpoint_begins_within_its_lane(db: Database, last_id: str) -> None:
     with pytest.raises(psycopg2.Error, match="stays within its lane"):

@@ -6,6 +6,7 @@ import pgtrigger.compiler
 import pgtrigger.migrations
 from django.db import migrations, models
 
+from ..invariants import InvariantSql
 from ..schema import in_the_state, read, read_body
 
 
@@ -129,27 +130,27 @@ class Migration(migrations.Migration):
         ),
         pgtrigger.migrations.AddTrigger(
             model_name='rotation',
-            trigger=pgtrigger.compiler.Trigger(name='legal_arrows', sql=pgtrigger.compiler.UpsertTriggerSql(declare='DECLARE _is_valid_transition BOOLEAN;', func='SELECT CONCAT(OLD."status", \':\', NEW."status") = ANY(\'{pending:running,pending:cancelled,running:pausing,pausing:paused,pausing:running,paused:running,running:cancelling,pausing:cancelling,paused:cancelling,cancelling:cancelled,running:verifying,verifying:running,verifying:succeeded,verifying:failed,failed:running,failed:cancelled,succeeded:failed}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."status" IS DISTINCT FROM NEW."status") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "status" from "%" to "%" on table %\', OLD."status", NEW."status", TG_TABLE_NAME; ELSE RETURN NEW; END IF;', hash='75b9e7bf53a8dac7d54e61dc399499e18bb2fa4d', operation='UPDATE', pgid='pgtrigger_legal_arrows_758e8', table='rotation', when='BEFORE')),
+            trigger=pgtrigger.compiler.Trigger(name='legal_arrows', sql=InvariantSql(declare='DECLARE _is_valid_transition BOOLEAN;', func='SELECT CONCAT(OLD."status", \':\', NEW."status") = ANY(\'{pending:running,pending:cancelled,running:pausing,pausing:paused,pausing:running,paused:running,running:cancelling,pausing:cancelling,paused:cancelling,cancelling:cancelled,running:verifying,verifying:running,verifying:succeeded,verifying:failed,failed:running,failed:cancelled,succeeded:failed}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."status" IS DISTINCT FROM NEW."status") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "status" from "%" to "%" on table %\', OLD."status", NEW."status", TG_TABLE_NAME; ELSE RETURN NEW; END IF;', hash='8d4cfb16f01f3145fabba57cc69013f62ac14aee', operation='UPDATE', pgid='pgtrigger_legal_arrows_758e8', table='rotation', when='BEFORE')),
         ),
         pgtrigger.migrations.AddTrigger(
             model_name='rotation',
-            trigger=pgtrigger.compiler.Trigger(name='same_target', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD."pk_column" IS DISTINCT FROM (NEW."pk_column") OR OLD."pk_type" IS DISTINCT FROM (NEW."pk_type") OR OLD."table_name" IS DISTINCT FROM (NEW."table_name") OR OLD."table_oid" IS DISTINCT FROM (NEW."table_oid") OR OLD."table_schema" IS DISTINCT FROM (NEW."table_schema") OR OLD."token_attnum" IS DISTINCT FROM (NEW."token_attnum") OR OLD."token_column" IS DISTINCT FROM (NEW."token_column") OR OLD."token_type" IS DISTINCT FROM (NEW."token_type"))', func="RAISE EXCEPTION 'pgtrigger: Cannot update rows from % table', TG_TABLE_NAME;", hash='708a9fc9b4b95663b93510c488965b10a2136546', operation='UPDATE', pgid='pgtrigger_same_target_c349b', table='rotation', when='BEFORE')),
+            trigger=pgtrigger.compiler.Trigger(name='same_target', sql=InvariantSql(condition='WHEN (OLD."pk_column" IS DISTINCT FROM (NEW."pk_column") OR OLD."pk_type" IS DISTINCT FROM (NEW."pk_type") OR OLD."table_name" IS DISTINCT FROM (NEW."table_name") OR OLD."table_oid" IS DISTINCT FROM (NEW."table_oid") OR OLD."table_schema" IS DISTINCT FROM (NEW."table_schema") OR OLD."token_attnum" IS DISTINCT FROM (NEW."token_attnum") OR OLD."token_column" IS DISTINCT FROM (NEW."token_column") OR OLD."token_type" IS DISTINCT FROM (NEW."token_type"))', func="RAISE EXCEPTION 'pgtrigger: Cannot update rows from % table', TG_TABLE_NAME;", hash='0ea0ca4e8f8774ddb19f13ae544d3219e54e8074', operation='UPDATE', pgid='pgtrigger_same_target_c349b', table='rotation', when='BEFORE')),
         ),
         pgtrigger.migrations.AddTrigger(
             model_name='rotation',
-            trigger=pgtrigger.compiler.Trigger(name='same_bounds', sql=pgtrigger.compiler.UpsertTriggerSql(condition="WHEN (OLD.status <> 'pending' AND (OLD.floor IS DISTINCT FROM NEW.floor OR OLD.ceiling IS DISTINCT FROM NEW.ceiling))", func="RAISE EXCEPTION 'pgtrigger: Cannot update rows from % table', TG_TABLE_NAME;", hash='9b9f631dfc6f4a8ec6f92374f679bebd3115a6bb', operation='UPDATE', pgid='pgtrigger_same_bounds_00464', table='rotation', when='BEFORE')),
+            trigger=pgtrigger.compiler.Trigger(name='same_bounds', sql=InvariantSql(condition="WHEN (OLD.status <> 'pending' AND (OLD.floor IS DISTINCT FROM NEW.floor OR OLD.ceiling IS DISTINCT FROM NEW.ceiling))", func="RAISE EXCEPTION 'pgtrigger: Cannot update rows from % table', TG_TABLE_NAME;", hash='80972040411804ab1076b73e672301c1cb215e87', operation='UPDATE', pgid='pgtrigger_same_bounds_00464', table='rotation', when='BEFORE')),
         ),
         pgtrigger.migrations.AddTrigger(
             model_name='rotation',
-            trigger=pgtrigger.compiler.Trigger(name='steering_is_appended', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD.steered IS DISTINCT FROM NEW.steered AND OLD.steered IS DISTINCT FROM NEW.steered - (-1))', func="RAISE EXCEPTION 'pgtrigger: Cannot update rows from % table', TG_TABLE_NAME;", hash='7282399f713f904ffc7ef6ac91d898c0be3be81c', operation='UPDATE', pgid='pgtrigger_steering_is_appended_f6a14', table='rotation', when='BEFORE')),
+            trigger=pgtrigger.compiler.Trigger(name='steering_is_appended', sql=InvariantSql(condition='WHEN (OLD.steered IS DISTINCT FROM NEW.steered AND OLD.steered IS DISTINCT FROM NEW.steered - (-1))', func="RAISE EXCEPTION 'pgtrigger: Cannot update rows from % table', TG_TABLE_NAME;", hash='d56a464b6c4b43ea0c9fc0f714706170f8906355', operation='UPDATE', pgid='pgtrigger_steering_is_appended_f6a14', table='rotation', when='BEFORE')),
         ),
         pgtrigger.migrations.AddTrigger(
             model_name='rotation',
-            trigger=pgtrigger.compiler.Trigger(name='kept_for_ever', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot delete rows from % table', TG_TABLE_NAME;", hash='1511631a24d6eb5a488e1c3aff371d62d124c7f3', operation='DELETE', pgid='pgtrigger_kept_for_ever_d2e77', table='rotation', when='BEFORE')),
+            trigger=pgtrigger.compiler.Trigger(name='kept_for_ever', sql=InvariantSql(func="RAISE EXCEPTION 'pgtrigger: Cannot delete rows from % table', TG_TABLE_NAME;", hash='c2361cac990b21bd2bf35366fe392bcbe3056a83', operation='DELETE', pgid='pgtrigger_kept_for_ever_d2e77', table='rotation', when='BEFORE')),
         ),
         pgtrigger.migrations.AddTrigger(
             model_name='rotation',
-            trigger=pgtrigger.compiler.Trigger(name='kept_from_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func=read_body('refuse_truncate'), hash='82c0ac0a46bebc5274f1a1b1f20a9eaf7ccb80b6', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_kept_from_truncate_d8f65', table='rotation', when='BEFORE')),
+            trigger=pgtrigger.compiler.Trigger(name='kept_from_truncate', sql=InvariantSql(func=read_body('refuse_truncate'), hash='c131d5ca7644ccd53730e501acf16f6dbc22c0d6', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_kept_from_truncate_d8f65', table='rotation', when='BEFORE')),
         ),
         migrations.AddField(
             model_name='rotationwindow',
@@ -167,11 +168,11 @@ class Migration(migrations.Migration):
         ),
         pgtrigger.migrations.AddTrigger(
             model_name='leftover',
-            trigger=pgtrigger.compiler.Trigger(name='kept_for_ever', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot delete rows from % table', TG_TABLE_NAME;", hash='f58c51e307d5698c72aaa93ffd2417649084a1f2', operation='DELETE', pgid='pgtrigger_kept_for_ever_343e6', table='rotation_leftover', when='BEFORE')),
+            trigger=pgtrigger.compiler.Trigger(name='kept_for_ever', sql=InvariantSql(func="RAISE EXCEPTION 'pgtrigger: Cannot delete rows from % table', TG_TABLE_NAME;", hash='d0919b943812937d078e312755ea365a35f5fac6', operation='DELETE', pgid='pgtrigger_kept_for_ever_343e6', table='rotation_leftover', when='BEFORE')),
         ),
         pgtrigger.migrations.AddTrigger(
             model_name='leftover',
-            trigger=pgtrigger.compiler.Trigger(name='kept_from_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func=read_body('refuse_truncate'), hash='fa9146829fca548c6e0b312b31898dbfb0d94a64', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_kept_from_truncate_0ffb9', table='rotation_leftover', when='BEFORE')),
+            trigger=pgtrigger.compiler.Trigger(name='kept_from_truncate', sql=InvariantSql(func=read_body('refuse_truncate'), hash='45c29034ce1559ddce045299d4ee732dfa017d0a', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_kept_from_truncate_0ffb9', table='rotation_leftover', when='BEFORE')),
         ),
         migrations.AddConstraint(
             model_name='batchprogress',
@@ -179,15 +180,15 @@ class Migration(migrations.Migration):
         ),
         pgtrigger.migrations.AddTrigger(
             model_name='batchprogress',
-            trigger=pgtrigger.compiler.Trigger(name='checkpoint_moves_forward', sql=pgtrigger.compiler.UpsertTriggerSql(declare='DECLARE kind text; ordered boolean;', func=read_body('check_checkpoint'), hash='c408b22750d24ff131e7c53d74dd55997c2c5b04', operation='INSERT OR UPDATE', pgid='pgtrigger_checkpoint_moves_forward_a7c5d', table='batchprogress', when='BEFORE')),
+            trigger=pgtrigger.compiler.Trigger(name='checkpoint_moves_forward', sql=InvariantSql(declare='DECLARE kind text; ordered boolean;', func=read_body('check_checkpoint'), hash='ca66f9984a2c25b468ba23831b1b8dde3606d29a', operation='INSERT OR UPDATE', pgid='pgtrigger_checkpoint_moves_forward_a7c5d', table='batchprogress', when='BEFORE')),
         ),
         pgtrigger.migrations.AddTrigger(
             model_name='batchprogress',
-            trigger=pgtrigger.compiler.Trigger(name='kept_for_ever', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot delete rows from % table', TG_TABLE_NAME;", hash='ebcfcf3146d5aa9f69113a636eda8ec4af9f382d', operation='DELETE', pgid='pgtrigger_kept_for_ever_856d0', table='batchprogress', when='BEFORE')),
+            trigger=pgtrigger.compiler.Trigger(name='kept_for_ever', sql=InvariantSql(func="RAISE EXCEPTION 'pgtrigger: Cannot delete rows from % table', TG_TABLE_NAME;", hash='905ad4e0b77317c94f0cbc72508e6a2d1b3e3401', operation='DELETE', pgid='pgtrigger_kept_for_ever_856d0', table='batchprogress', when='BEFORE')),
         ),
         pgtrigger.migrations.AddTrigger(
             model_name='batchprogress',
-            trigger=pgtrigger.compiler.Trigger(name='kept_from_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func=read_body('refuse_truncate'), hash='ae5eed595eaa398727b7d13b6fe50de2401c5021', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_kept_from_truncate_02b80', table='batchprogress', when='BEFORE')),
+            trigger=pgtrigger.compiler.Trigger(name='kept_from_truncate', sql=InvariantSql(func=read_body('refuse_truncate'), hash='3e772c71631203a589adbecb0390ddbbee1f7625', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_kept_from_truncate_02b80', table='batchprogress', when='BEFORE')),
         ),
         migrations.AddIndex(
             model_name='rotationwindow',
@@ -195,11 +196,11 @@ class Migration(migrations.Migration):
         ),
         pgtrigger.migrations.AddTrigger(
             model_name='rotationwindow',
-            trigger=pgtrigger.compiler.Trigger(name='append_only', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;", hash='c39387d849bf5e3fbceb402b9f02843403429eb2', operation='UPDATE OR DELETE', pgid='pgtrigger_append_only_6e09c', table='rotation_window', when='BEFORE')),
+            trigger=pgtrigger.compiler.Trigger(name='append_only', sql=InvariantSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;", hash='7ed0297a49f75245d4e92c2878464bf23e04ce59', operation='UPDATE OR DELETE', pgid='pgtrigger_append_only_6e09c', table='rotation_window', when='BEFORE')),
         ),
         pgtrigger.migrations.AddTrigger(
             model_name='rotationwindow',
-            trigger=pgtrigger.compiler.Trigger(name='kept_from_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func=read_body('refuse_truncate'), hash='bf7a5ffee333b9810aebc3b08d537cdd67665be1', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_kept_from_truncate_98c88', table='rotation_window', when='BEFORE')),
+            trigger=pgtrigger.compiler.Trigger(name='kept_from_truncate', sql=InvariantSql(func=read_body('refuse_truncate'), hash='625b044d25411df0be7514a787b6016243f2990f', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_kept_from_truncate_98c88', table='rotation_window', when='BEFORE')),
         ),
         migrations.RunPython(
             in_the_state('revoked_set', 'guard', 'privileges'), in_the_state('remove_state')
