@@ -1,12 +1,13 @@
 -- Purpose: what kind of server this is, and where the tables of our own state are.
 -- Columns: version (server_version_num), standby, read_only (by default), role, state_schema (NULL if
 --          `migrate` has not been run here), state_schema_quoted, may_write_state, intruders (other
---          roles that may create objects in that schema; NULL for none), strangers (functions, operators
---          and tables there that could be used in place of the state's, and belong neither to its owner
---          nor to a superuser; NULL for none), superuser (this role is one), owned_by_superuser (the
+--          roles that may create objects in that schema; NULL for none), strangers (functions and operators
+--          there that could be used in place of the state's, and belong neither to its owner
+--          nor to a superuser; NULL for none), state_tables (their oids), superuser (this role is one), owned_by_superuser (the
 --          state is), for_everybody (PUBLIC may
---          execute functions of it), state_owner (quoted; its name as it is in state_owner_name),
---          owner_may_create (tables there), states (the
+--          execute functions of it), state_owner (quoted), rivals (if that
+--          is neither this role, a member of it, a superuser nor the database's owner: the schemas that
+--          hold a state of another owner; quoted, NULL for none), owner_may_create (tables there), states (the
 --          schemas that hold one outside this role's search path; quoted, NULL for none);
 --          role_quoted, database, address (host and port, or NULL for a socket), version_text, citus
 --          (the extension is installed).
@@ -25,11 +26,12 @@ SELECT
     state.may_write AS may_write_state,
     state.intruders,
     state.strangers,
+    state.tables AS state_tables,
     this.rolsuper AS superuser,
     state.owned_by_superuser,
     state.for_everybody,
     state.owner AS state_owner,
-    state.owner_name AS state_owner_name,
+    state.rivals,
     state.owner_may_create,
     (
         SELECT pg_catalog.string_agg(pg_catalog.quote_ident(namespace.nspname), ', ')
@@ -43,8 +45,8 @@ FROM pg_catalog.pg_roles AS this
 LEFT JOIN (
     SELECT
         namespace.nspname::text AS schema,
+        ARRAY[rotation.oid, lane.oid, journal.oid, leftover.oid, revoked.oid]::bigint[] AS tables,
         owner.rolsuper AS owned_by_superuser,
-        owner.rolname::text AS owner_name,
         (
             SELECT pg_catalog.string_agg(
                 strange.what || ' of ' || pg_catalog.quote_ident(strange_owner.rolname), ', '
@@ -55,9 +57,7 @@ LEFT JOIN (
                     'function ' || function.oid::regprocedure::text AS what,
                     function.proowner AS owner
                 FROM pg_catalog.pg_proc AS function
-                WHERE (
-                    function.pronamespace = namespace.oid
-                    -- Guards are looked at by themselves, and never called by us.
+                WHERE function.pronamespace = namespace.oid
                     AND (
                         pg_catalog.starts_with(function.proname::text, 'rotation_'::text)
                         -- A better match than PostgreSQL's own of that name would be preferred.
@@ -67,33 +67,36 @@ LEFT JOIN (
                                 AND own.proname = function.proname
                         )
                     )
+                    -- Guards are looked at by themselves, and never called by us.
                     AND function.proname::text OPERATOR(pg_catalog.!~) '^rotation_guard_[0-9]+$'::text
-                )
-                    OR EXISTS (
-                        SELECT FROM pg_catalog.pg_trigger AS trigger_
-                        WHERE trigger_.tgfoid = function.oid
-                            AND NOT trigger_.tgisinternal
-                            AND trigger_.tgrelid IN (
-                                rotation.oid, lane.oid, journal.oid, leftover.oid, revoked.oid
-                            )
-                    )
 
                 UNION ALL
 
                 SELECT 'operator ' || operator.oid::regoperator::text, operator.oprowner
                 FROM pg_catalog.pg_operator AS operator
                 WHERE operator.oprnamespace = namespace.oid
-
-                UNION ALL
-
-                SELECT 'table ' || its.oid::regclass::text, its.relowner
-                FROM pg_catalog.pg_class AS its
-                WHERE its.oid IN (lane.oid, journal.oid, leftover.oid, revoked.oid)
             ) AS strange
             INNER JOIN pg_catalog.pg_roles AS strange_owner ON strange_owner.oid = strange.owner
             WHERE strange.owner <> rotation.relowner AND NOT strange_owner.rolsuper
         ) AS strangers,
         pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(rotation.relowner)) AS owner,
+        CASE
+            WHEN NOT owner.rolsuper
+                AND NOT pg_catalog.pg_has_role(owner.rolname, current_user, 'MEMBER')
+                AND NOT EXISTS (
+                    SELECT FROM pg_catalog.pg_database AS database
+                    WHERE database.datname = pg_catalog.current_database()
+                        AND database.datdba = owner.oid
+                )
+                THEN (
+                    SELECT pg_catalog.string_agg(pg_catalog.quote_ident(its_schema.nspname), ', ')
+                    FROM pg_catalog.pg_class AS rival
+                    INNER JOIN pg_catalog.pg_namespace AS its_schema ON its_schema.oid = rival.relnamespace
+                    WHERE rival.relname = 'rotation_revoked'
+                        AND rival.relkind = 'p'
+                        AND rival.relowner <> owner.oid
+                )
+        END AS rivals,
         pg_catalog.has_schema_privilege(rotation.relowner, namespace.oid, 'CREATE') AS owner_may_create,
         (
             SELECT pg_catalog.string_agg(

@@ -3,8 +3,7 @@
 -- Parameters: schema (NULL: as the search path finds it), name.
 -- Columns: oid, schema, name, kind (pg_class.relkind), persistence, system (in a schema of
 --          PostgreSQL's own), may_use_schema, hides_rows (row-level security applies to this role),
---          partition_of (NULL for none), inherits (is an inheritance child, or has some), owner,
---          owner_trusted (it is this role, a member of it, or a superuser: has these rights anyway).
+--          partition_of (NULL for none), inherits (is an inheritance child, or has some).
 SELECT
     relation.oid::bigint,
     namespace.nspname AS schema,
@@ -23,12 +22,9 @@ SELECT
         SELECT FROM pg_catalog.pg_inherits AS inheritance
         WHERE (inheritance.inhrelid = relation.oid AND NOT relation.relispartition)
             OR (inheritance.inhparent = relation.oid AND relation.relkind = 'r')
-    ) AS inherits,
-    owner.rolname AS owner,
-    owner.rolsuper OR pg_catalog.pg_has_role(owner.rolname, current_user, 'MEMBER') AS owner_trusted
+    ) AS inherits
 FROM pg_catalog.pg_class AS relation
 INNER JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = relation.relnamespace
-INNER JOIN pg_catalog.pg_roles AS owner ON owner.oid = relation.relowner
 WHERE relation.relname::text = %(name)s
     AND (
         namespace.nspname::text = %(schema)s

@@ -64,6 +64,6 @@ MUTANTS = [
         "app/rotation/operations/serve.py",
         "            require_trusted(driver)\n",
         "",
-        "tests/proof/test_strangers.py -k serving",
+        "tests/proof/test_lent_rights.py -k serving",
     ),
 ]

@@ -221,4 +221,11 @@ MUTANTS = [
         "    if False:\n",
         "tests/proof/test_partitions.py -k detached_and_changed",
     ),
+    Mutant(
+        "a detached partition is read, whoever owns it",
+        f"{ENGINE}/proof/verify.py",
+        '    if detached["stranger"]:\n',
+        "    if False:\n",
+        "tests/proof/test_lent_rights.py -k given_away",
+    ),
 ]

@@ -46,6 +46,13 @@ MUTANTS = [
         "tests/proof/test_guard.py -k owner_only",
     ),
     Mutant(
+        "a session switches the triggers of the state off",
+        "app/rotation/invariants.py",
+        'return read_body("install_invariant")',
+        "return super().get_template()",
+        "tests/state/test_state.py -k ignores",
+    ),
+    Mutant(
         "functions are left behind",
         "sql/schema/remove_functions.sql",
         "            AND NOT EXISTS (",

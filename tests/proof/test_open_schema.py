@@ -5,6 +5,7 @@ import pytest
 from tests.conftest import Database
 from tests.proof.account import ACCOUNT, make, rotate
 from tests.proof.mallory import acting, evil, is_super
+from tests.proof.roles import as_role
 from tests.proof.test_trespass import granted
 
 
@@ -67,7 +68,7 @@ def test_overload_of_what_the_guard_calls(
     with acting(db, runner) as (_, mallory):
         mallory.execute(evil(f"public.{name}", arguments, returns, value, runner))
     close(db)
-    assert f"of {runner}, which could be used in place of the rotation's own" in rotate(db, code=1).err
+    assert f"of {runner}, with this role's rights: drop it" in rotate(db, code=1).err
     # Nor is it called by a guard that was there before.
     db.sql(f"ALTER FUNCTION public.{name}({arguments}) RENAME TO harmless")
     rotate(db)
@@ -143,6 +144,46 @@ def test_state_of_somebody_else_first_in_the_path(db: Database, runner: str) -> 
     assert done.code == 1
     assert f"in schema postgres belongs to {runner}, whose code would run with a superuser's" in done.err
     db.sql("DROP SCHEMA postgres CASCADE")
+
+
+def test_operator_that_the_constraints_of_the_state_would_call(db: Database, runner: str) -> None:
+    """It stands in another schema of the path, and was the better match when `migrate` was run."""
+    assert db.run("migrate", "rotation", "zero").code == 0
+    db.sql(f"CREATE SCHEMA own; CREATE SCHEMA mine AUTHORIZATION {runner}")
+    with acting(db, runner) as (_, mallory):
+        mallory.execute(
+            "CREATE FUNCTION mine.same(varchar, varchar) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS"
+            " 'BEGIN RETURN true; END';"
+            "CREATE OPERATOR mine.= (FUNCTION = mine.same, LEFTARG = varchar, RIGHTARG = varchar)"
+        )
+    its = db.environment(DATABASE_URL=db.url + "?options=-csearch_path%3Down,mine,public")
+    assert db.run("migrate", "rotation", env=its).code == 0
+    make(db)
+    done = db.run("rotate_tokens_sql", *ACCOUNT, env=its)
+    assert done.code == 1
+    assert "state in schema own would call function mine.same(character varying," in done.err
+    assert f"of {runner}, with this role's rights" in done.err
+
+
+def test_another_state_first_in_the_path_of_no_superuser(db: Database, runner: str) -> None:
+    make(db)
+    granted(db, runner)
+    other = f"mallory_{db.name}"
+    db.sql(f"CREATE ROLE {other} LOGIN; ALTER TABLE account OWNER TO {runner};"
+           f"GRANT CREATE, USAGE ON SCHEMA public TO {other};"
+           f"CREATE SCHEMA {runner} AUTHORIZATION {other}")  # fmt: skip
+    try:
+        db.sql(f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {other}")
+        path = db.url.replace("postgres@", f"{other}@") + f"?options=-csearch_path%3D{runner}"
+        assert db.run("migrate", "rotation", env=db.environment(DATABASE_URL=path)).code == 0
+        db.sql(f"GRANT USAGE ON SCHEMA {runner} TO {runner};"
+               f"GRANT ALL ON ALL TABLES IN SCHEMA {runner} TO {runner}")  # fmt: skip
+        done = as_role(db, runner, "rotate_tokens_sql", *ACCOUNT)
+        assert done.code == 1
+        assert f"belongs to {other}, whose code would run" in done.err
+        assert "there is another in schema public: put that schema first" in done.err
+    finally:
+        db.sql(f"DROP OWNED BY {other} CASCADE; DROP ROLE {other}")
 
 
 def test_lane_of_a_type_of_ones_own(db: Database, runner: str) -> None:

@@ -17,7 +17,7 @@ from .events import NOTE, REFUSE, Emit, Found, RotationStarted
 from .options import Options
 from .phases import Phases
 from .preflight import indexes
-from .preflight.server import check_server, connected
+from .preflight.server import check_server, code_of_others, connected
 from .preflight.table import find_all
 from .proof.guard import find_guard, stands, wanted
 from .proof.leaked import LeakedList
@@ -72,6 +72,10 @@ class RotationDriver:
         lanes = lanes_of(self._session, rotation) if rotation else ()
         with self._at_the_start():
             return make_plan(self._session, self.target, self.options, lanes or None, count)
+
+    def code_of_others(self) -> str:
+        """What of others would run with this role's rights, for people; or nothing."""
+        return code_of_others(self._session, [self.target.oid], self._session.state_schema)
 
     def findings(self) -> list[Found]:
         """What the preflight finds; writes nothing."""

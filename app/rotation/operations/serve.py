@@ -178,16 +178,15 @@ class Service:
 
 
 def require_trusted(driver: RotationDriver) -> None:
-    """Raise Refused if a table's owner could use this process, whose rights they don't have.
+    """Raise Refused if others could use this process, whose rights they don't have.
 
     Whoever may record a rotation chooses the table, and so whose triggers run here.
     """
     target = driver.target
-    if not target.owner_trusted and target.owner != driver.server["state_owner_name"]:
+    if others := driver.code_of_others():
         raise Refused(
-            f"{target.schema}.{target.table} belongs to {target.owner}, whose triggers would run with"
-            f" the rights of {driver.server['role']}: serve as {target.owner}, or run {target.command}"
-            " by hand"
+            f"{target.schema}.{target.table} uses {others}, which would run with the rights of"
+            f" {driver.server['role']}: serve as the table's owner, or run {target.command} by hand"
         )
 
 

@@ -6,7 +6,9 @@ from ...schema import GRANTED, STATE_FUNCTIONS, STATE_TABLES
 from ..db.session import Row, Session
 from ..errors import ConnectionLost, Refused
 from ..events import Connected
+from ..text import one_line
 
+MOST_NAMED = 3  # things of other owners that are named
 OLDEST_VERSION = 130000  # gen_random_uuid() is built in since PostgreSQL 13
 
 
@@ -104,20 +106,21 @@ def require_state(session: Session, server: Row) -> None:
             "the tables of the rotation's state are not in this database:"
             f" run python manage.py migrate rotation --database {session.alias}"
         )
-    refuse_strangers(server)
+    refuse_strangers(session, server)
     names = (*STATE_TABLES, *STATE_FUNCTIONS)
     session.names |= {name: (server["state_schema"], name) for name in names}
     session.names["state"] = (server["state_schema"],)
 
 
-def refuse_strangers(server: Row) -> None:
+def refuse_strangers(session: Session, server: Row) -> None:
     """Raise Refused if using the state would call somebody else's code."""
-    if server["strangers"]:
-        schema = server["state_schema_quoted"]
+    schema = server["state_schema"]
+    strangers = server["strangers"] or code_of_others(session, server["state_tables"], schema)
+    if strangers:
         raise Refused(
-            f"in schema {schema} there is {server['strangers']}, which could be used in place of the"
-            " rotation's own, with this role's rights: drop it, give it to the state's owner, or migrate"
-            " rotation into a schema of its own"
+            f"the rotation's state in schema {server['state_schema_quoted']} would call {strangers},"
+            " with this role's rights: drop it, give it to the state's owner, or migrate rotation into a"
+            " schema of its own"
         )
     if server["superuser"] and not server["owned_by_superuser"]:
         raise Refused(
@@ -126,6 +129,21 @@ def refuse_strangers(server: Row) -> None:
             f" with a superuser's rights: run as {server['state_owner']}, or migrate rotation as"
             f" {server['role']} into a schema of its own"
         )
+    if server["rivals"]:
+        raise Refused(
+            f"the rotation's state in schema {server['state_schema_quoted']}, the first in this role's"
+            f" search_path, belongs to {server['state_owner']}, whose code would run with this role's"
+            f" rights, and there is another in schema {server['rivals']}: put that schema first, or drop"
+            " the state that nobody uses"
+        )
+
+
+def code_of_others(session: Session, tables: list[int], state_schema: str) -> str:
+    """What of others runs with this role's rights when it uses these tables, for people; or nothing."""
+    found = session.rows("list_code_of_others", oids=tables, state_schema=state_schema)
+    named = [f"{row['what']} of {row['owner']}" for row in found[:MOST_NAMED]]
+    more = [f"{len(found) - MOST_NAMED} more"] if len(found) > MOST_NAMED else []
+    return one_line(", ".join(named + more))
 
 
 def refuse_old(version: int) -> None:

@@ -10,6 +10,7 @@ from ..table.target import Target
 from ..table.windows import find_window
 from ..text import one_line, shown
 from . import indexes, sampling
+from .server import code_of_others
 from .surroundings import of_server
 
 SEARCH = "afterwards run rotation verify --search-copies"
@@ -39,7 +40,7 @@ def find_all(
         findings = [
             *indexes.of_catalog(session, target),
             *_of_table(table, target),
-            *_of_owner(target),
+            *_of_owners(session, target),
             *_of_texts(session, target),
             *_of_references(session, target, options),
             *_of_triggers(session, target, options),
@@ -81,12 +82,12 @@ def _of_table(table: Row, target: Target) -> Iterator[Found]:
         yield Found(NOTE, f"{target.schema}.{target.table} is unlogged: a server crash empties it")
 
 
-def _of_owner(target: Target) -> Iterator[Found]:
-    if not target.owner_trusted:
+def _of_owners(session: Session, target: Target) -> Iterator[Found]:
+    if others := code_of_others(session, [target.oid], session.state_schema):
         yield Found(
             NOTE,
-            f"{target.schema}.{target.table} belongs to {target.owner}: its triggers and its indexes'"
-            " expressions run with the rights of this role; to lend none, run as its owner",
+            f"this role lends its rights to the owners of what {target.schema}.{target.table} uses:"
+            f" {others}; to lend none, run as the table's owner",
         )
 
 

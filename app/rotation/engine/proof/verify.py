@@ -9,6 +9,7 @@ from ..db.statements import Fragment
 from ..errors import LockConflict, Unproven
 from ..options import Options
 from ..table.target import Target
+from ..text import one_line
 from .leaked import LeakedList
 from .parts import Parts, parts_of, require_same, still_means
 from .revoked import in_set, receive
@@ -34,7 +35,9 @@ def verify(session: Session, rotation: Rotation, target: Target, options: Option
             )
             apart = _apart(rotation, target, parts)
             attnums = [attnum for _, attnum in apart.values()]
-            detached = session.rows("list_detached", oids=list(apart), attnums=attnums)
+            detached = session.rows(
+                "list_detached", oids=list(apart), attnums=attnums, target=target.oid
+            )
             # Replaced or restored: the numbers may be other tables'.
             if rotation.table_oid != target.oid:
                 detached = [one for one in detached if apart[one["oid"]][0] == _name(one)]
@@ -68,6 +71,12 @@ def _count(session: Session, rotation: Rotation, detached: Row) -> int:
         raise Unproven(
             f"{_name(detached)}, detached since the start, no longer has its token column, or it has"
             " another type: drop that table, or reattach it as it was; then run the same command again"
+        )
+    if detached["stranger"]:
+        raise Unproven(
+            f"{one_line(_name(detached))}, detached since the start, belongs to {detached['stranger']},"
+            " whose code would run with this role's rights: give it to the table's owner, or drop it;"
+            " then run the same command again"
         )
     names = (detached["schema"], detached["name"], detached["column"])
     own = replace(

@@ -56,8 +56,6 @@ class Target:
     column_type: str  #: as regtype prints it
     attnum: int
     is_text: bool  #: the token is text that spells a UUID, not a uuid
-    owner: str
-    owner_trusted: bool  #: has the rights of this role anyway; see find_table.sql
     partitioned: bool = False  #: its rows are in partitions
     placement: Placement = PLAIN  #: where its rows are
 
@@ -143,8 +141,6 @@ def resolve(session: Session, name: TargetName, inheritance: bool = False) -> Ta
         attnum=token["attnum"],
         is_text=token["base_type"] in TEXT_TYPES,
         partitioned=table["kind"] == "p",
-        owner=table["owner"],
-        owner_trusted=table["owner_trusted"],
     )
 
 
