@@ -1,16 +1,16 @@
 -- Purpose: what kind of server this is, and where the tables of our own state are.
--- Columns: version (server_version_num), standby, read_only (by default), role, state_schema (NULL if
---          `migrate` has not been run here), state_schema_quoted, may_write_state, intruders (other
---          roles that may create objects in that schema; NULL for none), strangers (functions and operators
---          there that could be used in place of the state's, and belong neither to its owner
---          nor to a superuser; NULL for none), state_tables (their oids), superuser (this role is one), owned_by_superuser (the
---          state is), for_everybody (PUBLIC may
---          execute functions of it), state_owner (quoted), rivals (if that
---          is neither this role, a member of it, a superuser nor the database's owner: the schemas that
---          hold a state of another owner; quoted, NULL for none), owner_may_create (tables there), states (the
---          schemas that hold one outside this role's search path; quoted, NULL for none);
---          role_quoted, database, address (host and port, or NULL for a socket), version_text, citus
---          (the extension is installed).
+-- Columns: version (server_version_num), standby, read_only (by default), role, role_quoted,
+--          superuser (this role is one), database, address (host and port, or NULL for a socket),
+--          version_text, citus (the extension is installed), states (the schemas that hold a state
+--          outside this role's search path; quoted, NULL for none). Of the state that the path finds,
+--          NULL if `migrate` has not been run here: state_schema, state_schema_quoted, state_tables
+--          (their oids), state_owner (quoted), owned_by_superuser, owner_may_create (tables there),
+--          may_write_state, for_everybody (PUBLIC may execute functions of it), intruders (other
+--          roles that may create objects in its schema; NULL for none), strangers (functions and
+--          operators there that could be used in place of the state's, and belong neither to its
+--          owner nor to a superuser; NULL for none), rivals (if its owner is neither this role, a
+--          member of it, a superuser nor the database's owner: the schemas that hold a state of
+--          another owner; quoted, NULL for none).
 SELECT
     pg_catalog.current_setting('server_version_num')::int AS version,
     pg_catalog.pg_is_in_recovery() AS standby,
@@ -91,7 +91,8 @@ LEFT JOIN (
                 THEN (
                     SELECT pg_catalog.string_agg(pg_catalog.quote_ident(its_schema.nspname), ', ')
                     FROM pg_catalog.pg_class AS rival
-                    INNER JOIN pg_catalog.pg_namespace AS its_schema ON its_schema.oid = rival.relnamespace
+                    INNER JOIN pg_catalog.pg_namespace AS its_schema
+                        ON its_schema.oid = rival.relnamespace
                     WHERE rival.relname = 'rotation_revoked'
                         AND rival.relkind = 'p'
                         AND rival.relowner <> owner.oid
