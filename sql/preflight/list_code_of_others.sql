@@ -22,10 +22,11 @@ type AS (
 
     UNION
 
-    SELECT under.oid
+    -- Of a domain and of an array, what is under it.
+    SELECT greatest(over.typbasetype, over.typelem)
     FROM type
     INNER JOIN pg_catalog.pg_type AS over ON over.oid = type.oid
-    INNER JOIN pg_catalog.pg_type AS under ON under.oid IN (over.typbasetype, over.typelem)
+    WHERE over.typbasetype <> 0::oid OR over.typelem <> 0::oid
 ),
 
 caller AS (
@@ -42,7 +43,12 @@ caller AS (
     SELECT 'pg_catalog.pg_constraint'::regclass::oid, constraint_.oid
     FROM pg_catalog.pg_constraint AS constraint_
     WHERE constraint_.conrelid IN (SELECT part.oid FROM part)
-        OR constraint_.contypid IN (SELECT type.oid FROM type)
+
+    UNION ALL
+
+    SELECT 'pg_catalog.pg_constraint'::regclass::oid, constraint_.oid
+    FROM pg_catalog.pg_constraint AS constraint_
+    WHERE constraint_.contypid IN (SELECT type.oid FROM type)
 
     UNION ALL
 

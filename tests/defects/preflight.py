@@ -216,8 +216,8 @@ MUTANTS = [
     Mutant(
         "what domains call is nobody's",
         "sql/preflight/list_code_of_others.sql",
-        "        OR constraint_.contypid IN (SELECT type.oid FROM type)\n",
-        "",
+        "    WHERE constraint_.contypid IN (SELECT type.oid FROM type)\n",
+        "    WHERE false\n",
         "tests/proof/test_lent_rights.py -k lends",
     ),
     Mutant(
