@@ -17,7 +17,7 @@ TIERS = [
     ("engine.table",),
     ("engine.db",),
     ("engine.options", "engine.events"),
-    ("engine.errors", "engine.text"),
+    ("engine.errors", "engine.hours", "engine.text"),
     ("models",),
     ("invariants", "triggers"),
     ("schema",),

@@ -1,8 +1,9 @@
 -- Purpose: options tuned, and workers of the last five seconds.
 -- Parameters: rotation, recent (how many windows to look at).
--- Columns: tuned, workers (their names).
+-- Columns: tuned, now (by the server's clock), workers (their names).
 SELECT
     rotation.tuned,
+    pg_catalog.clock_timestamp() AS now,
     ARRAY(
         SELECT DISTINCT latest.worker
         FROM (

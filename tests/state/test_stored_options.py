@@ -63,7 +63,7 @@ def test_stored_options_that_are_none(name: str, value: Any) -> None:
     assert len(str(caught.value).splitlines()) == 1
     finite = not isinstance(value, float) or math.isfinite(value)  # JSON in the database knows no other
     if name in TUNABLE and finite:
-        live = LiveOptions(Options())
+        live = LiveOptions(Options(), 1)
         with pytest.raises(Refused, match="undo that with rotation tune NAME=default"):
             live.learn(json.dumps({name: value}))
         assert live.now == Options()
@@ -78,4 +78,4 @@ def test_stored_options_are_an_object(stored: Any) -> None:
 @pytest.mark.parametrize("tuned", ["null", "[]", '"x"', "5", "[" * 3000 + "]" * 3000, "1" * 5000, "{"])
 def test_tuned_options_are_an_object(tuned: str) -> None:
     with pytest.raises(Refused, match=r"rotation\.tuned was edited by hand"):
-        LiveOptions(Options()).learn(tuned)
+        LiveOptions(Options(), 1).learn(tuned)

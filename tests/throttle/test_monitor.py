@@ -56,7 +56,7 @@ def test_sessions_that_wait_for_our_rows(db: Database) -> None:
 
 
 def test_throttle_fails_closed_until_the_first_look() -> None:
-    throttle = Throttle(LiveOptions(Options()))
+    throttle = Throttle(LiveOptions(Options(), 1))
     assert throttle.reason()
     throttle.learn("", 1.0)
     assert throttle.reason() is None

@@ -11,7 +11,7 @@ from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 from app.rotation.engine.db.session import Session
 from app.rotation.engine.errors import RotationError
 from app.rotation.engine.throttle.probes import ask
-from tests.conftest import Database, read_until, until
+from tests.conftest import Database, Done, read_until, until
 from tests.throttle.small_windows import status, windows
 
 
@@ -197,3 +197,37 @@ def test_query_that_is_none(db: Database, query: str, says: str) -> None:
     assert says in done.err
     assert len(done.err.splitlines()) == 1
     assert db.value("SELECT count(*) FROM rotation") == 0
+
+
+def wait_by_a_tuned_query(db: Database, query: str, key: str = "k" * 50) -> Done:
+    return db.run("rotation", "tune", f"throttle_sql={query}", env=db.environment(SECRET_KEY=key))
+
+
+def test_query_that_is_tuned(db: Database) -> None:
+    """It is signed by who tunes it: what stands in the state otherwise is not run."""
+    db.tickets(3000)
+    child = db.start("rotate_tokens_sql", "--window", "5", "--progress", "lines", "--nice", "0.5",
+                     env=db.environment(SECRET_KEY="k" * 50))  # fmt: skip
+    until(lambda: windows(db) > 3)
+    done = wait_by_a_tuned_query(db, "SELECT true")
+    assert (done.code, "throttle_sql=SELECT true, effective from" in done.out) == (0, True), done.err
+    until(lambda: status(db)["throttle"] == "--throttle-sql returned true")
+    done = wait_by_a_tuned_query(db, "DELETE FROM ticket")
+    assert (done.code, "throttle_sql: running the query: PostgreSQL answered read only" in done.err) == (
+        2,
+        True,
+    )
+    for forged in (
+        lambda: wait_by_a_tuned_query(db, "SELECT false", "x" * 50),
+        lambda: db.sql("""UPDATE rotation SET tuned = '{"throttle_sql": "SELECT false"}'"""),
+        lambda: db.sql("UPDATE rotation SET tuned = jsonb_set(tuned, '{throttle_sql}', '\"a:b\"')"),
+    ):
+        forged()
+        until(lambda: (status(db)["throttle"] or "").startswith("throttle_sql was tuned with another"))
+        reached = windows(db)
+        assert wait_by_a_tuned_query(db, "SELECT 1").code == 0
+        until(lambda: status(db)["throttle"] == "--throttle-sql returned 1")
+        assert windows(db) == reached
+    assert db.run("rotation", "tune", "throttle_sql=default", "nice=0").code == 0
+    assert child.wait(60) == 0
+    db.each_once(3000)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from app.rotation.engine.throttle.throttle import TokenBucket
+from app.rotation.engine.throttle.bucket import Bucket
 from app.rotation.management.console import progress_line
 from tests.conftest import Database, until
 from tests.state.half_done import HALF
@@ -51,10 +51,10 @@ def test_nice_rests_as_long_as_it_works(db: Database) -> None:
     assert db.value("SELECT count(*) FROM rotation_window WHERE throttle = '--nice 1'") > 10
 
 
-def test_token_bucket(monkeypatch) -> None:
+def test_bucket(monkeypatch) -> None:
     now = 0.0
     monkeypatch.setattr("time.monotonic", lambda: now)
-    bucket = TokenBucket()
+    bucket = Bucket()
     assert bucket.owes(100) == 0
     bucket.spend(50)
     assert bucket.owes(100) == 0.5

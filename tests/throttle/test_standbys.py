@@ -11,7 +11,7 @@ import pytest
 
 from app.localpg.server import Server
 from app.rotation.engine.db.session import Session
-from app.rotation.engine.options import Options
+from app.rotation.engine.options import LiveOptions, Options
 from app.rotation.engine.throttle.standbys import LagClock, wait_for_standbys
 from tests.conftest import (
     SERVER,
@@ -154,6 +154,21 @@ def test_required_standby(db: Database) -> None:
     db.each_once(1000)
 
 
+def test_standby_that_is_no_longer_meant(db: Database) -> None:
+    """It was named, and will never come: windows and the end wait, until it is tuned away."""
+    db.tickets(500)
+    child = db.start(*RUN, "--standby", "gone")
+    read_until(child, "throttled: standby gone is not connected")
+    assert windows(db) == 0
+    done = db.run("rotation", "tune", "standbys=gone,other")
+    assert (done.code, "standbys=gone,other, effective" in done.out) == (0, True), done.err
+    until(lambda: "standby other is not connected" in (status(db)["throttle"] or ""))
+    done = db.run("rotation", "tune", "standbys=off")
+    assert (done.code, "standbys=off, effective" in done.out) == (0, True), done.err
+    assert child.wait(60) == 0
+    db.each_once(500)
+
+
 def test_role_that_may_not_see_standbys(db: Database, standby: Server) -> None:
     name = db.name
     db.sql(f"CREATE ROLE {name} LOGIN; GRANT ALL ON ALL TABLES IN SCHEMA public TO {name};"
@@ -228,7 +243,7 @@ def test_end_waits_for_a_required_standby_that_comes_late(db: Database) -> None:
         options = Options(standbys=("standby1",))
         found: list[str] = []
         end = threading.Thread(
-            target=lambda: found.extend(wait_for_standbys(driver, options, lambda: None))
+            target=lambda: found.extend(wait_for_standbys(driver, LiveOptions(options, 1), lambda: None))
         )
         end.start()
         db.sql("CREATE TABLE written_meanwhile AS SELECT generate_series(1, 1000)")

@@ -1,11 +1,12 @@
 """Windows wait while slots or an archiver hold back WAL."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from tests.conftest import Database, make_server, migrated, read_until, running, until
-from tests.throttle.small_windows import RUN
+from tests.throttle.small_windows import RUN, windows
 
 
 @pytest.fixture
@@ -47,3 +48,23 @@ def test_archiver_that_never_succeeds(db: Database) -> None:
         assert mine.run("rotation", "tune", "max_wal=off").code == 0
         child.communicate(timeout=60)
         assert child.returncode == 0
+
+
+def test_rate_of_wal_of_everybody(db: Database) -> None:
+    db.tickets(30_000)
+    child = db.start(*RUN, "--max-wal-rate", "100kB/s")
+    output = read_until(child, "throttled: ")
+    assert "throttled: WAL rate (limit 100 kB/s)" in output
+    at = windows(db)
+    time.sleep(2)
+    assert windows(db) - at < 20  # 5 MB of WAL are paid for at 100 kB/s
+    done = db.run("rotation", "tune", "max_wal_rate=off")
+    assert (done.code, "max_wal_rate=off" in done.out) == (0, True), done.err
+    assert child.wait(60) == 0
+    db.each_once(30_000)
+
+
+@pytest.mark.parametrize("text", ["fast", "0", "-1MB/s", "5MB/m", "5MB/s/s"])
+def test_rates_that_are_none(db: Database, text: str) -> None:
+    done = db.run(*RUN, f"--max-wal-rate={text}")
+    assert (done.code, "--max-wal-rate" in done.err) == (2, True), done.err

@@ -7,8 +7,11 @@ from dataclasses import dataclass, replace
 from types import NoneType
 from typing import Any, get_args, get_origin, get_type_hints
 
+from django.core import signing
+
 from .errors import Refused, UsageError
-from .text import parse_size
+from .hours import Hours
+from .text import parse_size, parse_size_rate
 
 MOST_WORKERS = 64  # of one process
 MOST_LANES = 1024
@@ -42,6 +45,9 @@ class Options:
     min_free: int | None = 10**9  #: bytes of disk to keep free, where that is known
     max_waiting: int | None = 5  #: sessions that may wait for locks which windows hold
     max_rate: float | None = None  #: rows a second, of all workers together
+    max_wal_rate: int | None = None  #: bytes of WAL a second, that everybody on the server writes
+    only_between: str | None = None  #: times of day between which windows run; see hours.py
+    stop_after: int | None = None  #: rows after which this run ends
     nice: float = 0.0  #: seconds of rest for each second of work
     vacuum: float | None = 10.0  #: percent of the rows after which the table is vacuumed; None: never
     reindex: bool = False  #: the token's indexes are rebuilt at the end
@@ -55,6 +61,11 @@ class Options:
                 raise UsageError(f"{flag} {value}: expected {least} to {most} {unit}")
         if self.notify is not None and not 0 < len(self.notify.encode()) <= MOST_NAME:
             raise UsageError(f"--notify: expected a channel name of 1 to {MOST_NAME} bytes")
+        if self.only_between is not None:
+            try:
+                Hours.parse(self.only_between)
+            except ValueError as error:
+                raise UsageError(f"--only-between {self.only_between}: {error}") from error
 
 
 #: For each numeric option: its flag, minimum, maximum and unit.
@@ -74,6 +85,8 @@ LIMITS: dict[str, tuple[str, float, float, str]] = {
     "min_free": ("--min-free", 1, 10**15, "bytes"),
     "max_waiting": ("--max-waiting", 0, 10_000, "sessions"),
     "max_rate": ("--max-rate", 1, 10**9, "rows a second"),
+    "max_wal_rate": ("--max-wal-rate", 1, 10**12, "bytes a second"),
+    "stop_after": ("--stop-after", 1, 10**15, "rows"),
     "vacuum": ("--vacuum", 1, 100, "percent"),
     "nice": ("--nice", 0, 1000, "seconds of rest for each second of work"),
 }
@@ -150,6 +163,10 @@ TUNABLE: dict[str, Callable[[str], Any]] = {
     "min_free": or_off(parse_size),
     "max_waiting": or_off(int),
     "max_rate": or_off(float),
+    "max_wal_rate": or_off(parse_size_rate),
+    "only_between": or_off(str),
+    "standbys": lambda text: () if text == "off" else tuple(text.split(",")),
+    "throttle_sql": or_off(str),
     "nice": float,
     "vacuum": or_off(float),
 }
@@ -157,8 +174,10 @@ TUNABLE: dict[str, Callable[[str], Any]] = {
 
 def as_given(value: Any) -> str:
     """An option's value as a person would give it."""
-    if value is None:
+    if value is None or value == ():
         return "off"
+    if isinstance(value, (list, tuple)):
+        return ",".join(value)
     return f"{value:.10g}" if isinstance(value, float) else str(value)
 
 
@@ -182,13 +201,32 @@ def read_tuning(assignments: list[str]) -> dict[str, Any]:
     return tuned
 
 
+def seal(rotation: int, query: str) -> str:
+    """A query with this site's signature, so that nobody has it run who may only write to the state."""
+    return _signer(rotation).sign(query)
+
+
+def unseal(rotation: int, sealed: str) -> str | None:
+    """The query that was sealed for this rotation; None if that was not done with our SECRET_KEY."""
+    try:
+        return _signer(rotation).unsign(sealed)
+    except signing.BadSignature:
+        return None
+
+
+def _signer(rotation: int) -> signing.Signer:
+    return signing.Signer(salt=f"rotate_tokens.throttle_sql.{rotation}")
+
+
 class LiveOptions:
     """The options of a run as they are now: what it was started with, overridden by tuning."""
 
-    def __init__(self, given: Options) -> None:
+    def __init__(self, given: Options, rotation: int) -> None:
         self._given = given
+        self._rotation = rotation
         self._tuned = "{}"
         self.now = given
+        self.obstacle = ""  #: why no window may run, whatever the server is like
 
     def learn(self, tuned: str) -> None:
         """Adopt what was tuned, in JSON as rotation.tuned holds it, if it changed.
@@ -199,7 +237,16 @@ class LiveOptions:
             return
         try:
             known = _known(json.loads(tuned), "it", TUNABLE)
+            obstacle = ""
+            if sealed := known.get("throttle_sql"):
+                known["throttle_sql"] = unseal(self._rotation, sealed)
+                if known["throttle_sql"] is None:
+                    obstacle = (
+                        "throttle_sql was tuned with another SECRET_KEY than this process has: tune it"
+                        " with the same, or to default"
+                    )
             self.now = replace(self._given, **known)
+            self.obstacle = obstacle
         except (UsageError, ValueError, RecursionError) as error:
             why = error if isinstance(error, UsageError) else "it can't be used"
             raise Refused(

@@ -55,7 +55,7 @@ class Phases:
         self._rotation = rotation
         self._target = target
         self._options = options
-        self._throttle = Throttle(LiveOptions(options))
+        self._throttle = Throttle(LiveOptions(options, rotation))
         self._more_revoked = more_revoked  # this run added to the set of revoked tokens
         self._shape: Row = {}
         self._repairs = 0
@@ -240,7 +240,7 @@ class Phases:
             for note in verdict.notes if verdict else ():
                 session.emit(Found(NOTE, note))
             replayed = (
-                wait_for_standbys(session, options, self._require_wanted)
+                wait_for_standbys(session, self._throttle.live, self._require_wanted)
                 if options.wait_replicas
                 else []
             )

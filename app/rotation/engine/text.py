@@ -48,6 +48,11 @@ def parse_size(text: str) -> int:
     return int(float(found[1]) * SIZES[found[2]])
 
 
+def parse_size_rate(text: str) -> int:
+    """Bytes a second from '50MB/s' or '50MB'. Raises ValueError for anything else."""
+    return parse_size(text.strip().removesuffix("/s"))
+
+
 def duration(seconds: float) -> str:
     """Seconds as h:mm:ss or m:ss."""
     minutes, rest = divmod(round(seconds), 60)

@@ -174,7 +174,8 @@ class Service:
                 f"warn: {rotation} was started with --throttle-sql, but a query stored in the"
                 f" database is never run: {own}"
             )
-        return replace(kept, throttle_sql=self.throttle_sql)
+        # Who asked for so many rows looks before it continues; what is served has been looked at.
+        return replace(kept, throttle_sql=self.throttle_sql, stop_after=None)
 
 
 def require_trusted(driver: RotationDriver) -> None:

@@ -4,12 +4,13 @@ from collections.abc import Callable
 from typing import Any
 
 from ..engine.db.session import Session
-from ..engine.errors import Refused
+from ..engine.errors import Refused, RotationError, UsageError
 from ..engine.options import as_given
 from ..engine.state import transitions
 from ..engine.state.progress import read_progress
 from ..engine.state.rotations import read_rotation
 from ..engine.state.status import command_of, read_state
+from ..engine.throttle.probes import ask
 from ..models import Rotation
 
 
@@ -33,7 +34,15 @@ def resume(session: Session, rotation: Rotation, who: str) -> str:
 
 
 def tune(session: Session, rotation: Rotation, tuned: dict[str, Any], who: str) -> str:
-    """Change options while it runs. Raises Refused if the rotation is over."""
+    """Change options while it runs. Raises Refused if the rotation is over, UsageError for a query that
+    can't throttle.
+    """
+    query = tuned.get("throttle_sql")
+    if query not in (None, "default"):
+        try:
+            ask(session, query)
+        except RotationError as error:
+            raise UsageError(f"throttle_sql: {error}") from error
     now = transitions.tune(session, rotation.pk, tuned, who)
     said = ", ".join(f"{name}={as_given(value)}" for name, value in now.items())
     return f"{rotation}: {said or 'options as each run was started'}, effective from the next window"

@@ -25,7 +25,7 @@ from ..db.session import Session
 from ..db.sqlstate import translated
 from ..errors import DatabaseFailure, Refused, Stopped
 from ..events import ListRead
-from ..options import as_given, as_kept
+from ..options import as_given, as_kept, seal
 from ..proof.leaked import LeakedList
 from ..proof.revoked import revoke_listed
 from ..proof.verdict import Verdict
@@ -291,13 +291,14 @@ def tune(session: Session, rotation: int, tuned: dict[str, Any], who: str) -> di
         this = rotations(session).select_for_update(no_key=True).get(pk=rotation)
         if this.status not in UNFINISHED:
             raise Refused(f"{this} is {this.status}: there is nothing to tune")
-        now = {
-            name: value for name, value in (as_kept(this.tuned) | tuned).items() if value != "default"
-        }
+        kept = tuned
+        if (query := tuned.get("throttle_sql")) not in (None, "default"):
+            kept = tuned | {"throttle_sql": seal(rotation, query)}
+        now = {name: value for name, value in (as_kept(this.tuned) | kept).items() if value != "default"}
         rotations(session).filter(pk=rotation).update(tuned=now)
         asked = " ".join(f"{name}={as_given(one)}" for name, one in tuned.items())
         session.change("note_steering", rotation=rotation, who=who, what=f"tune {asked}")
-    return now
+    return {name: tuned.get(name, value) for name, value in now.items()}
 
 
 def leave(session: Session, rotation: int, workers: set[str]) -> None:

@@ -64,7 +64,7 @@ class Monitor(Thread):
         everybody = asked["workers"]
         ours = [name for name in everybody if colleague(session.worker, name)]
         share = len(ours) / len(everybody) if ours else 1.0
-        reason = "; ".join(self._probes.reasons(live.now))
+        reason = "; ".join(self._probes.reasons(live.now, asked["now"]))
         self._throttle.learn(reason, share)
         reason = reason or self._throttle.reason() or ""
         if reason or self._told:

@@ -2,18 +2,22 @@
 
 import json
 from collections.abc import Iterator
+from datetime import datetime
 
 from django.db import transaction
 
 from ..db.session import Row, Session
 from ..db.sqlstate import condition
 from ..errors import ConnectionLost, DatabaseFailure, RotationError, Stopped
+from ..hours import Hours
 from ..options import Options
 from ..table.disk import find_free
 from ..text import size
+from .bucket import Bucket
 from .standbys import LagClock
 
 SQL_TIMEOUT = "5s"  # for --throttle-sql
+MOST_WAL_SECONDS = 5.0  # that windows wait for WAL that was written faster than --max-wal-rate
 #: SQLSTATEs for a cursor on anything but one query, and for a write.
 NO_CURSOR = "42P11"
 READ_ONLY = "25006"
@@ -27,15 +31,21 @@ class Probes:
         self._rotation = rotation
         self._oid = oid  #: of the target
         self._clock = LagClock()
+        self._written: int | None = None  #: bytes of WAL at the latest look
+        self._wal_bucket = Bucket()
 
-    def reasons(self, options: Options) -> Iterator[str]:
+    def reasons(self, options: Options, now: datetime) -> Iterator[str]:
         """Yield why the next window should wait. An error in a probe is a reason too: it fails closed.
 
-        Raises Stopped if a critical limit is exceeded.
+        `now` is the server's time: all processes agree on it. Raises Stopped if a critical limit is
+        exceeded.
         """
+        if options.only_between is not None and (why := Hours.parse(options.only_between).wait(now)):
+            yield why
         for what, probe in (
             ("replica lag", self._standbys),
             ("retained WAL", self._wal),
+            ("the rate of WAL", self._wal_rate),
             ("free disk", self._disk),
             ("waiting sessions", self._waiting),
             ("--throttle-sql", self._asked),
@@ -92,6 +102,22 @@ class Probes:
                 )
             if options.max_wal is not None and row["bytes"] > options.max_wal:
                 yield f"{kept} (limit {size(options.max_wal)})"
+
+    def _wal_rate(self, options: Options) -> Iterator[str]:
+        limit = options.max_wal_rate
+        before = self._written
+        self._written = None
+        if limit is None:
+            return
+        with self._session.reading(SQL_TIMEOUT):
+            self._written = self._session.row("read_wal_position")["written"]
+        if before is None:
+            self._wal_bucket = Bucket()
+            return
+        self._wal_bucket.spend(self._written - before)
+        # What others wrote in the meantime is no reason to wait for ever afterwards.
+        if self._wal_bucket.owes(limit, MOST_WAL_SECONDS):
+            yield f"WAL rate (limit {size(limit)}/s)"
 
     def _disk(self, options: Options) -> Iterator[str]:
         if options.min_free is None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from ..db.retry import Wait
 from ..db.session import Row, Session
 from ..events import WARN, Found, Waiting
-from ..options import Options
+from ..options import LiveOptions
 from ..text import size
 
 KEPT_POSITIONS = 7200  # of the primary, one per second: lags up to two hours are exact
@@ -31,10 +31,10 @@ class LagClock:
         return next((now - at for at, position in self._positions if position > replayed), 0.0)
 
 
-def wait_for_standbys(session: Session, options: Options, check: Callable[[], None]) -> list[str]:
+def wait_for_standbys(session: Session, live: LiveOptions, check: Callable[[], None]) -> list[str]:
     """Return when every connected standby has replayed what is written now; returns their names.
 
-    Those of `options.standbys` must be connected. `check` is called now and then, and may raise.
+    Those of the option `standbys` must be connected. `check` is called now and then, and may raise.
     Raises Stopped when a stop is requested.
     """
     now = session.through_outages(lambda: look(session))
@@ -45,12 +45,13 @@ def wait_for_standbys(session: Session, options: Options, check: Callable[[], No
         check()
         goal = goal or max((row["written"] for row in now), default=0)
         connected = Counter(row["name"] for row in now)
-        for name in (seen - connected) - Counter(options.standbys):
+        wanted = live.now.standbys
+        for name in (seen - connected) - Counter(wanted):
             text = f"standby {name} disconnected before it had replayed everything"
             session.emit(Found(WARN, f"{text}: it may still serve old tokens"))
         seen = connected
         behind = [row for row in now if row["replayed"] < goal]
-        missing = [name for name in options.standbys if name not in connected]
+        missing = [name for name in wanted if name not in connected]
         if not behind and not missing:
             return sorted(f"{name} ({count})" if count > 1 else name for name, count in seen.items())
         what = _describe(behind, missing)

@@ -1,9 +1,10 @@
 """The throttle: says why the next window must wait now. The workers do the waiting."""
 
 import threading
-import time
 
+from ..errors import Stopped
 from ..options import LiveOptions
+from .bucket import Bucket
 
 BURST_SECONDS = 0.5  # with a rate limit, a window holds at most the rows of this time
 
@@ -15,8 +16,10 @@ class Throttle:
         self.live = live
         self.failure: Exception | None = None  #: what ends the run: a critical limit was exceeded
         self._probed = "waiting for the first check of the server"
-        self._bucket = TokenBucket()
+        self._bucket = Bucket()
         self._share = 1.0  #: this process's share of the rotation's workers
+        self._left = live.now.stop_after  #: rows that this run may still rotate; None: all
+        self._lock = threading.Lock()
 
     def learn(self, probed: str, share: float, failure: Exception | None = None) -> None:
         """Adopt what the monitor found: a reason to wait, or an empty string."""
@@ -31,8 +34,8 @@ class Throttle:
         """
         if self.failure:
             raise self.failure
-        if self._probed:
-            return self._probed
+        if standing := self.live.obstacle or self._probed:
+            return standing
         return f"rate (limit {self.live.now.max_rate:.0f} rows/s)" if self.owed() else None
 
     def owed(self) -> float:
@@ -44,6 +47,29 @@ class Throttle:
         """Take note of rows that a worker rotated."""
         self._bucket.spend(rows)
 
+    def grant(self, size: int) -> int:
+        """The rows of a window of that size that this run may still rotate.
+
+        What the window did not need is given back by `give_back`. Raises Stopped if there are none.
+        """
+        with self._lock:
+            if self._left is None:
+                return size
+            granted = min(size, self._left)
+            if not granted:
+                raise Stopped(
+                    f"after {self.live.now.stop_after} rows of this run (--stop-after): look at the"
+                    " application, then run the same command again to continue"
+                )
+            self._left -= granted
+            return granted
+
+    def give_back(self, rows: int) -> None:
+        """Take note of rows that were granted, and not rotated."""
+        with self._lock:
+            if self._left is not None:
+                self._left += rows
+
     @property
     def largest_window(self) -> int | None:
         """Rows that a window may hold to keep to the rate limit smoothly."""
@@ -51,25 +77,3 @@ class Throttle:
         if now.max_rate is None:
             return None
         return max(1, int(now.max_rate * self._share * BURST_SECONDS / now.workers))
-
-
-class TokenBucket:
-    """Rows rotated but not yet paid for with time. Thread-safe."""
-
-    def __init__(self) -> None:
-        self._debt = 0.0
-        self._at = time.monotonic()
-        self._lock = threading.Lock()
-
-    def spend(self, rows: int) -> None:
-        """Take note of rows that were rotated."""
-        with self._lock:
-            self._debt += rows
-
-    def owes(self, rate: float) -> float:
-        """Seconds until the rows so far are paid for, at so many rows a second."""
-        with self._lock:
-            now = time.monotonic()
-            self._debt = max(0.0, self._debt - rate * (now - self._at))
-            self._at = now
-            return self._debt / rate

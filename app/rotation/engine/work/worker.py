@@ -115,15 +115,21 @@ class Worker:
             skip_locked, held_by = self._contention.skip()
             work = Work(
                 lane,
-                self._sizer.size,
+                self._throttle.grant(self._sizer.size),
                 self._free_since,
                 skip_locked=skip_locked,
                 held_by=held_by,
                 throttled=self._held,
                 throttle=self._held_by,
             )
-            with self._contention.watched(opened["pid"]):
-                done = stage.work(work)
+            # Of a window whose COMMIT got no answer nothing is given back: it may have been done.
+            try:
+                with self._contention.watched(opened["pid"]):
+                    done = stage.work(work)
+            except BaseException:
+                self._throttle.give_back(work.size)
+                raise
+        self._throttle.give_back(work.size - (done.rows if done else 0))
         if done:
             self._note(done, work, opened["deadlock_timeout"])
         return Step.WINDOW

@@ -8,7 +8,7 @@ from django.core.management.base import CommandParser
 from ...engine.db.session import Session
 from ...engine.errors import UsageError
 from ...engine.options import TYPES, Options, or_off
-from ...engine.text import parse_size
+from ...engine.text import parse_size, parse_size_rate
 from ...operations import inputs
 from ...operations.databases import RunRequest, run_side_by_side
 from ...operations.dry_run import plan_rotation
@@ -48,6 +48,24 @@ def throttle_flags(default: Options) -> Iterator[tuple[str, Callable[[str], Any]
             "wait while less disk is free, where that is known (default: 1GB)",
         ),
         ("--max-rate", rate, "ROWS_PER_S", "for all workers together (default: off)"),
+        (
+            "--max-wal-rate",
+            base.value("a size a second, e.g. 50MB/s, or off", or_off(parse_size_rate)),
+            "SIZE/s",
+            "wait while the server writes more WAL (default: off)",
+        ),
+        (
+            "--only-between",
+            or_off(str),
+            "HH:MM-HH:MM[@ZONE]",
+            "windows run at these times of day only",
+        ),
+        (
+            "--stop-after",
+            int,
+            "ROWS",
+            "end this run (exit code 3) after so many rows; run it again to continue",
+        ),
         ("--nice", float, "RATIO", "seconds of rest for each second of work"),
         ("--vacuum", percent, "PERCENT", "vacuum after each PERCENT of the rows (default: 10)"),
         ("--throttle-sql", str, "SQL", "a query; true or a nonzero number makes windows wait"),
