@@ -224,8 +224,15 @@ MUTANTS = [
     Mutant(
         "a detached partition is read, whoever owns it",
         f"{ENGINE}/proof/verify.py",
-        '    if detached["stranger"]:\n',
-        "    if False:\n",
+        "            if others:\n",
+        "            if False:\n",
         "tests/proof/test_lent_rights.py -k given_away",
+    ),
+    Mutant(
+        "a table that was put in the place of the target is read",
+        f"{ENGINE}/proof/parts.py",
+        '    session.change("hold_to_read")\n    require_name(session, target)\n',
+        "",
+        "tests/proof/test_held_target.py -k put_in_place",
     ),
 ]

@@ -76,9 +76,9 @@ MUTANTS = [
     ),
     Mutant(
         "nobody looks whether the table is still the same",
-        f"{ENGINE}/work/stages.py",
-        "        if found and found[0] == self._shape:\n",
-        "        if True:\n",
+        f"{ENGINE}/table/shape.py",
+        "    if found and found | shape == found:\n",
+        "    if found:\n",
         "tests/work/test_interruption.py",
     ),
     Mutant(
@@ -263,5 +263,19 @@ MUTANTS = [
         "            self._require_no_failures()\n",
         "",
         "tests/work/test_rows_set_aside.py -k never_validated",
+    ),
+    Mutant(
+        "a window looks at its target without a lock",
+        f"{ENGINE}/work/stages.py",
+        '        self.session.change("hold_target")\n',
+        "",
+        "tests/proof/test_held_target.py -k between",
+    ),
+    Mutant(
+        "what came after the preflight is taken as it is",
+        f"{ENGINE}/phases.py",
+        'if name != "guard"}',
+        "if False}",
+        "tests/proof/test_held_target.py -k after_the_preflight",
     ),
 ]

@@ -17,7 +17,7 @@ from .events import NOTE, REFUSE, Emit, Found, RotationStarted
 from .options import Options
 from .phases import Phases
 from .preflight import indexes
-from .preflight.server import check_server, code_of_others, connected
+from .preflight.server import check_server, connected
 from .preflight.table import find_all
 from .proof.guard import find_guard, stands, wanted
 from .proof.leaked import LeakedList
@@ -26,7 +26,9 @@ from .state.heartbeat import Sampler, note_process
 from .state.progress import Outcome, Progress, read_progress
 from .state.rotations import busy_lanes, find_finished, find_unfinished, lanes_of
 from .table import citus
+from .table.owners import code_of_others
 from .table.plan import Plan, make_plan
+from .table.shape import read_shape
 from .table.target import Target, TargetName, aim, resolve
 from .table.windows import Window
 from .text import count
@@ -53,6 +55,8 @@ class RotationDriver:
         found = resolve(self._session, name)
         self.target: Target = citus.place(self._session, found, self.server["citus"])
         aim(self._session, self.target)
+        # Before anything is judged: what comes later was not looked at.
+        self._shape = read_shape(self._session, self.target.oid, self.target.attnum) or {}
 
     def unfinished(self, new: bool = False) -> Rotation | None:
         """The rotation that `run` would resume now; None: it would start one.
@@ -75,7 +79,8 @@ class RotationDriver:
 
     def code_of_others(self) -> str:
         """What of others would run with this role's rights, for people; or nothing."""
-        return code_of_others(self._session, [self.target.oid], self._session.state_schema)
+        oid = self.target.oid
+        return code_of_others(self._session, [oid], self._session.state_schema).get(oid, "")
 
     def findings(self) -> list[Found]:
         """What the preflight finds; writes nothing."""
@@ -207,7 +212,7 @@ class RotationDriver:
     def _start(self, rotation: int, more_revoked: bool) -> tuple[Phases, Thread]:
         """Start the thread that takes the rotation through its phases."""
         session = self._own(0)
-        phases = Phases(session, rotation, self.target, self.options, more_revoked)
+        phases = Phases(session, rotation, self.target, self.options, self._shape, more_revoked)
         thread = Thread(session, phases.run)
         thread.start()
         return phases, thread

@@ -13,6 +13,7 @@ from ..engine.proof.verify import verify, verify_listed
 from ..engine.state import transitions
 from ..engine.state.progress import read_progress
 from ..engine.table import citus
+from ..engine.table.shape import read_shape
 from ..engine.table.target import Target, TargetName, aim, resolve
 from ..engine.text import name_keys, one_line
 from ..models import Rotation, Status
@@ -60,8 +61,7 @@ def find_rotated(session: Session, rotation: Rotation) -> Target:
     it is gone.
     """
     names = (rotation.table_name, rotation.token_column, rotation.pk_column, rotation.table_schema)
-    numbers = {"oid": rotation.table_oid, "attnum": rotation.token_attnum}
-    now = next(iter(session.rows("read_target_shape", **numbers)), None)
+    now = read_shape(session, rotation.table_oid, rotation.token_attnum)
     try:
         target = resolve(session, TargetName(*names), inheritance=True)
         if target.oid != rotation.table_oid or target.attnum == rotation.token_attnum:

@@ -6,9 +6,8 @@ from ...schema import GRANTED, STATE_FUNCTIONS, STATE_TABLES
 from ..db.session import Row, Session
 from ..errors import ConnectionLost, Refused
 from ..events import Connected
-from ..text import one_line
+from ..table.owners import code_of_others
 
-MOST_NAMED = 3  # things of other owners that are named
 OLDEST_VERSION = 130000  # gen_random_uuid() is built in since PostgreSQL 13
 
 
@@ -114,8 +113,10 @@ def require_state(session: Session, server: Row) -> None:
 
 def refuse_strangers(session: Session, server: Row) -> None:
     """Raise Refused if using the state would call somebody else's code."""
-    schema = server["state_schema"]
-    strangers = server["strangers"] or code_of_others(session, server["state_tables"], schema)
+    tables = server["state_tables"]
+    # Who owns the schema is told by require_closed_schema.
+    found = code_of_others(session, tables, server["state_schema"], lent=tables[0])
+    strangers = server["strangers"] or ", ".join(found.values())
     if strangers:
         raise Refused(
             f"the rotation's state in schema {server['state_schema_quoted']} would call {strangers},"
@@ -136,14 +137,6 @@ def refuse_strangers(session: Session, server: Row) -> None:
             f" rights, and there is another in schema {server['rivals']}: put that schema first, or drop"
             " the state that nobody uses"
         )
-
-
-def code_of_others(session: Session, tables: list[int], state_schema: str) -> str:
-    """What of others runs with this role's rights when it uses these tables, for people; or nothing."""
-    found = session.rows("list_code_of_others", oids=tables, state_schema=state_schema)
-    named = [f"{row['what']} of {row['owner']}" for row in found[:MOST_NAMED]]
-    more = [f"{len(found) - MOST_NAMED} more"] if len(found) > MOST_NAMED else []
-    return one_line(", ".join(named + more))
 
 
 def refuse_old(version: int) -> None:

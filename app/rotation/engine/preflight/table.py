@@ -6,11 +6,11 @@ from ..db.session import Row, Session
 from ..events import NOTE, REFUSE, WARN, Found
 from ..options import Options
 from ..proof import guard
+from ..table.owners import code_of_others
 from ..table.target import Target
 from ..table.windows import find_window
 from ..text import one_line, shown
 from . import indexes, sampling
-from .server import code_of_others
 from .surroundings import of_server
 
 SEARCH = "afterwards run rotation verify --search-copies"
@@ -83,7 +83,7 @@ def _of_table(table: Row, target: Target) -> Iterator[Found]:
 
 
 def _of_owners(session: Session, target: Target) -> Iterator[Found]:
-    if others := code_of_others(session, [target.oid], session.state_schema):
+    if others := code_of_others(session, [target.oid], session.state_schema).get(target.oid):
         yield Found(
             NOTE,
             f"this role lends its rights to the owners of what {target.schema}.{target.table} uses:"

@@ -11,7 +11,7 @@ from ..events import ListRead, Waiting
 from ..table.target import Target
 from ..text import shown
 from .leaked import CopySource, LeakedList
-from .parts import parts_of, require_same
+from .parts import hold, require_same
 
 
 def take_snapshot(session: Session, rotation: Rotation, target: Target) -> int:
@@ -37,7 +37,7 @@ def take_snapshot(session: Session, rotation: Rotation, target: Target) -> int:
 
 
 def _take(session: Session, rotation: Rotation, target: Target) -> int:
-    parts = parts_of(session, target)
+    parts = hold(session, target)
     session.change("read_heap")
     if target.is_text and (misfits := session.rows("find_non_uuid", lo=None, hi=None)):
         raise Refused(

@@ -54,6 +54,10 @@ class Placement(ABC):
     def open_window(self, session: Session, active: str, lock_timeout_ms: int, bounded: bool) -> Row:
         """Set what holds for a window's transaction; see open_window.sql."""
 
+    def hold_partitions(self, session: Session, lo: str | None, hi: str | None) -> None:
+        """Lock the partitions that hold a window's rows; see hold_partitions.sql."""
+        session.rows("hold_partitions", lo=lo, hi=hi)
+
     @abstractmethod
     def rotate_or_skip(
         self, session: Session, lane_id: int, bounds: tuple[str, str], held_by: str, size: int

@@ -95,13 +95,14 @@ def _try(session: Session, stage: Stage, size: int, after: str | None, options: 
     lane = stage.claim()
     if lane["lane_id"] is None:
         return lane["status"] in HALTED
+    stage.hold_target()
     window = find_window(
         session, lane["lower"], lane["upper"], lane["last_id"] if after is None else after, size
     )
     if window is None:
         return False
     stage.at = (window.lo, window.hi)
-    stage.require_same_target()
+    stage.hold_partitions(window.lo, window.hi)
     if options.guard and stage.target.placement.takes_guard:
         try_guard(session, stage.target, lane, window.lo, options.ack_triggers)
     rows = session.change("rotate_window", lo=window.lo, hi=window.hi)

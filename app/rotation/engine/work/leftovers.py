@@ -35,8 +35,8 @@ class LeftoverStage(Stage):
         began = time.monotonic()
         number = lane["lane_id"]
         self._before = dict(self._after), set(self._closed)
-        self.session.rows("hold_target")
-        self.require_same_target()
+        self.hold_target()
+        self.hold_partitions()
         if self.from_heap:
             self.session.change("read_heap")
         after = self._after.get(number, 0)
