@@ -1,7 +1,6 @@
 """What the product's commands share: flags, one-line errors, exit codes."""
 
 import contextlib
-import sys
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -68,22 +67,6 @@ def value(what: str, read: Callable[[str], Any]) -> Callable[[str], Any]:
             raise ArgumentTypeError(f"invalid value {text!r}; expected {what}") from None
 
     return read_or_say
-
-
-def on_a_terminal() -> bool:
-    """Whether a person can be asked: a program is not."""
-    try:
-        return sys.stdin.isatty() and sys.stdout.isatty()
-    except (AttributeError, ValueError):  # closed
-        return False
-
-
-def confirm(question: str) -> bool:
-    """Ask a person; anything but yes is no."""
-    try:
-        return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
-    except EOFError:
-        return False
 
 
 def add_database_flag(parser: ArgumentParser, several: bool = False) -> None:
