@@ -1,19 +1,34 @@
 -- Purpose: what kind of server this is, and where the tables of our own state are.
--- Columns: version (server_version_num), standby, read_only (by default), role, state_schema (NULL if
---          `migrate` has not been run here), state_schema_quoted, may_write_state, intruders (other
---          roles that may create objects in that schema; NULL for none), strangers (functions, operators
---          and tables there that could be used in place of the state's, and belong neither to its owner
---          nor to a superuser; NULL for none), superuser (this role is one), owned_by_superuser (the
---          state is), for_everybody (PUBLIC may
---          execute functions of it), state_owner (quoted; its name as it is in state_owner_name),
---          owner_may_create (tables there), states (the
---          schemas that hold one outside this role's search path; quoted, NULL for none);
+-- Columns: version (server_version_num), standby, read_only (by default), unsafe (settings with which
+--          rows would be skipped, or foreign keys and triggers; empty for none), role, state_schema
+--          (NULL if `migrate` has not been run here), state_schema_quoted, may_write_state, intruders
+--          (other roles that may create objects in that schema; NULL for none), strangers (functions,
+--          operators and tables there that could be used in place of the state's, and belong neither to
+--          its owner nor to a superuser; NULL for none), superuser (this role is one),
+--          owned_by_superuser (the state is), for_everybody (PUBLIC may execute functions of it),
+--          state_owner (quoted; its name as it is in state_owner_name), owner_may_create (tables there),
+--          states (the schemas that hold one outside this role's search path; quoted, NULL for none);
 --          role_quoted, database, address (host and port, or NULL for a socket), version_text, citus
 --          (the extension is installed).
 SELECT
     pg_catalog.current_setting('server_version_num')::int AS version,
     pg_catalog.pg_is_in_recovery() AS standby,
     pg_catalog.current_setting('default_transaction_read_only')::boolean AS read_only,
+    pg_catalog.concat_ws(
+        ', ',
+        CASE
+            WHEN pg_catalog.current_setting('zero_damaged_pages')::boolean THEN 'zero_damaged_pages'
+        END,
+        CASE
+            WHEN pg_catalog.current_setting('ignore_checksum_failure')::boolean
+                THEN 'ignore_checksum_failure'
+        END,
+        CASE
+            WHEN pg_catalog.current_setting('session_replication_role') = 'replica'
+                AND NOT this.rolsuper
+                THEN 'session_replication_role'
+        END
+    ) AS unsafe,
     current_user::text AS role,
     pg_catalog.quote_ident(current_user) AS role_quoted,
     state.schema AS state_schema,

@@ -167,7 +167,7 @@ MUTANTS = [
     Mutant(
         "names are printed as the role's settings say",
         f"{ENGINE}/db/session.py",
-        "return PLAIN_NAMES + path",
+        "return PLAIN + path",
         "return path",
         "tests/proof/test_settings.py -k quote_all",
     ),
