@@ -3,7 +3,8 @@
 import sys
 from typing import Any
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandError
 from django.db import connections
 from django.db.models.signals import post_migrate, pre_migrate
@@ -16,6 +17,12 @@ class RotationAppConfig(AppConfig):
     label = "rotation"
     default_auto_field = "django.db.models.BigAutoField"
     verbose_name = "Token rotation"
+
+    def import_models(self) -> None:
+        """Say what is missing before Django says it at length."""
+        if not apps.is_installed("pgtrigger"):
+            raise ImproperlyConfigured(f'add "pgtrigger" to INSTALLED_APPS: {self.name} needs it')
+        super().import_models()
 
     def ready(self) -> None:
         """Make sure that models get their guards, whichever migrations come first."""

@@ -8,13 +8,15 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from django.db import DatabaseError, InterfaceError, connections, transaction
+from psycopg2.extensions import register_type
 
-from ..errors import ConnectionLost, DatabaseFailure, LockConflict, Stopped
+from ..errors import ConnectionLost, DatabaseFailure, LockConflict, Refused, Stopped
 from ..events import Emit, OutageContinues, OutageEnded, OutageStarted
 from . import statements
 from .hints import hint
 from .identity import worker_name
 from .losses import Losses
+from .moments import ANY_YEAR
 from .sqlstate import READ_ONLY, translated
 from .stop import StopSwitch
 
@@ -147,6 +149,11 @@ class Session:
         """
         with translated("connecting", self.alias):
             connections[self.alias].ensure_connection()
+        if not connections[self.alias].get_autocommit():
+            raise Refused(
+                f"settings.DATABASES[{self.alias!r}] has AUTOCOMMIT: False, with which a site can't"
+                " commit here: set it to True, or use the commands in a shell"
+            )
         try:
             with (
                 self.stop.cancellable(connections[self.alias].connection, at_once),
@@ -261,6 +268,7 @@ class Session:
     @contextlib.contextmanager
     def _execute(self, statement: str, parameters: dict[str, Any]) -> Iterator[Any]:
         with self._prepared(statement) as (text, cursor):
+            register_type(ANY_YEAR, cursor.cursor)
             cursor.execute(self._path(statement) + text, parameters or None)
             yield cursor
 

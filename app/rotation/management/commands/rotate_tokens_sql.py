@@ -200,6 +200,10 @@ class Command(base.RotationCommand):
             help="don't wait for the standbys to replay it",
         )
 
+    def shows(self, options: dict[str, Any]) -> bool:
+        """Whether it is nothing without its output."""
+        return bool(options["dry_run"])
+
     def serve(self, alias: str, given: dict[str, Any]) -> None:
         """Pick up what was recorded, until a signal."""
         for flag in ("dry_run", "new", "leaked", "table", "column", "pk", "reason"):
