@@ -1,6 +1,6 @@
 """Deliberate defects in commands and operations."""
 
-from tests.defects.mutant import Mutant
+from tests.defects.mutant import ENGINE, Mutant
 
 MUTANTS = [
     Mutant(
@@ -142,5 +142,19 @@ MUTANTS = [
         "    if answer not in (0, OTHER_PYTHON):",
         "    if False:",
         "tests/management/test_starts.py -k limits",
+    ),
+    Mutant(
+        "a role with two connections begins a run that can't end",
+        f"{ENGINE}/preflight/surroundings.py",
+        'connections["allowed"] < FEWEST',
+        'connections["allowed"] < 0',
+        "tests/management/test_bad_input.py -k few",
+    ),
+    Mutant(
+        "of an option that is tuned twice the last value counts",
+        f"{ENGINE}/options.py",
+        "        if name in tuned:\n",
+        "        if name not in TUNABLE:\n",
+        "tests/management/test_bad_input.py -k twice",
     ),
 ]

@@ -304,4 +304,11 @@ MUTANTS = [
         '["may_read"]:\n        return\n        yield',
         "tests/preflight/test_replication.py -k ordinary",
     ),
+    Mutant(
+        "a time limit of a millisecond is taken for a conflict",
+        f"{ENGINE}/preflight/server.py",
+        "        if session.stop.requested:\n",
+        "        if not session.stop.requested:\n",
+        "tests/management/test_bad_input.py -k statement_timeout",
+    ),
 ]
