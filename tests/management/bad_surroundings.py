@@ -42,6 +42,10 @@ def urls() -> Iterator[Case]:
         (f"postgres://u:{NEVER}@h/app?connection_limit=5", "no option 'connection_limit'"),
     ):
         yield Case(f"DATABASE_URL={url}", (RUN,), 1, says, env=(("DATABASE_URL", url),))
+
+
+def servers() -> Iterator[Case]:
+    """DATABASE_URL that can be read, but leads nowhere, or to a server that refuses it."""
     for url, says in (
         (f"{URL}?sslmode=maybe", "sslmode"),
         (f"{URL}?connect_timeout=soon", "connect_timeout"),
@@ -285,5 +289,5 @@ def databases() -> Iterator[Case]:
 
 def surroundings() -> list[Case]:
     """Every case of this file."""
-    families = (urls, variables, unsuited_flags, tuning, roles, databases)
+    families = (urls, servers, variables, unsuited_flags, tuning, roles, databases)
     return [case for family in families for case in family()]
