@@ -139,7 +139,7 @@ MUTANTS = [
     Mutant(
         "keys are shown as they are",
         f"{ENGINE}/text.py",
-        'return "".join(mark if mark.isprintable() else "?" for mark in name)',
+        'return "".join(mark if mark.isprintable() else ascii(mark)[1:-1] for mark in name)',
         "return name",
         "tests/proof/test_trespass.py -k forge",
     ),
@@ -167,7 +167,7 @@ MUTANTS = [
     Mutant(
         "names are printed as the role's settings say",
         f"{ENGINE}/db/session.py",
-        "return PLAIN_NAMES + path",
+        "return PLAIN + path",
         "return path",
         "tests/proof/test_settings.py -k quote_all",
     ),

@@ -1,13 +1,13 @@
 """Deliberate defects in commands and operations."""
 
-from tests.defects.mutant import Mutant
+from tests.defects.mutant import ENGINE, Mutant
 
 MUTANTS = [
     Mutant(
         "a closed output ends the run",
-        "app/rotation/management/console.py",
-        "except (OSError, ValueError, AttributeError):  # closed pipe",
-        "except ZeroDivisionError:  # closed pipe",
+        "app/rotation/management/streams.py",
+        "except (OSError, ValueError) as error:",
+        "except ZeroDivisionError as error:",
         "tests/work/test_interruption.py",
     ),
     Mutant(
@@ -65,5 +65,96 @@ MUTANTS = [
         "            require_trusted(driver)\n",
         "",
         "tests/proof/test_lent_rights.py -k serving",
+    ),
+    Mutant(
+        "a control character reaches the terminal",
+        "app/rotation/management/base.py",
+        "        self.stdout.write(one_line(text))\n",
+        "        self.stdout.write(text)\n",
+        "tests/management/test_streams.py -k ascii",
+    ),
+    Mutant(
+        "what could not be shown is taken for shown",
+        "app/rotation/management/base.py",
+        "        if self._out.broken and self.shows(options):\n",
+        "        if False:\n",
+        "tests/management/test_streams.py -k only_shows",
+    ),
+    Mutant(
+        "a run that works without its output does not say so",
+        "app/rotation/management/base.py",
+        "        if self._out.broken:\n",
+        "        if False:\n",
+        "tests/management/test_streams.py -k what_works",
+    ),
+    Mutant(
+        "a character that the output lacks ends a command",
+        "app/rotation/management/streams.py",
+        'text.encode(encoding, "backslashreplace").decode(encoding)',
+        "text",
+        "tests/management/test_streams.py -k ascii",
+    ),
+    Mutant(
+        "a closed stream's number is left to whatever opens a file",
+        "app/start.py",
+        "            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free\n",
+        "            continue\n",
+        "tests/management/test_streams.py -k number",
+    ),
+    Mutant(
+        "an unexpected error is a traceback",
+        "app/rotation/management/base.py",
+        "    except Exception as error:\n        raise FAILED",
+        "    except ZeroDivisionError as error:\n        raise FAILED",
+        "tests/management/test_starts.py -k limits",
+    ),
+    Mutant(
+        "a signal while it starts is a traceback",
+        "app/start.py",
+        "            signal.signal(number, stop)\n",
+        "            pass\n",
+        "tests/management/test_starts.py -k signals",
+    ),
+    Mutant(
+        "a signal between run.py and manage.py is a traceback",
+        "app/start.py",
+        "    signal.pthread_sigmask(signal.SIG_UNBLOCK, NAMES)",
+        "    pass",
+        "tests/management/test_starts.py -k between",
+    ),
+    Mutant(
+        "settings that can't be read are a traceback",
+        "app/start.py",
+        "    except Exception as error:\n",
+        "    except ZeroDivisionError as error:\n",
+        "tests/management/test_starts.py -k settings",
+    ),
+    Mutant(
+        "migrate without rights is not told from a broken server",
+        "app/rotation/engine/db/sqlstate.py",
+        "        inner = inner.__cause__ or inner.__context__\n",
+        "        return error\n",
+        "tests/management/test_starts.py -k without_rights",
+    ),
+    Mutant(
+        "a limit makes run.py remove its environment",
+        "run.py",
+        "    if answer not in (0, OTHER_PYTHON):",
+        "    if False:",
+        "tests/management/test_starts.py -k limits",
+    ),
+    Mutant(
+        "a role with two connections begins a run that can't end",
+        f"{ENGINE}/preflight/surroundings.py",
+        'connections["allowed"] < FEWEST',
+        'connections["allowed"] < 0',
+        "tests/management/test_bad_input.py -k few",
+    ),
+    Mutant(
+        "of an option that is tuned twice the last value counts",
+        f"{ENGINE}/options.py",
+        "        if name in tuned:\n",
+        "        if name not in TUNABLE:\n",
+        "tests/management/test_bad_input.py -k twice",
     ),
 ]

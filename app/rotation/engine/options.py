@@ -174,6 +174,8 @@ def read_tuning(assignments: list[str]) -> dict[str, Any]:
             raise UsageError(
                 f"{assignment!r}: expected NAME=VALUE, with NAME one of {', '.join(TUNABLE)}"
             )
+        if name in tuned:
+            raise UsageError(f"{assignment!r}: {name} is named twice")
         try:
             tuned[name] = text if text == "default" else TUNABLE[name](text)
         except ValueError as error:

@@ -12,7 +12,7 @@ from .db.identity import operator, worker_name
 from .db.session import Session
 from .db.stop import StopSwitch
 from .db.threads import Thread
-from .errors import DatabaseFailure, LockConflict, Refused, RotationError, Stopped, UsageError
+from .errors import DatabaseFailure, LockConflict, Refused, RotationError, Stopped, UsageError, in_a_line
 from .events import NOTE, REFUSE, Emit, Found, RotationStarted
 from .options import Options
 from .phases import Phases
@@ -248,6 +248,9 @@ class RotationDriver:
             progress = read_progress(self._closing, rotation)
             transitions.leave(self._closing, rotation, workers)
             others = progress.status == Status.RUNNING and bool(busy_lanes(self._closing, rotation))
+        if not isinstance(failure, RotationError):
+            then = "what was committed stays: run the same command again"
+            return RotationError(f"{in_a_line(failure)}; {then}")
         if isinstance(failure, DatabaseFailure) and progress:
             failure.rows_done = progress.rows_done
         over = progress and progress.status == Status.SUCCEEDED

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from ..engine.db.calls import longest
 from ..engine.db.stop import StopSwitch, stop_on_signals
 from ..engine.db.watch import AnswerWatch
-from ..engine.errors import Stopped
+from ..engine.errors import LockConflict, Stopped
 from .output import Output
 
 LAST_WORDS_SECONDS = 0.5  # for the last line, before the process ends without it
@@ -33,4 +33,9 @@ def attended(aliases: list[str], reporter: Output, patient: bool = True) -> Iter
         os._exit(Stopped.exit_code)
 
     with stop_on_signals(stop, abandon), AnswerWatch(aliases, reporter):
-        yield stop
+        try:
+            yield stop
+        except LockConflict as conflict:
+            if not stop.requested:
+                raise
+            raise Stopped(f"by {stop.reason}; run the same command again") from conflict

@@ -10,7 +10,8 @@ HINTS = {
     "22": "a trigger, constraint or index of the table can't work with a row's values",
     "23": "a row breaks that constraint: fix the row or the constraint",
     "23503": "a foreign key forbids it: see what --dry-run says about references",
-    "25006": "the server accepts no writes (a failover? a standby?): point DATABASE_URL at the primary",
+    "25006": "the server accepts no writes (a failover? a standby? default_transaction_read_only?):"
+    " point DATABASE_URL at the primary, or use a role that may write",
     "25P02": "a pooler mixes transactions of several clients: use pool_mode=transaction or session",
     "26": "a pooler mixes statements of several clients: connect to PostgreSQL directly",
     "28": "the server refuses this role: check DATABASE_URL and pg_hba.conf",

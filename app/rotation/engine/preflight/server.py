@@ -4,7 +4,7 @@ from django.db import connections
 
 from ...schema import GRANTED, STATE_FUNCTIONS, STATE_TABLES
 from ..db.session import Row, Session
-from ..errors import ConnectionLost, Refused
+from ..errors import ConnectionLost, LockConflict, Refused
 from ..events import Connected
 from ..table.owners import code_of_others
 
@@ -24,6 +24,11 @@ def check_server(session: Session) -> Row:
         raise Refused(
             f"role {server['role']} is read-only here (default_transaction_read_only):"
             " use a role that may write"
+        )
+    if server["unsafe"]:
+        raise Refused(
+            f"with {server['unsafe']} as it is set for role {server['role']} or this database, rows,"
+            f" triggers or foreign keys are skipped: ALTER ROLE {server['role_quoted']} RESET it"
         )
     require_state(session, server)
     require_closed_schema(server)
@@ -88,6 +93,13 @@ def describe_server(session: Session) -> Row:
         return session.row("describe_server")
     except ConnectionLost as lost:
         raise Refused(f"can't connect to database {session.alias}: {lost}") from lost
+    except LockConflict as conflict:
+        if session.stop.requested:
+            raise
+        raise Refused(
+            f"the database {session.alias} cancels even a short query: raise statement_timeout and"
+            " lock_timeout of this role and of the database"
+        ) from conflict
 
 
 def require_state(session: Session, server: Row) -> None:

@@ -11,6 +11,7 @@ from ..table.target import Target
 from ..table.windows import find_window
 from ..text import one_line, shown
 from . import indexes, sampling
+from .replication import of_replication
 from .surroundings import of_server
 
 SEARCH = "afterwards run rotation verify --search-copies"
@@ -45,7 +46,7 @@ def find_all(
             *_of_references(session, target, options),
             *_of_triggers(session, target, options),
             *_of_indexes(session, target),
-            *_of_replication(session, table, target),
+            *of_replication(session, table, target),
             *_of_copies(session, target),
             *_of_guard(session, table, target, options),
             *of_server(session, table, target, options),
@@ -169,29 +170,6 @@ def _of_indexes(session: Session, target: Target) -> Iterator[Found]:
             )
         elif index["computed"]:
             yield Found(NOTE, f"index {index['name']} is computed from the token, and kept up to date")
-
-
-def _of_replication(session: Session, table: Row, target: Target) -> Iterator[Found]:
-    publications = [row["name"] for row in session.rows("list_publications", oid=target.oid)]
-    if not publications:
-        return
-    names = ", ".join(publications)
-    if table["identity_nothing"]:
-        yield Found(
-            REFUSE,
-            f"publication {names} publishes updates of {target.schema}.{target.table}, which has"
-            " REPLICA IDENTITY NOTHING: every UPDATE would fail;"
-            " ALTER TABLE ... REPLICA IDENTITY DEFAULT first",
-        )
-    elif table["identity_holds_token"]:
-        yield Found(
-            WARN,
-            f"publication {names} sends every old token to its subscribers, because the replica"
-            f" identity of {target.schema}.{target.table} holds it: REPLICA IDENTITY DEFAULT sends"
-            " the key only",
-        )
-    else:
-        yield Found(NOTE, f"publication {names} sends every new token to its subscribers")
 
 
 def _of_copies(session: Session, target: Target) -> Iterator[Found]:

@@ -112,7 +112,7 @@ def open_lanes(session: Session, rotation: Rotation, lanes: tuple[Lane, ...]) ->
             return  # another process was faster
         BatchProgress.objects.using(session.alias).bulk_create(
             BatchProgress(
-                rotation=rotation,
+                rotation_id=rotation.pk,  # with the object Django would ask the project's routers
                 lane=lane.lane,
                 pk_type=rotation.pk_type,
                 pk_collation=rotation.pk_collation,
@@ -321,7 +321,7 @@ def _list_survivors(session: Session, rotation: Rotation, verdict: Verdict) -> N
         key = verdict.keys[0]
         ends = dict.fromkeys(("lower", "upper", "last_id"), key)
         lanes.create(
-            rotation=rotation,
+            rotation_id=rotation.pk,
             lane=0,
             pk_type=rotation.pk_type,
             pk_collation=rotation.pk_collation,
