@@ -13,13 +13,27 @@ HIDDEN = "********"
 
 def secrets() -> set[str]:
     """Every spelling of a password, or of the key for signing, that a page could show."""
-    found = {str(settings.SECRET_KEY)}
-    found |= {str(one.get("PASSWORD") or "") for one in settings.DATABASES.values()}
+    found = {str(settings.SECRET_KEY), os.environ.get("PGPASSWORD", "")}
+    for one in settings.DATABASES.values():
+        its = {"PASSWORD": one.get("PASSWORD"), **one.get("OPTIONS", {})}
+        found |= {str(value or "") for name, value in its.items() if "password" in name.lower()}
     for name, url in os.environ.items():
         if name.startswith("DATABASE_URL"):
             found.add(urlsplit(url).password or "")
-    spelled = {change(one) for one in found for change in (str, quote, unquote, escape, repr)}
-    return {one.strip("'\"") for one in spelled} - {""}
+    found |= {change(one) for one in found for change in (quote, unquote)}
+    for _ in range(3):  # a connection's parameters, of which a text is printed, on a page
+        found |= {change(one) for one in found for change in (for_libpq, inside_quotes, escape)}
+    return found - {""}
+
+
+def for_libpq(text: str) -> str:
+    """As a value is written in libpq's connection strings."""
+    return text.replace("\\", "\\\\").replace("'", "\\'")
+
+
+def inside_quotes(text: str) -> str:
+    """As Python prints it, without the quotes."""
+    return repr(text)[1:-1]
 
 
 class Reporter(ExceptionReporter):

@@ -58,10 +58,12 @@ def read_url(variable: str, url: str) -> dict[str, Any]:
     for mistake in find_mistakes(url):
         raise ImproperlyConfigured(f"{variable} can't be used: {mistake}")
     try:
-        found = dict(dj_database_url.parse(url))
+        found: dict[str, Any] = dict(dj_database_url.parse(url))
     except ValueError:  # its message would show the password
         raise ImproperlyConfigured(f"{variable} can't be read: {EXPECTED}") from None
-    return found | {"PASSWORD": Secret(found.get("PASSWORD") or "")}
+    given: dict[str, Any] = found.get("OPTIONS") or {}
+    options = {name: Secret(one) if "password" in name else one for name, one in given.items()}
+    return found | {"PASSWORD": Secret(found.get("PASSWORD") or ""), "OPTIONS": options}
 
 
 def find_mistakes(url: str) -> Iterator[str]:

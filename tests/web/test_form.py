@@ -27,7 +27,7 @@ def test_recorded_and_taken_up(db: Database, steerer: Client) -> None:
     wrong = steerer.post(f"{LIST}add/", {**asked, "table": "nosuch", "record": "yes"}).content.decode()
     assert "nosuch" in wrong
     refused = steerer.post(f"{LIST}add/", {**asked, "workers": "1000", "record": "yes"})
-    assert "--workers 1000: expected 1 to 64 threads" in refused.content.decode()
+    assert "--workers 1000: expected 1 to 64 connections" in refused.content.decode()
     assert db.value("SELECT count(*) FROM rotation") == 0
     button = shown_plan(steerer, asked)
     for other in ({**button, "max_rate": "5"}, {**button, "shown": "x" + button["shown"]}):

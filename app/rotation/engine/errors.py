@@ -17,6 +17,11 @@ class RotationError(Exception):
     """The root. The message is one line for a person; it never holds a token."""
 
     exit_code = 1
+    again = "run the same command again"
+    once_begun = ""  #: what to leave out of that command, which has begun something that it would repeat
+
+    def __str__(self) -> str:
+        return super().__str__().replace(self.again, f"{self.again}{self.once_begun}")
 
 
 class UsageError(RotationError):
@@ -65,9 +70,10 @@ class DatabaseFailure(RotationError):
         return written and (self.sqlstate or "")[:2] in ROW_CLASSES
 
     def __str__(self) -> str:
+        text = super().__str__()
         if self.rows_done is None:
-            return super().__str__()
-        return f"{super().__str__()}; {self.rows_done} rows are rotated; then run the same command again"
+            return text
+        return f"{text}; {self.rows_done} rows are rotated; then {self.again}{self.once_begun}"
 
 
 class LockConflict(RotationError):

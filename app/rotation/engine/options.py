@@ -61,7 +61,7 @@ class Options:
 LIMITS: dict[str, tuple[str, float, float, str]] = {
     "window": ("--window", 1, LARGEST_SIZE, "rows"),
     "window_seconds": ("--window-seconds", 0.01, 60, "seconds"),
-    "workers": ("--workers", 1, MOST_WORKERS, "threads"),
+    "workers": ("--workers", 1, MOST_WORKERS, "connections"),
     "lanes": ("--lanes", 1, MOST_LANES, "ranges"),
     "lock_timeout_ms": ("--lock-timeout", 1, 600_000, "milliseconds"),
     "lock_patience": ("--lock-patience", 0, DAY, "seconds"),

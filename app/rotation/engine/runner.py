@@ -112,6 +112,14 @@ class RotationDriver:
         began = time.monotonic()
         self._new = new
         rotation, resumed = self._session.through_outages(lambda: self._open(reason, leaked))
+        try:
+            return self._work(rotation, resumed, leaked is not None, began)
+        except RotationError as error:
+            error.once_begun = " without --new" * self._new
+            raise
+
+    def _work(self, rotation: Rotation, resumed: bool, more_revoked: bool, began: float) -> Outcome:
+        """Take a rotation to its end."""
         progress = self._read(rotation.pk)
         already = rotation.status == Status.SUCCEEDED
         if already and not self.options.reindex and self._guarded(rotation):
@@ -119,7 +127,7 @@ class RotationDriver:
         if not already:
             self._session.through_outages(lambda: note_process(self._session, rotation.pk, self.server))
             self._emit(RotationStarted(rotation.pk, rotation.target, resumed, progress.rows_done))
-        phases, thread = self._start(rotation.pk, leaked is not None)
+        phases, thread = self._start(rotation.pk, more_revoked)
         self._watch(thread, rotation.pk)
         if thread.failure is not None:
             raise self._last_words(thread.failure, rotation.pk, phases.workers) from thread.failure
@@ -257,7 +265,7 @@ class RotationDriver:
         if over or not (isinstance(failure, Stopped) and self._stop.requested):
             return failure
         where = f"{progress.rows_done} rows" if progress else "the last committed window"
-        again = "run the same command again" + " without --new" * self._new
+        again = "run the same command again"
         then = "another process continues" if others else f"{again} to continue"
         if progress and progress.in_snapshot:
             return Stopped(

@@ -90,7 +90,7 @@ def one_line_errors() -> Iterator[None]:
     except CommandError:
         raise
     except (LockConflict, ConnectionLost) as error:
-        again = "run the same command again"
+        again = f"{error.again}{error.once_begun}"
         if isinstance(error, ConnectionLost) and error.connected:
             again += "; if it is lost each time, see the log of the server, or of the pooler before it"
         raise STOPPED(one_line(f"{error}; {again}"), returncode=error.exit_code) from error

@@ -44,7 +44,7 @@ def run_side_by_side(aliases: list[str], asked: RunRequest, reporter: Output) ->
             f"--leaked {asked.leaked}: a pipe can't be read again for each --database; give a file"
         )
     told = SideBySide(aliases, reporter)
-    with attended(aliases, reporter) as stop:
+    with attended(aliases, reporter, new=asked.new) as stop:
         for alias in aliases:
             require_fit(alias, asked, stop)
         runs = [DatabaseRun(alias, asked, stop, told) for alias in aliases]

@@ -39,7 +39,7 @@ def run_rotation(
 
     `confirm`: asked before a new rotation is started, which can't be taken back.
     """
-    with attended([alias], reporter) as stop:
+    with attended([alias], reporter, new=new) as stop:
         try:
             driver = RotationDriver(alias, name, options, stop, reporter)
             reporter(driver.where)

@@ -47,7 +47,7 @@ def verify_rotation(
     if target.placement.takes_guard and not guard.stands(guard.find_guard(session, target)):
         write(f"note: nothing keeps revoked tokens out of {target.label}: see rotation guard status")
     if leaked and listed:
-        problems += _of_listed(target, leaked, listed, write)
+        problems += _of_listed(target, leaked, listed, write, bool(problems))
     if search_copies:
         problems += _search(session, target, rotation, write)
     if problems:
@@ -110,14 +110,22 @@ def _of_proof(
     return problems
 
 
-def _of_listed(target: Target, leaked: LeakedList, listed: LeakedVerdict, write: Any) -> list[str]:
-    """Report the result of comparing with a list if nothing matched; else return a sentence."""
+def _of_listed(
+    target: Target, leaked: LeakedList, listed: LeakedVerdict, write: Any, more: bool
+) -> list[str]:
+    """Report the result of comparing with a list if nothing matched; else return a sentence.
+
+    `more`: another sentence names a command that rotates some of these rows.
+    """
     sentence = listed.sentence(target.label)
     if not listed.valid:
         write(sentence)
         return []
     named = name_keys(target.pk, listed.keys, listed.valid)
-    return [f"{sentence}: {named}; run {target.command} --new --leaked {leaked.name} to rotate them"]
+    run = f"run {target.command} --new --leaked {leaked.name}"
+    if more:
+        run = f"give that command --leaked {leaked.name}"
+    return [f"{sentence}: {named}; {run} to rotate them"]
 
 
 def _search(session: Session, target: Target, rotation: Rotation, write: Any) -> list[str]:

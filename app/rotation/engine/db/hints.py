@@ -8,6 +8,9 @@ HINTS = {
     "0A": "this server, or a pooler before it, does not support that; connect to PostgreSQL directly",
     "21": "a trigger or an expression of the table expects one row and finds several",
     "22": "a trigger, constraint or index of the table can't work with a row's values",
+    "22021": "a text there is not valid UTF-8 (is the database's encoding SQL_ASCII?): correct it, or"
+    " rename what has that name",
+    "22P05": "a text can't be shown in UTF-8: leave client_encoding at UTF8, and correct the text",
     "23": "a row breaks that constraint: fix the row or the constraint",
     "23503": "a foreign key forbids it: see what --dry-run says about references",
     "25006": "the server accepts no writes (a failover? a standby? default_transaction_read_only?):"

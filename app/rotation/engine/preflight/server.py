@@ -1,7 +1,8 @@
 """What must be true of the server before anything is written."""
 
-from django.db import connections
+from django.db import connections, router
 
+from ...models import Rotation
 from ...schema import GRANTED, STATE_FUNCTIONS, STATE_TABLES
 from ..db.session import Row, Session
 from ..errors import ConnectionLost, LockConflict, Refused
@@ -111,6 +112,12 @@ def require_state(session: Session, server: Row) -> None:
             f"role {server['role']} can't see the rotation's state, which is in schema"
             f" {server['states']}: GRANT USAGE ON SCHEMA {server['states']} TO {server['role_quoted']},"
             " and put it on that role's search_path"
+        )
+    if server["state_schema"] is None and not router.allow_migrate_model(session.alias, Rotation):
+        raise Refused(
+            f"DATABASE_ROUTERS keep the rotation's state out of database {session.alias}: let"
+            " allow_migrate accept the app rotation there; then run python manage.py migrate --database"
+            f" {session.alias} --fake rotation zero, and the same without --fake and zero"
         )
     if server["state_schema"] is None:
         raise Refused(

@@ -12,8 +12,8 @@ from ...engine.db.session import Session
 from ...engine.db.stop import StopSwitch
 from ...engine.errors import Refused, UsageError
 from ...engine.options import TUNABLE, read_tuning
-from ...engine.state.status import command_of, describe, read_state
-from ...models import HALTED, UNFINISHED, Rotation
+from ...engine.state.status import command_of, describe, read_state, why_failed
+from ...models import HALTED, UNFINISHED, Rotation, Status
 from ...operations import guard, inputs, steer
 from ...operations.attending import attended
 from ...operations.evidence import collect
@@ -115,12 +115,12 @@ class Command(base.RotationCommand):
         else:
             state = read_state(session, rotation.pk)
             its = command_of(rotation)
-            stalled = (
-                f", but no process is working on it: run {its} again to continue"
-                if state.stalled
-                else ""
-            )
-            self.say(f"{rotation}: {state.progress.status}{stalled}")
+            more = ""
+            if state.progress.status == Status.FAILED:
+                more = f": {why_failed(session, rotation, state.progress)}; run {its} to continue"
+            elif state.stalled:
+                more = f", but no process is working on it: run {its} again to continue"
+            self.say(f"{rotation}: {state.progress.status}{more}")
             self.say(progress_line(state.progress))
             with session.looking("reading the rotations"):
                 several = found.filter(status__in=UNFINISHED).count() > 1
