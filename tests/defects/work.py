@@ -1,6 +1,6 @@
 """Deliberate defects in `work`."""
 
-from tests.defects.mutant import ENGINE, Mutant
+from tests.defects.mutant import ENGINE, INITIAL, Mutant
 
 MUTANTS = [
     Mutant(
@@ -263,5 +263,12 @@ MUTANTS = [
         "            self._require_no_failures()\n",
         "",
         "tests/work/test_rows_set_aside.py -k never_validated",
+    ),
+    Mutant(
+        "the index of rows left over holds the key itself",
+        INITIAL,
+        """models.Func('key', template='hashtextextended(%(expressions)s COLLATE "C", 0)'),""",
+        "models.F('key'),",
+        "tests/work/test_locks.py -k long_key",
     ),
 ]
