@@ -271,4 +271,18 @@ MUTANTS = [
         "models.F('key'),",
         "tests/work/test_locks.py -k long_key",
     ),
+    Mutant(
+        "survivors are looked for by the keys that they had",
+        f"{ENGINE}/phases.py",
+        "            if self._repairs == REPAIRS and ",
+        "            if False and ",
+        "tests/proof/test_leaks.py -k changes_again_and_again",
+    ),
+    Mutant(
+        "a survivor that can't be updated is tried for ever",
+        f"{ENGINE}/work/leftovers.py",
+        "            self._tried += 1\n",
+        "",
+        "tests/proof/test_leaks.py -k ever_another_key",
+    ),
 ]

@@ -59,6 +59,7 @@ class Phases:
         self._more_revoked = more_revoked  # this run added to the set of revoked tokens
         self._shape: Row = {}
         self._repairs = 0
+        self._survivors = 0  # found by the latest verification
         self._rotated = False  # the end of the windows has been reported
 
     def run(self) -> None:
@@ -254,6 +255,7 @@ class Phases:
             raise Unproven(why_unproven(verdict, self._target))
         session.emit(Survived(verdict.survivors, verdict.keys, self._target.pk))
         self._repairs += 1
+        self._survivors = verdict.survivors
         session.through_outages(lambda: transitions.repair(session, rotation, verdict))
         return False
 
@@ -297,6 +299,8 @@ class Phases:
         if isinstance(stage, LeftoverStage):
             # Rows that the index failed to return once are not found by it at all.
             stage.from_heap = self._repairs > 1
+            if self._repairs == REPAIRS and self._target.placement.locks_by_value:
+                stage.by_value = self._survivors
         return stage
 
     def _read(self) -> Rotation:
