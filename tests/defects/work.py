@@ -285,4 +285,32 @@ MUTANTS = [
         "",
         "tests/proof/test_leaks.py -k ever_another_key",
     ),
+    Mutant(
+        "the canary tries the first rows only",
+        f"{ENGINE}/work/canary.py",
+        "            self.skip = min(int(self.passed * STEP), LONGEST_STEP)\n",
+        "            self.skip = 0\n",
+        "tests/work/test_rows_set_aside.py -k first_rows",
+    ),
+    Mutant(
+        "the canary tries the first lane only",
+        f"{ENGINE}/work/canary.py",
+        '        if lane["lane_id"] is None or lane["lane_id"] in stage.later:\n',
+        "        if True:\n",
+        "tests/work/test_rows_set_aside.py -k first_rows",
+    ),
+    Mutant(
+        "rows count that are tried apart from others",
+        f"{ENGINE}/work/worker.py",
+        "            self._failed += 1\n",
+        "            self._failed += self._stage.fewest\n",
+        "tests/work/test_rows_set_aside.py -k many_rows",
+    ),
+    Mutant(
+        "a notice is as long as its keys",
+        "sql/work/notify_window.sql",
+        "octet_length(said.whole) < 8000",
+        "octet_length(said.whole) > 0",
+        "tests/work/test_notify.py -k long_key",
+    ),
 ]

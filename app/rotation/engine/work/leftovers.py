@@ -78,7 +78,7 @@ class LeftoverStage(Stage):
         if done["lo"] is None:
             return None
         self._closed.add(number)
-        self._later = []
+        self.later = []
         self.require_same_target()
         return self._write_down(work, done["lo"], done["hi"], done["rows"], began)
 
@@ -142,8 +142,8 @@ class LeftoverStage(Stage):
         self.at = (first[0]["key"], first[0]["key"])
         self._due = first[0]["id"]
         # If the lock is not available, the other lanes come first.
-        self._later = [one for one in self._later if one != lane["lane_id"]]
-        self._later.append(lane["lane_id"])
+        self.later = [one for one in self.later if one != lane["lane_id"]]
+        self.later.append(lane["lane_id"])
         self.session.rows("lock_row", key=first[0]["key"])
         return self.target.placement.rotate_leftovers(self.session, lane["lane_id"], 0, 1)
 
