@@ -12,7 +12,7 @@ from typing import Any
 
 import pgtrigger
 from django.db import models
-from django.db.models import Q
+from django.db.models import Func, Q
 from django.db.models.functions import Now
 
 from .invariants import (
@@ -328,8 +328,10 @@ class Leftover(models.Model):
     class Meta:
         db_table = "rotation_leftover"
         constraints = [
+            # Not the key itself: what fits into the primary key's index need not fit into another.
             models.UniqueConstraint(
-                fields=["lane", "key"],
+                "lane",
+                Func("key", template='hashtextextended(%(expressions)s COLLATE "C", 0)'),
                 condition=Q(rotated_at=None),
                 name="one_open_leftover_per_row",
             )

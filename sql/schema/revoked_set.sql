@@ -278,8 +278,8 @@ BEGIN
 END;
 $$;
 
--- Whether this process, until its transaction ends, is the only one that takes a rotation's snapshot: it
--- holds a lock on the set that no other role can take. A vacuum of the set gives way.
+-- Whether this process, until its transaction ends, is the only one that takes a rotation's snapshot, or
+-- rebuilds indexes: it holds a lock on the set that no other role can take. A vacuum of the set gives way.
 CREATE FUNCTION {state}.rotation_claim_snapshot(rotation bigint) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' AS $$
 BEGIN

@@ -34,6 +34,7 @@ NAMES = {
     "other_columns": Fragment(""),
     "other_values": Fragment(""),
     "free_key": Fragment("0"),
+    "if_locked": Fragment("SKIP LOCKED"),
     "inserted_token": Fragment("inserted.{column}::pg_catalog.uuid"),
     "copied": Fragment("ONLY {copied_table}"),
     "copied_table": ("public", "ticket"),

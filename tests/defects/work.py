@@ -1,6 +1,6 @@
 """Deliberate defects in `work`."""
 
-from tests.defects.mutant import ENGINE, Mutant
+from tests.defects.mutant import ENGINE, INITIAL, Mutant
 
 MUTANTS = [
     Mutant(
@@ -277,5 +277,54 @@ MUTANTS = [
         'if name != "guard"}',
         "if False}",
         "tests/proof/test_held_target.py -k after_the_preflight",
+    ),
+    Mutant(
+        "the index of rows left over holds the key itself",
+        INITIAL,
+        """models.Func('key', template='hashtextextended(%(expressions)s COLLATE "C", 0)'),""",
+        "models.F('key'),",
+        "tests/work/test_locks.py -k long_key",
+    ),
+    Mutant(
+        "survivors are looked for by the keys that they had",
+        f"{ENGINE}/phases.py",
+        "            if self._repairs == REPAIRS and ",
+        "            if False and ",
+        "tests/proof/test_leaks.py -k changes_again_and_again",
+    ),
+    Mutant(
+        "a survivor that can't be updated is tried for ever",
+        f"{ENGINE}/work/leftovers.py",
+        "            self._tried += 1\n",
+        "",
+        "tests/proof/test_leaks.py -k ever_another_key",
+    ),
+    Mutant(
+        "the canary tries the first rows only",
+        f"{ENGINE}/work/canary.py",
+        "            self.skip = min(int(self.passed * STEP), LONGEST_STEP)\n",
+        "            self.skip = 0\n",
+        "tests/work/test_rows_set_aside.py -k first_rows",
+    ),
+    Mutant(
+        "the canary tries the first lane only",
+        f"{ENGINE}/work/canary.py",
+        '        if lane["lane_id"] is None or lane["lane_id"] in stage.later:\n',
+        "        if True:\n",
+        "tests/work/test_rows_set_aside.py -k first_rows",
+    ),
+    Mutant(
+        "rows count that are tried apart from others",
+        f"{ENGINE}/work/worker.py",
+        "            self._failed += 1\n",
+        "            self._failed += self._stage.fewest\n",
+        "tests/work/test_rows_set_aside.py -k many_rows",
+    ),
+    Mutant(
+        "a notice is as long as its keys",
+        "sql/work/notify_window.sql",
+        "octet_length(said.whole) < 8000",
+        "octet_length(said.whole) > 0",
+        "tests/work/test_notify.py -k long_key",
     ),
 ]

@@ -155,13 +155,14 @@ def test_what_the_proof_depends_on_is_kept(rotated: Database, change: str) -> No
 
 def test_locks_that_anybody_can_hold_stop_nothing(db: Database, runner: str) -> None:
     make(db)
+    db.sql("CREATE INDEX ON account (api_key)")
     with closing(db.connect(user=runner)) as session, session.cursor() as cursor:
-        for name in ("rotation_revoked", "rotation_prepare_guard"):
+        for name in ("rotation_revoked", "rotation_prepare_guard", "rotation_rebuild"):
             cursor.execute(
                 "SELECT pg_advisory_lock(hashtext(%s), g) FROM generate_series(1, 50) g", [name]
             )
             cursor.execute("SELECT pg_advisory_lock(hashtext(%s))", [name])
-        rotate(db, "--lock-patience", "5")
+        rotate(db, "--lock-patience", "5", "--reindex")
         cursor.execute("SELECT 1")
     assert left(db) == 0
 

@@ -66,6 +66,7 @@ class Phases:
         self._more_revoked = more_revoked  # this run added to the set of revoked tokens
         self._shape = shape  #: of the target, when the preflight looked at it
         self._repairs = 0
+        self._survivors = 0  # found by the latest verification
         self._rotated = False  # the end of the windows has been reported
 
     def run(self) -> None:
@@ -263,6 +264,7 @@ class Phases:
             raise Unproven(why_unproven(verdict, self._target))
         session.emit(Survived(verdict.survivors, verdict.keys, self._target.pk))
         self._repairs += 1
+        self._survivors = verdict.survivors
         session.through_outages(lambda: transitions.repair(session, rotation, verdict))
         return False
 
@@ -306,6 +308,8 @@ class Phases:
         if isinstance(stage, LeftoverStage):
             # Rows that the index failed to return once are not found by it at all.
             stage.from_heap = self._repairs > 1
+            if self._repairs == REPAIRS and self._target.placement.locks_by_value:
+                stage.by_value = self._survivors
         return stage
 
     def _read(self) -> Rotation:

@@ -13,7 +13,7 @@ from .db.session import Session
 from .db.stop import StopSwitch
 from .db.threads import Thread
 from .errors import DatabaseFailure, LockConflict, Refused, RotationError, Stopped, UsageError, in_a_line
-from .events import NOTE, REFUSE, Emit, Found, RotationStarted
+from .events import NOTE, REFUSE, Emit, Found, RotationStarted, without_names
 from .options import Options
 from .phases import Phases
 from .preflight import indexes
@@ -45,6 +45,7 @@ class RotationDriver:
         self._stop = stop
         self._emit = emit
         self._new = self._tried = False
+        self.names_others = True  #: in what the preflight finds
         self.amcheck_seconds = indexes.AMCHECK_SECONDS  #: given by the preflight
         self._events: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._session = Session(alias, stop=stop, emit=emit, outage_seconds=options.outage_seconds)
@@ -91,7 +92,8 @@ class RotationDriver:
                     ask(self._session, query)
                 except RotationError as error:
                     raise UsageError(f"--throttle-sql: {error}") from error
-            return find_all(self._session, self.target, self.options, self.amcheck_seconds)
+            found = find_all(self._session, self.target, self.options, self.amcheck_seconds)
+        return found if self.names_others else without_names(found)
 
     def walk(self, plan: Plan) -> Generator[Window, None, None]:
         """Yield the plan's windows from one snapshot of the table; writes nothing."""

@@ -164,7 +164,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='leftover',
-            constraint=models.UniqueConstraint(condition=models.Q(('rotated_at', None)), fields=('lane', 'key'), name='one_open_leftover_per_row'),
+            constraint=models.UniqueConstraint(models.F('lane'), models.Func('key', template='hashtextextended(%(expressions)s COLLATE "C", 0)'), condition=models.Q(('rotated_at', None)), name='one_open_leftover_per_row'),
         ),
         pgtrigger.migrations.AddTrigger(
             model_name='leftover',

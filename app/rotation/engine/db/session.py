@@ -35,6 +35,7 @@ FIRES_TRIGGERS = {
     "rotate_window",
     "rotate_unlocked",
     "rotate_leftovers",
+    "rotate_survivors",
     "try_write",
     "check_constraints",
     "truncate_tickets",

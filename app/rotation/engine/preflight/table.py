@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from ..db.session import Row, Session
-from ..events import NOTE, REFUSE, WARN, Found
+from ..events import NOTE, REFUSE, WARN, Found, FoundElsewhere
 from ..options import Options
 from ..proof import guard
 from ..table.owners import code_of_others
@@ -115,7 +115,7 @@ def _of_texts(session: Session, target: Target) -> Iterator[Found]:
 def _of_references(session: Session, target: Target, options: Options) -> Iterator[Found]:
     for key in session.rows("list_references", oid=target.oid, attnum=target.attnum):
         if key["outgoing"]:
-            yield Found(
+            yield FoundElsewhere(
                 REFUSE,
                 f"{one_line(key['carried'] or target.label)} itself refers to {key['table']}"
                 f" ({key['name']}): rotate the column there",
@@ -127,11 +127,13 @@ def _of_references(session: Session, target: Target, options: Options) -> Iterat
         text = f"foreign key {key['name']} of {key['table']} refers to {refers_to}, ON UPDATE"
         text += f" {ON_UPDATE[key['on_update']]}"
         if key["on_update"] in "ar":
-            yield Found(REFUSE, f"{text}; make it ON UPDATE CASCADE, or drop it for the rotation")
+            yield FoundElsewhere(
+                REFUSE, f"{text}; make it ON UPDATE CASCADE, or drop it for the rotation"
+            )
         elif options.allow_fk:
-            yield Found(WARN, f"{text} (--allow-fk)")
+            yield FoundElsewhere(WARN, f"{text} (--allow-fk)")
         else:
-            yield Found(REFUSE, f"{text}; if you want that, add --allow-fk")
+            yield FoundElsewhere(REFUSE, f"{text}; if you want that, add --allow-fk")
 
 
 def _of_triggers(session: Session, target: Target, options: Options) -> Iterator[Found]:
@@ -174,7 +176,7 @@ def _of_indexes(session: Session, target: Target) -> Iterator[Found]:
 
 def _of_copies(session: Session, target: Target) -> Iterator[Found]:
     for copy in session.rows("list_materialized_views", oid=target.oid, attnum=target.attnum):
-        yield Found(
+        yield FoundElsewhere(
             WARN,
             f"materialized view {copy['name']} keeps copies of old tokens:"
             " REFRESH MATERIALIZED VIEW afterwards",

@@ -24,6 +24,7 @@ class Placement(ABC):
     variants: tuple[str, ...] = ()  #: folders of `sql/` whose statements replace their namesakes
     names: Mapping[str, Name] = {}  #: what fills braces in those
     takes_guard = True  #: a trigger on the rows can read the revoked set
+    locks_by_value = False  #: rows can be locked by the value of their token
     ready = True  #: whether what a rotation needs exists, see `prepare`
 
     def make_token(self, new_token: str) -> str:
@@ -93,6 +94,8 @@ class Placement(ABC):
 
 class Plain(Placement):
     """The rows are on this server, in one table or in its partitions."""
+
+    locks_by_value = True
 
     def findings(self, table: str, options: Options) -> Iterator[Found]:
         """Nothing."""

@@ -39,7 +39,7 @@ class Stage:
         self.channel: str | None = None  #: NOTIFY channel for each window
         self.at: tuple[str, str] | None = None  #: first and last key of the latest window
         self._shape = shape
-        self._later: list[int] = []  #: lanes in which nothing could be locked just now
+        self.later: list[int] = []  #: lanes to claim only if there is no other
         self._failure: DatabaseFailure | None = None  #: why the next rows are set aside
 
     def open_window(self, lock_timeout_ms: int, bounded: bool) -> Row:
@@ -55,7 +55,7 @@ class Stage:
             rotation=self.rotation,
             stage=self.name,
             worker=self.session.worker,
-            later=self._later,
+            later=self.later,
             claimable=CLAIMABLE,
         )
 
