@@ -1,8 +1,8 @@
 -- Purpose: what kind of server this is, and where the tables of our own state are.
--- Columns: version (server_version_num), standby, read_only (by default), unsafe (settings with
---          which rows would be skipped, or foreign keys and triggers; empty for none), role,
---          role_quoted, superuser (this role is one), database, address (host and port, or NULL
---          for a socket), version_text, citus (the extension is installed), states (the schemas that hold a state
+-- Columns: version (server_version_num), standby, read_only (by default), unsafe (settings with which
+--          rows would be skipped, or foreign keys and triggers; empty for none), role, role_quoted,
+--          superuser (this role is one), database, address (host and port, or NULL for a socket),
+--          version_text, citus (the extension is installed), states (the schemas that hold a state
 --          outside this role's search path; quoted, NULL for none). Of the state that the path finds,
 --          NULL if `migrate` has not been run here: state_schema, state_schema_quoted, state_tables
 --          (their oids), state_owner (quoted), owned_by_superuser, owner_may_create (tables there),
