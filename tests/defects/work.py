@@ -225,8 +225,8 @@ MUTANTS = [
     Mutant(
         "an empty key is none",
         f"{ENGINE}/work/canary.py",
-        'lane["last_id"] if after is None else after',
-        'after or lane["last_id"]',
+        'lane["last_id"] if place.after is None else place.after',
+        'place.after or lane["last_id"]',
         "tests/work/test_locks.py -k empty_key",
     ),
     Mutant(
@@ -253,8 +253,8 @@ MUTANTS = [
     Mutant(
         "a table that can't be updated is taken for so many rows",
         f"{ENGINE}/work/canary.py",
-        "failed > MOST_FAILED",
-        "failed > 10_000",
+        "not session.through_outages(lambda: read_progress(session, stage.rotation)).rows_done:",
+        "False:",
         "tests/work/test_rows_set_aside.py -k table_that",
     ),
     Mutant(
