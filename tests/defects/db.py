@@ -132,7 +132,7 @@ MUTANTS = [
     Mutant(
         "names are found by the search path",
         f"{ENGINE}/db/session.py",
-        'path = self._compose("pin_search_path") + "\\n" if "state" in self.names else PINNED',
+        'path = self._compose("pin_search_path") + "\\n" if known else PINNED',
         'path = ""',
         "tests/proof/test_privileges.py -k search_path",
     ),

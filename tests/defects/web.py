@@ -45,4 +45,11 @@ MUTANTS = [
         "AMCHECK_SECONDS, True)",
         "tests/web/test_form.py -k names_no_other_table",
     ),
+    Mutant(
+        "a time that is none breaks the pages",
+        "app/rotation/operations/wording.py",
+        "    except (ValueError, OverflowError):\n",
+        "    except OverflowError:\n",
+        "tests/web/test_pages.py -k written_by_hand",
+    ),
 ]

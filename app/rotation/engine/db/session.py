@@ -30,6 +30,8 @@ PINNED = "SET LOCAL search_path TO pg_catalog, pg_temp;\n"
 ROLES_OWN = "SET LOCAL search_path TO DEFAULT;\n"
 #: Statements that ask what the role's search path finds.
 FINDS_NAMES = {"restore_settings", "describe_server", "find_table", "list_tables"}
+#: Statements that print names in full: the state's triggers read them by PostgreSQL's own path.
+NAMES_IN_FULL = {"list_columns"}
 #: Statements that fire the application's triggers, which rely on the role's search path.
 FIRES_TRIGGERS = {
     "rotate_window",
@@ -279,7 +281,8 @@ class Session:
         Its operators and functions are PostgreSQL's, and its tables those of the state, in whose schema
         nobody else may create any, whatever the role's own search path would find first.
         """
-        path = self._compose("pin_search_path") + "\n" if "state" in self.names else PINNED
+        known = "state" in self.names and statement not in NAMES_IN_FULL
+        path = self._compose("pin_search_path") + "\n" if known else PINNED
         if statement in FINDS_NAMES:
             path = ROLES_OWN
         elif statement in FIRES_TRIGGERS:
