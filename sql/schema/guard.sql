@@ -125,7 +125,11 @@ BEGIN
         THEN
             RAISE undefined_table;
         END IF;
-        IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
+        IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable')
+            AND NOT pg_visible_in_snapshot(
+                (SELECT since.last_value FROM %3$s_since AS since)::text::xid8, pg_current_snapshot()
+            )
+        THEN
             PERFORM %9$s.rotation_require_recent_snapshot(%9$L::text, %7$s::int);
         END IF;
         -- By itself: what is a parameter of a statement may come into the server's log.

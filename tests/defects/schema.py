@@ -27,8 +27,8 @@ MUTANTS = [
     Mutant(
         "a foreign transaction number sends writers away",
         SET,
-        "        AND system = (SELECT this.system_identifier FROM pg_control_system() AS this)\n",
-        "",
+        "    IF system = (SELECT this.system_identifier FROM pg_control_system() AS this) THEN\n",
+        "    IF true THEN\n",
         "tests/proof/test_writes.py -k elsewhere",
     ),
     Mutant(
