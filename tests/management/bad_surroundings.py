@@ -197,78 +197,82 @@ def roles() -> Iterator[Case]:
         yield Case(f"role: {name}", (RUN,), 1, says, before, as_role=True)
 
 
+#: What is done to a table odd: a name, how, and what is said of it.
+ODD = (
+    ("row filter", "CREATE PUBLICATION p FOR TABLE odd WHERE (note <> 'x')", "row filter"),
+    ("column list", "CREATE PUBLICATION p FOR TABLE odd (token)", "row filter or columns"),
+    ("deferrable key", "ALTER TABLE odd DROP CONSTRAINT odd_pkey, ADD PRIMARY KEY (id) DEFERRABLE;"
+     "CREATE PUBLICATION p FOR ALL TABLES", "DEFERRABLE"),
+    ("invalid key", "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'odd_pkey'::regclass",
+     "INVALID"),
+    ("key not ready", "UPDATE pg_index SET indisready = false WHERE indexrelid ="
+     " 'odd_pkey'::regclass",
+     "not ready"),
+    ("instead of a guard", "CREATE RULE r AS ON UPDATE TO odd DO ALSO SELECT 1", "rule r"),
+    ("a trigger that copies", "CREATE TABLE log (r jsonb); CREATE FUNCTION f() RETURNS trigger"
+     " LANGUAGE"
+     " plpgsql AS 'BEGIN INSERT INTO log VALUES (to_jsonb(OLD)); RETURN NEW; END'; CREATE TRIGGER t"
+     " AFTER UPDATE ON odd FOR EACH ROW EXECUTE FUNCTION f()", "--ack-triggers"),
+    ("set null", "ALTER TABLE odd ADD UNIQUE (token); CREATE TABLE b (t uuid REFERENCES odd (token)"
+     " ON UPDATE SET NULL)", "--allow-fk"),
+    ("set default", "ALTER TABLE odd ADD UNIQUE (token); CREATE TABLE b (t uuid REFERENCES odd"
+     " (token)"
+     " ON UPDATE SET DEFAULT)", "--allow-fk"),
+    ("restrict", "ALTER TABLE odd ADD UNIQUE (token); CREATE TABLE b (t uuid REFERENCES odd (token)"
+     " ON UPDATE RESTRICT)", "RESTRICT"),
+    ("refers to itself", "ALTER TABLE odd ADD UNIQUE (token), ADD FOREIGN KEY (token) REFERENCES odd"
+     " (token)", "NO ACTION"),
+    ("everybody may create", "GRANT CREATE ON SCHEMA public TO PUBLIC", "REVOKE CREATE ON SCHEMA"),
+    ("everybody may execute", "GRANT EXECUTE ON FUNCTION rotation_note_change TO PUBLIC", "REVOKE"),
+    ("a stranger's function", "CREATE ROLE stranger_{database}; CREATE FUNCTION rotation_x()"
+     " RETURNS int"
+     " LANGUAGE sql AS 'SELECT 1'; ALTER FUNCTION rotation_x OWNER TO"
+     " stranger_{database}", "rotation_x"),
+    ("a stranger's operator", "CREATE ROLE stranger_{database}; CREATE OPERATOR === (leftarg = int,"
+     " rightarg = int, function = int4eq); ALTER OPERATOR === (int, int) OWNER TO"
+     " stranger_{database}", "==="),
+    ("key of an enum", "CREATE TYPE mood AS ENUM ('a'); ALTER TABLE odd DROP id, ADD id mood"
+     " PRIMARY KEY",
+     "mood"),
+    ("key of an interval", "ALTER TABLE odd DROP id, ADD id interval PRIMARY KEY", "interval"),
+    ("key of bytes", "ALTER TABLE odd DROP id, ADD id bytea PRIMARY KEY", "bytea"),
+    ("key of an array", "ALTER TABLE odd DROP id, ADD id int[] PRIMARY KEY", "integer[]"),
+    ("key of booleans", "ALTER TABLE odd DROP id, ADD id boolean PRIMARY KEY", "boolean"),
+    ("a unique key only", "ALTER TABLE odd DROP CONSTRAINT odd_pkey, ADD UNIQUE (id)", "no"
+     " primary key"),
+    ("token of a range", "ALTER TABLE odd DROP token, ADD token int4range", "int4range"),
+    ("token of bits", "ALTER TABLE odd DROP token, ADD token bit(128)", "type bit"),
+    ("token of moments", "ALTER TABLE odd DROP token, ADD token timestamptz", "timestamp"),
+    ("token of an address", "ALTER TABLE odd DROP token, ADD token inet", "inet"),
+    ("token of XML", "ALTER TABLE odd DROP token, ADD token json", "json"),
+    ("token of names", "ALTER TABLE odd DROP token, ADD token name", "name"),
+    ("a short char", "ALTER TABLE odd DROP token, ADD token char(35)", "35"),
+    ("a token with blanks", "ALTER TABLE odd ALTER token TYPE text; INSERT INTO odd VALUES (5,"
+     " ' 11111111-2222-4333-8444-555555555555')", "of the row with id 5 is not a UUID"),
+    ("a token in braces", "ALTER TABLE odd ALTER token TYPE text; INSERT INTO odd VALUES (5,"
+     " '{11111111-2222-4333-8444-555555555555}')", "of the row with id 5 is not a UUID"),
+    ("a token in two cases", "ALTER TABLE odd ALTER token TYPE text; INSERT INTO odd VALUES (5,"
+     " 'aaaaaaaa-2222-4333-8444-55555555555A')", "of the row with id 5 is not a UUID"),
+    ("an empty token", "ALTER TABLE odd ALTER token TYPE text; INSERT INTO odd VALUES (5,"
+     " '')", "of the row with id 5 is not a UUID"),
+    ("a JWT", "ALTER TABLE odd ALTER token TYPE text; INSERT INTO odd VALUES (5,"
+     " 'eyJh.eyJz.SflK')", "of the row with id 5 is not a UUID"),
+    ("a partition only", "CREATE TABLE whole (LIKE odd) PARTITION BY RANGE (id); ALTER TABLE"
+     " whole ADD"
+     " PRIMARY KEY (id); ALTER TABLE whole ATTACH PARTITION odd FOR VALUES FROM (0) TO (9)",
+     "rotate the whole table"),
+    ("a child only", "CREATE TABLE parent (id int, token uuid); ALTER TABLE odd ALTER id SET"
+     " NOT NULL,"
+     " INHERIT parent", "inherit"),
+    ("a partition without key", "DROP TABLE odd; CREATE TABLE odd (id int, token uuid) PARTITION BY"
+     " RANGE (id); CREATE TABLE low PARTITION OF odd FOR VALUES FROM (0) TO (9);", "no primary key"),
+)  # fmt: skip
+
+
 def databases() -> Iterator[Case]:
     """States of a database in which a run can't begin."""
     odd = "CREATE TABLE odd (id int PRIMARY KEY, token uuid, note text);"
-    for name, before, says in (
-        ("row filter", "CREATE PUBLICATION p FOR TABLE odd WHERE (note <> 'x')", "row filter"),
-        ("column list", "CREATE PUBLICATION p FOR TABLE odd (token)", "row filter or columns"),
-        ("deferrable key", "ALTER TABLE odd DROP CONSTRAINT odd_pkey, ADD PRIMARY KEY (id) DEFERRABLE;"
-         "CREATE PUBLICATION p FOR ALL TABLES", "DEFERRABLE"),
-        ("invalid key", "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'odd_pkey'::regclass",
-         "INVALID"),
-        ("key not ready", "UPDATE pg_index SET indisready = false WHERE indexrelid ="
-         " 'odd_pkey'::regclass",
-         "not ready"),
-        ("instead of a guard", "CREATE RULE r AS ON UPDATE TO odd DO ALSO SELECT 1", "rule r"),
-        ("a trigger that copies", "CREATE TABLE log (r jsonb); CREATE FUNCTION f() RETURNS trigger"
-         " LANGUAGE"
-         " plpgsql AS 'BEGIN INSERT INTO log VALUES (to_jsonb(OLD)); RETURN NEW; END'; CREATE TRIGGER t"
-         " AFTER UPDATE ON odd FOR EACH ROW EXECUTE FUNCTION f()", "--ack-triggers"),
-        ("set null", "ALTER TABLE odd ADD UNIQUE (token); CREATE TABLE b (t uuid REFERENCES odd (token)"
-         " ON UPDATE SET NULL)", "--allow-fk"),
-        ("set default", "ALTER TABLE odd ADD UNIQUE (token); CREATE TABLE b (t uuid REFERENCES odd"
-         " (token)"
-         " ON UPDATE SET DEFAULT)", "--allow-fk"),
-        ("restrict", "ALTER TABLE odd ADD UNIQUE (token); CREATE TABLE b (t uuid REFERENCES odd (token)"
-         " ON UPDATE RESTRICT)", "RESTRICT"),
-        ("refers to itself", "ALTER TABLE odd ADD UNIQUE (token), ADD FOREIGN KEY (token) REFERENCES odd"
-         " (token)", "NO ACTION"),
-        ("everybody may create", "GRANT CREATE ON SCHEMA public TO PUBLIC", "REVOKE CREATE ON SCHEMA"),
-        ("everybody may execute", "GRANT EXECUTE ON FUNCTION rotation_note_change TO PUBLIC", "REVOKE"),
-        ("a stranger's function", "CREATE ROLE stranger_{database}; CREATE FUNCTION rotation_x()"
-         " RETURNS int"
-         " LANGUAGE sql AS 'SELECT 1'; ALTER FUNCTION rotation_x OWNER TO"
-         " stranger_{database}", "rotation_x"),
-        ("a stranger's operator", "CREATE ROLE stranger_{database}; CREATE OPERATOR === (leftarg = int,"
-         " rightarg = int, function = int4eq); ALTER OPERATOR === (int, int) OWNER TO"
-         " stranger_{database}", "==="),
-        ("key of an enum", "CREATE TYPE mood AS ENUM ('a'); ALTER TABLE odd DROP id, ADD id mood"
-         " PRIMARY KEY",
-         "mood"),
-        ("key of an interval", "ALTER TABLE odd DROP id, ADD id interval PRIMARY KEY", "interval"),
-        ("key of bytes", "ALTER TABLE odd DROP id, ADD id bytea PRIMARY KEY", "bytea"),
-        ("key of an array", "ALTER TABLE odd DROP id, ADD id int[] PRIMARY KEY", "integer[]"),
-        ("key of booleans", "ALTER TABLE odd DROP id, ADD id boolean PRIMARY KEY", "boolean"),
-        ("a unique key only", "ALTER TABLE odd DROP CONSTRAINT odd_pkey, ADD UNIQUE (id)", "no"
-         " primary key"),
-        ("token of a range", "ALTER TABLE odd DROP token, ADD token int4range", "int4range"),
-        ("token of bits", "ALTER TABLE odd DROP token, ADD token bit(128)", "type bit"),
-        ("token of moments", "ALTER TABLE odd DROP token, ADD token timestamptz", "timestamp"),
-        ("token of an address", "ALTER TABLE odd DROP token, ADD token inet", "inet"),
-        ("token of XML", "ALTER TABLE odd DROP token, ADD token json", "json"),
-        ("token of names", "ALTER TABLE odd DROP token, ADD token name", "name"),
-        ("a short char", "ALTER TABLE odd DROP token, ADD token char(35)", "35"),
-        ("a token with blanks", "ALTER TABLE odd ALTER token TYPE text; INSERT INTO odd VALUES (5,"
-         " ' 11111111-2222-4333-8444-555555555555')", "of the row with id 5 is not a UUID"),
-        ("a token in braces", "ALTER TABLE odd ALTER token TYPE text; INSERT INTO odd VALUES (5,"
-         " '{11111111-2222-4333-8444-555555555555}')", "of the row with id 5 is not a UUID"),
-        ("a token in two cases", "ALTER TABLE odd ALTER token TYPE text; INSERT INTO odd VALUES (5,"
-         " 'aaaaaaaa-2222-4333-8444-55555555555A')", "of the row with id 5 is not a UUID"),
-        ("an empty token", "ALTER TABLE odd ALTER token TYPE text; INSERT INTO odd VALUES (5,"
-         " '')", "of the row with id 5 is not a UUID"),
-        ("a JWT", "ALTER TABLE odd ALTER token TYPE text; INSERT INTO odd VALUES (5,"
-         " 'eyJh.eyJz.SflK')", "of the row with id 5 is not a UUID"),
-        ("a partition only", "CREATE TABLE whole (LIKE odd) PARTITION BY RANGE (id); ALTER TABLE"
-         " whole ADD"
-         " PRIMARY KEY (id); ALTER TABLE whole ATTACH PARTITION odd FOR VALUES FROM (0) TO (9)",
-         "rotate the whole table"),
-        ("a child only", "CREATE TABLE parent (id int, token uuid); ALTER TABLE odd ALTER id SET"
-         " NOT NULL,"
-         " INHERIT parent", "inherit"),
-        ("a partition without key", "DROP TABLE odd; CREATE TABLE odd (id int, token uuid) PARTITION BY"
-         " RANGE (id); CREATE TABLE low PARTITION OF odd FOR VALUES FROM (0) TO (9);", "no primary key"),
-    ):  # fmt: skip
+    for name, before, says in ODD:
         yield Case(f"database: {name}", (RUN, "--table", "odd"), 1, says, odd + before)
     for name, arguments, before, says in (
         ("renamed table", ("--table", "odd"), "ALTER TABLE odd RENAME TO gone", "no table 'odd'"),
