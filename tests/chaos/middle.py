@@ -1,9 +1,12 @@
 """What is before the server: a pooler that goes and comes, a proxy that cuts or delays."""
 
 import subprocess
+from contextlib import suppress
 from random import Random
 from threading import Thread
 from time import monotonic, sleep
+
+import psycopg2
 
 from tests.chaos.arena import COMMAND, Arena, Result
 from tests.conftest import Database, Done, until
@@ -38,23 +41,21 @@ def pooler_paused(result: Result, arena: Arena, random: Random, times: int) -> N
         mode = random.choice(MODES)
         with arena.tickets(ROWS) as db, pooler(db, mode, default_pool_size=10) as one:
             child = begin(db, one.url, random)
-            pause = Thread(target=pausing, args=[one])
+            # Not joined: by session PgBouncer may answer only as it ends.
+            pause = Thread(target=pausing, args=[one], daemon=True)
             pause.start()
             sleep(random.uniform(0.2, 8))
             result.where[mode] += 1
             one.command("RESUME")
-            pause.join()
             result.times += 1
             out = result.ended(child, db)
             result.where["told what it waits for"] += "no answer for" in out
 
 
 def pausing(one: Pooler) -> None:
-    """PAUSE, which RESUME ends with an error if it still waits."""
-    try:
+    """PAUSE; where it still waits, RESUME ends it with an error, or its connection."""
+    with suppress(psycopg2.Error):
         one.command("PAUSE")
-    except Exception as error:
-        assert "RESUME" in str(error) or "pause" in str(error).lower(), error
 
 
 def pooler_of_statements(result: Result, arena: Arena, random: Random, times: int) -> None:

@@ -93,6 +93,8 @@ def describe_server(session: Session) -> Row:
     try:
         return session.row("describe_server")
     except ConnectionLost as lost:
+        if lost.connected:  # it was cut: another try may be luckier
+            raise
         raise Refused(f"can't connect to database {session.alias}: {lost}") from lost
     except LockConflict as conflict:
         if session.stop.requested:
