@@ -4,20 +4,43 @@
 import os
 import sys
 
-try:
-    from django.conf import settings
-    from django.core.exceptions import ImproperlyConfigured
-    from django.core.management import execute_from_command_line
-except ImportError:
-    sys.exit("manage.py: this Python has no Django: use python3 run.py manage ARGS...")
+from app import start
 
 if __name__ == "__main__":
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "app.settings")
+    start.begin("manage.py")
+
+MODULE = "DJANGO_SETTINGS_MODULE"
+
+
+def main() -> None:
+    """Run a command of Django's or ours."""
     try:
-        settings.DATABASES  # noqa: B018 (reads the settings now, to tell of a mistake in one line)
-    except ImproperlyConfigured as error:
-        sys.exit(f"manage.py: {error}")
-    except ImportError as error:
-        module = os.environ["DJANGO_SETTINGS_MODULE"]
-        sys.exit(f"manage.py: DJANGO_SETTINGS_MODULE={module} can't be imported: {error}")
-    execute_from_command_line(sys.argv)
+        from django.core.exceptions import ImproperlyConfigured
+        from django.core.management import ManagementUtility, get_commands
+    except ImportError:
+        start.end("manage.py: this Python has no Django: use python3 run.py manage ARGS...")
+    from typing import Any
+
+    from app.rotation.engine.errors import in_a_line
+
+    class Utility(ManagementUtility):
+        """Django's, which says in one line what keeps it from loading a command."""
+
+        def fetch_command(self, subcommand: str) -> Any:
+            if isinstance(self.settings_exception, ImproperlyConfigured):
+                raise self.settings_exception
+            if self.settings_exception:
+                why = in_a_line(self.settings_exception)
+                start.end(f"manage.py: {MODULE}={os.environ[MODULE]} can't be imported: {why}")
+            if subcommand not in get_commands():
+                start.end(f"manage.py: unknown command {subcommand!r}; manage.py help lists them", 2)
+            command = super().fetch_command(subcommand)
+            start.begun()
+            return command
+
+    Utility(sys.argv).execute()
+
+
+if __name__ == "__main__":
+    os.environ[MODULE] = os.environ.get(MODULE) or "app.settings"
+    start.run("manage.py", main)

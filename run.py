@@ -23,10 +23,16 @@ if sys.version_info < (3, 10):
         % (sys.version_info[0], sys.version_info[1], sys.executable)
     )
 
+from app import start
+
+if __name__ == "__main__":
+    start.begin("run.py")
+
 import contextlib
 import fcntl
 import hashlib
 import shutil
+import signal
 import subprocess
 
 PROJECT = os.path.dirname(os.path.abspath(__file__))
@@ -36,6 +42,9 @@ PYTHON = os.path.join(VENV, "bin", "python")
 RUN = ["requirements.txt", "app/localpg/requirements.txt"]
 BENCH = RUN + ["benchmarks/requirements.txt"]
 TEST = RUN + ["tests/requirements.txt"]
+
+#: Exit code of a Python in .venv/ that another one has made.
+OTHER_PYTHON = 9
 
 #: verb: (what it needs, what is run in the project's environment)
 VERBS = {
@@ -47,6 +56,8 @@ VERBS = {
     "manage": (RUN, [os.path.join(PROJECT, "manage.py")]),
     "stop": (RUN, ["-m", "app.localpg", "stop"]),
 }
+#: Those whose programs call app/start.py's `begin`.
+BEGIN = ("demo", "manage", "stop")
 
 
 def main(arguments):
@@ -64,6 +75,8 @@ def main(arguments):
     if verb != "manage":  # a path in manage's arguments is relative to where the user stands
         os.chdir(PROJECT)
     sys.stdout.flush()
+    if verb in BEGIN:  # they receive these signals as soon as they can answer them
+        signal.pthread_sigmask(signal.SIG_BLOCK, start.NAMES)
     os.execv(PYTHON, [PYTHON] + program + arguments[1:])
 
 
@@ -81,7 +94,7 @@ def locked():
 
 def set_up(requirements):
     """Install the requirements in .venv/, unless they are there already."""
-    usable = works([PYTHON, "-c", "import sys; sys.exit(sys.version != %r)" % sys.version])
+    usable = has_same_python()
     missing = [name for name in requirements if not (usable and os.path.exists(stamp(name)))]
     if not missing:
         return
@@ -100,6 +113,23 @@ def set_up(requirements):
         sys.exit("run.py: pip could not install %s: see above" % ", ".join(missing))
     for name in missing:
         open(stamp(name), "w").close()
+
+
+def has_same_python():
+    """Whether .venv/ is there, and made by this Python. Ends the program if it can't even be asked."""
+    if not os.path.exists(PYTHON):
+        return False
+    ask = "import sys; sys.exit(%d * (sys.version != %r))" % (OTHER_PYTHON, sys.version)
+    try:
+        answer = subprocess.run([PYTHON, "-c", ask], stderr=subprocess.DEVNULL).returncode
+    except OSError as error:
+        answer = error.strerror
+    if answer not in (0, OTHER_PYTHON):  # it works elsewhere, perhaps: keep it
+        start.end(
+            "run.py: %s does not run (%s): raise the limits of this process (ulimit -v, -n, -u), or"
+            " delete .venv" % (PYTHON, answer)
+        )
+    return answer == 0
 
 
 def stamp(name):
@@ -148,4 +178,4 @@ def works(command):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    start.run("run.py", lambda: main(sys.argv[1:]))

@@ -20,6 +20,15 @@ OUR_OPTIONS = {"currentSchema"}
 EMBEDDED = {"ENGINE": "app.localpg", "NAME": "app"}
 
 
+class Secret(str):
+    """A text that no representation shows, e.g. that of manage.py diffsettings."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'********'"
+
+
 def read_databases(environment: Mapping[str, str]) -> dict[str, Any]:
     """Django's DATABASES: of DATABASE_URL, else the embedded server; and of each DATABASE_URL_NAME.
 
@@ -49,9 +58,12 @@ def read_url(variable: str, url: str) -> dict[str, Any]:
     for mistake in find_mistakes(url):
         raise ImproperlyConfigured(f"{variable} can't be used: {mistake}")
     try:
-        return dict(dj_database_url.parse(url))
+        found: dict[str, Any] = dict(dj_database_url.parse(url))
     except ValueError:  # its message would show the password
         raise ImproperlyConfigured(f"{variable} can't be read: {EXPECTED}") from None
+    given: dict[str, Any] = found.get("OPTIONS") or {}
+    options = {name: Secret(one) if "password" in name else one for name, one in given.items()}
+    return found | {"PASSWORD": Secret(found.get("PASSWORD") or ""), "OPTIONS": options}
 
 
 def find_mistakes(url: str) -> Iterator[str]:

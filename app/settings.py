@@ -19,11 +19,11 @@ from pathlib import Path
 
 from django.core.management.utils import get_random_secret_key
 
-from app.environment import choose, read_databases
+from app.environment import Secret, choose, read_databases
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-SECRET_KEY = os.environ.get("SECRET_KEY") or get_random_secret_key()
+SECRET_KEY = Secret(os.environ.get("SECRET_KEY") or get_random_secret_key())
 DEBUG = choose(os.environ, "DEBUG", "0", "1") == "1"
 ALLOWED_HOSTS = os.environ.get("ALLOWED_HOSTS", "localhost,127.0.0.1").split(",")
 
@@ -37,6 +37,8 @@ if PRODUCTION:
     SILENCED_SYSTEM_CHECKS = ["security.W021"]
 if choose(os.environ, "PROXY", "0", "1") == "1":
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+DEFAULT_EXCEPTION_REPORTER = "app.debug.Reporter"
 
 DATABASES = read_databases(os.environ)
 

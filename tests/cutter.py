@@ -6,7 +6,7 @@ import socket
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.conftest import Database
@@ -60,6 +60,9 @@ class Cutter:
                         time.sleep(0.1)
                         break
                 sink.sendall(data)
+        self.shut(source, sink)
+
+    def shut(self, source: socket.socket, sink: socket.socket) -> None:
         for end in (source, sink):
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
@@ -69,6 +72,40 @@ class Cutter:
             one.close()
         self._listener.close()
         shutil.rmtree(self._home)
+
+
+class Unreliable(Cutter):
+    """Cuts each connection after some bytes, in the middle of a message, or passes them on late."""
+
+    def __init__(
+        self, db: Database, most_bytes: Callable[[], float], seconds: Callable[[], float]
+    ) -> None:
+        super().__init__(db, set())
+        self._most_bytes = most_bytes
+        self._seconds = seconds
+
+    def _pump(self, source: socket.socket, sink: socket.socket, from_client: bool) -> None:
+        left = self._most_bytes()
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                time.sleep(self._seconds())
+                sink.sendall(data[: int(min(left, len(data)))])
+                left -= len(data)
+                if left < 0:
+                    self.cut += 1
+                    break
+        self.shut(source, sink)
+
+
+@contextlib.contextmanager
+def unreliable(
+    db: Database, most_bytes: Callable[[], float], seconds: Callable[[], float]
+) -> Iterator[Unreliable]:
+    proxy = Unreliable(db, most_bytes, seconds)
+    try:
+        yield proxy
+    finally:
+        proxy.close()
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from tests.chaos import company, kills, outages, report, shortages, traffic
+from tests.chaos import company, kills, limits, middle, outages, report, shortages, traffic
 from tests.chaos.arena import COMMAND, Arena, Result
 from tests.conftest import SERVER, Database
 
@@ -28,6 +28,15 @@ ONCE: dict[str, tuple[Callable[..., None], int]] = {
     "server's clock": (shortages.server_clock_jumps, 1),
     "disk of the WAL": (shortages.full_wal, 2),
     "output": (shortages.nobody_reads, 1),
+    "pooler restarted": (middle.pooler_restarted, 1),
+    "pooler paused": (middle.pooler_paused, 1),
+    "proxy that cuts": (middle.proxy_cuts, 5),
+    "proxy that delays": (middle.proxy_delays, 1),
+    "temporary files": (limits.temporary_files, 1),
+    "locks": (limits.locks_exhausted, 1),
+    "files": (limits.few_files, 1),
+    "memory": (limits.little_memory, 1),
+    "OOM": (limits.out_of_memory, 1),
 }
 
 

@@ -2,8 +2,18 @@
 
 import sys
 
-from app.localpg.server import project_server
+from app import start
 
-if sys.argv[1:] != ["stop"]:
-    sys.exit("usage: python -m app.localpg stop")
-print("stopped" if project_server().stop() else "no embedded server was running")
+
+def main() -> None:
+    """Stop it, and say whether there was one."""
+    from app.localpg.server import project_server
+
+    if sys.argv[1:] != ["stop"]:
+        start.end("run.py stop: takes no arguments", 2)
+    print("stopped" if project_server().stop() else "no embedded server was running")
+
+
+if __name__ == "__main__":
+    start.begin("run.py stop")
+    start.run("run.py stop", main)

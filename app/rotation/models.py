@@ -7,11 +7,12 @@ each revoked one, in `rotation_revoked`, which has no model because it is partit
 `sql/schema/revoked_set.sql`.
 """
 
+from datetime import datetime, timezone
 from typing import Any
 
 import pgtrigger
 from django.db import models
-from django.db.models import Q
+from django.db.models import Func, Q
 from django.db.models.functions import Now
 
 from .invariants import (
@@ -23,6 +24,10 @@ from .invariants import (
     kept_from_truncate,
     same_bounds,
 )
+
+#: A day from Python's limits, so that no time zone leads beyond them.
+EARLIEST = datetime(1, 1, 2, tzinfo=timezone.utc)
+LATEST = datetime(9999, 12, 30, tzinfo=timezone.utc)
 
 
 class KeptJSONField(models.JSONField):
@@ -39,6 +44,21 @@ class KeptJSONField(models.JSONField):
         """Migrations need not know about it."""
         name, _, arguments, named = super().deconstruct()
         return name, "django.db.models.JSONField", arguments, named
+
+
+class Moment(models.DateTimeField):
+    """A time that others may write to: a year that Python does not know comes as the limit."""
+
+    def select_format(self, compiler: Any, sql: str, params: Any) -> tuple[str, Any]:
+        """Read it within the limits; see engine.db.moments for other queries."""
+        early, late = (f"timestamp with time zone '{limit.isoformat()}'" for limit in (EARLIEST, LATEST))
+        read = f"CASE WHEN {sql} IS NOT NULL THEN least(greatest({sql}, {early}), {late}) END"
+        return read, (*params, *params)
+
+    def deconstruct(self) -> Any:
+        """Migrations need not know about it."""
+        name, _, arguments, named = super().deconstruct()
+        return name, "django.db.models.DateTimeField", arguments, named
 
 
 class Status(models.TextChoices):
@@ -163,7 +183,7 @@ class Rotation(models.Model):
     survivors = models.BigIntegerField(
         null=True, help_text="rows that held a revoked token when last verified"
     )
-    verified_at = models.DateTimeField(null=True)
+    verified_at = Moment(null=True)
     findings = KeptJSONField(null=True, help_text="what the preflight of the first run found")
 
     options = KeptJSONField(default=dict, help_text="what the first run was asked to do")
@@ -174,17 +194,17 @@ class Rotation(models.Model):
     reason = models.TextField(blank=True)
     operator = models.TextField()
     host = models.TextField()
-    created_at = models.DateTimeField(db_default=Now())
-    begun_at = models.DateTimeField(null=True, help_text="when a process first took it up")
-    started_at = models.DateTimeField(null=True, help_text="when its lanes were drawn")
-    touched_at = models.DateTimeField(null=True, help_text="last sign of life; NULL: left by all")
-    verifying_at = models.DateTimeField(null=True, help_text="when its latest verification began")
-    finished_at = models.DateTimeField(null=True)
+    created_at = Moment(db_default=Now())
+    begun_at = Moment(null=True, help_text="when a process first took it up")
+    started_at = Moment(null=True, help_text="when its lanes were drawn")
+    touched_at = Moment(null=True, help_text="last sign of life; NULL: left by all")
+    verifying_at = Moment(null=True, help_text="when its latest verification began")
+    finished_at = Moment(null=True)
     steered = KeptJSONField(db_default=[], default=list, help_text="who steered it, when, and how")
     versions = KeptJSONField(
         db_default={}, default=dict, help_text="of server and tools, when a process last took it up"
     )
-    retired_at = models.DateTimeField(
+    retired_at = Moment(
         null=True, help_text="when its rows were replaced: says nothing about the present ones"
     )
 
@@ -235,7 +255,7 @@ class BatchProgress(models.Model):
     rows = models.BigIntegerField(default=0)
     windows = models.BigIntegerField(default=0)
     worker = models.TextField(blank=True, help_text="who did the last window")
-    updated_at = models.DateTimeField(db_default=Now())
+    updated_at = Moment(db_default=Now())
 
     class Meta:
         db_table = "batchprogress"
@@ -274,7 +294,7 @@ class RotationWindow(models.Model):
     throttle = models.TextField(db_default="", blank=True, help_text="why")
     transaction_id = models.BigIntegerField(help_text="pg_current_xact_id() of the window")
     worker = models.TextField()
-    finished_at = models.DateTimeField(db_default=Now())
+    finished_at = Moment(db_default=Now())
 
     class Meta:
         db_table = "rotation_window"
@@ -302,14 +322,16 @@ class Leftover(models.Model):
     failure = models.TextField(
         blank=True, db_default="", help_text="why its token could not be replaced, in the latest run"
     )
-    found_at = models.DateTimeField(db_default=Now())
-    rotated_at = models.DateTimeField(null=True)
+    found_at = Moment(db_default=Now())
+    rotated_at = Moment(null=True)
 
     class Meta:
         db_table = "rotation_leftover"
         constraints = [
+            # Not the key itself: what fits into the primary key's index need not fit into another.
             models.UniqueConstraint(
-                fields=["lane", "key"],
+                "lane",
+                Func("key", template='hashtextextended(%(expressions)s COLLATE "C", 0)'),
                 condition=Q(rotated_at=None),
                 name="one_open_leftover_per_row",
             )

@@ -1,5 +1,10 @@
 """`python3 run.py demo`: the main job on sample tickets, interrupted once, resumed and checked."""
 
+from app import start
+
+if __name__ == "__main__":
+    start.begin("run.py demo")
+
 import argparse
 import contextlib
 import fcntl
@@ -49,6 +54,7 @@ def main() -> None:
         say("DATABASE_URL is set; the demo leaves that database alone and uses the embedded one.")
     try:
         django.setup()
+        start.begun()
         with alone():
             if asked.web:
                 show(size)
@@ -57,7 +63,8 @@ def main() -> None:
     except (CommandError, ImproperlyConfigured, OperationalError) as error:
         sys.exit(f"run.py demo: {str(error).strip().splitlines()[0]}")
     except KeyboardInterrupt:
-        sys.exit("run.py demo: stopped; 'run.py manage rotate_tokens_sql' continues where it stopped")
+        then = "'run.py manage rotate_tokens_sql' continues where it stopped"
+        start.end(f"run.py demo: stopped; {then}", start.STOPPED)
 
 
 @contextlib.contextmanager
@@ -144,4 +151,4 @@ def conclude(size: int, seconds: float, runs: list[Run]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    start.run("run.py demo", main)

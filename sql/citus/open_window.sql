@@ -34,7 +34,11 @@ SELECT
     pg_catalog.set_config('synchronous_commit', 'on', true),
     -- Rows hidden by a policy become an error instead of being skipped silently.
     pg_catalog.set_config('row_security', 'off', true),
-    pg_catalog.set_config('jit', 'off', true),
+    -- Foreign keys and triggers must do their part; only a superuser can be here with another value.
+    CASE
+        WHEN pg_catalog.current_setting('session_replication_role') = 'replica'
+            THEN pg_catalog.set_config('session_replication_role', 'origin', true)
+    END,
     -- If the target has become a view, it is not read: that would run its owner's code. Once it is
     -- read, it can't become one before the COMMIT.
     CASE

@@ -1,14 +1,13 @@
 -- Purpose: let one process at a time rebuild indexes for a rotation, until this transaction ends: two
---          that rebuild the same one wait for each other, which PostgreSQL ends as a deadlock. Between
---          its statements the transaction holds no snapshot, so a rebuild does not wait for it.
+--          that rebuild the same one wait for each other, which PostgreSQL ends as a deadlock. The lock
+--          is that of the snapshot, which no other role can take. Between its statements the
+--          transaction holds no snapshot of the database, so a rebuild does not wait for it.
 -- Parameters: rotation, worker (shown as application_name).
 -- Columns: alone (no other process holds the claim).
 SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
 
 SELECT
-    pg_catalog.pg_try_advisory_xact_lock(
-        pg_catalog.hashtext('rotation_rebuild'), %(rotation)s
-    ) AS alone,
+    {rotation_claim_snapshot}(%(rotation)s::bigint) AS alone,
     pg_catalog.set_config('application_name', %(worker)s, true),
     pg_catalog.set_config('statement_timeout', '0', true),
     -- A process that freezes loses its claim (see keep_claim.sql).

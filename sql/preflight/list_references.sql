@@ -4,8 +4,24 @@
 -- Columns: name, table (the other one), outgoing (the token refers to it, not the other way round),
 --          on_update (pg_constraint.confupdtype), carried (the column that it refers to, if not the
 --          token's).
-WITH RECURSIVE changed AS (
-    SELECT %(oid)s::oid AS oid, %(attnum)s::int2 AS attnum
+WITH RECURSIVE token AS (
+    -- Keys may refer to a partition, too.
+    SELECT part.oid, column_.attnum
+    FROM (
+        SELECT %(oid)s::oid AS oid
+
+        UNION
+
+        SELECT relid FROM pg_catalog.pg_partition_tree(%(oid)s::oid::regclass)
+    ) AS part
+    INNER JOIN pg_catalog.pg_attribute AS asked
+        ON asked.attrelid = %(oid)s::oid AND asked.attnum = %(attnum)s
+    INNER JOIN pg_catalog.pg_attribute AS column_
+        ON column_.attrelid = part.oid AND column_.attname = asked.attname
+),
+
+changed AS (
+    SELECT token.oid, token.attnum FROM token
 
     UNION
 
@@ -23,7 +39,7 @@ WITH RECURSIVE changed AS (
         OR (carrying.confupdtype IN ('n', 'd') AND changed.attnum = ANY (carrying.confkey))
 )
 
-SELECT
+SELECT DISTINCT
     reference.conname AS name,
     CASE WHEN touched.outgoing THEN reference.confrelid ELSE reference.conrelid END
         ::regclass::text AS table,
@@ -40,7 +56,7 @@ INNER JOIN pg_catalog.pg_constraint AS reference
 CROSS JOIN LATERAL (
     SELECT
         NOT (reference.confrelid = changed.oid AND changed.attnum = ANY (reference.confkey)) AS outgoing,
-        changed.oid = %(oid)s::oid AND changed.attnum = %(attnum)s::int2 AS itself
+        (changed.oid, changed.attnum) IN (SELECT token.oid, token.attnum FROM token) AS itself
 ) AS touched
 WHERE NOT touched.outgoing
     OR (
@@ -51,4 +67,4 @@ WHERE NOT touched.outgoing
             WHERE source.oid = reference.confrelid AND source.attnum = ANY (reference.confkey)
         )
     )
-ORDER BY touched.itself DESC, reference.conname;
+ORDER BY carried NULLS FIRST, name;

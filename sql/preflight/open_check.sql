@@ -8,6 +8,7 @@ SELECT
     pg_catalog.set_config('application_name', %(worker)s, true),
     pg_catalog.set_config('statement_timeout', %(statement_timeout)s, true),
     pg_catalog.set_config('lock_timeout', '6s', true),
+    pg_catalog.set_config('idle_in_transaction_session_timeout', '0', true),
     CASE
         WHEN pg_catalog.current_setting('transaction_timeout', true) IS NOT NULL
             THEN pg_catalog.set_config('transaction_timeout', '0', true)

@@ -11,8 +11,7 @@
 --          contains texts), is_token, refers (by a foreign key to the token), indexed (a valid btree or
 --          hash index of all rows begins with it), rows, pages (both of the last ANALYZE or VACUUM,
 --          rows NULL if there was none), obstacle (why this role can't read it: foreign, schema,
---          privilege, rows for row-level security, or stranger: it belongs neither to
---          the target's owner nor to one who has this role's rights anyway; NULL if it can).
+--          privilege, or rows for row-level security; NULL if it can).
 WITH RECURSIVE based AS (
     SELECT type.oid, type.oid AS base FROM pg_catalog.pg_type AS type WHERE type.typtype = 'b'
 
@@ -130,22 +129,6 @@ SELECT
             THEN 'privilege'
         WHEN candidate.relkind IN ('r', 'p') AND pg_catalog.row_security_active(candidate.oid)
             THEN 'rows'
-        -- Planning alone runs the code of its indexes and statistics, with this role's rights.
-        WHEN EXISTS (
-            SELECT FROM pg_catalog.pg_class AS member
-            INNER JOIN pg_catalog.pg_roles AS owner ON owner.oid = member.relowner
-            INNER JOIN pg_catalog.pg_class AS target ON target.oid = %(oid)s::oid
-            WHERE (
-                member.oid = candidate.oid
-                OR member.oid IN (
-                    SELECT relid FROM pg_catalog.pg_partition_tree(candidate.oid::regclass)
-                )
-            )
-                AND NOT owner.rolsuper
-                AND owner.oid <> target.relowner
-                AND NOT pg_catalog.pg_has_role(owner.rolname, current_user, 'MEMBER')
-        )
-            THEN 'stranger'
     END AS obstacle
 FROM candidate
 INNER JOIN pg_catalog.pg_attribute AS column_

@@ -13,6 +13,14 @@ SELECT
     -- standbys: what follows waits for them.
     pg_catalog.set_config('idle_in_transaction_session_timeout', '5s', true),
     pg_catalog.set_config('synchronous_commit', 'local', true),
+    CASE
+        WHEN pg_catalog.current_setting('session_replication_role') = 'replica'
+            THEN pg_catalog.set_config('session_replication_role', 'origin', true)
+    END,
+    CASE
+        WHEN pg_catalog.current_setting('transaction_timeout', true) IS NOT NULL
+            THEN pg_catalog.set_config('transaction_timeout', '0', true)
+    END,
     -- A client that vanished without a word is noticed within ten seconds.
     pg_catalog.set_config('tcp_keepalives_idle', '4', true),
     pg_catalog.set_config('tcp_keepalives_interval', '2', true),

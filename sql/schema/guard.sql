@@ -125,7 +125,11 @@ BEGIN
         THEN
             RAISE undefined_table;
         END IF;
-        IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
+        IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable')
+            AND NOT pg_visible_in_snapshot(
+                (SELECT since.last_value FROM %3$s_since AS since)::text::xid8, pg_current_snapshot()
+            )
+        THEN
             PERFORM %9$s.rotation_require_recent_snapshot(%9$L::text, %7$s::int);
         END IF;
         -- By itself: what is a parameter of a statement may come into the server's log.
@@ -421,7 +425,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 $$;
 
 -- Create what a guard needs, and return the statements with which the table's owner installs it,
--- replacing an existing one. The role that creates the triggers must be allowed to call its function.
+-- replacing an existing one. The role that creates the triggers must be allowed to call their function.
 CREATE FUNCTION {state}.rotation_prepare_guard(of_table oid, of_attnum smallint, trigger_name text)
 RETURNS SETOF text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -431,6 +435,7 @@ DECLARE
     guard regprocedure;
     second name;
     remark text;
+    grantee name;
 BEGIN
     IF (SELECT pg_has_role(caller, relowner, 'USAGE') FROM pg_class WHERE oid = of_table) IS NOT TRUE THEN
         RAISE insufficient_privilege USING MESSAGE = 'only the owner of the table can install its guard';
@@ -481,9 +486,18 @@ BEGIN
     ) AS its;
     -- A role that created triggers with it before may now own another table.
     PERFORM {state}.rotation_keep_to_owner('pg_proc', guard);
-    IF NOT has_function_privilege(caller, guard, 'EXECUTE') THEN
-        EXECUTE concat('GRANT EXECUTE ON FUNCTION ', guard, ' TO ', quote_ident(caller));
-    END IF;
+    -- Whoever creates a partition calls it too: the table's owner, or one who may act as that.
+    FOR grantee IN
+        SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = of_table
+
+        UNION
+
+        SELECT caller
+    LOOP
+        IF NOT has_function_privilege(grantee, guard, 'EXECUTE') THEN
+            EXECUTE concat('GRANT EXECUTE ON FUNCTION ', guard, ' TO ', quote_ident(grantee));
+        END IF;
+    END LOOP;
     RETURN NEXT {state}.rotation_guard_trigger(of_table, of_attnum, trigger_name, false, guard);
     RETURN NEXT {state}.rotation_guard_trigger(of_table, of_attnum, second, true, guard);
     RETURN NEXT concat(

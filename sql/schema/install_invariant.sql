@@ -4,7 +4,8 @@
 -- Parameters: {pgid} and {hash}, the names by which django-pgtrigger knows the trigger and its version;
 --             {table}, quoted; {when}, {operation}, {level}, {condition}, of CREATE TRIGGER; {declare} and
 --             {func}, the body of its function. The others of django-pgtrigger are empty.
-CREATE OR REPLACE FUNCTION {pgid}() RETURNS trigger LANGUAGE plpgsql AS $invariant$
+CREATE OR REPLACE FUNCTION {pgid}() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $invariant$
 {declare}
 BEGIN
     {func}

@@ -230,10 +230,12 @@ DECLARE
 BEGIN
     -- With the schema: what is not in it would be looked for among the caller's temporary tables.
     EXECUTE concat('SELECT last_value FROM ', own, '.rotation_revoked_', of_set, '_since') INTO since;
+    IF pg_visible_in_snapshot(since::text::xid8, pg_current_snapshot()) THEN
+        RETURN;
+    END IF;
+    -- Elsewhere, e.g. in a restored dump, the number is of other transactions.
     EXECUTE concat('SELECT last_value FROM ', own, '.rotation_revoked_system') INTO system;
-    IF NOT pg_visible_in_snapshot(since::text::xid8, pg_current_snapshot())
-        AND system = (SELECT this.system_identifier FROM pg_control_system() AS this)
-    THEN
+    IF system = (SELECT this.system_identifier FROM pg_control_system() AS this) THEN
         RAISE serialization_failure USING
             MESSAGE = 'tokens were revoked since this transaction began',
             HINT = 'Begin the transaction again.';
@@ -278,8 +280,8 @@ BEGIN
 END;
 $$;
 
--- Whether this process, until its transaction ends, is the only one that takes a rotation's snapshot: it
--- holds a lock on the set that no other role can take. A vacuum of the set gives way.
+-- Whether this process, until its transaction ends, is the only one that takes a rotation's snapshot, or
+-- rebuilds indexes: it holds a lock on the set that no other role can take. A vacuum of the set gives way.
 CREATE FUNCTION {state}.rotation_claim_snapshot(rotation bigint) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' AS $$
 BEGIN

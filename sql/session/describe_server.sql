@@ -1,5 +1,6 @@
 -- Purpose: what kind of server this is, and where the tables of our own state are.
--- Columns: version (server_version_num), standby, read_only (by default), role, role_quoted,
+-- Columns: version (server_version_num), standby, read_only (by default), unsafe (settings with which
+--          rows would be skipped, or foreign keys and triggers; empty for none), role, role_quoted,
 --          superuser (this role is one), database, address (host and port, or NULL for a socket),
 --          version_text, citus (the extension is installed), states (the schemas that hold a state
 --          outside this role's search path; quoted, NULL for none). Of the state that the path finds,
@@ -15,6 +16,21 @@ SELECT
     pg_catalog.current_setting('server_version_num')::int AS version,
     pg_catalog.pg_is_in_recovery() AS standby,
     pg_catalog.current_setting('default_transaction_read_only')::boolean AS read_only,
+    pg_catalog.concat_ws(
+        ', ',
+        CASE
+            WHEN pg_catalog.current_setting('zero_damaged_pages')::boolean THEN 'zero_damaged_pages'
+        END,
+        CASE
+            WHEN pg_catalog.current_setting('ignore_checksum_failure')::boolean
+                THEN 'ignore_checksum_failure'
+        END,
+        CASE
+            WHEN pg_catalog.current_setting('session_replication_role') = 'replica'
+                AND NOT this.rolsuper
+                THEN 'session_replication_role'
+        END
+    ) AS unsafe,
     current_user::text AS role,
     pg_catalog.quote_ident(current_user) AS role_quoted,
     state.schema AS state_schema,

@@ -18,6 +18,11 @@ SELECT
                 'synchronous_commit', CASE WHEN %(standbys)s THEN 'on' ELSE 'local' END, true
             )
     END,
+    -- Foreign keys and triggers must do their part; only a superuser can be here with another value.
+    CASE
+        WHEN pg_catalog.current_setting('session_replication_role') = 'replica'
+            THEN pg_catalog.set_config('session_replication_role', 'origin', true)
+    END,
     -- As in open_reading.sql.
     CASE
         WHEN pg_catalog.current_setting('restrict_nonsystem_relation_kind', true) IS NOT NULL

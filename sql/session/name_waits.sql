@@ -27,6 +27,7 @@ SELECT
 FROM pg_catalog.pg_stat_activity AS activity
 WHERE activity.datname = pg_catalog.current_database()
     AND activity.pid <> pg_catalog.pg_backend_pid()
-    AND activity.state = 'active'
+    -- Where a role's sessions are not tracked, what they wait for is.
+    AND activity.state IN ('active', 'disabled')
     AND pg_catalog.starts_with(activity.application_name, 'rotate_tokens ')
 ORDER BY activity.query_start;

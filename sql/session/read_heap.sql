@@ -6,7 +6,6 @@ SELECT
     pg_catalog.set_config('enable_indexonlyscan', 'off', true),
     pg_catalog.set_config('enable_bitmapscan', 'off', true),
     pg_catalog.set_config('row_security', 'off', true),
-    pg_catalog.set_config('jit', 'off', true),
     -- Comparing the table with the whole revoked set is four times as fast in one hash table.
     pg_catalog.set_config(
         'work_mem',

@@ -1,9 +1,8 @@
 -- Purpose: the properties of a table, besides its columns, that matter for rewriting one of them.
 -- Parameters: oid, attnum (of the token's column).
 -- Columns: in_partition_key, update_rules (names; NULL for none), row_security, unlogged,
---          identity_nothing, identity_holds_token (of the table's or any partition's replica
---          identity), may_install (this role may create a trigger and ENABLE ALWAYS it), may_vacuum,
---          may_rebuild (its indexes).
+--          identity_holds_token (the table's or any partition's replica identity does), may_install
+--          (this role may create a trigger and ENABLE ALWAYS it), may_vacuum, may_rebuild (its indexes).
 SELECT
     EXISTS (
         SELECT FROM pg_catalog.pg_partitioned_table AS partitioned
@@ -21,7 +20,6 @@ SELECT
     ) AS update_rules,
     relation.relrowsecurity AS row_security,
     relation.relpersistence = 'u' AS unlogged,
-    published.identity_nothing,
     published.identity_holds_token,
     pg_catalog.pg_has_role(relation.relowner, 'USAGE') AS may_install,
     pg_catalog.pg_has_role(relation.relowner, 'USAGE')
@@ -50,7 +48,6 @@ CROSS JOIN LATERAL (
 CROSS JOIN LATERAL (
     -- The rows of the partitions are published, each by its own identity.
     SELECT
-        pg_catalog.bool_or(leaf.relreplident = 'n') AS identity_nothing,
         pg_catalog.bool_or(
             leaf.relreplident = 'f'
             OR EXISTS (

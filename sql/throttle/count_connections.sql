@@ -1,6 +1,6 @@
 -- Purpose: how many more connections this role can open, within the limits of the server, the database
 --          and the role.
--- Columns: free.
+-- Columns: free, allowed (for this role and this database at all; NULL for no limit).
 SELECT
     least(
         pg_catalog.current_setting('max_connections')::int
@@ -24,7 +24,11 @@ SELECT
                     WHERE own.usename = role.rolname
                 )
         END
-    )::int AS free
+    )::int AS free,
+    CASE
+        WHEN database.datconnlimit >= 0 OR role.rolconnlimit >= 0
+            THEN least(nullif(database.datconnlimit, -1), nullif(role.rolconnlimit, -1))
+    END AS allowed
 FROM pg_catalog.pg_database AS database
 CROSS JOIN pg_catalog.pg_roles AS role
 WHERE database.datname = pg_catalog.current_database() AND role.rolname = current_user;

@@ -1,4 +1,7 @@
--- Purpose: keep the target what it is until COMMIT: a table, which nobody can replace while this lock is
---          held.
+-- Purpose: keep the target what it is until COMMIT: nobody can replace it, or add a trigger or a foreign
+--          key, while the lock is held that every UPDATE takes. This one is not executed, nor planned,
+--          which could call functions in another table's indexes: it needs no more than the lock.
 -- Columns: none.
-SELECT FROM {target} LIMIT 0;
+PREPARE rotation_hold AS UPDATE {target} SET {column} = {column};
+
+DEALLOCATE rotation_hold;

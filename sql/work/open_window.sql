@@ -37,7 +37,11 @@ SELECT
     pg_catalog.set_config('row_security', 'off', true),
     -- Stale statistics must not turn a window into a scan of the whole table.
     pg_catalog.set_config('enable_seqscan', 'off', true),
-    pg_catalog.set_config('jit', 'off', true),
+    -- Foreign keys and triggers must do their part; only a superuser can be here with another value.
+    CASE
+        WHEN pg_catalog.current_setting('session_replication_role') = 'replica'
+            THEN pg_catalog.set_config('session_replication_role', 'origin', true)
+    END,
     -- If the target has become a view, it is not read: that would run its owner's code. Once it is
     -- read, it can't become one before the COMMIT.
     CASE

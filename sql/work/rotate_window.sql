@@ -1,6 +1,6 @@
--- Purpose: replace the token of every row of one window. Like rotate_unlocked, rotate_leftovers and
---          citus/reference/rotate_window, which also write to the target, it returns no token: none
---          ever leaves the server.
+-- Purpose: replace the token of every row of one window. Like rotate_unlocked, rotate_leftovers,
+--          rotate_survivors and citus/reference/rotate_window, which also write to the target, it
+--          returns no token: none ever leaves the server.
 -- Parameters: lo, hi (the window's first and last key).
 UPDATE {target} AS target
 SET {column} = {new_token}

@@ -16,7 +16,7 @@ from random import Random
 
 import django
 
-from tests.chaos import company, hangs, kills, outages, shortages, traffic
+from tests.chaos import company, hangs, kills, limits, middle, outages, shortages, traffic
 from tests.chaos.arena import Arena, Result, open_arena
 from tests.chaos.report import publish, table
 from tests.conftest import SERVER, Database
@@ -56,6 +56,28 @@ DRILLS = {
         (hangs.DRILLS, "hang-pooler", "PgBouncer freezes, two signals", 20, 1),
         (hangs.DRILLS, "hang-network", "packets vanish, in either direction, two signals", 20, 2),
         (hangs.DRILLS, "hang-quorum", "a COMMIT waits for a quorum, two signals", 20, 1),
+        (
+            middle.DRILLS,
+            "pooler-restart",
+            "PgBouncer restarted, by session and transaction",
+            50,
+            3,
+        ),
+        (
+            middle.DRILLS,
+            "pooler-pause",
+            "PgBouncer's PAUSE and RESUME, by session and transaction",
+            20,
+            2,
+        ),
+        (middle.DRILLS, "pooler-statement", "PgBouncer, by statement", 4, 1),
+        (middle.DRILLS, "proxy-cuts", "a proxy cuts each connection after some bytes", 200, 20),
+        (middle.DRILLS, "proxy-delays", "a proxy passes everything on late", 10, 1),
+        (limits.DRILLS, "temp-file-limit", "`temp_file_limit` reached, raised", 10, 1),
+        (limits.DRILLS, "no-locks", "`max_locks_per_transaction` used up", 20, 2),
+        (limits.DRILLS, "few-files", "`ulimit -n`, 5 to 24", 30, 4),
+        (limits.DRILLS, "little-memory", "`ulimit -v`, 20 to 700 MB", 30, 4),
+        (limits.DRILLS, "oom-kill", "the kernel's OOM killer, in a cgroup", 20, 2),
         (shortages.DRILLS, "no-connections", "connection limit reached", 10, 1),
         (shortages.DRILLS, "disk-full", "disk full, enlarged", 10, 1),
         (shortages.DRILLS, "output-closed", "output closed", 10, 1),

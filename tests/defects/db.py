@@ -132,14 +132,14 @@ MUTANTS = [
     Mutant(
         "names are found by the search path",
         f"{ENGINE}/db/session.py",
-        'path = self._compose("pin_search_path") + "\\n" if "state" in self.names else PINNED',
+        'path = self._compose("pin_search_path") + "\\n" if known else PINNED',
         'path = ""',
         "tests/proof/test_privileges.py -k search_path",
     ),
     Mutant(
         "keys are shown as they are",
         f"{ENGINE}/text.py",
-        'return "".join(mark if mark.isprintable() else "?" for mark in name)',
+        'return "".join(mark if mark.isprintable() else ascii(mark)[1:-1] for mark in name)',
         "return name",
         "tests/proof/test_trespass.py -k forge",
     ),
@@ -167,7 +167,7 @@ MUTANTS = [
     Mutant(
         "names are printed as the role's settings say",
         f"{ENGINE}/db/session.py",
-        "return PLAIN_NAMES + path",
+        "return PLAIN + path",
         "return path",
         "tests/proof/test_settings.py -k quote_all",
     ),

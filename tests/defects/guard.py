@@ -221,8 +221,8 @@ MUTANTS = [
     Mutant(
         "a guard's function keeps its former grantees",
         GUARD,
-        "    PERFORM {state}.rotation_keep_to_owner('pg_proc', guard);\n    IF NOT has",
-        "    IF NOT has",
+        "    PERFORM {state}.rotation_keep_to_owner('pg_proc', guard);\n    -- Whoever",
+        "    -- Whoever",
         "tests/proof/test_trespass.py -k taken_from_whom",
     ),
     Mutant(
@@ -302,5 +302,12 @@ MUTANTS = [
         "'%10$s'::regclass",
         "'%10$s'",
         "tests/proof/test_open_schema.py -k overload_of_what",
+    ),
+    Mutant(
+        "the owner of a guarded table may not call the guard",
+        GUARD,
+        "        SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = of_table\n",
+        "        SELECT caller\n",
+        "tests/proof/test_guard_owner.py",
     ),
 ]

@@ -55,9 +55,17 @@ MUTANTS = [
     Mutant(
         "two processes rebuild the same index",
         "sql/maintenance/claim_rebuild.sql",
-        "pg_try_advisory_xact_lock(",
-        "pg_try_advisory_xact_lock_shared(",
+        "{rotation_claim_snapshot}(%(rotation)s::bigint) AS alone",
+        "true AS alone",
         "tests/maintenance/test_rebuild.py",
+    ),
+    Mutant(
+        "anybody can hold a rebuild up",
+        "sql/maintenance/claim_rebuild.sql",
+        "{rotation_claim_snapshot}(%(rotation)s::bigint) AS alone",
+        "pg_catalog.pg_try_advisory_xact_lock("
+        "pg_catalog.hashtext('rotation_rebuild'), %(rotation)s) AS alone",
+        "tests/proof/test_trespass.py -k anybody_can_hold",
     ),
     Mutant(
         "a process that freezes holds its claim to rebuild forever",

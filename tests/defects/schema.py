@@ -1,6 +1,6 @@
 """Deliberate defects in the schema of the state, its functions and its migrations."""
 
-from tests.defects.mutant import INITIAL, SET, Mutant
+from tests.defects.mutant import ENGINE, INITIAL, SET, Mutant
 
 MUTANTS = [
     Mutant(
@@ -27,8 +27,8 @@ MUTANTS = [
     Mutant(
         "a foreign transaction number sends writers away",
         SET,
-        "        AND system = (SELECT this.system_identifier FROM pg_control_system() AS this)\n",
-        "",
+        "    IF system = (SELECT this.system_identifier FROM pg_control_system() AS this) THEN\n",
+        "    IF true THEN\n",
         "tests/proof/test_writes.py -k elsewhere",
     ),
     Mutant(
@@ -128,5 +128,19 @@ MUTANTS = [
         "    IF FOUND THEN",
         "    IF false THEN",
         "tests/proof/test_open_schema.py -k there_before",
+    ),
+    Mutant(
+        "the state's triggers call what the session's path finds",
+        "sql/schema/install_invariant.sql",
+        "LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS",
+        "LANGUAGE plpgsql AS",
+        "tests/proof/test_open_schema.py -k invariants_would_call",
+    ),
+    Mutant(
+        "the state's triggers don't find a key's collation",
+        f"{ENGINE}/db/session.py",
+        'NAMES_IN_FULL = {"list_columns"}',
+        "NAMES_IN_FULL = set[str]()",
+        "tests/proof/test_open_schema.py -k collation_of_ones_own",
     ),
 ]

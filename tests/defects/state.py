@@ -39,6 +39,20 @@ MUTANTS = [
         "tests/proof/test_meanwhile.py -k leaves_the_guard",
     ),
     Mutant(
+        "a repair lets partitions take anything",
+        f"{ENGINE}/state/transitions.py",
+        "            move(session, rotation.pk, status, Status.RUNNING, touched_at=Now())\n",
+        "            move(session, rotation.pk, status, Status.RUNNING, verifying_at=None)\n",
+        "tests/proof/test_partitions.py -k again_and_again",
+    ),
+    Mutant(
+        "a failed verification lets partitions take anything",
+        f"{ENGINE}/state/transitions.py",
+        "        move(session, rotation, Status.VERIFYING, Status.FAILED, touched_at=Now(), ",
+        "        move(session, rotation, Status.VERIFYING, Status.FAILED, verifying_at=None, ",
+        "tests/proof/test_partitions.py -k after_a_failed",
+    ),
+    Mutant(
         "an older verdict finishes a rotation",
         f"{ENGINE}/state/transitions.py",
         "            verifying_at=rotation.verifying_at,\n",

@@ -38,4 +38,18 @@ MUTANTS = [
         "from app.rotation.models import ",
         "tests/test_house.py -k relative",
     ),
+    Mutant(
+        "a plan names every table",
+        "app/rotation/web/forms.py",
+        "AMCHECK_SECONDS, user.is_superuser)",
+        "AMCHECK_SECONDS, True)",
+        "tests/web/test_form.py -k names_no_other_table",
+    ),
+    Mutant(
+        "a time that is none breaks the pages",
+        "app/rotation/operations/wording.py",
+        "    except (ValueError, OverflowError):\n",
+        "    except OverflowError:\n",
+        "tests/web/test_pages.py -k written_by_hand",
+    ),
 ]

@@ -1,6 +1,6 @@
 """Deliberate defects in `work`."""
 
-from tests.defects.mutant import ENGINE, Mutant
+from tests.defects.mutant import ENGINE, INITIAL, Mutant
 
 MUTANTS = [
     Mutant(
@@ -76,9 +76,9 @@ MUTANTS = [
     ),
     Mutant(
         "nobody looks whether the table is still the same",
-        f"{ENGINE}/work/stages.py",
-        "        if found and found[0] == self._shape:\n",
-        "        if True:\n",
+        f"{ENGINE}/table/shape.py",
+        "    if found and found | shape == found:\n",
+        "    if found:\n",
         "tests/work/test_interruption.py",
     ),
     Mutant(
@@ -225,8 +225,8 @@ MUTANTS = [
     Mutant(
         "an empty key is none",
         f"{ENGINE}/work/canary.py",
-        'lane["last_id"] if after is None else after',
-        'after or lane["last_id"]',
+        'lane["last_id"] if place.after is None else place.after',
+        'place.after or lane["last_id"]',
         "tests/work/test_locks.py -k empty_key",
     ),
     Mutant(
@@ -253,8 +253,8 @@ MUTANTS = [
     Mutant(
         "a table that can't be updated is taken for so many rows",
         f"{ENGINE}/work/canary.py",
-        "failed > MOST_FAILED",
-        "failed > 10_000",
+        "not session.through_outages(lambda: read_progress(session, stage.rotation)).rows_done:",
+        "False:",
         "tests/work/test_rows_set_aside.py -k table_that",
     ),
     Mutant(
@@ -263,5 +263,68 @@ MUTANTS = [
         "            self._require_no_failures()\n",
         "",
         "tests/work/test_rows_set_aside.py -k never_validated",
+    ),
+    Mutant(
+        "a window looks at its target without a lock",
+        f"{ENGINE}/work/stages.py",
+        '        self.session.change("hold_target")\n',
+        "",
+        "tests/proof/test_held_target.py -k between",
+    ),
+    Mutant(
+        "what came after the preflight is taken as it is",
+        f"{ENGINE}/phases.py",
+        'if name != "guard"}',
+        "if False}",
+        "tests/proof/test_held_target.py -k after_the_preflight",
+    ),
+    Mutant(
+        "the index of rows left over holds the key itself",
+        INITIAL,
+        """models.Func('key', template='hashtextextended(%(expressions)s COLLATE "C", 0)'),""",
+        "models.F('key'),",
+        "tests/work/test_locks.py -k long_key",
+    ),
+    Mutant(
+        "survivors are looked for by the keys that they had",
+        f"{ENGINE}/phases.py",
+        "            if self._repairs == REPAIRS and ",
+        "            if False and ",
+        "tests/proof/test_leaks.py -k changes_again_and_again",
+    ),
+    Mutant(
+        "a survivor that can't be updated is tried for ever",
+        f"{ENGINE}/work/leftovers.py",
+        "            self._tried += 1\n",
+        "",
+        "tests/proof/test_leaks.py -k ever_another_key",
+    ),
+    Mutant(
+        "the canary tries the first rows only",
+        f"{ENGINE}/work/canary.py",
+        "            self.skip = min(int(self.passed * STEP), LONGEST_STEP)\n",
+        "            self.skip = 0\n",
+        "tests/work/test_rows_set_aside.py -k first_rows",
+    ),
+    Mutant(
+        "the canary tries the first lane only",
+        f"{ENGINE}/work/canary.py",
+        '        if lane["lane_id"] is None or lane["lane_id"] in stage.later:\n',
+        "        if True:\n",
+        "tests/work/test_rows_set_aside.py -k first_rows",
+    ),
+    Mutant(
+        "rows count that are tried apart from others",
+        f"{ENGINE}/work/worker.py",
+        "            self._failed += 1\n",
+        "            self._failed += self._stage.fewest\n",
+        "tests/work/test_rows_set_aside.py -k many_rows",
+    ),
+    Mutant(
+        "a notice is as long as its keys",
+        "sql/work/notify_window.sql",
+        "octet_length(said.whole) < 8000",
+        "octet_length(said.whole) > 0",
+        "tests/work/test_notify.py -k long_key",
     ),
 ]

@@ -22,6 +22,7 @@ class Case:
     says: str  #: what the one line holds
     before: str = ""  #: SQL that puts the database into the state
     as_role: bool = False  #: as a role that has every right but those that `before` takes away
+    env: tuple[tuple[str, str], ...] = ()  #: in a process of its own, with these variables
 
 
 #: Files that a list of leaked tokens might be.

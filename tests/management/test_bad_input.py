@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from app.rotation.schema import GRANTED
-from tests.conftest import Database
+from tests.conftest import SERVER, Database, databases
 from tests.management.bad_input import FILES, Case, all_cases
+from tests.management.bad_surroundings import NEVER, surroundings
 
-CASES = all_cases()
+CASES = [*all_cases(), *surroundings()]
 
 #: Everything that a refused command must leave as it was.
 KEPT = (
@@ -27,10 +28,10 @@ KEPT = (
 )
 
 
-def test_there_are_at_least_150() -> None:
+def test_there_are_at_least_500() -> None:
     names = [case.name for case in CASES]
     assert len(names) == len(set(names))
-    assert len(names) >= 150
+    assert len(names) >= 500
 
 
 @pytest.fixture(scope="session")
@@ -39,6 +40,31 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, content in FILES.items():
         (home / name).write_bytes(content)
     return home
+
+
+@pytest.fixture(scope="session")
+def shared() -> Iterator[Database]:
+    """A database for all cases that need no state of their own: no case may change it."""
+    for database in databases(SERVER):
+        database.insert("SELECT generate_series(1, %s)", 20)
+        yield database
+
+
+@pytest.fixture
+def place(request: pytest.FixtureRequest, case: Case) -> Iterator[Database]:
+    """The database of a case; Django's default connection points at it."""
+    from django.db import connection
+
+    if case.before or case.as_role:
+        own = request.getfixturevalue("db")
+        own.insert("SELECT generate_series(1, %s)", 20)
+        yield own
+        return
+    database = request.getfixturevalue("shared")
+    connection.close()
+    connection.settings_dict["NAME"] = database.name
+    yield database
+    connection.close()
 
 
 @contextlib.contextmanager
@@ -75,25 +101,38 @@ def command_line(arguments: tuple[str, ...]) -> tuple[int, str, str]:
     return code, out.getvalue(), err.getvalue()
 
 
+def filled(text: str, **values: str) -> str:
+    """A text with what stands in braces; other braces stay."""
+    for name, value in values.items():
+        text = text.replace(f"{{{name}}}", value)
+    return text
+
+
 def kept(db: Database) -> list[object]:
     there = {name for (name,) in db.sql("SELECT relname FROM pg_class")}
     return [db.sql(query) for query in KEPT if query.split("FROM ")[1].split()[0] in there]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_mistake(db: Database, folder: Path, case: Case) -> None:
-    db.insert("SELECT generate_series(1, %s)", 20)
+def test_mistake(place: Database, folder: Path, case: Case) -> None:
+    db = place
     with acting_as(db, case.as_role) as role:
         if case.before:
-            db.sql(case.before.replace("{role}", role).replace("%", "%%"))
+            db.sql(filled(case.before, role=role, database=db.name).replace("%", "%%"))
         before = kept(db)
-        code, out, err = command_line(
-            tuple(argument.replace("{tmp}", str(folder)) for argument in case.arguments)
-        )
+        arguments = tuple(argument.replace("{tmp}", str(folder)) for argument in case.arguments)
+        if case.env:
+            socket = str(db.server.sockets).replace("/", "%2F")
+            variables = {name: filled(value, socket=socket, name=db.name) for name, value in case.env}
+            done = db.run(*arguments, env=db.environment(**variables))
+            code, out, err = done.code, done.out, done.err
+        else:
+            code, out, err = command_line(arguments)
         assert kept(db) == before
     assert code == case.code, (code, out, err)
     assert len(err.strip().splitlines()) == 1, err
     assert case.says in err
     assert "Traceback" not in out + err
+    assert NEVER not in out + err
     tokens = [token for (token,) in db.sql("SELECT token::text FROM ticket")]
     assert not any(token in out + err for token in tokens)

@@ -1,42 +1,14 @@
 """Nothing is lost by a slip: what can't be taken back is asked for, or wants a flag."""
 
-import os
-import pty
-import select
 import subprocess
-import sys
-import time
 
 import pytest
 
-from tests.conftest import PROJECT, Database
+from tests.conftest import Database
+from tests.management.terminal import on_a_terminal
 from tests.proof.account import ACCOUNT, make
 
 QUESTION = "Replace public.account.api_key of 20 rows? The old tokens stop working, for good. [y/N]"
-
-
-def on_a_terminal(db: Database, answer: str, *command: str) -> tuple[int, str]:
-    """The exit code and output of a command whose user types an answer to its question, if it asks."""
-    mine, its = pty.openpty()
-    child = subprocess.Popen(
-        [sys.executable, str(PROJECT / "manage.py"), *command],
-        stdin=its, stdout=its, stderr=its, env=db.environment(TERM="xterm"), start_new_session=True,
-    )  # fmt: skip
-    os.close(its)
-    said = ""
-    answered = False
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        if select.select([mine], [], [], 0.1)[0]:
-            try:
-                said += os.read(mine, 4096).decode()
-            except OSError:  # its end of the terminal is closed
-                break
-        if "[y/N]" in said and not answered:
-            answered = True
-            os.write(mine, f"{answer}\n".encode())
-    os.close(mine)
-    return child.wait(30), said
 
 
 @pytest.mark.parametrize("answer", ["", "n", "Y e s", "ja"])

@@ -97,7 +97,7 @@ def test_help_fits_and_names_every_flag() -> None:
             "few",
             "argument --max-waiting: invalid value 'few'; expected a number or off",
         ),
-        ("--workers", "0", "--workers 0: expected 1 to 64 threads"),
+        ("--workers", "0", "--workers 0: expected 1 to 64 connections"),
         ("--lanes", "0", "--lanes 0: expected 1 to 1024 ranges"),
     ],
 )

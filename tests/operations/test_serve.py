@@ -59,7 +59,7 @@ def statuses(db: Database) -> list[str]:
         ('{"workers": true}', "a value of workers that is not a whole number"),
         ('{"standbys": null}', "a value of standbys that is not a list of strings"),
         ('{"nice": {"x": [1]}}', "a value of nice that is not a number"),
-        ('{"workers": 65}', "--workers 65: expected 1 to 64 threads"),
+        ('{"workers": 65}', "--workers 65: expected 1 to 64 connections"),
         ("[1]", "rotation.options is not an object of options"),
         ('"text"', "rotation.options is not an object of options"),
         ("null", "rotation.options is not an object of options"),

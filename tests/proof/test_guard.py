@@ -209,7 +209,7 @@ def test_guard_is_dropped_in_mid_run(db: Database) -> None:
     assert db.call("rotation", "guard", "drop", "--table", "account", "--column", "key").code == 0
     out = child.communicate(timeout=30)[0]
     assert child.returncode == 1
-    assert "the triggers of public.account changed while the rotation ran" in out
+    assert "the guard of public.account changed while the rotation ran" in out
     assert "guard installed" not in out.splitlines()[-1]
     assert db.call(*ACCOUNT).code == 0
 

@@ -178,9 +178,14 @@ def test_pipe_that_gives_nothing(db: Database, tmp_path, number: signal.Signals,
     os.mkfifo(leaked)
     child = db.start("rotate_tokens_sql", "--leaked", str(leaked))
     writer = os.open(leaked, os.O_RDWR) if opened else None
-    state = Path(f"/proc/{child.pid}/status")
-    # Python catches SIGTERM only where we do.
-    until(lambda: int(re.findall(r"SigCgt:\s(\w+)", state.read_text())[0], 16) >> signal.SIGTERM - 1 & 1)
+    process = Path(f"/proc/{child.pid}")
+
+    def waits() -> bool:
+        """Whether it opens the pipe, or has it open."""
+        held = [one.readlink() for one in (process / "fd").iterdir() if one.is_symlink()]
+        return leaked in held or "partner" in (process / "wchan").read_text()
+
+    until(waits)
     assert db.sql("SELECT count(*) FROM rotation") == [(0,)]
     child.send_signal(number)
     out = child.communicate(timeout=20)[0]

@@ -9,6 +9,8 @@ from contextlib import closing
 import pytest
 
 from tests.conftest import WITHOUT_GUARD, Database, until
+from tests.proof.account import ACCOUNT, left, make
+from tests.proof.mallory import acting
 from tests.proof.proven import succeeded
 from tests.unguarded import GUARDED, UNGUARDED
 
@@ -204,6 +206,34 @@ def test_key_moved_behind_the_cursor(db: Database) -> None:
     assert child.returncode == 0, out
     assert "1 row holds a revoked token: id -2999; rotating again" in out
     succeeded(db)
+
+
+def change_keys_during_a_run(db: Database, runner: str) -> tuple[int, str]:
+    """Somebody who may change keys tries to keep a leaked token alive."""
+    db.sql(f"GRANT SELECT, UPDATE (id) ON account TO {runner}")
+    run = db.start("rotate_tokens_sql", *ACCOUNT, "--window", "1", "--max-rate", "10")
+    with acting(db, runner) as (_, stranger):
+        while run.poll() is None:
+            stranger.execute("UPDATE account SET id = id + 1000 WHERE id % 1000 = 9")
+    return run.returncode, run.communicate()[0]
+
+
+def test_row_whose_key_changes_again_and_again(db: Database, runner: str) -> None:
+    make(db)
+    code, out = change_keys_during_a_run(db, runner)
+    assert (code, left(db)) == (0, 0), out
+
+
+def test_row_that_can_not_be_updated_and_has_ever_another_key(db: Database, runner: str) -> None:
+    """The run ends, and names it."""
+    make(db)
+    db.sql("CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS"
+           " 'BEGIN IF NEW.id % 1000 = 9 THEN RAISE unique_violation; END IF; RETURN NEW; END';"
+           "CREATE TRIGGER no BEFORE UPDATE OF api_key ON account FOR EACH ROW EXECUTE FUNCTION no()"
+    )  # fmt: skip
+    code, out = change_keys_during_a_run(db, runner)
+    assert (code, left(db)) == (4, 1), out
+    assert "every other row is rotated, but 1 row can't be updated and holds its old token: id " in out
 
 
 def test_survivor_at_the_far_end_is_found_soon(db: Database) -> None:

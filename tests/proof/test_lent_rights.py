@@ -2,9 +2,15 @@
 
 import pytest
 
-from tests.conftest import Database
-from tests.proof.account import ACCOUNT, make, parts, rotate_around
-from tests.proof.mallory import acting, is_super
+from tests.conftest import Database, read_until
+from tests.proof.account import ACCOUNT, make, parts, rotate, rotate_around
+from tests.proof.mallory import (
+    CHILD,
+    acting,
+    evil_where_nothing_is_written,
+    is_super,
+    referable,
+)
 from tests.proof.roles import as_role
 from tests.proof.test_trespass import granted
 
@@ -103,7 +109,10 @@ def test_partition_that_is_detached_and_given_away(db: Database, runner: str) ->
     parts(db)
     given = f"ALTER TABLE account DETACH PARTITION high; ALTER TABLE high OWNER TO {runner}"
     done = rotate_around(db, given)
-    says = f"public.high, detached since the start, belongs to {runner}, whose code would run with"
+    says = (
+        "public.high, detached since the start, was not read: that would lend this role's rights to the"
+        f" owners of table high of {runner}"
+    )
     assert (done.code, says in done.err) == (4, True), done.out + done.err
     verified = db.call("rotation", "verify", *ACCOUNT)
     assert (verified.code, says in verified.err) == (4, True), verified.out + verified.err
@@ -144,3 +153,97 @@ def test_serving_process_takes_up_no_strangers_table(db: Database, runner: str) 
     serving.terminate()
     serving.communicate(timeout=30)
     assert not is_super(db, runner)
+
+
+@pytest.mark.parametrize("how", ["run", "serve"])
+def test_trigger_behind_a_foreign_key(db: Database, runner: str, how: str) -> None:
+    """Before PostgreSQL 18 an AFTER trigger of a cascade runs as who updated the key."""
+    make(db)
+    tokens = referable(db, runner)
+    with acting(db, runner) as (_, mallory):
+        mallory.execute(CHILD.format(role=runner), (tokens,))
+    dry = db.call("rotate_tokens_sql", *ACCOUNT, "--allow-fk", "--dry-run")
+    told = f"mine.t() of {runner}" in dry.out or f"mine.child of {runner}" in dry.out
+    if how == "run":
+        rotate(db, "--allow-fk")
+    else:
+        db.sql("ALTER TABLE account ADD CONSTRAINT stop CHECK (halts(id <> 1)) NOT VALID")
+        rotate(db, "--allow-fk", code=1)  # recorded, and abandoned
+        db.sql("ALTER TABLE account DROP CONSTRAINT stop")
+        serving = db.start("rotate_tokens_sql", "--serve")
+        out = ""
+        for line in serving.stdout or []:
+            out += line
+            if "would run" in line or "succeeded" in line or "retrying" in line:
+                break
+        serving.terminate()
+        serving.communicate(timeout=30)
+    assert not is_super(db, runner)
+    assert told
+
+
+@pytest.mark.parametrize("command", ["search", "dry run"])
+def test_strangers_function_in_an_index_of_a_trusted_table(
+    rotated: Database, runner: str, command: str
+) -> None:
+    """The table is the superuser's; the function that its index calls is not."""
+    db = rotated
+    db.sql(
+        f"CREATE SCHEMA mine AUTHORIZATION {runner}; CREATE TABLE notes (body text);"
+        "INSERT INTO notes VALUES ('x')"
+    )
+    with acting(db, runner) as (_, mallory):
+        mallory.execute(
+            "CREATE FUNCTION mine.f(int) RETURNS text LANGUAGE sql IMMUTABLE AS $$SELECT 'x'$$"
+        )
+    db.sql("CREATE INDEX ON notes ((body || mine.f(1)))")
+    with acting(db, runner) as (_, mallory):
+        mallory.execute(
+            evil_where_nothing_is_written(db, "mine.g()", "text", "'x'", runner)
+            + "CREATE OR REPLACE FUNCTION mine.f(int) RETURNS text LANGUAGE plpgsql IMMUTABLE AS"
+            " $$BEGIN RETURN mine.g(); END$$;"
+        )
+    commands = {
+        "search": ("rotation", "verify", *ACCOUNT, "--search-copies"),
+        "dry run": ("rotate_tokens_sql", *ACCOUNT, "--new", "--dry-run"),
+    }
+    done = db.run(*commands[command])
+    assert not is_super(db, runner), done.out
+
+
+def test_detached_partition_with_an_index_of_others(db: Database, runner: str) -> None:
+    """It belongs to the target's owner; the function of its index does not."""
+    parts(db)
+    db.sql(f"CREATE SCHEMA mine AUTHORIZATION {runner}")
+    with acting(db, runner) as (_, mallory):
+        mallory.execute(
+            "CREATE FUNCTION mine.f(int) RETURNS text LANGUAGE sql IMMUTABLE AS $$SELECT 'x'$$"
+        )
+    rotate(db)
+    db.sql("ALTER TABLE account DETACH PARTITION high; CREATE INDEX ON high ((note || mine.f(1)))")
+    with acting(db, runner) as (_, mallory):
+        mallory.execute(
+            evil_where_nothing_is_written(db, "mine.g()", "text", "'x'", runner)
+            + "CREATE OR REPLACE FUNCTION mine.f(int) RETURNS text LANGUAGE plpgsql IMMUTABLE AS"
+            " $$BEGIN RETURN mine.g(); END$$;"
+        )
+    done = db.run("rotation", "verify", *ACCOUNT)
+    assert not is_super(db, runner), done.out + done.err
+
+
+def test_table_in_a_strangers_schema(rotated: Database, runner: str) -> None:
+    """Who owns a schema may drop any table in it, and put another in its place."""
+    db = rotated
+    db.sql(f"CREATE SCHEMA mine AUTHORIZATION {runner}; CREATE TABLE mine.notes (body text)")
+    done = db.call("rotation", "verify", *ACCOUNT, "--search-copies")
+    assert "not searched: mine.notes (code of others would run" in done.out
+    db.sql("ALTER TABLE account SET SCHEMA mine")
+    moved = ("--table", "mine.account", "--column", "api_key")
+    done = db.call("rotate_tokens_sql", *moved, "--new", "--dry-run")
+    assert f"schema mine of {runner}" in done.out
+    db.sql("ALTER TABLE mine.account ADD CONSTRAINT stop CHECK (halts(id <> 1)) NOT VALID")
+    assert db.call("rotate_tokens_sql", *moved, "--new").code == 1  # recorded, and abandoned
+    serving = db.start("rotate_tokens_sql", "--serve")
+    assert f"mine.account uses schema mine of {runner}, which would run" in read_until(
+        serving, "would run"
+    )

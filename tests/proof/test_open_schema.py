@@ -1,5 +1,6 @@
 """What others may have put beside the state, or before it, is neither called nor overlooked."""
 
+import psycopg2
 import pytest
 
 from tests.conftest import Database
@@ -206,3 +207,39 @@ def test_lane_of_a_type_of_ones_own(db: Database, runner: str) -> None:
     db.sql("ALTER TABLE account DROP CONSTRAINT stop")
     db.call("rotate_tokens_sql", *ACCOUNT)
     assert not is_super(db, runner)
+
+
+def test_operators_that_the_invariants_would_call(rotated: Database, runner: str) -> None:
+    """Nobody's search path makes them pass: who may write to the state keeps to what they say."""
+    db = rotated
+    granted(db, runner)
+    db.sql(f"CREATE SCHEMA mine AUTHORIZATION {runner}")
+    with acting(db, runner) as (_, mallory):
+        mallory.execute(
+            "CREATE FUNCTION mine.yes(bigint, bigint) RETURNS boolean LANGUAGE sql AS 'SELECT true'"
+        )
+        for name in ("<=", ">=", "="):
+            mallory.execute(
+                f"CREATE OPERATOR mine.{name} (FUNCTION = mine.yes, LEFTARG = bigint, RIGHTARG = bigint)"
+            )
+        mallory.execute("SET search_path = mine, pg_catalog, public")
+        with pytest.raises(psycopg2.errors.RaiseException, match="a checkpoint never moves back"):
+            mallory.execute("UPDATE batchprogress SET last_id = '1'")
+
+
+def test_key_of_a_type_and_collation_of_ones_own(db: Database) -> None:
+    """The state's triggers find them in whatever schema, by the names that the state has stored."""
+    db.sql("CREATE SCHEMA \"Own\"; CREATE COLLATION \"Own\".c FROM \"C\";"
+           "CREATE COLLATION c FROM \"POSIX\";"
+           "CREATE DOMAIN \"Own\".name AS text COLLATE c; CREATE DOMAIN name AS text;")  # fmt: skip
+    for number, type_ in enumerate(
+        ('"Own".name', "public.name", 'text COLLATE "Own".c', "text COLLATE c")
+    ):
+        table = f"account{number}"
+        db.sql(f"CREATE TABLE {table} (id {type_} PRIMARY KEY, api_key uuid);"
+               f"INSERT INTO {table} SELECT 'k' || g, gen_random_uuid() FROM generate_series(1, 20) AS g"
+        )  # fmt: skip
+        db.remember(table, "id", "api_key")
+        done = db.call("rotate_tokens_sql", "--table", table, "--column", "api_key", "--window", "5")
+        assert (done.code, db.unchanged(table, "api_key")) == (0, 0), done.err
+        db.sql("DROP TABLE before")

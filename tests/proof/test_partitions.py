@@ -1,9 +1,23 @@
 """Partitions that are detached, changed, dropped, and come back, and children by inheritance."""
 
+import contextlib
+
+import psycopg2
 import pytest
 
 from tests.conftest import Database, until
-from tests.proof.account import ACCOUNT, left, make, parts, rotate, rotate_around, start_with_a_child
+from tests.proof.account import (
+    ACCOUNT,
+    is_refused,
+    left,
+    make,
+    old,
+    parts,
+    rotate,
+    rotate_around,
+    start_with_a_child,
+)
+from tests.proof.mallory import acting
 from tests.work.gates import gate, waiting_at_gate
 
 
@@ -83,9 +97,27 @@ def test_partition_that_was_rotated_by_itself_comes_back(db: Database) -> None:
 
 
 def test_row_that_moves_after_a_failed_verification(db: Database) -> None:
+    """A verification found its token: it moves once it has a new one."""
     parts(db)
     assert rotate_around(db, "ALTER TABLE account DETACH PARTITION high").code == 4
-    db.sql("ALTER TABLE account ATTACH PARTITION high FOR VALUES FROM (11) TO (1000);"
-           "UPDATE account SET id = 0 WHERE id = 15")  # fmt: skip
+    db.sql("ALTER TABLE account ATTACH PARTITION high FOR VALUES FROM (11) TO (1000)")
+    move = "UPDATE account SET id = 0 WHERE id = 15"
+    is_refused(db, move)
     rotate(db)
+    db.sql(move)
     assert left(db) == 0
+
+
+def test_revoked_tokens_inserted_again_and_again(db: Database, runner: str) -> None:
+    """A repair does not let in what the next verification would find."""
+    parts(db)
+    db.sql(f"GRANT INSERT ON account TO {runner}; CREATE TABLE rest PARTITION OF account DEFAULT")
+    run = db.start("rotate_tokens_sql", *ACCOUNT)
+    key = 1000
+    with acting(db, runner) as (_, stranger):
+        while run.poll() is None:
+            key += 1
+            with contextlib.suppress(psycopg2.IntegrityError):
+                stranger.execute("INSERT INTO account VALUES (%s, %s)", (key, old(db)))
+    out = run.communicate()[0]
+    assert (run.returncode, left(db)) == (0, 0), out

@@ -161,7 +161,7 @@ def test_workers_come_and_go(db: Database) -> None:
         ("speed=5", "'speed=5': expected NAME=VALUE"),
         ("window=many", "window=many: 'many' is not a value of window"),
         ("window=0", "--window 0: expected 1 to 1000000 rows"),
-        ("workers=65", "--workers 65: expected 1 to 64 threads"),
+        ("workers=65", "--workers 65: expected 1 to 64 connections"),
         ("max_wal=5x", "max_wal=5x: '5x' is not a value of max_wal"),
         ("nice=nan", "--nice nan: expected 0 to 1000 seconds of rest"),
     ],

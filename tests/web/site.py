@@ -31,9 +31,9 @@ def client_of(*permissions: str) -> Client:
     return client
 
 
-def record(client: Client) -> None:
+def record(client: Client, asked: dict[str, str] = ASKED) -> None:
     """Show the plan of a rotation, and record it."""
-    assert client.post(f"{LIST}add/", {**ASKED, **shown_plan(client, ASKED)}).status_code == 302
+    assert client.post(f"{LIST}add/", {**asked, **shown_plan(client, asked)}).status_code == 302
 
 
 def shown_plan(client: Client, asked: dict[str, str]) -> dict[str, str]:

@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 
 from tests.conftest import Database, read_until, until
 from tests.operations.recording import status
-from tests.web.site import ASKED, LIST, PAGE, client_of, shown_plan, text
+from tests.web.site import ASKED, LIST, PAGE, client_of, record, shown_plan, text
 
 
 def test_recorded_and_taken_up(db: Database, steerer: Client) -> None:
@@ -27,7 +27,7 @@ def test_recorded_and_taken_up(db: Database, steerer: Client) -> None:
     wrong = steerer.post(f"{LIST}add/", {**asked, "table": "nosuch", "record": "yes"}).content.decode()
     assert "nosuch" in wrong
     refused = steerer.post(f"{LIST}add/", {**asked, "workers": "1000", "record": "yes"})
-    assert "--workers 1000: expected 1 to 64 threads" in refused.content.decode()
+    assert "--workers 1000: expected 1 to 64 connections" in refused.content.decode()
     assert db.value("SELECT count(*) FROM rotation") == 0
     button = shown_plan(steerer, asked)
     for other in ({**button, "max_rate": "5"}, {**button, "shown": "x" + button["shown"]}):
@@ -99,6 +99,35 @@ def test_plan_shows_no_table_that_the_user_may_not_see(db: Database, table: str)
         said = errors(client_of("add_rotation", "view_ticket"), table=table)
         assert said == [f"there is no table {table!r} that you may see"]
     assert db.value("SELECT count(*) FROM rotation") == 0
+
+
+def test_plan_names_no_other_table(db: Database) -> None:
+    """Who may view tickets, and record a rotation of them, learns how many findings there are."""
+    db.tickets(10)
+    db.sql("CREATE TABLE secret_audit (hidden_column uuid);"
+           "INSERT INTO secret_audit SELECT token FROM ticket;"
+           "CREATE MATERIALIZED VIEW secret_view AS SELECT token FROM ticket;"
+           "CREATE TABLE secret_history (x text);"
+           "CREATE TABLE secret_child (token uuid REFERENCES ticket (token) ON UPDATE CASCADE)"
+    )  # fmt: skip
+    asked = {**ASKED, "allow_fk": "on", "show": ""}
+    client = client_of("add_rotation", "view_ticket")
+    page = html.unescape(client.post(f"{LIST}add/", asked).content.decode())
+    told = re.search(r"warn +(\d) findings about other tables, which rotate_tokens_sql --dry-run", page)
+    assert told, page[page.index('class="plan"') :]
+    assert int(told[1]) >= 3
+    assert re.search(r"note +1 finding about other tables", page)
+    assert not re.search("secret|hidden_column", page)
+    assert "would be refused now: 1 finding about other tables" in html.unescape(
+        client.post(f"{LIST}add/", {**asked, "allow_fk": ""}).content.decode()
+    )
+    record(client, asked)
+    assert "secret" not in str(db.value("SELECT findings FROM rotation"))
+    superuser = client_of()
+    User.objects.filter(username="u1").update(is_superuser=True)
+    db.sql("UPDATE rotation SET status = 'cancelled'")
+    page = html.unescape(superuser.post(f"{LIST}add/", asked).content.decode())
+    assert all(f"secret_{one}" in page for one in ("audit", "view", "history", "child"))
 
 
 def test_no_catalog_is_read_for_a_table_that_the_user_may_not_see(db: Database) -> None:

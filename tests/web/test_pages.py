@@ -230,7 +230,8 @@ def test_options_written_by_hand_break_no_page(db: Database, stored: str) -> Non
     db.tickets(10)
     recorded("ticket")
     db.sql("UPDATE rotation SET options = %s, tuned = %s", stored, stored)
-    db.sql("""UPDATE rotation SET steered = '[5]'""")
+    for steered in ("5", '{"at": "2026-13-45 10:00:00"}', '{"at": "0001-01-01 00:00:00+14"}'):
+        db.sql("UPDATE rotation SET steered = steered || %s::jsonb", f"[{steered}]")
     client = client_of(*VIEW, "change_rotation")
     for address in (LIST, PAGE, f"{LIST}1/live/", f"{LIST}1/status.json", f"{LIST}1/report/"):
         text(client, address)

@@ -6,9 +6,12 @@ import signal
 import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
+
+import psycopg2
 
 from tests.conftest import Database, until
 
@@ -18,9 +21,40 @@ PGBOUNCER = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/s
 class Pooler:
     """A running PgBouncer, and the DATABASE_URL that goes through it."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", url: str) -> None:
-        self.url = url
-        self._process = process
+    def __init__(self, home: Path, owner: os.stat_result, name: str) -> None:
+        self.url = f"postgres://postgres@{str(home).replace('/', '%2F')}:6432/{name}"
+        self._home = home
+        self._owner = owner
+        self._process = self._start()
+
+    def _start(self) -> "subprocess.Popen[bytes]":
+        process = subprocess.Popen(
+            [PGBOUNCER, str(self._home / "ini")],
+            stderr=subprocess.DEVNULL,
+            user=self._owner.st_uid if os.geteuid() == 0 else None,
+            group=self._owner.st_gid if os.geteuid() == 0 else None,
+        )
+        until(lambda: listens(self._home / ".s.PGSQL.6432"))
+        return process
+
+    def restart(self, seconds: float) -> None:
+        """It ends at once, is away for so long, and starts again."""
+        self.end()
+        time.sleep(seconds)
+        self._process = self._start()
+
+    def end(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
+        self._process.terminate()
+        self._process.wait()
+        (self._home / "pid").unlink(missing_ok=True)
+
+    def command(self, text: str) -> None:
+        """Run a command of its console, in which everybody is an administrator."""
+        address = {"host": str(self._home), "port": 6432, "user": "postgres", "dbname": "pgbouncer"}
+        with closing(psycopg2.connect(**address)) as console:
+            console.autocommit = True
+            console.cursor().execute(text)
 
     def freeze(self) -> None:
         """It answers nobody, but the kernel keeps its connections open."""
@@ -39,7 +73,7 @@ def listens(place: Path) -> bool:
 def pooler(db: Database, mode: str = "transaction", **settings: object) -> Iterator[Pooler]:
     """A PgBouncer with a pool of three before the database; `settings` are lines of its file."""
     home = Path(tempfile.mkdtemp(prefix="pb-"))
-    ini = home / "pgbouncer.ini"
+    ini = home / "ini"
     ini.write_text(
         f"""[databases]
 {db.name} = host={db.server.sockets} user=postgres dbname={db.name}
@@ -48,6 +82,7 @@ listen_addr =
 listen_port = 6432
 unix_socket_dir = {home}
 auth_type = any
+admin_users = postgres
 pool_mode = {mode}
 default_pool_size = 3
 logfile = {home}/log
@@ -57,21 +92,11 @@ pidfile = {home}/pid
     )
     home.chmod(0o777)
     # The database's socket directory admits its owner only.
-    owner = db.server.sockets.stat()
-    child = subprocess.Popen(
-        [PGBOUNCER, str(ini)],
-        stderr=subprocess.DEVNULL,
-        user=owner.st_uid if os.geteuid() == 0 else None,
-        group=owner.st_gid if os.geteuid() == 0 else None,
-    )
-    url = f"postgres://postgres@{str(home).replace('/', '%2F')}:6432/{db.name}"
-    until(lambda: listens(home / ".s.PGSQL.6432"))
+    one = Pooler(home, db.server.sockets.stat(), db.name)
     try:
-        yield Pooler(child, url)
+        yield one
     finally:
-        child.send_signal(signal.SIGCONT)
-        child.terminate()
-        child.wait()
+        one.end()
         shutil.rmtree(home)
 
 

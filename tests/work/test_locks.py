@@ -218,3 +218,20 @@ def test_first_row_that_is_locked_has_an_empty_key(db: Database) -> None:
         done = db.run("rotate_tokens_sql", "--table", "account", "--lock-patience", "3")
     assert (done.code, "phase 2 of 4" in done.out) == (4, True), done.out + done.err
     assert "every other row is rotated" in done.err
+
+
+def test_locked_row_with_a_long_key(db: Database) -> None:
+    """What the primary key's index has room for, the list of rows left over has too."""
+    db.sql("CREATE TABLE page (id text PRIMARY KEY, token uuid);"
+           "INSERT INTO page SELECT lpad(n::text, 5, '0'), gen_random_uuid()"
+           " FROM generate_series(1, 300) AS n;"
+           "INSERT INTO page SELECT '00100' || left(string_agg(md5(n::text || random()), ''), 2683),"
+           " gen_random_uuid() FROM generate_series(1, 90) AS n")  # fmt: skip
+    db.remember("page", "id", "token")
+    its = ("rotate_tokens_sql", "--table", "page", "--window", "50", "--lock-patience", "6")
+    with closing(db.connect(autocommit=False)) as holder, holder.cursor() as cursor:
+        cursor.execute("SELECT FROM page WHERE length(id) > 100 FOR UPDATE")
+        done = db.run(*its)
+    assert (done.code, db.unchanged("page", "token")) == (4, 1), done.out + done.err
+    assert db.run(*its).code == 0
+    assert db.unchanged("page", "token") == 0

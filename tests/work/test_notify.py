@@ -45,6 +45,23 @@ def test_rows_left_for_later_are_told_later(db: Database) -> None:
     assert (last["lo"], last["hi"]) == ("50", "50")
 
 
+def test_notice_of_a_long_key(db: Database) -> None:
+    """It says less, where it would be too long for PostgreSQL."""
+    db.sql("CREATE TABLE page (id text PRIMARY KEY, token uuid);"
+           "INSERT INTO page SELECT lpad(n::text, 5, '0'), gen_random_uuid()"
+           " FROM generate_series(1, 100) AS n;"
+           "INSERT INTO page VALUES ('00040' || repeat('a', 9000), gen_random_uuid())")  # fmt: skip
+    db.remember("page", "id", "token")
+    with closing(db.connect()) as listener, listener.cursor() as cursor:
+        cursor.execute("LISTEN tokens")
+        done = db.run(*RUN, "--table", "page")
+        assert (done.code, db.unchanged("page", "token")) == (0, 0), done.err
+        until(lambda: listener.poll() or len(listener.notifies) == 3)
+        heard = [json.loads(notice.payload) for notice in listener.notifies]
+    assert [one.get("hi") for one in heard] == ["00040", None, "00100"]
+    assert heard[1] == {"rotation": 1, "table": "public.page", "column": "token"}
+
+
 @pytest.mark.parametrize("channel", ["", "x" * 64, "\u00e4" * 32, "a\x00b", "\udce4"])
 def test_bad_channel(db: Database, channel: str) -> None:
     db.tickets(10)

@@ -4,6 +4,7 @@ from contextlib import closing
 
 import pytest
 
+from app.rotation.engine.work import canary, worker
 from tests.conftest import Database, until
 
 RUN = ("rotate_tokens_sql", "--window", "100")
@@ -103,7 +104,7 @@ def test_a_table_that_cannot_be_updated(db: Database) -> None:
     assert "nothing was replaced" in done.err
     assert db.value("SELECT count(*) FROM rotation_leftover") == 0
     db.sql("ALTER TABLE ticket DROP CONSTRAINT none")
-    # The same after an interruption: what was done is not denied.
+    # After an interruption: some rows could.
     db.sql("ALTER TABLE ticket ADD CONSTRAINT none CHECK (id <= 300) NOT VALID")
     db.sql("CREATE FUNCTION stop() RETURNS trigger LANGUAGE plpgsql AS"
            " 'BEGIN IF (SELECT sum(rows) FROM public.batchprogress) >= 300"
@@ -113,8 +114,44 @@ def test_a_table_that_cannot_be_updated(db: Database) -> None:
     assert db.run(*RUN, "--lanes", "1", "--lock-patience", "0.5").code in (1, 3)
     db.sql("DROP TRIGGER stop ON ticket")
     done = db.run(*RUN)
-    assert done.code == 1
-    assert "300 rows had been rotated before" in done.err
+    assert done.code == 4
+    assert "every other row is rotated, but 700 rows can't be updated" in done.err
+    assert db.changes() == {0: 700, 1: 300}
+
+
+@pytest.mark.parametrize(
+    ("bad", "lanes"), [("id <= 20", 1), ("id <= 450", 1), ("id <= 250", 2), ("id BETWEEN 21 AND 300", 1)]
+)
+def test_first_rows_that_cannot_be_updated(
+    db: Database, bad: str, lanes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many, and where the run begins again: it looks farther on, and into other lanes."""
+    monkeypatch.setattr(canary, "MOST_FAILED", 150)  # not one by one
+    db.tickets(500)
+    db.sql(f"ALTER TABLE ticket ADD CONSTRAINT legacy CHECK (NOT ({bad})) NOT VALID")
+    if "BETWEEN" in bad:
+        db.sql("ALTER TABLE ticket ADD CONSTRAINT already CHECK (halts(id <> 21)) NOT VALID")
+        assert db.call("rotate_tokens_sql", "--window", "20").code == 1
+        db.sql("ALTER TABLE ticket DROP CONSTRAINT already")
+    left = db.value(f"SELECT count(*) FROM ticket WHERE {bad}")
+    done = db.call(*RUN, "--lanes", str(lanes))
+    assert done.code == 4, done.out + done.err
+    assert f"every other row is rotated, but {left} rows can't be updated" in done.err
+    assert db.changes() == {0: left, 1: 500 - left}
+
+
+def test_many_rows_that_cannot_be_updated(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those count that fail, not those that are tried apart because of them."""
+    monkeypatch.setattr(worker, "MOST_FAILED", 20)
+    db.tickets(1280)
+    db.sql("ALTER TABLE ticket ADD CONSTRAINT legacy CHECK (id % 64 < 62) NOT VALID")
+    done = db.call("rotate_tokens_sql")
+    assert (done.code, "check violation of constraint legacy (SQLSTATE 23514)" in done.err) == (1, True)
+    db.sql("ALTER TABLE ticket DROP CONSTRAINT legacy;"
+           "ALTER TABLE ticket ADD CONSTRAINT legacy CHECK (id % 64 <> 63) NOT VALID")  # fmt: skip
+    done = db.call("rotate_tokens_sql")
+    assert done.code == 4, done.out + done.err
+    assert db.changes() == {0: 20, 1: 1260}
 
 
 def test_failures_are_told_to_machines(db: Database) -> None:

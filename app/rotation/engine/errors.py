@@ -1,14 +1,27 @@
 """Everything the engine raises on purpose: one root, one line each, with its exit code."""
 
+import errno
+import traceback
+from pathlib import Path
+
 #: Classes of SQLSTATE that a row's values cause: data exceptions, constraints, CHECK OPTION, limits of
 #: size, and what triggers raise.
 ROW_CLASSES = {"22", "23", "44", "54", "P0"}
+#: Errors of the settings and of what is installed, whose text says what to do.
+TOLD = {"ImproperlyConfigured", "ImportError", "ModuleNotFoundError", "ServerError"}
+#: Errors of the database whose first line names objects and hosts only, and no value of a row.
+OF_THE_DATABASE = {"OperationalError", "ProgrammingError"}
 
 
 class RotationError(Exception):
     """The root. The message is one line for a person; it never holds a token."""
 
     exit_code = 1
+    again = "run the same command again"
+    once_begun = ""  #: what to leave out of that command, which has begun something that it would repeat
+
+    def __str__(self) -> str:
+        return super().__str__().replace(self.again, f"{self.again}{self.once_begun}")
 
 
 class UsageError(RotationError):
@@ -57,9 +70,10 @@ class DatabaseFailure(RotationError):
         return written and (self.sqlstate or "")[:2] in ROW_CLASSES
 
     def __str__(self) -> str:
+        text = super().__str__()
         if self.rows_done is None:
-            return super().__str__()
-        return f"{super().__str__()}; {self.rows_done} rows are rotated; then run the same command again"
+            return text
+        return f"{text}; {self.rows_done} rows are rotated; then {self.again}{self.once_begun}"
 
 
 class LockConflict(RotationError):
@@ -82,3 +96,38 @@ class ConnectionLost(RotationError):
     def __init__(self, why: str, connected: bool = False) -> None:
         super().__init__(why)
         self.connected = connected  #: there was a connection, which broke
+
+
+def in_a_line(error: BaseException) -> str:
+    """What to say of any error: of an unexpected one only its place, as its text may quote data."""
+    if said := _shortage(error):
+        return said
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror.lower()}{f': {error.filename}' if error.filename else ''}"
+    if isinstance(error, RotationError):
+        return str(error)
+    name = type(error).__name__
+    if name in TOLD:
+        return " ".join(str(error).split())
+    if name in OF_THE_DATABASE:
+        return str(error).strip().partition("\n")[0]
+    at = traceback.extract_tb(error.__traceback__)[-1]
+    file, line = Path(at.filename).name, at.lineno
+    if isinstance(error, SyntaxError):  # in what is imported
+        file, line = error.filename or "", error.lineno
+    return f"unexpected {name} in {file}, line {line} (--traceback shows more)"
+
+
+def _shortage(error: BaseException) -> str:
+    """What this process has too little of, and which limit to raise; or nothing."""
+    number = getattr(error, "errno", None)
+    if isinstance(error, MemoryError) or number == errno.ENOMEM or "failed to map" in str(error):
+        return "out of memory: raise the limit of this process (ulimit -v, or its container's)"
+    if number in (errno.EMFILE, errno.ENFILE):
+        return "too many open files: raise the limit (ulimit -n), or use fewer --workers"
+    if number == errno.EAGAIN or "start new thread" in str(error):
+        return (
+            "no further thread or process can be started: raise the limit (ulimit -u, ulimit -v, or the"
+            " container's), or use fewer --workers"
+        )
+    return ""

@@ -244,6 +244,24 @@ class Found(Event):
         return f"{self.level}: {self.text}"
 
 
+class FoundElsewhere(Found):
+    """One that names tables other than the target, and what they hold."""
+
+
+def without_names(findings: list[Found]) -> list[Found]:
+    """The same, but only how many name other tables, for who may not know about those."""
+    told = [one for one in findings if not isinstance(one, FoundElsewhere)]
+    for level in (NOTE, WARN, REFUSE):
+        hidden = sum(1 for one in findings if isinstance(one, FoundElsewhere) and one.level == level)
+        if hidden:
+            what = f"{count(hidden, 'finding')} about other tables"
+            told.insert(
+                0 if level == REFUSE else len(told),
+                Found(level, f"{what}, which rotate_tokens_sql --dry-run names, and this page does not"),
+            )
+    return told
+
+
 @dataclass(frozen=True)
 class Waiting(Event):
     """Something can't start before other sessions are done."""

@@ -72,7 +72,7 @@ class Options:
 LIMITS: dict[str, tuple[str, float, float, str]] = {
     "window": ("--window", 1, LARGEST_SIZE, "rows"),
     "window_seconds": ("--window-seconds", 0.01, 60, "seconds"),
-    "workers": ("--workers", 1, MOST_WORKERS, "threads"),
+    "workers": ("--workers", 1, MOST_WORKERS, "connections"),
     "lanes": ("--lanes", 1, MOST_LANES, "ranges"),
     "lock_timeout_ms": ("--lock-timeout", 1, 600_000, "milliseconds"),
     "lock_patience": ("--lock-patience", 0, DAY, "seconds"),
@@ -193,6 +193,8 @@ def read_tuning(assignments: list[str]) -> dict[str, Any]:
             raise UsageError(
                 f"{assignment!r}: expected NAME=VALUE, with NAME one of {', '.join(TUNABLE)}"
             )
+        if name in tuned:
+            raise UsageError(f"{assignment!r}: {name} is named twice")
         try:
             tuned[name] = text if text == "default" else TUNABLE[name](text)
         except ValueError as error:

@@ -25,6 +25,7 @@ from .state import transitions
 from .state.progress import read_progress
 from .state.rotations import read_rotation
 from .table.lanes import draw_lanes
+from .table.shape import require_shape
 from .table.target import Target
 from .table.windows import WindowSizer
 from .text import count, name_keys
@@ -47,7 +48,13 @@ class Phases:
     """Takes a rotation from where it is to its end."""
 
     def __init__(
-        self, session: Session, rotation: int, target: Target, options: Options, more_revoked: bool
+        self,
+        session: Session,
+        rotation: int,
+        target: Target,
+        options: Options,
+        shape: Row,
+        more_revoked: bool,
     ) -> None:
         self.rows = 0  #: rotated by this run
         self.workers: set[str] = set()  #: names of all its workers
@@ -57,8 +64,9 @@ class Phases:
         self._options = options
         self._throttle = Throttle(LiveOptions(options, rotation))
         self._more_revoked = more_revoked  # this run added to the set of revoked tokens
-        self._shape: Row = {}
+        self._shape = shape  #: of the target, when the preflight looked at it
         self._repairs = 0
+        self._survivors = 0  # found by the latest verification
         self._rotated = False  # the end of the windows has been reported
 
     def run(self) -> None:
@@ -107,9 +115,11 @@ class Phases:
         self._snapshot()
         self._open()
         # After the set is complete: that rewrites the guard's function.
+        # What came after the preflight was not looked at.
+        looked_at = {name: value for name, value in self._shape.items() if name != "guard"}
         self._shape = self._session.through_outages(
-            lambda: self._session.row(
-                "read_target_shape", oid=self._target.oid, attnum=self._target.attnum
+            lambda: require_shape(
+                self._session, self._rotation, self._target, looked_at, "no window was started"
             )
         )
         while True:
@@ -254,6 +264,7 @@ class Phases:
             raise Unproven(why_unproven(verdict, self._target))
         session.emit(Survived(verdict.survivors, verdict.keys, self._target.pk))
         self._repairs += 1
+        self._survivors = verdict.survivors
         session.through_outages(lambda: transitions.repair(session, rotation, verdict))
         return False
 
@@ -297,6 +308,8 @@ class Phases:
         if isinstance(stage, LeftoverStage):
             # Rows that the index failed to return once are not found by it at all.
             stage.from_heap = self._repairs > 1
+            if self._repairs == REPAIRS and self._target.placement.locks_by_value:
+                stage.by_value = self._survivors
         return stage
 
     def _read(self) -> Rotation:

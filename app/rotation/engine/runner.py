@@ -12,12 +12,12 @@ from .db.identity import operator, worker_name
 from .db.session import Session
 from .db.stop import StopSwitch
 from .db.threads import Thread
-from .errors import DatabaseFailure, LockConflict, Refused, RotationError, Stopped, UsageError
-from .events import NOTE, REFUSE, Emit, Found, RotationStarted
+from .errors import DatabaseFailure, LockConflict, Refused, RotationError, Stopped, UsageError, in_a_line
+from .events import NOTE, REFUSE, Emit, Found, RotationStarted, without_names
 from .options import Options
 from .phases import Phases
 from .preflight import indexes
-from .preflight.server import check_server, code_of_others, connected
+from .preflight.server import check_server, connected
 from .preflight.table import find_all
 from .proof.guard import find_guard, stands, wanted
 from .proof.leaked import LeakedList
@@ -26,7 +26,9 @@ from .state.heartbeat import Sampler, note_process
 from .state.progress import Outcome, Progress, read_progress
 from .state.rotations import busy_lanes, find_finished, find_unfinished, lanes_of
 from .table import citus
+from .table.owners import code_of_others
 from .table.plan import Plan, make_plan
+from .table.shape import read_shape
 from .table.target import Target, TargetName, aim, resolve
 from .table.windows import Window
 from .text import count
@@ -43,6 +45,7 @@ class RotationDriver:
         self._stop = stop
         self._emit = emit
         self._new = self._tried = False
+        self.names_others = True  #: in what the preflight finds
         self.amcheck_seconds = indexes.AMCHECK_SECONDS  #: given by the preflight
         self._events: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._session = Session(alias, stop=stop, emit=emit, outage_seconds=options.outage_seconds)
@@ -53,6 +56,8 @@ class RotationDriver:
         found = resolve(self._session, name)
         self.target: Target = citus.place(self._session, found, self.server["citus"])
         aim(self._session, self.target)
+        # Before anything is judged: what comes later was not looked at.
+        self._shape = read_shape(self._session, self.target.oid, self.target.attnum) or {}
 
     def unfinished(self, new: bool = False) -> Rotation | None:
         """The rotation that `run` would resume now; None: it would start one.
@@ -75,7 +80,8 @@ class RotationDriver:
 
     def code_of_others(self) -> str:
         """What of others would run with this role's rights, for people; or nothing."""
-        return code_of_others(self._session, [self.target.oid], self._session.state_schema)
+        oid = self.target.oid
+        return code_of_others(self._session, [oid], self._session.state_schema).get(oid, "")
 
     def findings(self) -> list[Found]:
         """What the preflight finds; writes nothing."""
@@ -86,7 +92,8 @@ class RotationDriver:
                     ask(self._session, query)
                 except RotationError as error:
                     raise UsageError(f"--throttle-sql: {error}") from error
-            return find_all(self._session, self.target, self.options, self.amcheck_seconds)
+            found = find_all(self._session, self.target, self.options, self.amcheck_seconds)
+        return found if self.names_others else without_names(found)
 
     def walk(self, plan: Plan) -> Generator[Window, None, None]:
         """Yield the plan's windows from one snapshot of the table; writes nothing."""
@@ -107,6 +114,14 @@ class RotationDriver:
         began = time.monotonic()
         self._new = new
         rotation, resumed = self._session.through_outages(lambda: self._open(reason, leaked))
+        try:
+            return self._work(rotation, resumed, leaked is not None, began)
+        except RotationError as error:
+            error.once_begun = " without --new" * self._new
+            raise
+
+    def _work(self, rotation: Rotation, resumed: bool, more_revoked: bool, began: float) -> Outcome:
+        """Take a rotation to its end."""
         progress = self._read(rotation.pk)
         already = rotation.status == Status.SUCCEEDED
         if already and not self.options.reindex and self._guarded(rotation):
@@ -114,7 +129,7 @@ class RotationDriver:
         if not already:
             self._session.through_outages(lambda: note_process(self._session, rotation.pk, self.server))
             self._emit(RotationStarted(rotation.pk, rotation.target, resumed, progress.rows_done))
-        phases, thread = self._start(rotation.pk, leaked is not None)
+        phases, thread = self._start(rotation.pk, more_revoked)
         self._watch(thread, rotation.pk)
         if thread.failure is not None:
             raise self._last_words(thread.failure, rotation.pk, phases.workers) from thread.failure
@@ -207,7 +222,7 @@ class RotationDriver:
     def _start(self, rotation: int, more_revoked: bool) -> tuple[Phases, Thread]:
         """Start the thread that takes the rotation through its phases."""
         session = self._own(0)
-        phases = Phases(session, rotation, self.target, self.options, more_revoked)
+        phases = Phases(session, rotation, self.target, self.options, self._shape, more_revoked)
         thread = Thread(session, phases.run)
         thread.start()
         return phases, thread
@@ -243,13 +258,16 @@ class RotationDriver:
             progress = read_progress(self._closing, rotation)
             transitions.leave(self._closing, rotation, workers)
             others = progress.status == Status.RUNNING and bool(busy_lanes(self._closing, rotation))
+        if not isinstance(failure, RotationError):
+            then = "what was committed stays: run the same command again"
+            return RotationError(f"{in_a_line(failure)}; {then}")
         if isinstance(failure, DatabaseFailure) and progress:
             failure.rows_done = progress.rows_done
         over = progress and progress.status == Status.SUCCEEDED
         if over or not (isinstance(failure, Stopped) and self._stop.requested):
             return failure
         where = f"{progress.rows_done} rows" if progress else "the last committed window"
-        again = "run the same command again" + " without --new" * self._new
+        again = "run the same command again"
         then = "another process continues" if others else f"{again} to continue"
         if progress and progress.in_snapshot:
             return Stopped(

@@ -66,8 +66,8 @@ def in_utc(moment: datetime) -> str:
 
 
 def one_line(name: str) -> str:
-    """A name from the catalog, which may hold any character, for a line of output."""
-    return "".join(mark if mark.isprintable() else "?" for mark in name)
+    """A name from the catalog, which may hold any character, for a line of output: some are escaped."""
+    return "".join(mark if mark.isprintable() else ascii(mark)[1:-1] for mark in name)
 
 
 def shown(key: str) -> str:

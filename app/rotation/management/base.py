@@ -2,13 +2,16 @@
 
 import contextlib
 import sys
+import threading
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from ..engine.errors import ConnectionLost, DatabaseFailure, LockConflict, RotationError
+from ..engine.errors import ConnectionLost, DatabaseFailure, LockConflict, RotationError, in_a_line
+from ..engine.text import one_line
+from .streams import Lenient
 
 
 def printed_as(name: str) -> type[CommandError]:
@@ -20,6 +23,7 @@ REFUSED = printed_as("Refused")  # exit code 1 or 2: nothing was done
 FAILED = printed_as("Failed")  # exit code 1: something failed on the way; the message says what was done
 STOPPED = printed_as("Stopped")  # exit code 3: the same command can continue later
 UNPROVEN = printed_as("Unproven")  # exit code 4: rotated, but survivors or holes remain
+STOPPED_BY_SIGNAL = 3
 BY_EXIT_CODE = {1: REFUSED, 2: REFUSED, 3: STOPPED, 4: UNPROVEN}
 
 
@@ -35,6 +39,42 @@ class RotationCommand(BaseCommand):
 
     requires_system_checks: list[str] = []
 
+    def __init__(self, stdout: Any = None, stderr: Any = None, **also: Any) -> None:
+        self._out = Lenient(stdout or sys.stdout)
+        err = Lenient(stderr or sys.stderr)
+        super().__init__(cast(Any, self._out), cast(Any, err), **also)
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        """Run; whatever fails ends in one line. Not even --traceback shows where it would be printed."""
+        threading.excepthook = lambda args: self.stderr.write(
+            f"a thread ended: {in_a_line(args.exc_value or MemoryError())}"
+        )
+        try:
+            super().run_from_argv(argv)
+        except KeyboardInterrupt:
+            self.stderr.write("Stopped: by SIGINT, before any work")
+            sys.exit(STOPPED_BY_SIGNAL)
+
+    def execute(self, *args: Any, **options: Any) -> Any:
+        """Do it, and say so if its output could not be written."""
+        try:
+            done = super().execute(*args, **options)
+        finally:
+            self._out.flush()
+        if self._out.broken and self.shows(options):
+            raise FAILED(f"standard output: {self._out.broken}: not everything was shown", returncode=1)
+        if self._out.broken:
+            self.stderr.write(f"standard output: {self._out.broken}; the work was done without it")
+        return done
+
+    def shows(self, options: dict[str, Any]) -> bool:
+        """Whether it is nothing without its output."""
+        return False
+
+    def say(self, text: str) -> None:
+        """Print one line, in which names may hold anything."""
+        self.stdout.write(one_line(text))
+
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         """Return Django's parser, without abbreviated flags and with one-line errors."""
         parser = super().create_parser(prog_name, subcommand, allow_abbrev=False, **kwargs)
@@ -44,18 +84,22 @@ class RotationCommand(BaseCommand):
 
 @contextlib.contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Turn the engine's errors into Django's, with the documented exit code."""
+    """Turn every error into Django's, with the documented exit code."""
     try:
         yield
+    except CommandError:
+        raise
     except (LockConflict, ConnectionLost) as error:
-        again = "run the same command again"
+        again = f"{error.again}{error.once_begun}"
         if isinstance(error, ConnectionLost) and error.connected:
             again += "; if it is lost each time, see the log of the server, or of the pooler before it"
-        raise STOPPED(f"{error}; {again}", returncode=error.exit_code) from error
+        raise STOPPED(one_line(f"{error}; {again}"), returncode=error.exit_code) from error
     except RotationError as error:
         failed = type(error) in (DatabaseFailure, RotationError)
         kind = FAILED if failed else BY_EXIT_CODE[error.exit_code]
-        raise kind(str(error), returncode=error.exit_code) from error
+        raise kind(one_line(str(error)), returncode=error.exit_code) from error
+    except Exception as error:
+        raise FAILED(one_line(in_a_line(error)), returncode=1) from error
 
 
 def value(what: str, read: Callable[[str], Any]) -> Callable[[str], Any]:
@@ -68,22 +112,6 @@ def value(what: str, read: Callable[[str], Any]) -> Callable[[str], Any]:
             raise ArgumentTypeError(f"invalid value {text!r}; expected {what}") from None
 
     return read_or_say
-
-
-def on_a_terminal() -> bool:
-    """Whether a person can be asked: a program is not."""
-    try:
-        return sys.stdin.isatty() and sys.stdout.isatty()
-    except (AttributeError, ValueError):  # closed
-        return False
-
-
-def confirm(question: str) -> bool:
-    """Ask a person; anything but yes is no."""
-    try:
-        return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
-    except EOFError:
-        return False
 
 
 def add_database_flag(parser: ArgumentParser, several: bool = False) -> None:

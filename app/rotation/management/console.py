@@ -13,17 +13,18 @@ from typing import Any
 from ..engine.errors import Stopped
 from ..engine.events import Event, RotationStarted, WindowDone
 from ..engine.state.progress import Progress
-from ..engine.text import duration
+from ..engine.text import duration, one_line
 from ..models import HALTED, Status
 
 MODES = ("auto", "bar", "lines", "json", "none")
 LINE_SECONDS = 1.0  # between two lines in the first minute
 LATER_LINE_SECONDS = 10.0
+FULL, EMPTY = "█", "░"
 SHORTEST_BAR = 8  # columns
 
 
 class Console:
-    """Prints the engine's events, from any thread. A closed output silences it, and stops nothing."""
+    """Prints the engine's events, from any thread."""
 
     def __init__(self, stream: Any, mode: str, verbosity: int) -> None:
         self._stream = stream
@@ -67,9 +68,9 @@ class Console:
                 self._write(json.dumps({"event": "message", "text": text}) + "\n")
             elif self._bar:
                 wipe = self._wipe()
-                self._write(f"{wipe}{text}\n{self._draw()}")
+                self._write(f"{wipe}{one_line(text)}\n{self._draw()}")
             elif self._mode != "none":
-                self._write(f"{text}\n")
+                self._write(f"{one_line(text)}\n")
 
     def ended(self, text: str, exit_code: int) -> None:
         """Report how the run ended; except in JSON mode, an error's line is left to the command."""
@@ -97,7 +98,8 @@ class Console:
     def _draw(self) -> str:
         """The bar, as wide as the terminal is now."""
         if self._shown:
-            self._bar = progress_bar(self._shown, shutil.get_terminal_size().columns)
+            bar = one_line(progress_bar(self._shown, shutil.get_terminal_size().columns))
+            self._bar = bar if shows_blocks(self._stream) else bar.replace(FULL, "#").replace(EMPTY, ".")
         return self._bar
 
     def _wipe(self) -> str:
@@ -119,7 +121,7 @@ class Console:
         self._complete = complete
         quick = now - self._began < 60
         self._line_at = now + (LINE_SECONDS if quick else LATER_LINE_SECONDS)
-        self._write(progress_line(progress) + "\n")
+        self._write(one_line(progress_line(progress)) + "\n")
 
     def _json(self, event: Event | Progress, more: dict[str, str]) -> None:
         kind = "progress" if isinstance(event, Progress) else event.kind
@@ -129,15 +131,8 @@ class Console:
         self._write(json.dumps(data, default=lambda moment: moment.isoformat()) + "\n")
 
     def _write(self, text: str) -> None:
-        try:
-            encoding = getattr(self._stream, "encoding", None) or "utf-8"
-            self._stream.write(text.encode(encoding, "replace").decode(encoding), ending="")
-            self._stream.flush()
-        except (OSError, ValueError, AttributeError):  # closed pipe, closed file, no file at all
-            self._mode = "none"
-            with contextlib.suppress(OSError, ValueError, AttributeError):
-                # What is left in the buffer would raise again when Python exits.
-                os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+        self._stream.write(text, ending="")
+        self._stream.flush()
 
 
 def progress_line(progress: Progress) -> str:
@@ -186,7 +181,7 @@ def progress_bar(progress: Progress, columns: int) -> str:
         width = min(40, room - len(text) - 1)
         if width >= SHORTEST_BAR:
             filled = int(width * (percent or 0) / 100)
-            return "█" * filled + "░" * (width - filled) + " " + text
+            return FULL * filled + EMPTY * (width - filled) + " " + text
     return text[:room]
 
 
@@ -217,8 +212,14 @@ def _total(progress: Progress) -> str:
     return f"{'' if progress.rows_total_exact else '~'}{progress.rows_total}"
 
 
-def _is_terminal(stream: Any) -> bool:
+def shows_blocks(stream: Any) -> bool:
+    """Whether the stream's encoding has what the bar is made of."""
     try:
-        return stream.isatty() and os.environ.get("TERM") != "dumb"
-    except (ValueError, AttributeError):
+        (FULL + EMPTY).encode(getattr(stream, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
         return False
+    return True
+
+
+def _is_terminal(stream: Any) -> bool:
+    return bool(stream.isatty()) and os.environ.get("TERM") != "dumb"

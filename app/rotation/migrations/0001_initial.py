@@ -130,27 +130,27 @@ class Migration(migrations.Migration):
         ),
         pgtrigger.migrations.AddTrigger(
             model_name='rotation',
-            trigger=pgtrigger.compiler.Trigger(name='legal_arrows', sql=InvariantSql(declare='DECLARE _is_valid_transition BOOLEAN;', func='SELECT CONCAT(OLD."status", \':\', NEW."status") = ANY(\'{pending:running,pending:cancelled,running:pausing,pausing:paused,pausing:running,paused:running,running:cancelling,pausing:cancelling,paused:cancelling,cancelling:cancelled,running:verifying,verifying:running,verifying:succeeded,verifying:failed,failed:running,failed:cancelled,succeeded:failed}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."status" IS DISTINCT FROM NEW."status") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "status" from "%" to "%" on table %\', OLD."status", NEW."status", TG_TABLE_NAME; ELSE RETURN NEW; END IF;', hash='8d4cfb16f01f3145fabba57cc69013f62ac14aee', operation='UPDATE', pgid='pgtrigger_legal_arrows_758e8', table='rotation', when='BEFORE')),
+            trigger=pgtrigger.compiler.Trigger(name='legal_arrows', sql=InvariantSql(declare='DECLARE _is_valid_transition BOOLEAN;', func='SELECT CONCAT(OLD."status", \':\', NEW."status") = ANY(\'{pending:running,pending:cancelled,running:pausing,pausing:paused,pausing:running,paused:running,running:cancelling,pausing:cancelling,paused:cancelling,cancelling:cancelled,running:verifying,verifying:running,verifying:succeeded,verifying:failed,failed:running,failed:cancelled,succeeded:failed}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."status" IS DISTINCT FROM NEW."status") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "status" from "%" to "%" on table %\', OLD."status", NEW."status", TG_TABLE_NAME; ELSE RETURN NEW; END IF;', hash='ae9153fcf66e83d6a211e9519763d8df50eecc48', operation='UPDATE', pgid='pgtrigger_legal_arrows_758e8', table='rotation', when='BEFORE')),
         ),
         pgtrigger.migrations.AddTrigger(
             model_name='rotation',
-            trigger=pgtrigger.compiler.Trigger(name='same_target', sql=InvariantSql(condition='WHEN (OLD."pk_column" IS DISTINCT FROM (NEW."pk_column") OR OLD."pk_type" IS DISTINCT FROM (NEW."pk_type") OR OLD."table_name" IS DISTINCT FROM (NEW."table_name") OR OLD."table_oid" IS DISTINCT FROM (NEW."table_oid") OR OLD."table_schema" IS DISTINCT FROM (NEW."table_schema") OR OLD."token_attnum" IS DISTINCT FROM (NEW."token_attnum") OR OLD."token_column" IS DISTINCT FROM (NEW."token_column") OR OLD."token_type" IS DISTINCT FROM (NEW."token_type"))', func="RAISE EXCEPTION 'pgtrigger: Cannot update rows from % table', TG_TABLE_NAME;", hash='0ea0ca4e8f8774ddb19f13ae544d3219e54e8074', operation='UPDATE', pgid='pgtrigger_same_target_c349b', table='rotation', when='BEFORE')),
+            trigger=pgtrigger.compiler.Trigger(name='same_target', sql=InvariantSql(condition='WHEN (OLD."pk_column" IS DISTINCT FROM (NEW."pk_column") OR OLD."pk_type" IS DISTINCT FROM (NEW."pk_type") OR OLD."table_name" IS DISTINCT FROM (NEW."table_name") OR OLD."table_oid" IS DISTINCT FROM (NEW."table_oid") OR OLD."table_schema" IS DISTINCT FROM (NEW."table_schema") OR OLD."token_attnum" IS DISTINCT FROM (NEW."token_attnum") OR OLD."token_column" IS DISTINCT FROM (NEW."token_column") OR OLD."token_type" IS DISTINCT FROM (NEW."token_type"))', func="RAISE EXCEPTION 'pgtrigger: Cannot update rows from % table', TG_TABLE_NAME;", hash='ac7d1b46b31d688e122c8f0a559f1e8b4e1e8d58', operation='UPDATE', pgid='pgtrigger_same_target_c349b', table='rotation', when='BEFORE')),
         ),
         pgtrigger.migrations.AddTrigger(
             model_name='rotation',
-            trigger=pgtrigger.compiler.Trigger(name='same_bounds', sql=InvariantSql(condition="WHEN (OLD.status <> 'pending' AND (OLD.floor IS DISTINCT FROM NEW.floor OR OLD.ceiling IS DISTINCT FROM NEW.ceiling))", func="RAISE EXCEPTION 'pgtrigger: Cannot update rows from % table', TG_TABLE_NAME;", hash='80972040411804ab1076b73e672301c1cb215e87', operation='UPDATE', pgid='pgtrigger_same_bounds_00464', table='rotation', when='BEFORE')),
+            trigger=pgtrigger.compiler.Trigger(name='same_bounds', sql=InvariantSql(condition="WHEN (OLD.status <> 'pending' AND (OLD.floor IS DISTINCT FROM NEW.floor OR OLD.ceiling IS DISTINCT FROM NEW.ceiling))", func="RAISE EXCEPTION 'pgtrigger: Cannot update rows from % table', TG_TABLE_NAME;", hash='a2a3b0cc04008bbb94ea5eeaee8f99597e1752ac', operation='UPDATE', pgid='pgtrigger_same_bounds_00464', table='rotation', when='BEFORE')),
         ),
         pgtrigger.migrations.AddTrigger(
             model_name='rotation',
-            trigger=pgtrigger.compiler.Trigger(name='steering_is_appended', sql=InvariantSql(condition='WHEN (OLD.steered IS DISTINCT FROM NEW.steered AND OLD.steered IS DISTINCT FROM NEW.steered - (-1))', func="RAISE EXCEPTION 'pgtrigger: Cannot update rows from % table', TG_TABLE_NAME;", hash='d56a464b6c4b43ea0c9fc0f714706170f8906355', operation='UPDATE', pgid='pgtrigger_steering_is_appended_f6a14', table='rotation', when='BEFORE')),
+            trigger=pgtrigger.compiler.Trigger(name='steering_is_appended', sql=InvariantSql(condition='WHEN (OLD.steered IS DISTINCT FROM NEW.steered AND OLD.steered IS DISTINCT FROM NEW.steered - (-1))', func="RAISE EXCEPTION 'pgtrigger: Cannot update rows from % table', TG_TABLE_NAME;", hash='8e02a8fdca17f92dcf1580357ebd15ea4fc472ab', operation='UPDATE', pgid='pgtrigger_steering_is_appended_f6a14', table='rotation', when='BEFORE')),
         ),
         pgtrigger.migrations.AddTrigger(
             model_name='rotation',
-            trigger=pgtrigger.compiler.Trigger(name='kept_for_ever', sql=InvariantSql(func="RAISE EXCEPTION 'pgtrigger: Cannot delete rows from % table', TG_TABLE_NAME;", hash='c2361cac990b21bd2bf35366fe392bcbe3056a83', operation='DELETE', pgid='pgtrigger_kept_for_ever_d2e77', table='rotation', when='BEFORE')),
+            trigger=pgtrigger.compiler.Trigger(name='kept_for_ever', sql=InvariantSql(func="RAISE EXCEPTION 'pgtrigger: Cannot delete rows from % table', TG_TABLE_NAME;", hash='5d80f6f50fa06caca65f53a84c312e9e3f697c54', operation='DELETE', pgid='pgtrigger_kept_for_ever_d2e77', table='rotation', when='BEFORE')),
         ),
         pgtrigger.migrations.AddTrigger(
             model_name='rotation',
-            trigger=pgtrigger.compiler.Trigger(name='kept_from_truncate', sql=InvariantSql(func=read_body('refuse_truncate'), hash='c131d5ca7644ccd53730e501acf16f6dbc22c0d6', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_kept_from_truncate_d8f65', table='rotation', when='BEFORE')),
+            trigger=pgtrigger.compiler.Trigger(name='kept_from_truncate', sql=InvariantSql(func=read_body('refuse_truncate'), hash='5cc5b9eea2c8d8bce4bbf2e9e95b02f06b1f96b9', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_kept_from_truncate_d8f65', table='rotation', when='BEFORE')),
         ),
         migrations.AddField(
             model_name='rotationwindow',
@@ -164,15 +164,15 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='leftover',
-            constraint=models.UniqueConstraint(condition=models.Q(('rotated_at', None)), fields=('lane', 'key'), name='one_open_leftover_per_row'),
+            constraint=models.UniqueConstraint(models.F('lane'), models.Func('key', template='hashtextextended(%(expressions)s COLLATE "C", 0)'), condition=models.Q(('rotated_at', None)), name='one_open_leftover_per_row'),
         ),
         pgtrigger.migrations.AddTrigger(
             model_name='leftover',
-            trigger=pgtrigger.compiler.Trigger(name='kept_for_ever', sql=InvariantSql(func="RAISE EXCEPTION 'pgtrigger: Cannot delete rows from % table', TG_TABLE_NAME;", hash='d0919b943812937d078e312755ea365a35f5fac6', operation='DELETE', pgid='pgtrigger_kept_for_ever_343e6', table='rotation_leftover', when='BEFORE')),
+            trigger=pgtrigger.compiler.Trigger(name='kept_for_ever', sql=InvariantSql(func="RAISE EXCEPTION 'pgtrigger: Cannot delete rows from % table', TG_TABLE_NAME;", hash='656da9d93e8dc8502271f78af1a6ec927cad94c7', operation='DELETE', pgid='pgtrigger_kept_for_ever_343e6', table='rotation_leftover', when='BEFORE')),
         ),
         pgtrigger.migrations.AddTrigger(
             model_name='leftover',
-            trigger=pgtrigger.compiler.Trigger(name='kept_from_truncate', sql=InvariantSql(func=read_body('refuse_truncate'), hash='45c29034ce1559ddce045299d4ee732dfa017d0a', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_kept_from_truncate_0ffb9', table='rotation_leftover', when='BEFORE')),
+            trigger=pgtrigger.compiler.Trigger(name='kept_from_truncate', sql=InvariantSql(func=read_body('refuse_truncate'), hash='0db7c305ae3e21af9761d93aa8aa47c654616788', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_kept_from_truncate_0ffb9', table='rotation_leftover', when='BEFORE')),
         ),
         migrations.AddConstraint(
             model_name='batchprogress',
@@ -180,15 +180,15 @@ class Migration(migrations.Migration):
         ),
         pgtrigger.migrations.AddTrigger(
             model_name='batchprogress',
-            trigger=pgtrigger.compiler.Trigger(name='checkpoint_moves_forward', sql=InvariantSql(declare='DECLARE kind text; ordered boolean;', func=read_body('check_checkpoint'), hash='ca66f9984a2c25b468ba23831b1b8dde3606d29a', operation='INSERT OR UPDATE', pgid='pgtrigger_checkpoint_moves_forward_a7c5d', table='batchprogress', when='BEFORE')),
+            trigger=pgtrigger.compiler.Trigger(name='checkpoint_moves_forward', sql=InvariantSql(declare='DECLARE kind text; ordered boolean;', func=read_body('check_checkpoint'), hash='cd0d5c105aeb1a19ff17d920146828ce6cba4e41', operation='INSERT OR UPDATE', pgid='pgtrigger_checkpoint_moves_forward_a7c5d', table='batchprogress', when='BEFORE')),
         ),
         pgtrigger.migrations.AddTrigger(
             model_name='batchprogress',
-            trigger=pgtrigger.compiler.Trigger(name='kept_for_ever', sql=InvariantSql(func="RAISE EXCEPTION 'pgtrigger: Cannot delete rows from % table', TG_TABLE_NAME;", hash='905ad4e0b77317c94f0cbc72508e6a2d1b3e3401', operation='DELETE', pgid='pgtrigger_kept_for_ever_856d0', table='batchprogress', when='BEFORE')),
+            trigger=pgtrigger.compiler.Trigger(name='kept_for_ever', sql=InvariantSql(func="RAISE EXCEPTION 'pgtrigger: Cannot delete rows from % table', TG_TABLE_NAME;", hash='670764d49c5f7f01c5fde009baa21f74f56529ca', operation='DELETE', pgid='pgtrigger_kept_for_ever_856d0', table='batchprogress', when='BEFORE')),
         ),
         pgtrigger.migrations.AddTrigger(
             model_name='batchprogress',
-            trigger=pgtrigger.compiler.Trigger(name='kept_from_truncate', sql=InvariantSql(func=read_body('refuse_truncate'), hash='3e772c71631203a589adbecb0390ddbbee1f7625', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_kept_from_truncate_02b80', table='batchprogress', when='BEFORE')),
+            trigger=pgtrigger.compiler.Trigger(name='kept_from_truncate', sql=InvariantSql(func=read_body('refuse_truncate'), hash='2027bc885fe4fd19e6839533d4a58529fbc17c90', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_kept_from_truncate_02b80', table='batchprogress', when='BEFORE')),
         ),
         migrations.AddIndex(
             model_name='rotationwindow',
@@ -196,11 +196,11 @@ class Migration(migrations.Migration):
         ),
         pgtrigger.migrations.AddTrigger(
             model_name='rotationwindow',
-            trigger=pgtrigger.compiler.Trigger(name='append_only', sql=InvariantSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;", hash='7ed0297a49f75245d4e92c2878464bf23e04ce59', operation='UPDATE OR DELETE', pgid='pgtrigger_append_only_6e09c', table='rotation_window', when='BEFORE')),
+            trigger=pgtrigger.compiler.Trigger(name='append_only', sql=InvariantSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;", hash='7c3d77d055b0e00739bb48afda0145f37a596c56', operation='UPDATE OR DELETE', pgid='pgtrigger_append_only_6e09c', table='rotation_window', when='BEFORE')),
         ),
         pgtrigger.migrations.AddTrigger(
             model_name='rotationwindow',
-            trigger=pgtrigger.compiler.Trigger(name='kept_from_truncate', sql=InvariantSql(func=read_body('refuse_truncate'), hash='625b044d25411df0be7514a787b6016243f2990f', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_kept_from_truncate_98c88', table='rotation_window', when='BEFORE')),
+            trigger=pgtrigger.compiler.Trigger(name='kept_from_truncate', sql=InvariantSql(func=read_body('refuse_truncate'), hash='82773043319b7e9ae3af4922338e81de0a0f4a55', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_kept_from_truncate_98c88', table='rotation_window', when='BEFORE')),
         ),
         migrations.RunPython(
             in_the_state('revoked_set', 'guard', 'privileges'), in_the_state('remove_state')

@@ -7,7 +7,7 @@ from typing import Any
 from ..engine.db.session import Session
 from ..engine.db.stop import StopSwitch
 from ..engine.db.threads import Thread
-from ..engine.errors import Refused, RotationError, Stopped, Unproven, UsageError
+from ..engine.errors import Refused, RotationError, Stopped, Unproven, UsageError, in_a_line
 from ..engine.events import REFUSE
 from ..engine.options import Options
 from ..engine.runner import RotationDriver
@@ -44,7 +44,7 @@ def run_side_by_side(aliases: list[str], asked: RunRequest, reporter: Output) ->
             f"--leaked {asked.leaked}: a pipe can't be read again for each --database; give a file"
         )
     told = SideBySide(aliases, reporter)
-    with attended(aliases, reporter) as stop:
+    with attended(aliases, reporter, new=asked.new) as stop:
         for alias in aliases:
             require_fit(alias, asked, stop)
         runs = [DatabaseRun(alias, asked, stop, told) for alias in aliases]
@@ -60,7 +60,7 @@ def run_side_by_side(aliases: list[str], asked: RunRequest, reporter: Output) ->
         reporter.ended(f"{len(runs)} databases: every rotation succeeded", 0)
         return
     text = f"{len(failed)} of {len(runs)} databases did not finish: " + " | ".join(
-        f"{run.alias}: {run.failure}" for run in failed
+        f"{run.alias}: {in_a_line(run.failure)}" for run in failed if run.failure
     )
     codes = [getattr(run.failure, "exit_code", 1) for run in failed]
     worst = next(kind for kind in WORST_FIRST if kind.exit_code in codes)

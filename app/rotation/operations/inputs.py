@@ -10,13 +10,14 @@ from typing import Any, BinaryIO
 
 from django.apps import apps
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.db.models import Case, QuerySet, Value, When
 
 from ..engine import errors
 from ..engine.db.session import Session
 from ..engine.db.stop import SIGNALS, StopSwitch
-from ..engine.errors import UsageError
+from ..engine.errors import UsageError, in_a_line
 from ..engine.preflight.server import describe_server, require_state
 from ..engine.proof.leaked import LeakedList, read_whole
 from ..engine.state.rotations import rotations
@@ -138,9 +139,15 @@ def fit_for_outages(alias: str) -> str:
     if alias not in connections.databases:
         known = ", ".join(connections.databases)
         raise UsageError(f"--database {alias}: settings.DATABASES has {known}; name one of those")
-    if connections[alias].vendor != "postgresql":
-        raise UsageError(f"--database {alias}: it is {connections[alias].vendor}, not PostgreSQL")
-    given = connections.databases[alias].setdefault("OPTIONS", {})
+    try:
+        vendor = connections[alias].vendor
+    except ImproperlyConfigured as error:
+        raise UsageError(f"--database {alias}: {in_a_line(error)}") from error
+    if vendor != "postgresql":
+        raise UsageError(f"--database {alias}: it is {vendor}, not PostgreSQL")
+    its = connections.databases[alias]
+    its["AUTOCOMMIT"] = True  # the engine says when a transaction begins, whatever the project does
+    given = its.setdefault("OPTIONS", {})
     given |= {name: value for name, value in NETWORK_TIMEOUTS.items() if name not in given}
     return alias
 

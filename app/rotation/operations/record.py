@@ -13,14 +13,22 @@ class Proposal:
     """A new rotation that somebody may record.
 
     Raises Refused if one of the same table is unfinished. `amcheck_seconds` limits the preflight's
-    check of indexes: the run checks for longer before it starts.
+    check of indexes: the run checks for longer before it starts. Other tables are named only to who may
+    know about them, `names_others`.
     """
 
     def __init__(
-        self, alias: str, name: TargetName, options: Options, stop: StopSwitch, amcheck_seconds: float
+        self,
+        alias: str,
+        name: TargetName,
+        options: Options,
+        stop: StopSwitch,
+        amcheck_seconds: float,
+        names_others: bool,
     ) -> None:
         self.driver = RotationDriver(alias, name, options, stop, lambda event: None)
         self.driver.amcheck_seconds = amcheck_seconds
+        self.driver.names_others = names_others
         if unfinished := self.driver.unfinished():
             raise Refused(f"{unfinished} is unfinished: let it finish, or cancel it on its page")
 

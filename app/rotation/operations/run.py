@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from ..engine.errors import Refused, RotationError
+from ..engine.errors import Refused, in_a_line
 from ..engine.options import Options
 from ..engine.proof.leaked import LeakedList
 from ..engine.runner import RotationDriver
@@ -39,16 +39,16 @@ def run_rotation(
 
     `confirm`: asked before a new rotation is started, which can't be taken back.
     """
-    with attended([alias], reporter) as stop:
+    with attended([alias], reporter, new=new) as stop:
         try:
             driver = RotationDriver(alias, name, options, stop, reporter)
             reporter(driver.where)
             if confirm and not confirmed(driver, new, confirm):
                 raise Refused("not confirmed: nothing was changed")
             outcome = driver.run(new=new, reason=reason, leaked=leaked)
-        except RotationError as error:
+        except Exception as error:
             reporter.close()
-            reporter.ended(str(error), error.exit_code)
+            reporter.ended(in_a_line(error), getattr(error, "exit_code", 1))
             raise
         reporter.close()
         reporter.ended(summary(outcome), 0)

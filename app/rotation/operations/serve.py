@@ -1,12 +1,10 @@
 """A serving process: it picks up rotations that were recorded, and abandoned ones."""
 
 import time
-import traceback
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from ..engine.db.session import Session
-from ..engine.errors import Refused, RotationError, Stopped
+from ..engine.errors import Refused, RotationError, Stopped, in_a_line
 from ..engine.options import Options, from_stored
 from ..engine.preflight.server import connected, describe_server, require_state
 from ..engine.runner import RotationDriver
@@ -189,11 +187,3 @@ def require_trusted(driver: RotationDriver) -> None:
             f"{target.schema}.{target.table} uses {others}, which would run with the rights of"
             f" {driver.server['role']}: serve as the table's owner, or run {target.command} by hand"
         )
-
-
-def in_a_line(error: Exception) -> str:
-    """What to report about an error: of an unexpected one only its place, as its text may quote data."""
-    if isinstance(error, RotationError):
-        return str(error)
-    at = traceback.extract_tb(error.__traceback__)[-1]
-    return f"unexpected {type(error).__name__} in {Path(at.filename).name}, line {at.lineno}"

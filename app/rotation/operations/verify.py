@@ -13,6 +13,7 @@ from ..engine.proof.verify import verify, verify_listed
 from ..engine.state import transitions
 from ..engine.state.progress import read_progress
 from ..engine.table import citus
+from ..engine.table.shape import read_shape
 from ..engine.table.target import Target, TargetName, aim, resolve
 from ..engine.text import name_keys, one_line
 from ..models import Rotation, Status
@@ -46,7 +47,7 @@ def verify_rotation(
     if target.placement.takes_guard and not guard.stands(guard.find_guard(session, target)):
         write(f"note: nothing keeps revoked tokens out of {target.label}: see rotation guard status")
     if leaked and listed:
-        problems += _of_listed(target, leaked, listed, write)
+        problems += _of_listed(target, leaked, listed, write, bool(problems))
     if search_copies:
         problems += _search(session, target, rotation, write)
     if problems:
@@ -60,8 +61,7 @@ def find_rotated(session: Session, rotation: Rotation) -> Target:
     it is gone.
     """
     names = (rotation.table_name, rotation.token_column, rotation.pk_column, rotation.table_schema)
-    numbers = {"oid": rotation.table_oid, "attnum": rotation.token_attnum}
-    now = next(iter(session.rows("read_target_shape", **numbers)), None)
+    now = read_shape(session, rotation.table_oid, rotation.token_attnum)
     try:
         target = resolve(session, TargetName(*names), inheritance=True)
         if target.oid != rotation.table_oid or target.attnum == rotation.token_attnum:
@@ -110,14 +110,22 @@ def _of_proof(
     return problems
 
 
-def _of_listed(target: Target, leaked: LeakedList, listed: LeakedVerdict, write: Any) -> list[str]:
-    """Report the result of comparing with a list if nothing matched; else return a sentence."""
+def _of_listed(
+    target: Target, leaked: LeakedList, listed: LeakedVerdict, write: Any, more: bool
+) -> list[str]:
+    """Report the result of comparing with a list if nothing matched; else return a sentence.
+
+    `more`: another sentence names a command that rotates some of these rows.
+    """
     sentence = listed.sentence(target.label)
     if not listed.valid:
         write(sentence)
         return []
     named = name_keys(target.pk, listed.keys, listed.valid)
-    return [f"{sentence}: {named}; run {target.command} --new --leaked {leaked.name} to rotate them"]
+    run = f"run {target.command} --new --leaked {leaked.name}"
+    if more:
+        run = f"give that command --leaked {leaked.name}"
+    return [f"{sentence}: {named}; {run} to rotate them"]
 
 
 def _search(session: Session, target: Target, rotation: Rotation, write: Any) -> list[str]:

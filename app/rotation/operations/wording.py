@@ -1,6 +1,7 @@
 """Facts about a rotation in words, the same on a terminal, on a page and in the report."""
 
 import resource
+from datetime import datetime, timezone
 from typing import Any
 
 from django.utils.dateparse import parse_datetime
@@ -64,7 +65,16 @@ def show_steering(rotation: Rotation) -> list[dict[str, Any]]:
     """Who paused, resumed, tuned or cancelled it, and when."""
     kept = rotation.steered if isinstance(rotation.steered, list) else []
     steps = [one for one in kept if isinstance(one, dict) and isinstance(one.get("at"), str)]
-    return [one | {"at": parse_datetime(one["at"])} for one in steps]
+    return [one | {"at": _moment(one["at"])} for one in steps]
+
+
+def _moment(text: str) -> datetime | None:
+    """A time that others may have written; None if Python knows no such time."""
+    try:
+        found = parse_datetime(text)
+        return found and found.astimezone(timezone.utc)
+    except (ValueError, OverflowError):
+        return None
 
 
 def why_nothing_happens(rotation: Rotation, state: State) -> str:

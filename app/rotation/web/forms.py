@@ -136,4 +136,4 @@ def propose(user: Any, given: dict[str, Any], stop: StopSwitch) -> Proposal:
     name = target_from({**given, "pk": given["pk"] or None})
     if not may_see(user, name, Session("default", stop=stop)):
         raise Refused(f"there is no table {given['table']!r} that you may see")
-    return Proposal("default", name, options, stop, AMCHECK_SECONDS)
+    return Proposal("default", name, options, stop, AMCHECK_SECONDS, user.is_superuser)

@@ -8,9 +8,13 @@ HINTS = {
     "0A": "this server, or a pooler before it, does not support that; connect to PostgreSQL directly",
     "21": "a trigger or an expression of the table expects one row and finds several",
     "22": "a trigger, constraint or index of the table can't work with a row's values",
+    "22021": "a text there is not valid UTF-8 (is the database's encoding SQL_ASCII?): correct it, or"
+    " rename what has that name",
+    "22P05": "a text can't be shown in UTF-8: leave client_encoding at UTF8, and correct the text",
     "23": "a row breaks that constraint: fix the row or the constraint",
     "23503": "a foreign key forbids it: see what --dry-run says about references",
-    "25006": "the server accepts no writes (a failover? a standby?): point DATABASE_URL at the primary",
+    "25006": "the server accepts no writes (a failover? a standby? default_transaction_read_only?):"
+    " point DATABASE_URL at the primary, or use a role that may write",
     "25P02": "a pooler mixes transactions of several clients: use pool_mode=transaction or session",
     "26": "a pooler mixes statements of several clients: connect to PostgreSQL directly",
     "28": "the server refuses this role: check DATABASE_URL and pg_hba.conf",

@@ -8,33 +8,49 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from django.db import DatabaseError, InterfaceError, connections, transaction
+from psycopg2.extensions import register_type
 
-from ..errors import ConnectionLost, DatabaseFailure, LockConflict, Stopped
+from ..errors import ConnectionLost, DatabaseFailure, LockConflict, Refused, Stopped
 from ..events import Emit, OutageContinues, OutageEnded, OutageStarted
 from . import statements
 from .hints import hint
 from .identity import worker_name
 from .losses import Losses
+from .moments import ANY_YEAR
 from .sqlstate import READ_ONLY, translated
 from .stop import StopSwitch
 
 Row = dict[str, Any]
 Result = TypeVar("Result")
-#: Precedes every statement: names are printed with quotes only where they need them.
-PLAIN_NAMES = "SET LOCAL quote_all_identifiers TO off;\n"
+#: Precedes every statement: names are printed with quotes only where they need them, and an error, e.g.
+#: that a lock is not available, does not end the session.
+PLAIN = "SET LOCAL quote_all_identifiers TO off;\nSET LOCAL exit_on_error TO off;\n"
 #: Precedes a statement while the schema of the state is not known yet.
 PINNED = "SET LOCAL search_path TO pg_catalog, pg_temp;\n"
+ROLES_OWN = "SET LOCAL search_path TO DEFAULT;\n"
 #: Statements that ask what the role's search path finds.
 FINDS_NAMES = {"restore_settings", "describe_server", "find_table", "list_tables"}
+#: Statements that print names in full: the state's triggers read them by PostgreSQL's own path.
+NAMES_IN_FULL = {"list_columns"}
 #: Statements that fire the application's triggers, which rely on the role's search path.
 FIRES_TRIGGERS = {
     "rotate_window",
     "rotate_unlocked",
     "rotate_leftovers",
+    "rotate_survivors",
     "try_write",
     "check_constraints",
     "truncate_tickets",
     "generate_tickets",
+}
+#: Statements with which transactions begin.
+OPENS = {
+    "open_window",
+    "open_reading",
+    "open_looking",
+    "open_install",
+    "open_check",
+    "make_durable",
 }
 # seconds between two tries to connect
 FIRST_WAIT = 0.1
@@ -136,6 +152,11 @@ class Session:
         """
         with translated("connecting", self.alias):
             connections[self.alias].ensure_connection()
+        if not connections[self.alias].get_autocommit():
+            raise Refused(
+                f"settings.DATABASES[{self.alias!r}] has AUTOCOMMIT: False, with which a site can't"
+                " commit here: set it to True, or use the commands in a shell"
+            )
         try:
             with (
                 self.stop.cancellable(connections[self.alias].connection, at_once),
@@ -156,7 +177,7 @@ class Session:
         with contextlib.ExitStack() as stack:
             if not connections[self.alias].in_atomic_block:
                 stack.enter_context(self.transaction())
-                self.change("pin_search_path")
+                self.change("open_looking")
             stack.enter_context(translated(doing))
             yield
 
@@ -250,6 +271,7 @@ class Session:
     @contextlib.contextmanager
     def _execute(self, statement: str, parameters: dict[str, Any]) -> Iterator[Any]:
         with self._prepared(statement) as (text, cursor):
+            register_type(ANY_YEAR, cursor.cursor)
             cursor.execute(self._path(statement) + text, parameters or None)
             yield cursor
 
@@ -259,12 +281,15 @@ class Session:
         Its operators and functions are PostgreSQL's, and its tables those of the state, in whose schema
         nobody else may create any, whatever the role's own search path would find first.
         """
-        path = self._compose("pin_search_path") + "\n" if "state" in self.names else PINNED
+        known = "state" in self.names and statement not in NAMES_IN_FULL
+        path = self._compose("pin_search_path") + "\n" if known else PINNED
         if statement in FINDS_NAMES:
-            path = ""
+            path = ROLES_OWN
         elif statement in FIRES_TRIGGERS:
             path = self._compose("restore_settings") + "\n"
-        return PLAIN_NAMES + path
+        if statement in OPENS or not connections[self.alias].in_atomic_block:
+            path += self._compose("plan_plainly") + "\n"
+        return PLAIN + path
 
     @contextlib.contextmanager
     def _prepared(self, statement: str) -> Iterator[tuple[str, Any]]:

@@ -5,10 +5,11 @@ import re
 from collections.abc import Iterator
 
 import psycopg2
+from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, InterfaceError, NotSupportedError, OperationalError
 from psycopg2 import errorcodes
 
-from ..errors import ConnectionLost, DatabaseFailure, LockConflict, Refused
+from ..errors import ConnectionLost, DatabaseFailure, LockConflict, Refused, in_a_line
 from ..text import one_line
 from .calls import calling
 from .hints import hint
@@ -41,11 +42,13 @@ def translated(doing: str, alias: str = "", hints: bool = True) -> Iterator[None
     try:
         with calling(doing, alias):
             yield
+    except ImproperlyConfigured as error:  # Django's, when it connects
+        raise Refused(f"can't connect to database {alias}: {in_a_line(error)}") from error
     except (DatabaseError, InterfaceError, psycopg2.Error) as error:
         if isinstance(error, NotSupportedError) and error.__cause__ is None:
             # Django's own check of the server's version; errors from the server have a cause.
             raise Refused(f"{error}; upgrade the server") from error
-        cause = error.__cause__ if isinstance(error.__cause__, psycopg2.Error) else error
+        cause = _of_the_driver(error)
         sqlstate = getattr(cause, "pgcode", None)
         # `from None`: with --traceback Django would print the cause, and a token in its DETAIL.
         if sqlstate in CONFLICTS:
@@ -53,9 +56,21 @@ def translated(doing: str, alias: str = "", hints: bool = True) -> Iterator[None
         broken = sqlstate is None and type(cause) in BROKEN
         if broken or sqlstate in OUTAGES or (sqlstate or "").startswith("08"):
             raise ConnectionLost(_first_line(error, doing), doing != "connecting") from None
+        if sqlstate is None and doing == "connecting":
+            raise Refused(f"can't connect to database {alias}: {_first_line(error, doing)}") from None
         what_to_do = hint(sqlstate) if hints else ""
         name = _name_of_object(cause)
         raise DatabaseFailure(sqlstate, condition(sqlstate), doing, name, what_to_do) from None
+
+
+def _of_the_driver(error: BaseException) -> BaseException:
+    """What psycopg2 raised, of which Django, or a migration, has made an error of its own."""
+    inner: BaseException | None = error
+    while inner is not None:
+        if isinstance(inner, psycopg2.Error):
+            return inner
+        inner = inner.__cause__ or inner.__context__
+    return error
 
 
 def condition(sqlstate: str | None) -> str:
@@ -84,4 +99,4 @@ def _first_line(error: Exception, doing: str) -> str:
     if doing != "connecting":
         return "the connection was lost"
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else "the connection was refused"
+    return lines[0] if lines else "the connection failed, without a reason (ulimit -n?)"

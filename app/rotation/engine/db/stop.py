@@ -126,12 +126,12 @@ def stop_on_signals(switch: StopSwitch, abandon: Callable[[], None]) -> Iterator
             request.start()
             request.join(ACKNOWLEDGE_SECONDS)
 
+    wakeup = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     before = {
         number: signal.signal(number, lambda *_: None)
         for number in SIGNALS
         if signal.getsignal(number) != signal.SIG_IGN
     }
-    wakeup = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     thread = threading.Thread(target=relay, name="signals", daemon=True)
     thread.start()
     try:

@@ -1,11 +1,17 @@
 """A thread of the engine: it works on its own session, and keeps what ended it early."""
 
+import contextlib
+import ctypes
 import threading
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, TypeVar
 
 from .session import Session
+
+# libc loads it when a thread ends, and aborts the process if there is no memory left then.
+with contextlib.suppress(OSError):
+    ctypes.CDLL("libgcc_s.so.1")
 
 Itself = TypeVar("Itself", bound="InBackground")
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from ..db.session import Session
 from ..db.statements import Fragment
 from ..errors import DatabaseFailure, LockConflict
-from ..events import NOTE, REFUSE, WARN, Found
+from ..events import NOTE, REFUSE, WARN, Found, FoundElsewhere
 from ..proof.candidates import CandidateTable, Column, list_candidates
 from ..table.target import Target
 from ..text import count, one_line
@@ -41,7 +41,7 @@ def findings(session: Session, target: Target) -> Iterator[Found]:
     if copiers:
         named = ", ".join(copiers[:MOST_NAMED])
         more = f" and {len(copiers) - MOST_NAMED} more" if len(copiers) > MOST_NAMED else ""
-        yield Found(
+        yield FoundElsewhere(
             NOTE,
             f"{named}{more} may keep old tokens: afterwards run rotation verify --search-copies",
         )
@@ -88,7 +88,7 @@ def _sample(session: Session, target: Target, candidates: list[CandidateTable]) 
                     " key first",
                 )
                 continue
-            yield Found(
+            yield FoundElsewhere(
                 WARN,
                 f"{candidate.label}.{one_line(column.name)} holds values of {target.label}: rows that"
                 " refer to a token without a foreign key lose it; update them together, or accept that,"

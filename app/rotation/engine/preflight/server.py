@@ -1,14 +1,14 @@
 """What must be true of the server before anything is written."""
 
-from django.db import connections
+from django.db import connections, router
 
+from ...models import Rotation
 from ...schema import GRANTED, STATE_FUNCTIONS, STATE_TABLES
 from ..db.session import Row, Session
-from ..errors import ConnectionLost, Refused
+from ..errors import ConnectionLost, LockConflict, Refused
 from ..events import Connected
-from ..text import one_line
+from ..table.owners import code_of_others
 
-MOST_NAMED = 3  # things of other owners that are named
 OLDEST_VERSION = 130000  # gen_random_uuid() is built in since PostgreSQL 13
 
 
@@ -25,6 +25,11 @@ def check_server(session: Session) -> Row:
         raise Refused(
             f"role {server['role']} is read-only here (default_transaction_read_only):"
             " use a role that may write"
+        )
+    if server["unsafe"]:
+        raise Refused(
+            f"with {server['unsafe']} as it is set for role {server['role']} or this database, rows,"
+            f" triggers or foreign keys are skipped: ALTER ROLE {server['role_quoted']} RESET it"
         )
     require_state(session, server)
     require_closed_schema(server)
@@ -88,7 +93,16 @@ def describe_server(session: Session) -> Row:
     try:
         return session.row("describe_server")
     except ConnectionLost as lost:
+        if lost.connected:  # it was cut: another try may be luckier
+            raise
         raise Refused(f"can't connect to database {session.alias}: {lost}") from lost
+    except LockConflict as conflict:
+        if session.stop.requested:
+            raise
+        raise Refused(
+            f"the database {session.alias} cancels even a short query: raise statement_timeout and"
+            " lock_timeout of this role and of the database"
+        ) from conflict
 
 
 def require_state(session: Session, server: Row) -> None:
@@ -100,6 +114,12 @@ def require_state(session: Session, server: Row) -> None:
             f"role {server['role']} can't see the rotation's state, which is in schema"
             f" {server['states']}: GRANT USAGE ON SCHEMA {server['states']} TO {server['role_quoted']},"
             " and put it on that role's search_path"
+        )
+    if server["state_schema"] is None and not router.allow_migrate_model(session.alias, Rotation):
+        raise Refused(
+            f"DATABASE_ROUTERS keep the rotation's state out of database {session.alias}: let"
+            " allow_migrate accept the app rotation there; then run python manage.py migrate --database"
+            f" {session.alias} --fake rotation zero, and the same without --fake and zero"
         )
     if server["state_schema"] is None:
         raise Refused(
@@ -114,8 +134,10 @@ def require_state(session: Session, server: Row) -> None:
 
 def refuse_strangers(session: Session, server: Row) -> None:
     """Raise Refused if using the state would call somebody else's code."""
-    schema = server["state_schema"]
-    strangers = server["strangers"] or code_of_others(session, server["state_tables"], schema)
+    tables = server["state_tables"]
+    # Who owns the schema is told by require_closed_schema.
+    found = code_of_others(session, tables, server["state_schema"], lent=tables[0])
+    strangers = server["strangers"] or ", ".join(found.values())
     if strangers:
         raise Refused(
             f"the rotation's state in schema {server['state_schema_quoted']} would call {strangers},"
@@ -136,14 +158,6 @@ def refuse_strangers(session: Session, server: Row) -> None:
             f" rights, and there is another in schema {server['rivals']}: put that schema first, or drop"
             " the state that nobody uses"
         )
-
-
-def code_of_others(session: Session, tables: list[int], state_schema: str) -> str:
-    """What of others runs with this role's rights when it uses these tables, for people; or nothing."""
-    found = session.rows("list_code_of_others", oids=tables, state_schema=state_schema)
-    named = [f"{row['what']} of {row['owner']}" for row in found[:MOST_NAMED]]
-    more = [f"{len(found) - MOST_NAMED} more"] if len(found) > MOST_NAMED else []
-    return one_line(", ".join(named + more))
 
 
 def refuse_old(version: int) -> None:

@@ -8,7 +8,7 @@ from ..options import Options
 from ..table.disk import find_free
 from ..table.target import Target
 from ..text import count, size
-from ..throttle.connections import KEPT_FREE, workers_of
+from ..throttle.connections import FEWEST, KEPT_FREE, workers_of
 
 
 def of_server(session: Session, table: Row, target: Target, options: Options) -> Iterator[Found]:
@@ -21,8 +21,15 @@ def of_server(session: Session, table: Row, target: Target, options: Options) ->
 
 
 def _of_connections(session: Session, options: Options) -> Iterator[Found]:
-    free = session.row("count_connections")["free"]
+    connections = session.row("count_connections")
+    free = connections["free"]
     most = workers_of(free)
+    if connections["allowed"] is not None and connections["allowed"] < FEWEST:
+        yield Found(
+            REFUSE,
+            f"this role may open {count(connections['allowed'], 'connection')} to this database, and a"
+            f" run needs {FEWEST} at least: raise CONNECTION LIMIT of the role or of the database",
+        )
     if options.workers > most:
         yield Found(
             WARN,

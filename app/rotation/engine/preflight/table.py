@@ -3,14 +3,15 @@
 from collections.abc import Iterator
 
 from ..db.session import Row, Session
-from ..events import NOTE, REFUSE, WARN, Found
+from ..events import NOTE, REFUSE, WARN, Found, FoundElsewhere
 from ..options import Options
 from ..proof import guard
+from ..table.owners import code_of_others
 from ..table.target import Target
 from ..table.windows import find_window
 from ..text import one_line, shown
 from . import indexes, sampling
-from .server import code_of_others
+from .replication import of_replication
 from .surroundings import of_server
 
 SEARCH = "afterwards run rotation verify --search-copies"
@@ -45,7 +46,7 @@ def find_all(
             *_of_references(session, target, options),
             *_of_triggers(session, target, options),
             *_of_indexes(session, target),
-            *_of_replication(session, table, target),
+            *of_replication(session, table, target),
             *_of_copies(session, target),
             *_of_guard(session, table, target, options),
             *of_server(session, table, target, options),
@@ -83,7 +84,7 @@ def _of_table(table: Row, target: Target) -> Iterator[Found]:
 
 
 def _of_owners(session: Session, target: Target) -> Iterator[Found]:
-    if others := code_of_others(session, [target.oid], session.state_schema):
+    if others := code_of_others(session, [target.oid], session.state_schema).get(target.oid):
         yield Found(
             NOTE,
             f"this role lends its rights to the owners of what {target.schema}.{target.table} uses:"
@@ -114,7 +115,7 @@ def _of_texts(session: Session, target: Target) -> Iterator[Found]:
 def _of_references(session: Session, target: Target, options: Options) -> Iterator[Found]:
     for key in session.rows("list_references", oid=target.oid, attnum=target.attnum):
         if key["outgoing"]:
-            yield Found(
+            yield FoundElsewhere(
                 REFUSE,
                 f"{one_line(key['carried'] or target.label)} itself refers to {key['table']}"
                 f" ({key['name']}): rotate the column there",
@@ -126,11 +127,13 @@ def _of_references(session: Session, target: Target, options: Options) -> Iterat
         text = f"foreign key {key['name']} of {key['table']} refers to {refers_to}, ON UPDATE"
         text += f" {ON_UPDATE[key['on_update']]}"
         if key["on_update"] in "ar":
-            yield Found(REFUSE, f"{text}; make it ON UPDATE CASCADE, or drop it for the rotation")
+            yield FoundElsewhere(
+                REFUSE, f"{text}; make it ON UPDATE CASCADE, or drop it for the rotation"
+            )
         elif options.allow_fk:
-            yield Found(WARN, f"{text} (--allow-fk)")
+            yield FoundElsewhere(WARN, f"{text} (--allow-fk)")
         else:
-            yield Found(REFUSE, f"{text}; if you want that, add --allow-fk")
+            yield FoundElsewhere(REFUSE, f"{text}; if you want that, add --allow-fk")
 
 
 def _of_triggers(session: Session, target: Target, options: Options) -> Iterator[Found]:
@@ -171,32 +174,9 @@ def _of_indexes(session: Session, target: Target) -> Iterator[Found]:
             yield Found(NOTE, f"index {index['name']} is computed from the token, and kept up to date")
 
 
-def _of_replication(session: Session, table: Row, target: Target) -> Iterator[Found]:
-    publications = [row["name"] for row in session.rows("list_publications", oid=target.oid)]
-    if not publications:
-        return
-    names = ", ".join(publications)
-    if table["identity_nothing"]:
-        yield Found(
-            REFUSE,
-            f"publication {names} publishes updates of {target.schema}.{target.table}, which has"
-            " REPLICA IDENTITY NOTHING: every UPDATE would fail;"
-            " ALTER TABLE ... REPLICA IDENTITY DEFAULT first",
-        )
-    elif table["identity_holds_token"]:
-        yield Found(
-            WARN,
-            f"publication {names} sends every old token to its subscribers, because the replica"
-            f" identity of {target.schema}.{target.table} holds it: REPLICA IDENTITY DEFAULT sends"
-            " the key only",
-        )
-    else:
-        yield Found(NOTE, f"publication {names} sends every new token to its subscribers")
-
-
 def _of_copies(session: Session, target: Target) -> Iterator[Found]:
     for copy in session.rows("list_materialized_views", oid=target.oid, attnum=target.attnum):
-        yield Found(
+        yield FoundElsewhere(
             WARN,
             f"materialized view {copy['name']} keeps copies of old tokens:"
             " REFRESH MATERIALIZED VIEW afterwards",

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from ...schema import STATE_TABLES
 from ..db.session import Session
 from ..db.statements import Fragment, Name, load
+from ..table.owners import code_of_others
 from ..table.target import Target
 from ..text import one_line
 
@@ -19,7 +20,7 @@ class Column:
     is_token: bool
     refers: bool
     indexed: bool
-    obstacle: str | None
+    obstacle: str | None  #: as there, or stranger: code of others would run
 
     def token(self, alias: str, placeholder: str) -> str:
         """The expression of its value as a uuid; NULL for text that is not one."""
@@ -89,6 +90,10 @@ def list_candidates(session: Session, target: Target) -> list[CandidateTable]:
         state_schema=session.state_schema,
         state_tables=list(STATE_TABLES),
     )
+    # Planning alone runs what a table's indexes and statistics call, with this role's rights.
+    others = code_of_others(
+        session, {row["oid"] for row in rows} - {target.oid}, session.state_schema, lent=target.oid
+    )
     candidates = []
     for _, group in itertools.groupby(rows, key=lambda row: row["oid"]):
         of_table = list(group)
@@ -99,7 +104,7 @@ def list_candidates(session: Session, target: Target) -> list[CandidateTable]:
                 is_token=row["is_token"],
                 refers=row["refers"],
                 indexed=row["indexed"],
-                obstacle=row["obstacle"],
+                obstacle=row["obstacle"] or ("stranger" if row["oid"] in others else None),
             )
             for row in of_table
         )

@@ -16,7 +16,7 @@ WHY = {
     "foreign": "a foreign table: search it on the server that holds it",
     "schema": "this role may not use its schema: GRANT USAGE on it",
     "privilege": "this role may not read it: GRANT SELECT on it",
-    "stranger": "its owner's code would run with this role's rights: search it as its owner",
+    "stranger": "code of others would run with this role's rights: search it as its owner",
     "rows": "row-level security hides some of its rows from this role",
 }
 

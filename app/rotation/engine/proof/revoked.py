@@ -6,12 +6,14 @@ from ...models import Rotation
 from ..db.retry import LOOK_SECONDS, Every, Wait
 from ..db.session import Session
 from ..db.sqlstate import translated
-from ..errors import Refused, RotationError
+from ..errors import DatabaseFailure, Refused, RotationError
 from ..events import ListRead, Waiting
 from ..table.target import Target
 from ..text import shown
 from .leaked import CopySource, LeakedList
-from .parts import parts_of, require_same
+from .parts import hold, require_same
+
+NO_PRIVILEGE = "42501"
 
 
 def take_snapshot(session: Session, rotation: Rotation, target: Target) -> int:
@@ -37,7 +39,7 @@ def take_snapshot(session: Session, rotation: Rotation, target: Target) -> int:
 
 
 def _take(session: Session, rotation: Rotation, target: Target) -> int:
-    parts = parts_of(session, target)
+    parts = hold(session, target)
     session.change("read_heap")
     if target.is_text and (misfits := session.rows("find_non_uuid", lo=None, hi=None)):
         raise Refused(
@@ -75,7 +77,15 @@ def revoke_listed(session: Session, rotation: Rotation, target: Target, leaked: 
 
 def receive(session: Session, target: Target, leaked: LeakedList) -> int:
     """Copy a list into the transaction's own table; how many tokens it holds."""
-    session.change("create_leaked")
+    try:
+        session.change("create_leaked")
+    except DatabaseFailure as failure:
+        if failure.sqlstate != NO_PRIVILEGE:
+            raise
+        raise Refused(
+            "--leaked needs TEMPORARY on the database, for a temporary table: GRANT it to this role,"
+            " then run the same command again"
+        ) from failure
     source = CopySource(leaked, target.column)
     try:
         session.copy("copy_leaked", source)

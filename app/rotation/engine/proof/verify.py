@@ -8,10 +8,11 @@ from ..db.session import Row, Session
 from ..db.statements import Fragment
 from ..errors import LockConflict, Unproven
 from ..options import Options
+from ..table.owners import code_of_others
 from ..table.target import Target
 from ..text import one_line
 from .leaked import LeakedList
-from .parts import Parts, parts_of, require_same, still_means
+from .parts import Parts, hold, require_same, still_means
 from .revoked import in_set, receive
 from .verdict import LeakedVerdict, Verdict
 
@@ -26,7 +27,7 @@ def verify(session: Session, rotation: Rotation, target: Target, options: Option
 
     def look() -> Verdict:
         with session.reading(at_once=True):
-            parts = parts_of(session, target)
+            parts = hold(session, target)
             session.change("read_heap")
             revoked = session.row("count_revoked", set=rotation.set_id)
             survivors = session.row("count_survivors", **in_set(rotation))["survivors"]
@@ -35,13 +36,15 @@ def verify(session: Session, rotation: Rotation, target: Target, options: Option
             )
             apart = _apart(rotation, target, parts)
             attnums = [attnum for _, attnum in apart.values()]
-            detached = session.rows(
-                "list_detached", oids=list(apart), attnums=attnums, target=target.oid
-            )
+            detached = session.rows("list_detached", oids=list(apart), attnums=attnums)
             # Replaced or restored: the numbers may be other tables'.
             if rotation.table_oid != target.oid:
                 detached = [one for one in detached if apart[one["oid"]][0] == _name(one)]
                 apart = {one["oid"]: apart[one["oid"]] for one in detached}
+            # Planning alone runs what its indexes call, with this role's rights.
+            others = code_of_others(session, apart, session.state_schema, lent=target.oid)
+            if others:
+                raise Unproven(_not_read(detached, others))
             held = {_name(one): _count(session, rotation, one) for one in detached}
             require_same(session, target, parts, (one["oid"] for one in detached))
         keys = [one["key"] for one in named]
@@ -62,6 +65,15 @@ def _name(detached: Row) -> str:
     return f"{detached['schema']}.{detached['name']}"
 
 
+def _not_read(detached: list[Row], others: dict[int, str]) -> str:
+    """That a former partition is not read, because of what it would run."""
+    name, what = next((_name(one), others[one["oid"]]) for one in detached if one["oid"] in others)
+    return (
+        f"{one_line(name)}, detached since the start, was not read: that would lend this role's rights"
+        f" to the owners of {what}; remove that, or drop the table, then run the same command again"
+    )
+
+
 def _count(session: Session, rotation: Rotation, detached: Row) -> int:
     """How many revoked tokens a former partition holds.
 
@@ -71,12 +83,6 @@ def _count(session: Session, rotation: Rotation, detached: Row) -> int:
         raise Unproven(
             f"{_name(detached)}, detached since the start, no longer has its token column, or it has"
             " another type: drop that table, or reattach it as it was; then run the same command again"
-        )
-    if detached["stranger"]:
-        raise Unproven(
-            f"{one_line(_name(detached))}, detached since the start, belongs to {detached['stranger']},"
-            " whose code would run with this role's rights: give it to the table's owner, or drop it;"
-            " then run the same command again"
         )
     names = (detached["schema"], detached["name"], detached["column"])
     own = replace(
@@ -105,6 +111,7 @@ def verify_listed(
 
     def look() -> LeakedVerdict:
         with session.durable():
+            hold(session, target)
             session.change("read_heap")
             tokens = receive(session, target, leaked)
             row = session.row("check_leaked", salt=rotation.salt, most=MOST_NAMED)

@@ -6,6 +6,7 @@ from ...models import UNFINISHED, BatchProgress, Rotation, Status
 from ..db.session import Row, Session
 from ..errors import Refused
 from ..table.lanes import Lane
+from ..table.shape import read_shape
 from ..table.target import Target
 
 
@@ -72,10 +73,10 @@ def find_revoking(session: Session, target: Target) -> Rotation | None:
     with session.looking("reading the rotation"):
         known = rotations(session).filter(numbers | names, revoked__isnull=False).order_by("-pk")
         for rotation in known:
-            its = {"oid": rotation.table_oid, "attnum": rotation.token_attnum}
-            if its == {"oid": target.oid, "attnum": target.attnum}:
+            its = (rotation.table_oid, rotation.token_attnum)
+            if its == (target.oid, target.attnum):
                 return rotation
-            if rotation.table_oid != target.oid and not session.rows("read_target_shape", **its):
+            if rotation.table_oid != target.oid and read_shape(session, *its) is None:
                 return rotation
     return None
 

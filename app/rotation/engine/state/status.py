@@ -5,11 +5,13 @@ from typing import Any
 
 from ...models import ROTATING, WORKING, BatchProgress, Rotation, Status
 from ..db.session import Session
+from ..proof.verdict import say
 from ..table.target import NUMBER_TYPES
-from ..text import command
+from ..text import command, count, name_keys
 from .progress import Progress, read_progress
 from .rotations import busy_lanes
 
+MOST_NAMED = 5  # rows of a kind
 STALLED_SECONDS = 3.0  # without a window and without a session that holds a lane
 
 
@@ -45,6 +47,19 @@ def read_state(session: Session, rotation: int) -> State:
     if left or progress.stuck or progress.status not in ROTATING:
         progress = replace(progress, rows_per_second=None)
     return State(progress, left, _count_workers(busy))
+
+
+def why_failed(session: Session, rotation: Rotation, progress: Progress) -> str:
+    """What a failed rotation left undone."""
+    reasons = [
+        f"{name_keys(rotation.pk_column, row['keys'], row['rows'])} can't be updated: {row['failure']}"
+        for row in session.rows("list_failures", rotation=rotation.pk, most=MOST_NAMED)
+    ]
+    if not reasons and progress.left_over:
+        reasons = [f"{count(progress.left_over, 'row')} left for the end could not be rotated"]
+    if progress.verified_at and progress.survivors != 0:
+        reasons.append(say(progress.survivors, progress.revoked or 0, progress.verified_at))
+    return " | ".join(reasons) or "the reason was told by the run that ended so"
 
 
 def describe(session: Session, rotation: Rotation, state: State | None = None) -> dict[str, Any]:

@@ -112,7 +112,7 @@ def open_lanes(session: Session, rotation: Rotation, lanes: tuple[Lane, ...]) ->
             return  # another process was faster
         BatchProgress.objects.using(session.alias).bulk_create(
             BatchProgress(
-                rotation=rotation,
+                rotation_id=rotation.pk,  # with the object Django would ask the project's routers
                 lane=lane.lane,
                 pk_type=rotation.pk_type,
                 pk_collation=rotation.pk_collation,
@@ -187,11 +187,12 @@ def begin_verifying(session: Session, rotation: int) -> bool:
     With this COMMIT all earlier windows are on disk. Raises Stopped if the rotation was ended.
     """
     with session.durable(), translated("starting the verification"):
-        now = {"touched_at": Now(), "verifying_at": Now()}
-        move(session, rotation, Status.RUNNING, Status.VERIFYING, **now)
+        moved = move(session, rotation, Status.RUNNING, Status.VERIFYING, touched_at=Now())
         complete = read_progress(session, rotation).complete
         if not complete:
-            move(session, rotation, Status.VERIFYING, Status.RUNNING, verifying_at=None)
+            move(session, rotation, Status.VERIFYING, Status.RUNNING)
+        elif moved:
+            rotations(session).filter(pk=rotation).update(verifying_at=Now())
         status = rotations(session).values_list("status", flat=True).get(pk=rotation)
         # From now on the guard refuses in partitions too.
         session.rows("note_change", set=_read_set(session, rotation))
@@ -201,12 +202,15 @@ def begin_verifying(session: Session, rotation: int) -> bool:
 
 
 def repair(session: Session, rotation: Rotation, verdict: Verdict) -> None:
-    """List the survivors of a verification, for workers to claim."""
+    """List the survivors of a verification, for workers to claim.
+
+    `verifying_at` stays: the guard of partitions remains strict, or each verification would find what
+    was inserted since the one before.
+    """
     with session.durable(), translated("listing the survivors"):
         rotations(session).filter(pk=rotation.pk).update(**_result(verdict))
         _list_survivors(session, rotation, verdict)
         move(session, rotation.pk, Status.SUCCEEDED, Status.FAILED)
-        rotations(session).filter(pk=rotation.pk).update(verifying_at=None)
         for status in REOPENABLE:
             move(session, rotation.pk, status, Status.RUNNING, touched_at=Now())
 
@@ -232,9 +236,8 @@ def fail(session: Session, rotation: int, verdict: Verdict | None) -> None:
     """Mark a rotation failed: something remains that this run could not rotate."""
     with session.durable(), translated("ending the verification"):
         move(session, rotation, Status.RUNNING, Status.VERIFYING)
-        # Rows may again move between partitions with their tokens.
-        end = {"touched_at": Now(), "verifying_at": None, **_result(verdict)}
-        move(session, rotation, Status.VERIFYING, Status.FAILED, **end)
+        # After a verification the guard of partitions stays strict, as in a repair.
+        move(session, rotation, Status.VERIFYING, Status.FAILED, touched_at=Now(), **_result(verdict))
 
 
 def take_up(session: Session, rotation: Rotation, target: Target, leaked: LeakedList | None) -> None:
@@ -263,7 +266,7 @@ def record(session: Session, rotation: Rotation, verdict: Verdict) -> None:
         others = rotations(session).filter(table_oid=rotation.table_oid, status__in=UNFINISHED)
         if others.exists():
             return
-        # The guard of partitions stays strict: those rows are known by their keys.
+        # The guard of partitions stays strict, as in a repair.
         if move(session, rotation.pk, Status.SUCCEEDED, Status.FAILED):
             _list_survivors(session, rotation, verdict)
 
@@ -322,7 +325,7 @@ def _list_survivors(session: Session, rotation: Rotation, verdict: Verdict) -> N
         key = verdict.keys[0]
         ends = dict.fromkeys(("lower", "upper", "last_id"), key)
         lanes.create(
-            rotation=rotation,
+            rotation_id=rotation.pk,
             lane=0,
             pk_type=rotation.pk_type,
             pk_collation=rotation.pk_collation,

@@ -135,6 +135,9 @@ class Citus(Placement):
         session.change("set_on_workers", **its)
         return session.row("open_window", **its, active=active)
 
+    def hold_partitions(self, session: Session, lo: str | None, hi: str | None) -> None:
+        """Nothing: to plan it is to ask the workers."""
+
     def rotate_leftovers(self, session: Session, lane_id: int, after: int, size: int) -> Row:
         """Row by row, up to the first whose lock is held."""
         last = None

@@ -24,6 +24,7 @@ class Placement(ABC):
     variants: tuple[str, ...] = ()  #: folders of `sql/` whose statements replace their namesakes
     names: Mapping[str, Name] = {}  #: what fills braces in those
     takes_guard = True  #: a trigger on the rows can read the revoked set
+    locks_by_value = False  #: rows can be locked by the value of their token
     ready = True  #: whether what a rotation needs exists, see `prepare`
 
     def make_token(self, new_token: str) -> str:
@@ -53,6 +54,10 @@ class Placement(ABC):
     @abstractmethod
     def open_window(self, session: Session, active: str, lock_timeout_ms: int, bounded: bool) -> Row:
         """Set what holds for a window's transaction; see open_window.sql."""
+
+    def hold_partitions(self, session: Session, lo: str | None, hi: str | None) -> None:
+        """Lock the partitions that hold a window's rows; see hold_partitions.sql."""
+        session.rows("hold_partitions", lo=lo, hi=hi)
 
     @abstractmethod
     def rotate_or_skip(
@@ -89,6 +94,8 @@ class Placement(ABC):
 
 class Plain(Placement):
     """The rows are on this server, in one table or in its partitions."""
+
+    locks_by_value = True
 
     def findings(self, table: str, options: Options) -> Iterator[Found]:
         """Nothing."""

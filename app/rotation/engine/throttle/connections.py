@@ -5,6 +5,8 @@ from ..db.session import Session
 KEPT_FREE = 5  # for the application, beyond what it has open
 HELPERS = 4  # connections of a process besides its workers': phases, monitor, vacuum, progress
 
+FEWEST = 3  # with which a run gets to its end: phases, monitor, one worker
+
 
 def most_workers(session: Session) -> int:
     """Workers that a process may start now; at least one."""

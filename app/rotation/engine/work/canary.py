@@ -3,6 +3,8 @@
 Before it, in the same transaction, the guard is tried by an UPDATE and an INSERT.
 """
 
+from dataclasses import dataclass
+
 from ...models import HALTED
 from ..db.retry import Wait
 from ..db.session import Row, Session
@@ -16,7 +18,35 @@ from .trial import try_guard
 from .waiting import wait_while_paused
 
 CANARY_SIZE = 1000  # rows, at most
-MOST_FAILED = 20  # attempts: ten to find a row that can't be updated, ten with other rows
+# Where rows can't be updated: how much farther on others are tried, and when it is no matter of rows.
+STEP = 1 / 20  # of the rows passed until then
+LONGEST_STEP = 1_000_000  # rows
+MOST_FAILED = 1000
+
+
+@dataclass
+class _Place:
+    """Where the next window is tried."""
+
+    size: int  #: rows, at most
+    after: str | None = None  #: a key; None: after the lane's checkpoint
+    skip: int = 0  #: rows to pass over there
+    passed: int = 0  #: rows, since one failed by itself
+    failed: int = 0  #: windows, because of their rows
+
+    def go_on(self, at: tuple[str, str] | None) -> None:
+        """Try fewer rows, and finally other ones than those that were tried `at` these keys."""
+        if self.size == 1:
+            self.after = at[1] if at else None
+        self.size = max(1, self.size // 2)
+
+    def flee(self, at: tuple[str, str] | None) -> None:
+        """The same; rows that can't be updated may be many, and next to each other."""
+        self.failed += 1
+        if self.size == 1:
+            self.skip = min(int(self.passed * STEP), LONGEST_STEP)
+            self.passed += 1 + self.skip
+        self.go_on(at)
 
 
 class _RolledBack(Exception):
@@ -35,16 +65,14 @@ def try_one_window(session: Session, stage: Stage, options: Options) -> None:
     This catches anything that keeps an UPDATE from doing what it says: triggers that restore the old
     row, rules, constraints. Raises Refused if a token did not change, or if two are equal.
     """
-    size = min(options.window or CANARY_SIZE, CANARY_SIZE)
-    after: str | None = None
-    failed = 0
+    place = _Place(min(options.window or CANARY_SIZE, CANARY_SIZE))
     latest: DatabaseFailure | None = None
     wait = Wait(session, options.lock_patience)
     then = "; run the same command again to continue"
     while not session.stop.requested:
         try:
             with session.transaction():
-                paused = _try(session, stage, size, after, options)
+                paused = _try(session, stage, place, options)
             if not paused:
                 if latest:
                     _refuse_if_none_is_rotated(session, stage, latest)
@@ -56,25 +84,22 @@ def try_one_window(session: Session, stage: Stage, options: Options) -> None:
         except LockConflict as conflict:
             if wait.over:
                 raise stage.gave_up(options.lock_patience, conflict, "other sessions") from conflict
-            # Another session holds a row: try fewer rows, and finally other ones.
-            if size == 1:
-                after = stage.at[1] if stage.at else None
-            size = max(1, size // 2)
+            # Another session holds a row.
+            place.go_on(stage.at)
             wait.rest(0.05, then)
         except DatabaseFailure as failure:
-            failed += 1
             latest = failure
-            if not failure.of_a_row or failed > MOST_FAILED:
+            if not failure.of_a_row:
                 raise _refusal(session, stage, failure) from failure
-            # A row can't be updated: try fewer rows, and finally other ones.
-            if size == 1:
-                after = stage.at[1] if stage.at else None
-            size = max(1, size // 2)
+            if place.failed >= MOST_FAILED:
+                _refuse_if_none_is_rotated(session, stage, failure)
+                return
+            place.flee(stage.at)
     raise Stopped(f"by {session.stop.reason}{then}")
 
 
 def _refuse_if_none_is_rotated(session: Session, stage: Stage, failure: DatabaseFailure) -> None:
-    """Raise Refused if no row of the table could be updated: neither now, to its end, nor before."""
+    """Raise Refused if no row of the table could be updated: neither those tried now, nor before."""
     if not session.through_outages(lambda: read_progress(session, stage.rotation)).rows_done:
         raise _refusal(session, stage, failure) from failure
 
@@ -89,19 +114,20 @@ def _refusal(session: Session, stage: Stage, failure: DatabaseFailure) -> Refuse
     )
 
 
-def _try(session: Session, stage: Stage, size: int, after: str | None, options: Options) -> bool:
-    """Do a window and raise _RolledBack, or return whether it must wait for the end of a pause."""
+def _try(session: Session, stage: Stage, place: _Place, options: Options) -> bool:
+    """Do a window and raise _RolledBack, or return whether it must wait for the end of a pause.
+
+    At the end of a lane it goes on in the next one.
+    """
     stage.open_window(options.lock_timeout_ms, bounded=False)
-    lane = stage.claim()
-    if lane["lane_id"] is None:
-        return lane["status"] in HALTED
-    window = find_window(
-        session, lane["lower"], lane["upper"], lane["last_id"] if after is None else after, size
-    )
-    if window is None:
-        return False
+    stage.hold_target()
+    while not (window := _find(session, lane := stage.claim(), place)):
+        if lane["lane_id"] is None or lane["lane_id"] in stage.later:
+            return lane["status"] in HALTED
+        stage.later.append(lane["lane_id"])
+        place.after = None
     stage.at = (window.lo, window.hi)
-    stage.require_same_target()
+    stage.hold_partitions(window.lo, window.hi)
     if options.guard and stage.target.placement.takes_guard:
         try_guard(session, stage.target, lane, window.lo, options.ack_triggers)
     rows = session.change("rotate_window", lo=window.lo, hi=window.hi)
@@ -111,6 +137,16 @@ def _try(session: Session, stage: Stage, size: int, after: str | None, options: 
     )
     stage.require_same_target()
     raise _RolledBack(window, rows, found)
+
+
+def _find(session: Session, lane: Row, place: _Place) -> Window | None:
+    if lane["lane_id"] is None:
+        return None
+    after = lane["last_id"] if place.after is None else place.after
+    if place.skip and place.after is not None:
+        passed = find_window(session, lane["lower"], lane["upper"], after, place.skip)
+        after = passed.hi if passed else lane["upper"]
+    return find_window(session, lane["lower"], lane["upper"], after, place.size)
 
 
 def _judge(stage: Stage, done: _RolledBack) -> None:

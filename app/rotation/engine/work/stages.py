@@ -7,6 +7,7 @@ from ...models import CLAIMABLE, WRITABLE, Status
 from ..db.session import Row, Session
 from ..errors import DatabaseFailure, LockConflict, RotationError, Stopped
 from ..events import HolesLeft, RowsSetAside, WindowDone
+from ..table.shape import require_shape
 from ..table.target import Target
 from ..table.windows import find_window
 
@@ -38,7 +39,7 @@ class Stage:
         self.channel: str | None = None  #: NOTIFY channel for each window
         self.at: tuple[str, str] | None = None  #: first and last key of the latest window
         self._shape = shape
-        self._later: list[int] = []  #: lanes in which nothing could be locked just now
+        self.later: list[int] = []  #: lanes to claim only if there is no other
         self._failure: DatabaseFailure | None = None  #: why the next rows are set aside
 
     def open_window(self, lock_timeout_ms: int, bounded: bool) -> Row:
@@ -54,21 +55,21 @@ class Stage:
             rotation=self.rotation,
             stage=self.name,
             worker=self.session.worker,
-            later=self._later,
+            later=self.later,
             claimable=CLAIMABLE,
         )
 
     def work(self, work: Work) -> WindowDone | None:
         """Do the next window of the lane and move its checkpoint; None if the lane had none left."""
         lane = work.lane
+        self.hold_target()
         window = find_window(self.session, lane["lower"], lane["upper"], lane["last_id"], work.size)
         if window is None:
             self.session.change("close_lane", lane_id=lane["lane_id"], last_id=lane["last_id"])
             self.session.rows("wait_for_disk")
             return None
         self.at = (window.lo, window.hi)
-        # Before the UPDATE: another table's triggers must not run. It stays what it is until COMMIT.
-        self.require_same_target()
+        self.hold_partitions(window.lo, window.hi)
         began = time.monotonic()
         rows = self._replace(work, window.lo, window.hi)
         seconds = time.monotonic() - began
@@ -142,27 +143,24 @@ class Stage:
             " end that session, then run the same command again"
         )
 
-    def require_same_target(self) -> None:
-        """Raise RotationError if the target is not what it was at the start.
+    def hold_target(self) -> None:
+        """Keep the target what it was at the start until COMMIT, so that nothing else is run or written.
 
-        The window's locks on what it read or wrote keep it unchanged until COMMIT.
+        Raises LockConflict if another session is about to change it, RotationError if one has.
         """
-        found = self.session.rows("read_target_shape", oid=self.target.oid, attnum=self.target.attnum)
-        if found and found[0] == self._shape:
-            return
-        names = ("schema", "table", "column", "column_type")
-        if not found or any(found[0][name] != self._shape[name] for name in names):
-            raise RotationError(
-                f"{self.target.label} is no longer the column that rotation {self.rotation} was started"
-                " on (renamed, replaced or altered); the window was rolled back; check the table,"
-                " then run the command on the one that holds the old tokens"
-            )
-        changed = next(name for name, value in found[0].items() if value != self._shape[name])
-        raise RotationError(
-            f"the {changed.replace('_', ' ').replace('protection', 'row-level security')} of"
-            f" {self.target.schema}.{self.target.table} changed while the rotation ran; the window"
-            " was rolled back, nothing is lost; see what --dry-run says about it, then run the same"
-            " command again"
+        self.session.change("hold_target")
+        self.require_same_target()
+
+    def hold_partitions(self, lo: str | None = None, hi: str | None = None) -> None:
+        """The same for the partitions that hold the rows of a window; for all, without its bounds."""
+        if self.target.partitioned:
+            self.target.placement.hold_partitions(self.session, lo, hi)
+            self.require_same_target()
+
+    def require_same_target(self) -> None:
+        """Raise RotationError if the target is not what it was at the start."""
+        require_shape(
+            self.session, self.rotation, self.target, self._shape, "the window was rolled back"
         )
 
     def moved(self, lane: Row) -> RotationError:

@@ -14,7 +14,7 @@ from .stages import Stage, Work
 from .waiting import wait_for_lane, wait_while_paused
 
 ASK_SECONDS = 0.1  # how often the throttle is asked again
-MOST_SET_ASIDE = 100_000  # rows: beyond that not single rows, but the table can't be updated
+MOST_FAILED = 100_000  # rows: beyond that not single rows, but the table can't be updated
 TELL_AFTER = 1.0  # seconds: shorter waits are for the progress line only
 
 
@@ -42,7 +42,7 @@ class Worker:
         self._held = 0.0  # seconds held back since its last window
         self._held_by = ""  # why
         self._rest_until = float("-inf")  # by --nice
-        self._set_aside_rows = 0  # since this worker began, at most
+        self._failed = 0  # rows, since this worker began: at least one of each set aside
 
     def run(self) -> bool:
         """Work until the stage is done in every lane; False if this worker left earlier.
@@ -79,13 +79,13 @@ class Worker:
         Raises the failure if no row is its cause, or too many are.
         """
         self._stage.undo()
-        if not failure.of_a_row or self._set_aside_rows >= MOST_SET_ASIDE:
+        if not failure.of_a_row or self._failed >= MOST_FAILED:
             raise failure
         if self._sizer.size > self._stage.fewest:
             self._sizer.conflict()
         else:
             self._stage.set_aside(failure)
-            self._set_aside_rows += self._stage.fewest
+            self._failed += 1
         self._free_since = time.monotonic()
 
     def retire(self) -> None:

@@ -9,7 +9,7 @@ from ...engine.db.session import Session
 from ...engine.errors import UsageError
 from ...engine.options import TYPES, Options, or_off
 from ...engine.text import parse_size, parse_size_rate
-from ...operations import inputs
+from ...operations import asking, inputs
 from ...operations.databases import RunRequest, run_side_by_side
 from ...operations.dry_run import plan_rotation
 from ...operations.run import run_rotation
@@ -218,6 +218,10 @@ class Command(base.RotationCommand):
             help="don't wait for the standbys to replay it",
         )
 
+    def shows(self, options: dict[str, Any]) -> bool:
+        """Whether it is nothing without its output."""
+        return bool(options["dry_run"])
+
     def serve(self, alias: str, given: dict[str, Any]) -> None:
         """Pick up what was recorded, until a signal."""
         for flag in ("dry_run", "new", "leaked", "table", "column", "pk", "reason"):
@@ -254,7 +258,7 @@ class Command(base.RotationCommand):
                     plan_rotation(alias, name, options, reporter, given["new"], everything, leaked)
                 else:
                     reporter = Console(self.stdout, given["progress"], given["verbosity"])
-                    asks = given["table"] is not None and not given["yes"] and base.on_a_terminal()
-                    confirm = base.confirm if asks else None
+                    asks = given["table"] is not None and not given["yes"] and asking.on_a_terminal()
+                    confirm = asking.confirm if asks else None
                     more = {"reason": given["reason"], "leaked": leaked, "confirm": confirm}
                     run_rotation(alias, name, options, reporter, given["new"], **more)

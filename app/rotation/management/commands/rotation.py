@@ -12,9 +12,8 @@ from ...engine.db.session import Session
 from ...engine.db.stop import StopSwitch
 from ...engine.errors import Refused, UsageError
 from ...engine.options import TUNABLE, read_tuning
-from ...engine.state.status import command_of, describe, read_state
-from ...engine.text import one_line
-from ...models import HALTED, UNFINISHED, Rotation
+from ...engine.state.status import command_of, describe, read_state, why_failed
+from ...models import HALTED, UNFINISHED, Rotation, Status
 from ...operations import guard, inputs, steer
 from ...operations.attending import attended
 from ...operations.evidence import collect
@@ -80,6 +79,10 @@ class Command(base.RotationCommand):
         action.add_argument("guard_action", choices=("status", "drop"), metavar="status|drop")
         base.add_target_flags(action)
 
+    def shows(self, options: dict[str, Any]) -> bool:
+        """Whether it is nothing without its output."""
+        return options["action"] in ("status", "history", "report", "guard")
+
     def handle(self, *args: Any, **options: Any) -> None:
         with base.one_line_errors():
             alias = inputs.fit_for_outages(options["database"])
@@ -106,33 +109,33 @@ class Command(base.RotationCommand):
         with session.looking("reading the rotations"):
             rotation = found.first()
         if as_json:
-            self.stdout.write(json.dumps(describe(session, rotation) if rotation else None))
+            self.say(json.dumps(describe(session, rotation) if rotation else None))
         elif rotation is None:
-            self.stdout.write(self.none)
+            self.say(self.none)
         else:
             state = read_state(session, rotation.pk)
             its = command_of(rotation)
-            stalled = (
-                f", but no process is working on it: run {its} again to continue"
-                if state.stalled
-                else ""
-            )
-            self.stdout.write(f"{rotation}: {state.progress.status}{stalled}")
-            self.stdout.write(progress_line(state.progress))
+            more = ""
+            if state.progress.status == Status.FAILED:
+                more = f": {why_failed(session, rotation, state.progress)}; run {its} to continue"
+            elif state.stalled:
+                more = f", but no process is working on it: run {its} again to continue"
+            self.say(f"{rotation}: {state.progress.status}{more}")
+            self.say(progress_line(state.progress))
             with session.looking("reading the rotations"):
                 several = found.filter(status__in=UNFINISHED).count() > 1
             if several:
-                self.stdout.write("other rotations are unfinished too: rotation history lists them")
+                self.say("other rotations are unfinished too: rotation history lists them")
 
     def history(self, session: Session, found: "QuerySet[Rotation]", as_json: bool) -> None:
         with session.looking("reading the rotations"):
             rotations = list(found.order_by("-pk"))
         entries = [entry(session, rotation) for rotation in rotations]
         if as_json:
-            self.stdout.write(json.dumps(entries))
+            self.say(json.dumps(entries))
             return
         if not entries:
-            self.stdout.write(self.none)
+            self.say(self.none)
         for one in entries:
             start, end = (
                 one[key][:19].replace("T", " ") if one[key] else "not yet"
@@ -144,7 +147,7 @@ class Command(base.RotationCommand):
                 f"  {one['rows_done']} rows  {start} to {end}"
                 f"  {one['operator']}@{one['host']}{reason}"
             )
-            self.stdout.write(one_line(line))
+            self.say(line)
 
     def the_unfinished(self, session: Session, found: "QuerySet[Rotation]", what: str) -> Rotation:
         """The one unfinished rotation. Raises Refused if there is none, or more than one."""
@@ -162,19 +165,19 @@ class Command(base.RotationCommand):
         rotation = self.the_unfinished(session, found, "pause")
         paused = rotation.status in HALTED
         said = f"{rotation} is already paused" if paused else steer.pause(session, rotation, here())
-        self.stdout.write(f"{said}; run rotation resume to continue")
+        self.say(f"{said}; run rotation resume to continue")
 
     def resume(self, session: Session, found: "QuerySet[Rotation]", as_json: bool) -> None:
         rotation = self.the_unfinished(session, found, "resume")
-        self.stdout.write(steer.resume(session, rotation, here()))
+        self.say(steer.resume(session, rotation, here()))
 
     def tune(self, session: Session, found: "QuerySet[Rotation]", tuned: dict[str, Any]) -> None:
         rotation = self.the_unfinished(session, found, "tune")
-        self.stdout.write(steer.tune(session, rotation, tuned, here()))
+        self.say(steer.tune(session, rotation, tuned, here()))
 
     def cancel(self, session: Session, found: "QuerySet[Rotation]", as_json: bool) -> None:
         rotation = self.the_unfinished(session, found, "cancel")
-        self.stdout.write(steer.cancel(session, rotation, here()))
+        self.say(steer.cancel(session, rotation, here()))
 
     def report(self, session: Session, found: "QuerySet[Rotation]", options: dict[str, Any]) -> None:
         """Write the evidence of a rotation to a file, or as JSON to the output."""
@@ -188,13 +191,13 @@ class Command(base.RotationCommand):
             )
         evidence = collect(session, rotation)
         if options["json"]:
-            self.stdout.write(json.dumps(evidence, default=as_json))
+            self.say(json.dumps(evidence, default=as_json))
             return
         try:
             Path(options["html"]).write_text(render(evidence), encoding="utf-8")
         except OSError as error:
             raise UsageError(f"--html {options['html']}: {error.strerror}") from error
-        self.stdout.write(f"{options['html']}: the evidence of {rotation}")
+        self.say(f"{options['html']}: the evidence of {rotation}")
 
     def verify(self, alias: str, stop: StopSwitch, options: dict[str, Any]) -> None:
         """Prove the latest rotation again; exit code 4 if the proof fails."""
@@ -204,14 +207,14 @@ class Command(base.RotationCommand):
                 rotation = chosen(session, options).first()
             if rotation is None:
                 raise Refused(none_found(options))
-            verify_rotation(session, rotation, leaked, self.stdout.write, options["search_copies"])
+            verify_rotation(session, rotation, leaked, self.say, options["search_copies"])
 
     def guard(self, alias: str, stop: StopSwitch, options: dict[str, Any]) -> None:
         """Tell whether a column has a guard, or drop the one that a run installed."""
         name = inputs.target_from(options)
         session = open_session(alias, stop)
         if options["guard_action"] == "drop":
-            self.stdout.write(guard.drop(session, name))
+            self.say(guard.drop(session, name))
         else:
             for line in guard.status(session, name):
-                self.stdout.write(line)
+                self.say(line)

@@ -5,18 +5,43 @@ from typing import Any
 from django.core.management.commands import migrate
 from django.db import connections
 
+from app.rotation.engine.db.session import Session
+from app.rotation.engine.db.sqlstate import translated
+from app.rotation.engine.errors import DatabaseFailure, Refused
+from app.rotation.engine.preflight.server import describe_server
+from app.rotation.management import base
+from app.rotation.operations import inputs
+
 LOCK = 7_264_518  # a number of our own
+#: insufficient_privilege; invalid_schema_name: none of the search path may be used.
+NO_RIGHTS = {"42501", "3F000"}
 
 
-class Command(migrate.Command):
+class Command(base.RotationCommand, migrate.Command):
     def handle(self, *args: Any, **options: Any) -> Any:
-        connection = connections[options["database"]]
-        if connection.vendor != "postgresql":
-            return super().handle(*args, **options)
-        with connection.cursor() as cursor:
+        with base.one_line_errors():
+            alias = inputs.fit_for_outages(options["database"])
+            server = describe_server(Session(alias))
+            if server["standby"]:
+                raise Refused("this server is a standby: point the command at the primary")
+            try:
+                with translated("migrating", alias):
+                    return self.alone(alias, *args, **options)
+            except DatabaseFailure as failure:
+                if failure.sqlstate in NO_RIGHTS:
+                    raise Refused(
+                        f"role {server['role']} may not create or alter what a migration needs: GRANT"
+                        f" USAGE, CREATE ON SCHEMA public TO {server['role_quoted']}, or migrate as the"
+                        " tables' owner; migrations that were applied stay"
+                    ) from failure
+                raise
+
+    def alone(self, alias: str, *args: Any, **options: Any) -> Any:
+        """Migrate while no other process does."""
+        with connections[alias].cursor() as cursor:
             cursor.execute("SELECT pg_advisory_lock(%s)", [LOCK])
         try:
             return super().handle(*args, **options)
         finally:
-            with connection.cursor() as cursor:
+            with connections[alias].cursor() as cursor:
                 cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK])

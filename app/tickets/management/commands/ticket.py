@@ -47,7 +47,7 @@ class Command(base.RotationCommand):
                 size = 1000 if options["size"] is None else options["size"]
                 with attended([alias], reporter, patient=False) as stop:
                     regenerate(alias, TARGET, size, stop, options["force"])
-                self.stdout.write(f"{size} tickets made; --process-token replaces their tokens")
+                self.say(f"{size} tickets made; --process-token replaces their tokens")
                 return
             for flag in ("size", "force"):
                 if options[flag]:

@@ -1,0 +1,45 @@
+"""Standard streams that break no command, whatever they are connected to."""
+
+import contextlib
+import os
+from typing import Any
+
+
+class Lenient:
+    """A stream that shows escaped what its encoding lacks, and drops the rest once it is broken."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self.broken = ""  #: why; empty if it is not, or if its reader had enough
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def isatty(self) -> bool:
+        """Whether a person sees it."""
+        try:
+            return bool(self._stream.isatty())
+        except (ValueError, AttributeError):  # closed, or there is none
+            return False
+
+    def write(self, text: str) -> None:
+        """Write, if that is possible."""
+        encoding = getattr(self._stream, "encoding", None) or "utf-8"
+        self._try("write", text.encode(encoding, "backslashreplace").decode(encoding))
+
+    def flush(self) -> None:
+        """Flush, if that is possible."""
+        self._try("flush")
+
+    def _try(self, method: str, *arguments: str) -> None:
+        if self._stream is None:
+            return
+        try:
+            getattr(self._stream, method)(*arguments)
+        except (OSError, ValueError) as error:
+            if not isinstance(error, BrokenPipeError):
+                self.broken = getattr(error, "strerror", None) or "it is closed"
+            with contextlib.suppress(OSError, ValueError, AttributeError):
+                # What is left in the buffer would raise again when Python exits.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+            self._stream = None

@@ -1,0 +1,34 @@
+"""A command on a terminal, and a person before it."""
+
+import os
+import pty
+import select
+import subprocess
+import sys
+import time
+
+from tests.conftest import PROJECT, Database
+
+
+def on_a_terminal(db: Database, answer: str, *command: str) -> tuple[int, str]:
+    """The exit code and output of a command whose user types an answer to its question, if it asks."""
+    mine, its = pty.openpty()
+    child = subprocess.Popen(
+        [sys.executable, str(PROJECT / "manage.py"), *command],
+        stdin=its, stdout=its, stderr=its, env=db.environment(TERM="xterm"), start_new_session=True,
+    )  # fmt: skip
+    os.close(its)
+    said = ""
+    answered = False
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if select.select([mine], [], [], 0.1)[0]:
+            try:
+                said += os.read(mine, 4096).decode()
+            except OSError:  # its end of the terminal is closed
+                break
+        if "[y/N]" in said and not answered:
+            answered = True
+            os.write(mine, f"{answer}\n".encode())
+    os.close(mine)
+    return child.wait(30), said
