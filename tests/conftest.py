@@ -30,6 +30,10 @@ pytest.register_assert_rewrite(
     *(f"tests.{path.name}" for path in (PROJECT / "tests").iterdir() if path.is_dir())
 )
 
+# Each of a thousand processes would compile the whole project, a third of its time.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 sys.path.insert(0, str(PROJECT))
 from app.localpg.server import Server, embedded_binaries  # noqa: E402
 from tests.forkserver import Forked, ForkServer  # noqa: E402

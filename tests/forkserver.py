@@ -7,6 +7,7 @@ project is imported before the fork, and no settings are read: the child reads i
 import array
 import atexit
 import contextlib
+import gc
 import io
 import json
 import os
@@ -46,6 +47,7 @@ def serve(control: socket.socket) -> None:
     """Fork a child for each request, and tell its exit status, until the tests' end."""
     for name in IMPORTED:
         __import__(name)
+    gc.freeze()  # else the first collection of each child copies all of this
     awake, wake = os.pipe()
     os.set_blocking(wake, False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
