@@ -1,23 +1,14 @@
 -- Purpose: the foreign keys that a new token would touch: of the column itself, and of those to which
 --          they would carry it on.
--- Parameters: oid, attnum (of the token's column).
+-- Parameters: oids, attnums (from list_token_columns.sql).
 -- Columns: name, table (the other one), outgoing (the token refers to it, not the other way round),
 --          on_update (pg_constraint.confupdtype), carried (the column that it refers to, if not the
 --          token's).
 WITH RECURSIVE token AS (
-    -- Keys may refer to a partition, too.
-    SELECT part.oid, column_.attnum
-    FROM (
-        SELECT %(oid)s::oid AS oid
-
-        UNION
-
-        SELECT relid FROM pg_catalog.pg_partition_tree(%(oid)s::oid::regclass)
-    ) AS part
-    INNER JOIN pg_catalog.pg_attribute AS asked
-        ON asked.attrelid = %(oid)s::oid AND asked.attnum = %(attnum)s
-    INNER JOIN pg_catalog.pg_attribute AS column_
-        ON column_.attrelid = part.oid AND column_.attname = asked.attname
+    SELECT oid, attnum
+    FROM ROWS FROM (
+        pg_catalog.unnest(%(oids)s::oid[]), pg_catalog.unnest(%(attnums)s::int2[])
+    ) AS token (oid, attnum)
 ),
 
 changed AS (
