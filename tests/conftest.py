@@ -22,6 +22,7 @@ import pytest
 
 PROJECT = Path(__file__).resolve().parents[1]
 MIGRATED = "migrated"
+HALTS = (PROJECT / "tests" / "fixtures" / "halts.sql").read_text()
 numbers = itertools.count(1)
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -311,16 +312,6 @@ class Database:
         return Done(0, out.getvalue(), err.getvalue())
 
 
-#: For a constraint that stops a run at a row: its error is not of the kind that only skips that row.
-HALTS = """CREATE FUNCTION halts(passes boolean) RETURNS boolean LANGUAGE plpgsql AS $$
-BEGIN
-    IF NOT passes THEN
-        RAISE object_not_in_prerequisite_state;
-    END IF;
-    RETURN true;
-END $$"""
-
-
 def migrated(server: Server) -> Database:
     """The template from which a server's databases are made, as `migrate` leaves it."""
     server.ensure(MIGRATED)
@@ -376,10 +367,11 @@ def slow(db: Database) -> Iterator[Database]:
 
 def until(condition: Callable[[], Any], seconds: float = 30) -> Any:
     """Wait until the condition holds, and return it; fail after so many seconds."""
-    deadline = time.monotonic() + seconds
+    began = time.monotonic()
     while not (value := condition()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
+        waited = time.monotonic() - began
+        assert waited < seconds, "it did not happen in time"
+        time.sleep(min(0.02 + waited / 20, 0.1))  # a look costs 5 ms of a core that others need
     return value
 
 

@@ -109,7 +109,7 @@ def test_places_that_are_not_there(db: Database, tmp_path: Path, place: str) -> 
 def test_signals_while_it_starts(db: Database, command: tuple[str, ...], name: str) -> None:
     """From the first line of the program on; earlier, Python itself answers."""
     codes = set()
-    for hundredths in range(6, 90, 7):
+    for hundredths in range(6, 90, 12):
         child = subprocess.Popen(
             [sys.executable, *command, "rotation", "status"], env=db.environment(), cwd=PROJECT,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,

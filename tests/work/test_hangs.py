@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
@@ -16,6 +17,16 @@ from tests.work.pooler import PGBOUNCER, pooler
 needs_pgbouncer = pytest.mark.skipif(not PGBOUNCER, reason="PgBouncer is not installed")
 #: More than the product promises, for slow machines: within it, a process that hangs would not end.
 PATIENCE = 12
+COMMANDS = (
+    "rotation status",
+    "rotation verify",
+    "rotation tune max_rate=5",
+    "rotation guard status",
+    "rotate_tokens_sql --dry-run",
+    "rotate_tokens_sql",
+    "ticket --init",
+    "ticket --process-token",
+)
 
 
 def end_by_two_signals(child: "subprocess.Popen[str]") -> str:
@@ -51,27 +62,19 @@ def test_frozen_pooler(db: Database) -> None:
 
 
 @needs_pgbouncer
-@pytest.mark.parametrize(
-    "command",
-    [
-        ("rotation", "status"),
-        ("rotation", "verify"),
-        ("rotation", "tune", "max_rate=5"),
-        ("rotation", "guard", "status"),
-        ("rotate_tokens_sql", "--dry-run"),
-        ("rotate_tokens_sql",),
-        ("ticket", "--init"),
-        ("ticket", "--process-token"),
-    ],
-    ids=" ".join,
-)
-def test_every_command_behind_a_frozen_pooler(db: Database, command: tuple[str, ...]) -> None:
+def test_every_command_behind_a_frozen_pooler(db: Database) -> None:
     db.tickets(3)
     with pooler(db) as frozen:
         frozen.freeze()
-        child = db.start(*command, env=db.environment(DATABASE_URL=frozen.url))
-        read_until(child, "no answer for")
-        end_by_two_signals(child)
+        env = db.environment(DATABASE_URL=frozen.url)
+        children = [db.start(*command.split(), env=env) for command in COMMANDS]
+
+        def end(child: "subprocess.Popen[str]") -> None:
+            read_until(child, "no answer for")
+            end_by_two_signals(child)
+
+        with ThreadPoolExecutor(len(children)) as hands:
+            list(hands.map(end, children))
     assert db.unchanged() == 3
 
 
