@@ -37,7 +37,7 @@ sys.dont_write_bytecode = False
 
 sys.path.insert(0, str(PROJECT))
 from app.localpg.server import Server, embedded_binaries  # noqa: E402
-from tests.forkserver import Forked, ForkServer  # noqa: E402
+from tests.forkserver import Forked, ForkServer, fits  # noqa: E402
 from tests.quick import QUICK  # noqa: E402
 
 #: Of tickets: while it stands their token keeps its type.
@@ -280,7 +280,7 @@ class Database:
         settings |= also
         command = self.acknowledged(*arguments)
         plain = settings.keys() <= {"stdout", "stderr", "stdin", "text", "env", "cwd"}
-        if plain and fork_server().fits(settings["env"]):
+        if plain and fits(settings["env"], fork_server().environment):
             child: subprocess.Popen[str] = Forked(fork_server(), *command, **settings)
         else:
             whole = [sys.executable, str(PROJECT / "manage.py"), *command]

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import PROJECT, SERVER, Database, databases
+from tests.conftest import PROJECT, SERVER, Database, databases, fork_server
 
 MANAGE = f"{sys.executable} {PROJECT / 'manage.py'}"
 RUN = f"{sys.executable} {PROJECT / 'run.py'}"
 
 
 def shell(db: Database, line: str, **also: str) -> "subprocess.CompletedProcess[str]":
-    """What a shell runs, with `$M` and `$R` for the two programs."""
-    environment = db.environment(M=MANAGE, R=RUN, **also)
+    """What a shell runs, with `$M` and `$R` for the two programs, and `$F` for the first one forked."""
+    environment = db.environment(M=MANAGE, R=RUN, F=fork_server().command, **also)
     return subprocess.run(["bash", "-c", line], env=environment, capture_output=True, text=True)
 
 
