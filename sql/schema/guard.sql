@@ -376,10 +376,13 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
                 THEN 'its trigger was changed'
             WHEN part.missing IS NOT NULL
                 THEN 'it is switched off or can be bypassed on ' || part.missing
+            WHEN NOT has_function_privilege(guarded.relowner, function.oid, 'EXECUTE')
+                THEN 'the owner of the table may not call its function, and so make no partition'
         END
     FROM {state}.rotation_guards(of_table, of_attnum) AS installed
     INNER JOIN pg_proc AS function ON function.oid = installed.function
     INNER JOIN pg_class AS state ON state.oid = '{state_text}.rotation'::regclass
+    INNER JOIN pg_class AS guarded ON guarded.oid = of_table
     -- PostgreSQL adds its own casts and parentheses to a condition.
     CROSS JOIN LATERAL (
         SELECT
@@ -418,7 +421,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
                 AND (
                     copied.oid = installed.trigger
                     OR copied.tgparentid <> 0
-                    OR (SELECT relkind FROM pg_class WHERE oid = of_table) = 'r'
+                    OR guarded.relkind = 'r'
                 )
         )
     ) AS part

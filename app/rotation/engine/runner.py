@@ -57,7 +57,8 @@ class RotationDriver:
         self.target: Target = citus.place(self._session, found, self.server["citus"])
         aim(self._session, self.target)
         # Before anything is judged: what comes later was not looked at.
-        self._shape = read_shape(self._session, self.target.oid, self.target.attnum) or {}
+        with self._at_the_start():
+            self._shape = read_shape(self._session, self.target.oid, self.target.attnum) or {}
 
     def unfinished(self, new: bool = False) -> Rotation | None:
         """The rotation that `run` would resume now; None: it would start one.

@@ -172,12 +172,12 @@ class Session:
     @contextlib.contextmanager
     def looking(self, doing: str) -> Iterator[None]:
         """Run models' queries in a transaction, a new one if there is none, that takes no name from a
-        schema where somebody else may have put it.
+        schema where somebody else may have put it, and waits for no lock without end.
         """
         with contextlib.ExitStack() as stack:
             if not connections[self.alias].in_atomic_block:
                 stack.enter_context(self.transaction())
-                self.change("open_looking")
+                self.change("open_looking", worker=self.worker)
             stack.enter_context(translated(doing))
             yield
 

@@ -84,6 +84,12 @@ def _count(session: Session, rotation: Rotation, detached: Row) -> int:
             f"{_name(detached)}, detached since the start, no longer has its token column, or it has"
             " another type: drop that table, or reattach it as it was; then run the same command again"
         )
+    if not detached["readable"]:
+        raise Unproven(
+            f"{one_line(_name(detached))}, detached since the start, can't be read by this role: GRANT"
+            " SELECT on it, past its row-level security, or drop that table, or reattach it; then run the"
+            " same command again"
+        )
     names = (detached["schema"], detached["name"], detached["column"])
     own = replace(
         session,

@@ -7,7 +7,9 @@ from .target import Target
 
 def read_shape(session: Session, oid: int, attnum: int) -> Row | None:
     """What a table's column is now; None if it is no more. See read_target_shape.sql."""
-    found = session.rows("read_target_shape", oid=oid, attnum=attnum, state_schema=session.state_schema)
+    schema = session.state_schema
+    with session.looking("reading the table's definition"):
+        found = session.rows("read_target_shape", oid=oid, attnum=attnum, state_schema=schema)
     return found[0] if found else None
 
 

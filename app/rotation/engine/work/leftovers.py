@@ -136,7 +136,7 @@ class LeftoverStage(Stage):
 
     def _wait_for_first(self, lane: Row) -> Row | None:
         """Wait for the lock of the first row left over, so that its holder can be named."""
-        first = self.session.rows("find_first_leftover", lane_id=lane["lane_id"])
+        first = self.session.rows("list_leftovers", lane_id=lane["lane_id"], after=0, size=1)
         if not first:
             return None
         self.at = (first[0]["key"], first[0]["key"])
