@@ -310,4 +310,11 @@ MUTANTS = [
         "        SELECT caller\n",
         "tests/proof/test_guard_owner.py",
     ),
+    Mutant(
+        "a new owner's lack of rights is not noticed",
+        GUARD,
+        "            WHEN NOT has_function_privilege(guarded.relowner, function.oid, 'EXECUTE')\n",
+        "            WHEN false\n",
+        "tests/proof/test_guard_owner.py -k new_owner",
+    ),
 ]

@@ -4,8 +4,9 @@ from contextlib import closing
 
 import pytest
 
-from tests.conftest import DEBIAN_BINARIES, Database, databases, make_server, read_until, running, until
+from tests.conftest import Database, databases, read_until, until
 from tests.preflight.findings import finds
+from tests.servers import DEBIAN_BINARIES, make_server, running
 
 CHILD = (
     "CREATE TABLE child (id int PRIMARY KEY, ticket_token uuid DEFAULT NULL"

@@ -15,18 +15,9 @@ from django.db import connection
 
 from app.rotation.engine.db.session import Session
 from app.rotation.schema import DIRECTORY
-from tests.conftest import (
-    DEBIAN_BINARIES,
-    PROJECT,
-    SERVER,
-    Database,
-    databases,
-    make_server,
-    migrated,
-    running,
-    until,
-)
+from tests.conftest import PROJECT, SERVER, Database, databases, migrated, until
 from tests.proof.account import ACCOUNT, is_refused, make, old
+from tests.servers import DEBIAN_BINARIES, make_server, running
 
 #: Each by itself: how SQL is read, how names are printed, who else runs, what an error ends.
 ALONE = {

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.conftest import PROJECT, Database, chosen_binaries, databases, make_server, migrated, running
+from tests.conftest import PROJECT, Database, databases, migrated
+from tests.servers import chosen_binaries, make_server, running
 
 
 def run(*command: str) -> None:
