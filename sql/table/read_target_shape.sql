@@ -1,5 +1,5 @@
--- Purpose: what the target is now, under the lock of the window that was just written: everything that
---          would make the rotation's work or its proof worthless if it changed.
+-- Purpose: what the target is now, under the lock of the window that is about to be written: everything
+--          that would make the rotation's work or its proof worthless if it changed.
 -- Parameters: oid, attnum (of the token's column); state_schema (of the rotation's state).
 -- Columns: schema, table, column, column_type; protection (row-level security), guard, triggers, rules,
 --          foreign_keys (of the column), each as text that changes when they do.

@@ -87,8 +87,8 @@ def _count(session: Session, rotation: Rotation, detached: Row) -> int:
     if not detached["readable"]:
         raise Unproven(
             f"{one_line(_name(detached))}, detached since the start, can't be read by this role: GRANT"
-            " SELECT on it, past its row-level security, or drop that table, or reattach it; then run the"
-            " same command again"
+            " SELECT on it (row-level security must not apply), or drop that table, or reattach it; then"
+            " run the same command again"
         )
     names = (detached["schema"], detached["name"], detached["column"])
     own = replace(

@@ -79,7 +79,6 @@ class LeftoverStage(Stage):
             return None
         self._closed.add(number)
         self.later = []
-        self.require_same_target()
         return self._write_down(work, done["lo"], done["hi"], done["rows"], began)
 
     def _write_down(self, work: Work, lo: str, hi: str, rows: int, began: float) -> WindowDone:
@@ -112,7 +111,6 @@ class LeftoverStage(Stage):
             return None
         closed = self.session.row("close_leftovers", ids=ids)
         self._tried += len(ids)
-        self.require_same_target()
         return self._write_down(work, closed["lo"], closed["hi"], rows, began)
 
     def _lock_survivors(self, work: Work) -> list[Row]:
