@@ -332,4 +332,25 @@ MUTANTS = [
         "        if not session.stop.requested:\n",
         "tests/management/test_bad_input.py -k statement_timeout",
     ),
+    Mutant(
+        "what follows the token is not asked for its triggers",
+        f"{ENGINE}/preflight/table.py",
+        '    if not key["triggers"]:\n',
+        "    if True:\n",
+        "tests/preflight/test_findings.py -k what_follows",
+    ),
+    Mutant(
+        "triggers of a follower's partitions are not told",
+        "sql/preflight/list_references.sql",
+        "SELECT relid FROM pg_catalog.pg_partition_tree(reference.conrelid::regclass)",
+        "SELECT reference.conrelid",
+        "tests/preflight/test_findings.py -k what_follows",
+    ),
+    Mutant(
+        "a follower's triggers for INSERT are told",
+        "sql/preflight/list_references.sql",
+        "trigger_.tgtype::int & 16 <> 0",
+        "trigger_.tgtype::int <> 0",
+        "tests/preflight/test_findings.py -k what_follows",
+    ),
 ]
