@@ -3,7 +3,8 @@
 -- Parameters: oids, attnums (from list_token_columns.sql).
 -- Columns: name, table (the other one), outgoing (the token refers to it, not the other way round),
 --          on_update (pg_constraint.confupdtype), carried (the column that it refers to, if not the
---          token's).
+--          token's), triggers (of the other table and its partitions, that fire for an UPDATE; NULL for
+--          none).
 WITH RECURSIVE token AS (
     SELECT oid, attnum
     FROM ROWS FROM (
@@ -36,7 +37,24 @@ SELECT DISTINCT
         ::regclass::text AS table,
     touched.outgoing,
     reference.confupdtype AS on_update,
-    CASE WHEN NOT touched.itself THEN changed.oid::regclass || '.' || column_.attname END AS carried
+    CASE WHEN NOT touched.itself THEN changed.oid::regclass || '.' || column_.attname END AS carried,
+    (
+        SELECT pg_catalog.string_agg(
+            DISTINCT trigger_.tgname::text, ', ' ORDER BY trigger_.tgname::text
+        )
+        FROM pg_catalog.pg_trigger AS trigger_
+        WHERE trigger_.tgrelid IN (
+            SELECT reference.conrelid
+
+            UNION ALL
+
+            SELECT relid FROM pg_catalog.pg_partition_tree(reference.conrelid::regclass)
+        )
+            AND NOT trigger_.tgisinternal
+            AND trigger_.tgenabled IN ('O', 'A')
+            -- The bit of pg_trigger.tgtype that stands for UPDATE, from PostgreSQL's pg_trigger.h.
+            AND trigger_.tgtype::int & 16 <> 0
+    ) AS triggers
 FROM changed
 INNER JOIN pg_catalog.pg_attribute AS column_
     ON column_.attrelid = changed.oid AND column_.attnum = changed.attnum

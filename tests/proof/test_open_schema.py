@@ -166,11 +166,15 @@ def test_operator_that_the_constraints_of_the_state_would_call(db: Database, run
     assert f"of {runner}, with this role's rights" in done.err
 
 
-def test_another_state_first_in_the_path_of_no_superuser(db: Database, runner: str) -> None:
+@pytest.mark.parametrize("member", ["no", "without rights"])
+def test_another_state_first_in_the_path_of_no_superuser(db: Database, runner: str, member: str) -> None:
+    if member != "no" and db.value("SELECT current_setting('server_version_num')::int") < 160000:
+        pytest.skip("every member may become the role")
     make(db)
     granted(db, runner)
     other = f"mallory_{db.name}"
     db.sql(f"CREATE ROLE {other} LOGIN; ALTER TABLE account OWNER TO {runner};"
+           + f"GRANT {runner} TO {other} WITH INHERIT FALSE, SET FALSE;" * (member != "no") +
            f"GRANT CREATE, USAGE ON SCHEMA public TO {other};"
            f"CREATE SCHEMA {runner} AUTHORIZATION {other}")  # fmt: skip
     try:

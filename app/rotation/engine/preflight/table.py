@@ -132,9 +132,20 @@ def _of_references(session: Session, columns: Row, target: Target, options: Opti
                 REFUSE, f"{text}; make it ON UPDATE CASCADE, or drop it for the rotation"
             )
         elif options.allow_fk:
-            yield FoundElsewhere(WARN, f"{text} (--allow-fk)")
+            yield FoundElsewhere(WARN, f"{text} (--allow-fk){_of_its_triggers(key)}")
         else:
-            yield FoundElsewhere(REFUSE, f"{text}; if you want that, add --allow-fk")
+            yield FoundElsewhere(
+                REFUSE, f"{text}{_of_its_triggers(key)}; if you want that, add --allow-fk"
+            )
+
+
+def _of_its_triggers(key: Row) -> str:
+    if not key["triggers"]:
+        return ""
+    return (
+        f"; the triggers of {key['table']} ({key['triggers']}) may keep old tokens there, or"
+        f" copy them elsewhere: check them, and {SEARCH}"
+    )
 
 
 def _of_triggers(session: Session, target: Target, options: Options) -> Iterator[Found]:
