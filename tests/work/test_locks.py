@@ -239,7 +239,7 @@ def test_locked_row_with_a_long_key(db: Database) -> None:
 
 
 def test_no_command_waits_forever_for_a_table(db: Database) -> None:
-    """Such as one of whose partitions a migration rewrites."""
+    """Such as one with a partition that a migration rewrites."""
     parts(db)
     rotate(db)
     commands = ("rotate_tokens_sql --dry-run", "rotate_tokens_sql --new", "rotation verify",
@@ -248,7 +248,7 @@ def test_no_command_waits_forever_for_a_table(db: Database) -> None:
         holder.cursor().execute("LOCK TABLE high IN ACCESS EXCLUSIVE MODE")
         children = [db.start(*command.split(), *ACCOUNT) for command in commands]
         said = [child.communicate(timeout=60)[0] for child in children]
-    assert [child.returncode for child in children] == [1, 1, 3, 3, 3], said
-    for text in said:
+    assert [child.returncode for child in children] == [0, 1, 3, 3, 3], said
+    for text in said[1:]:  # the dry run needs no lock on the partition
         assert re.search(r"no answer for \d+ s \(.*\): waits for pid", text), text
         assert re.search(r"run the (same )?command again", text.splitlines()[-1]), text
