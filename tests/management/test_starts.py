@@ -85,6 +85,11 @@ def test_settings(db: Database, tmp_path: Path, text: str) -> None:
         assert "geheim" not in said
 
 
+def test_settings_with_a_relative_name(db: Database) -> None:
+    said = one_line(shell(db, "exec $M rotation status", DJANGO_SETTINGS_MODULE="..settings"), 1)
+    assert "DJANGO_SETTINGS_MODULE=..settings: name the module in full, e.g. app.settings" in said
+
+
 @pytest.mark.parametrize("command", ["$M nosuch", "$M rotation status --settings nosuch", "$R nosuch"])
 def test_commands_that_there_are_not(db: Database, command: str) -> None:
     one_line(shell(db, f"exec {command}"), 1, 2)
