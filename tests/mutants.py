@@ -7,6 +7,7 @@ A defect that no test catches means that a promise is not tested; the exit code 
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -78,7 +79,7 @@ def run(mutant: Mutant) -> str:
             sys.exit(f"{mutant.name}: {mutant.file} does not hold its text exactly once")
         file.write_text(text.replace(mutant.old, mutant.new))
         done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-x", "-q", "-n0", "--timeout=60", *mutant.tests.split()],
+            [sys.executable, "-m", "pytest", "-x", "-q", "-n0", "--timeout=60", *shlex.split(mutant.tests)],
             cwd=copy, capture_output=True, text=True,
         )  # fmt: skip
         failed = re.search(r"^(?:FAILED|ERROR) \S+?::(.+?)(?: - |$)", done.stdout, re.MULTILINE)

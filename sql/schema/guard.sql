@@ -251,8 +251,7 @@ LANGUAGE sql STABLE AS $$
         ON written.attrelid = of_table
         AND rotation_called(of_table::regclass, written.attnum::int)
             = rotation_called(spoken_of.refobjid::regclass, spoken_of.refobjsubid)
-    -- Not a type's field: the condition may also mention another type's field of that name.
-    WHERE origin.tgparentid = 0 AND rotation_reads_as(written.atttypid) IS NOT NULL
+    WHERE origin.tgparentid = 0
     LIMIT 1
 $$;
 

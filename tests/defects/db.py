@@ -179,13 +179,6 @@ MUTANTS = [
         "tests/proof/test_strangers.py -k becomes",
     ),
     Mutant(
-        "a window reads a view in the place of its table",
-        "sql/work/open_window.sql",
-        "'view, foreign-table'",
-        "''",
-        "tests/proof/test_strangers.py -k between_two_windows",
-    ),
-    Mutant(
         "a time limit is taken for an outage",
         f"{ENGINE}/db/losses.py",
         "if alike and",

@@ -169,13 +169,6 @@ MUTANTS = [
         "tests/proof/test_privileges.py -k another_owner",
     ),
     Mutant(
-        "a renamed column is read whatever its type is",
-        GUARD,
-        "WHERE origin.tgparentid = 0 AND rotation_reads_as(written.atttypid) IS NOT NULL",
-        "WHERE origin.tgparentid = 0",
-        "tests/proof/test_trespass.py -k composite",
-    ),
-    Mutant(
         "a guard reads a column of any type",
         GUARD,
         "    IF column_.kind IS NULL THEN\n",
