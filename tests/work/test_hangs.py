@@ -169,3 +169,20 @@ def test_vanished_network(lost: str) -> None:
         db.agrees()
         assert db.run("rotate_tokens_sql").code == 0
         db.each_once(3000)
+
+
+@needs_namespaces
+def test_network_that_comes_back() -> None:
+    """The client has noticed, too, and goes on by itself."""
+    with on_a_wire() as wire:
+        db = wire.db
+        db.tickets(300)
+        with gate(db, "batchprogress", "BEFORE UPDATE"):
+            child = wire.start("rotate_tokens_sql", "--window", "10", "--lock-timeout", "600000")
+            until(lambda: waiting_at_gate(db))
+            wire.lose("answers")
+            read_until(child, "no database: the connection was lost")
+            wire.bring_back("answers")
+        out = child.communicate(timeout=60)[0]
+        assert child.returncode == 0, out
+        db.each_once(300)
