@@ -222,10 +222,10 @@ MUTANTS = [
     ),
     Mutant(
         "names forge lines",
-        f"{ENGINE}/events.py",
-        "one_line(self.text)",
-        "self.text",
-        "tests/preflight/test_names.py",
+        "app/rotation/management/base.py",
+        "        self.stdout.write(one_line(text))\n",
+        "        self.stdout.write(text)\n",
+        "tests/management/test_streams.py -k ascii",
     ),
     Mutant(
         "keys that are tokens are shown",
