@@ -78,8 +78,9 @@ def run(mutant: Mutant) -> str:
         if text.count(mutant.old) != 1:
             sys.exit(f"{mutant.name}: {mutant.file} does not hold its text exactly once")
         file.write_text(text.replace(mutant.old, mutant.new))
+        tests = shlex.split(mutant.tests)
         done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-x", "-q", "-n0", "--timeout=60", *shlex.split(mutant.tests)],
+            [sys.executable, "-m", "pytest", "-x", "-q", "-n0", "--timeout=60", *tests],
             cwd=copy, capture_output=True, text=True,
         )  # fmt: skip
         failed = re.search(r"^(?:FAILED|ERROR) \S+?::(.+?)(?: - |$)", done.stdout, re.MULTILINE)

@@ -40,6 +40,21 @@ def test_operators_while_it_migrates(
     assert not is_super(db, runner)
 
 
+def test_operator_that_comes_before_postgresqls_own(open_schema: Database, runner: str) -> None:
+    """Of the same name and types, where the role's search path has pg_catalog last."""
+    db = open_schema
+    assert db.run("migrate", "rotation", "zero").code == 0
+    with acting(db, runner) as (_, mallory):
+        mallory.execute(
+            evil("public.matches", "name, text", "boolean", "false", runner)
+            + "CREATE OPERATOR public.~ (FUNCTION = public.matches, LEFTARG = name, RIGHTARG = text)"
+        )
+    db.sql(f"ALTER DATABASE {db.name} SET search_path = public, pg_catalog")
+    done = db.run("migrate")
+    assert done.code == 0, done.err
+    assert not is_super(db, runner)
+
+
 def test_overload_that_migrate_would_call(open_schema: Database, runner: str) -> None:
     db = open_schema
     assert db.run("migrate", "rotation", "zero").code == 0
