@@ -126,8 +126,10 @@ BEGIN
             RAISE undefined_table;
         END IF;
         IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable')
+            -- By a function: a plan with a scan of the sequence, which is disabled, would be compiled (jit)
+            -- for each row.
             AND NOT pg_visible_in_snapshot(
-                (SELECT since.last_value FROM %3$s_since AS since)::text::xid8, pg_current_snapshot()
+                pg_sequence_last_value(%12$L::regclass)::text::xid8, pg_current_snapshot()
             )
         THEN
             PERFORM %9$s.rotation_require_recent_snapshot(%9$L::text, %7$s::int);
@@ -219,7 +221,8 @@ END
         column_.attname,
         '{state_text}',
         of_table,
-        of_attnum
+        of_attnum,
+        part || '_since'
     );
 END;
 $outer$;

@@ -224,7 +224,7 @@ $$;
 
 -- With names that resolve in the schema `own`, where the state is now.
 CREATE FUNCTION {state}.rotation_require_recent_snapshot(own text, of_set int) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off AS $$
 DECLARE
     since bigint;
     system bigint;

@@ -310,4 +310,18 @@ MUTANTS = [
         "            WHEN false\n",
         "tests/proof/test_guard_owner.py -k new_owner",
     ),
+    Mutant(
+        "the guard scans the sequence of its set",
+        GUARD,
+        "pg_sequence_last_value(%12$L::regclass)",
+        "(SELECT since.last_value FROM %3$s_since AS since)",
+        "tests/proof/test_guard_plans.py -k was",
+    ),
+    Mutant(
+        "the guard's slower path is compiled for each row",
+        "sql/schema/revoked_set.sql",
+        "LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off AS $$",
+        "LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$",
+        "tests/proof/test_guard_plans.py",
+    ),
 ]
