@@ -191,8 +191,8 @@ def _account() -> pwd.struct_passwd | None:
         return pwd.getpwnam("nobody") if os.geteuid() == 0 else None
     except KeyError:  # also if its file can't be opened
         raise ServerError(
-            "the embedded PostgreSQL can't run as root, and the account nobody can't be looked up: create"
-            " it, or raise the limit of open files (ulimit -n); or set DATABASE_URL"
+            "the embedded PostgreSQL can't run as root, and the account nobody can't be looked up:"
+            " create it, or raise the limit of open files (ulimit -n); or set DATABASE_URL"
         ) from None
 
 
