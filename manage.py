@@ -43,4 +43,8 @@ def main() -> None:
 
 if __name__ == "__main__":
     os.environ[MODULE] = os.environ.get(MODULE) or "app.settings"
+    if os.environ[MODULE].startswith("."):
+        start.end(
+            f"manage.py: {MODULE}={os.environ[MODULE]}: name the module in full, e.g. app.settings"
+        )
     start.run("manage.py", main)

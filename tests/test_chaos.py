@@ -1,4 +1,4 @@
-"""The chaos harness: each harm done once or so, and what its oracle and its table say of real damage."""
+"""The chaos harness: quick drills done once or so, and what its oracle and table say of real damage."""
 
 import random
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from tests.chaos import company, kills, limits, middle, outages, report, shortages, traffic
+from tests.chaos import company, kills, limits, outages, report, shortages, traffic
 from tests.chaos.arena import COMMAND, Arena, Result
 from tests.conftest import SERVER, Database
 
@@ -28,10 +28,6 @@ ONCE: dict[str, tuple[Callable[..., None], int]] = {
     "server's clock": (shortages.server_clock_jumps, 1),
     "disk of the WAL": (shortages.full_wal, 2),
     "output": (shortages.nobody_reads, 1),
-    "pooler restarted": (middle.pooler_restarted, 1),
-    "pooler paused": (middle.pooler_paused, 1),
-    "proxy that cuts": (middle.proxy_cuts, 5),
-    "proxy that delays": (middle.proxy_delays, 1),
     "temporary files": (limits.temporary_files, 1),
     "locks": (limits.locks_exhausted, 1),
     "files": (limits.few_files, 1),

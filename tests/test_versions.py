@@ -5,16 +5,8 @@ from collections.abc import Iterator
 import psycopg2
 import pytest
 
-from tests.conftest import (
-    DEBIAN_BINARIES,
-    MIGRATED,
-    Database,
-    databases,
-    kill,
-    make_server,
-    running,
-    until,
-)
+from tests.conftest import MIGRATED, Database, databases, kill, until
+from tests.servers import DEBIAN_BINARIES, make_server, running
 from tests.work.gates import RUN, gate, waiting_at_gate
 
 

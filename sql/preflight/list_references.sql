@@ -1,23 +1,15 @@
 -- Purpose: the foreign keys that a new token would touch: of the column itself, and of those to which
 --          they would carry it on.
--- Parameters: oid, attnum (of the token's column).
+-- Parameters: oids, attnums (from list_token_columns.sql).
 -- Columns: name, table (the other one), outgoing (the token refers to it, not the other way round),
 --          on_update (pg_constraint.confupdtype), carried (the column that it refers to, if not the
---          token's).
+--          token's), triggers (of the other table and its partitions, that fire for an UPDATE; NULL for
+--          none).
 WITH RECURSIVE token AS (
-    -- Keys may refer to a partition, too.
-    SELECT part.oid, column_.attnum
-    FROM (
-        SELECT %(oid)s::oid AS oid
-
-        UNION
-
-        SELECT relid FROM pg_catalog.pg_partition_tree(%(oid)s::oid::regclass)
-    ) AS part
-    INNER JOIN pg_catalog.pg_attribute AS asked
-        ON asked.attrelid = %(oid)s::oid AND asked.attnum = %(attnum)s
-    INNER JOIN pg_catalog.pg_attribute AS column_
-        ON column_.attrelid = part.oid AND column_.attname = asked.attname
+    SELECT oid, attnum
+    FROM ROWS FROM (
+        pg_catalog.unnest(%(oids)s::oid[]), pg_catalog.unnest(%(attnums)s::int2[])
+    ) AS token (oid, attnum)
 ),
 
 changed AS (
@@ -45,7 +37,24 @@ SELECT DISTINCT
         ::regclass::text AS table,
     touched.outgoing,
     reference.confupdtype AS on_update,
-    CASE WHEN NOT touched.itself THEN changed.oid::regclass || '.' || column_.attname END AS carried
+    CASE WHEN NOT touched.itself THEN changed.oid::regclass || '.' || column_.attname END AS carried,
+    (
+        SELECT pg_catalog.string_agg(
+            DISTINCT trigger_.tgname::text, ', ' ORDER BY trigger_.tgname::text
+        )
+        FROM pg_catalog.pg_trigger AS trigger_
+        WHERE trigger_.tgrelid IN (
+            SELECT reference.conrelid
+
+            UNION ALL
+
+            SELECT relid FROM pg_catalog.pg_partition_tree(reference.conrelid::regclass)
+        )
+            AND NOT trigger_.tgisinternal
+            AND trigger_.tgenabled IN ('O', 'A')
+            -- The bit of pg_trigger.tgtype that stands for UPDATE, from PostgreSQL's pg_trigger.h.
+            AND trigger_.tgtype::int & 16 <> 0
+    ) AS triggers
 FROM changed
 INNER JOIN pg_catalog.pg_attribute AS column_
     ON column_.attrelid = changed.oid AND column_.attnum = changed.attnum

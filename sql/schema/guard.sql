@@ -126,8 +126,10 @@ BEGIN
             RAISE undefined_table;
         END IF;
         IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable')
+            -- By a function: a plan with a scan of the sequence, which is disabled, would be compiled (jit)
+            -- for each row.
             AND NOT pg_visible_in_snapshot(
-                (SELECT since.last_value FROM %3$s_since AS since)::text::xid8, pg_current_snapshot()
+                pg_sequence_last_value(%12$L::regclass)::text::xid8, pg_current_snapshot()
             )
         THEN
             PERFORM %9$s.rotation_require_recent_snapshot(%9$L::text, %7$s::int);
@@ -219,7 +221,8 @@ END
         column_.attname,
         '{state_text}',
         of_table,
-        of_attnum
+        of_attnum,
+        part || '_since'
     );
 END;
 $outer$;
@@ -251,8 +254,7 @@ LANGUAGE sql STABLE AS $$
         ON written.attrelid = of_table
         AND rotation_called(of_table::regclass, written.attnum::int)
             = rotation_called(spoken_of.refobjid::regclass, spoken_of.refobjsubid)
-    -- Not a type's field: the condition may also mention another type's field of that name.
-    WHERE origin.tgparentid = 0 AND rotation_reads_as(written.atttypid) IS NOT NULL
+    WHERE origin.tgparentid = 0
     LIMIT 1
 $$;
 
@@ -376,10 +378,13 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
                 THEN 'its trigger was changed'
             WHEN part.missing IS NOT NULL
                 THEN 'it is switched off or can be bypassed on ' || part.missing
+            WHEN NOT has_function_privilege(guarded.relowner, function.oid, 'EXECUTE')
+                THEN 'the owner of the table may not call its function, and so make no partition'
         END
     FROM {state}.rotation_guards(of_table, of_attnum) AS installed
     INNER JOIN pg_proc AS function ON function.oid = installed.function
     INNER JOIN pg_class AS state ON state.oid = '{state_text}.rotation'::regclass
+    INNER JOIN pg_class AS guarded ON guarded.oid = of_table
     -- PostgreSQL adds its own casts and parentheses to a condition.
     CROSS JOIN LATERAL (
         SELECT
@@ -418,7 +423,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
                 AND (
                     copied.oid = installed.trigger
                     OR copied.tgparentid <> 0
-                    OR (SELECT relkind FROM pg_class WHERE oid = of_table) = 'r'
+                    OR guarded.relkind = 'r'
                 )
         )
     ) AS part

@@ -30,8 +30,11 @@ BEGIN
         )
     LIMIT 1;
     IF FOUND THEN
-        RAISE EXCEPTION 'function % belongs to %: drop it, then migrate again',
-            stranger.name, stranger.owner;
+        -- The error's code is our own, so that the message, which quotes no data, may be shown.
+        RAISE SQLSTATE 'RT001' USING MESSAGE = concat(
+            'function ', stranger.name, ' belongs to ', stranger.owner,
+            ': drop it, then migrate again'
+        );
     END IF;
 END;
 $$;

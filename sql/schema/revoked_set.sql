@@ -134,14 +134,18 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     END
 $$;
 
--- The rotations of a table's column: by its oid and number, which survive renaming; by their names if
--- no table has that oid, because the database was restored from a dump.
+-- The rotations of a table's column: by its oid and number, which survive renaming; if there are none,
+-- by its names, because the database was restored from a dump, or the column took another one's place.
 CREATE FUNCTION {state}.rotation_of_column(of_table oid, of_attnum smallint)
 RETURNS SETOF {state}.rotation
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT known.*
-    FROM {state}.rotation AS known
-    WHERE known.table_oid = of_table::bigint AND known.token_attnum = of_attnum
+    WITH own AS (
+        SELECT known.*
+        FROM {state}.rotation AS known
+        WHERE known.table_oid = of_table::bigint AND known.token_attnum = of_attnum
+    )
+
+    SELECT own.* FROM own
 
     UNION ALL
 
@@ -154,11 +158,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         ON column_.attrelid = of_table
         AND column_.attnum = of_attnum
         AND column_.attname = known.token_column
-    WHERE known.table_oid <> of_table::bigint
-        AND NOT EXISTS (
-            SELECT FROM pg_class AS other
-            WHERE other.oid::bigint = known.table_oid AND other.relkind IN ('r', 'p')
-        )
+    WHERE known.id NOT IN (SELECT own.id FROM own)
+        AND NOT EXISTS (SELECT FROM own WHERE own.set_id IS NOT NULL)
 $$;
 
 -- Those of them whose set is attached.
@@ -223,7 +224,7 @@ $$;
 
 -- With names that resolve in the schema `own`, where the state is now.
 CREATE FUNCTION {state}.rotation_require_recent_snapshot(own text, of_set int) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off AS $$
 DECLARE
     since bigint;
     system bigint;

@@ -9,8 +9,8 @@
 --          may_write_state, for_everybody (PUBLIC may execute functions of it), intruders (other
 --          roles that may create objects in its schema; NULL for none), strangers (functions and
 --          operators there that could be used in place of the state's, and belong neither to its
---          owner nor to a superuser; NULL for none), rivals (if its owner is neither this role, a
---          member of it, a superuser nor the database's owner: the schemas that hold a state of
+--          owner nor to a superuser; NULL for none), rivals (if its owner is neither this role, one
+--          who may become it, a superuser nor the database's owner: the schemas that hold a state of
 --          another owner; quoted, NULL for none).
 SELECT
     pg_catalog.current_setting('server_version_num')::int AS version,
@@ -98,7 +98,16 @@ LEFT JOIN (
         pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(rotation.relowner)) AS owner,
         CASE
             WHEN NOT owner.rolsuper
-                AND NOT pg_catalog.pg_has_role(owner.rolname, current_user, 'MEMBER')
+                AND NOT pg_catalog.pg_has_role(
+                    owner.oid,
+                    current_user,
+                    -- From PostgreSQL 16 on, not every member may become the role.
+                    CASE
+                        WHEN pg_catalog.current_setting('server_version_num')::int >= 160000
+                            THEN 'SET, MEMBER WITH ADMIN OPTION'
+                        ELSE 'MEMBER'
+                    END
+                )
                 AND NOT EXISTS (
                     SELECT FROM pg_catalog.pg_database AS database
                     WHERE database.datname = pg_catalog.current_database()

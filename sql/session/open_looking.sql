@@ -1,5 +1,7 @@
 -- Purpose: the settings of a transaction of models' queries, whose numbers are shown to people.
+-- Parameters: worker (shown as application_name).
 SELECT
+    pg_catalog.set_config('application_name', %(worker)s, true),
     pg_catalog.set_config('extra_float_digits', '1', true),
     pg_catalog.set_config('statement_timeout', '0', true),
     pg_catalog.set_config('lock_timeout', '10s', true),

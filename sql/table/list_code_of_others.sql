@@ -1,109 +1,112 @@
 -- Purpose: what of others runs with the rights of this role when it reads or writes the given tables:
---          the tables themselves, their partitions, their inheritance children, and those to which
---          foreign keys carry a change on, because their owners, and those of their schemas, may put
---          what they like there; and what their triggers, constraints, indexes, statistics, defaults and
---          policies call, which its owner may replace. What that calls in turn, PostgreSQL does not
---          know.
+--          the tables themselves, their partitions, their inheritance children, those to which foreign
+--          keys carry a change on, and those that rules mention, because their owners, and those of
+--          their schemas, may put what they like there; and the types, functions and operators that
+--          all this uses, at any remove that pg_depend knows: in triggers, constraints, indexes,
+--          statistics, defaults, policies and rules, in types and operator classes. Their owners may
+--          replace them, or what belongs to them. What a function's text calls, PostgreSQL does not
+--          know; event triggers are not looked at.
 -- Parameters: oids (of the tables); state_schema (of the rotation's state); lent (a table by oid, to
 --             whose owner and whose schema's owner the rights are lent anyway; NULL for none).
--- Columns: oid (one of the tables), what (for people), owner. Superusers, this role and its members are
---          no others: they have its rights anyway. Nor is the owner of the state.
-WITH RECURSIVE part AS (
-    SELECT given.oid::oid AS root, given.oid::oid AS oid
+-- Columns: oid (one of the tables), what (for people), owner. Superusers, this role and those who may
+--          become it are no others: they have its rights anyway. Nor is the owner of the state.
+WITH RECURSIVE used AS (
+    SELECT given.oid::oid AS root, 'pg_catalog.pg_class'::regclass::oid AS catalog, given.oid::oid AS oid
     FROM pg_catalog.unnest(%(oids)s::bigint[]) AS given (oid)
 
     UNION
 
-    SELECT part.root, below.oid
-    FROM part
+    SELECT used.root, next.catalog, next.oid
+    FROM used
     CROSS JOIN LATERAL (
-        SELECT child.inhrelid AS oid
-        FROM pg_catalog.pg_inherits AS child
-        WHERE child.inhparent = part.oid
+        -- What it needs: no other tables, but for those that its rules, functions and types mention.
+        SELECT needed.refclassid AS catalog, needed.refobjid AS oid
+        FROM pg_catalog.pg_depend AS needed
+        WHERE needed.classid = used.catalog
+            AND needed.objid = used.oid
+            AND (
+                needed.refclassid IN (
+                    'pg_catalog.pg_type'::regclass,
+                    'pg_catalog.pg_proc'::regclass,
+                    'pg_catalog.pg_operator'::regclass,
+                    'pg_catalog.pg_opclass'::regclass,
+                    'pg_catalog.pg_opfamily'::regclass
+                )
+                OR (
+                    needed.refclassid = 'pg_catalog.pg_class'::regclass
+                    AND used.catalog IN (
+                        'pg_catalog.pg_rewrite'::regclass,
+                        'pg_catalog.pg_proc'::regclass,
+                        'pg_catalog.pg_type'::regclass
+                    )
+                )
+            )
 
         UNION ALL
 
-        -- Before PostgreSQL 18, the triggers there run as who changed the key.
-        SELECT carrying.conrelid
-        FROM pg_catalog.pg_constraint AS carrying
-        WHERE carrying.confrelid = part.oid
-            AND carrying.contype = 'f'
+        -- What belongs to it: a table's indexes, constraints, triggers, rules, defaults, policies and
+        -- statistics, a domain's constraints, an operator class's functions; and a type's operator
+        -- classes and casts, which comparisons of rows and foreign keys find by themselves.
+        SELECT belonging.classid, belonging.objid
+        FROM pg_catalog.pg_depend AS belonging
+        WHERE belonging.refclassid = used.catalog
+            AND belonging.refobjid = used.oid
+            AND (
+                belonging.deptype IN ('a', 'i')
+                OR (
+                    belonging.refclassid = 'pg_catalog.pg_type'::regclass
+                    AND belonging.classid IN (
+                        'pg_catalog.pg_opclass'::regclass, 'pg_catalog.pg_cast'::regclass
+                    )
+                )
+            )
+            AND NOT EXISTS (
+                SELECT FROM pg_catalog.pg_trigger AS trigger_
+                WHERE belonging.classid = 'pg_catalog.pg_trigger'::regclass
+                    AND trigger_.oid = belonging.objid
+                    AND trigger_.tgenabled = 'D'
+            )
+
+        UNION ALL
+
+        -- A condition that says NOT is planned with the other operator.
+        SELECT used.catalog, other.oid
+        FROM pg_catalog.pg_operator AS operator
+        CROSS JOIN LATERAL (VALUES (operator.oprnegate), (operator.oprcom)) AS other (oid)
+        WHERE used.catalog = 'pg_catalog.pg_operator'::regclass
+            AND operator.oid = used.oid
+            AND other.oid <> 0::oid
+
+        UNION ALL
+
+        SELECT used.catalog, child.inhrelid
+        FROM pg_catalog.pg_inherits AS child
+        WHERE used.catalog = 'pg_catalog.pg_class'::regclass AND child.inhparent = used.oid
+
+        UNION ALL
+
+        -- Before PostgreSQL 18, the triggers there run as who changed the key. There is no index by
+        -- the table that a foreign key refers to, but for its triggers.
+        SELECT used.catalog, carrying.conrelid
+        FROM pg_catalog.pg_trigger AS acting
+        INNER JOIN pg_catalog.pg_constraint AS carrying ON carrying.oid = acting.tgconstraint
+        WHERE used.catalog = 'pg_catalog.pg_class'::regclass
+            AND acting.tgrelid = used.oid
+            AND carrying.confrelid = used.oid
             AND carrying.confupdtype IN ('c', 'n', 'd')
-    ) AS below
+    ) AS next
 ),
 
-type AS (
-    SELECT part.root, column_.atttypid AS oid
-    FROM part
-    INNER JOIN pg_catalog.pg_attribute AS column_ ON column_.attrelid = part.oid AND column_.attnum > 0
-
-    UNION
-
-    -- Of a domain and of an array, what is under it.
-    SELECT type.root, greatest(over.typbasetype, over.typelem)
-    FROM type
-    INNER JOIN pg_catalog.pg_type AS over ON over.oid = type.oid
-    WHERE over.typbasetype <> 0::oid OR over.typelem <> 0::oid
-),
-
-caller AS (
-    SELECT part.root, 'pg_catalog.pg_class'::regclass::oid AS catalog, part.oid FROM part
-
-    UNION ALL
-
-    SELECT part.root, 'pg_catalog.pg_class'::regclass::oid, index_.indexrelid
-    FROM part
-    INNER JOIN pg_catalog.pg_index AS index_ ON index_.indrelid = part.oid
-
-    UNION ALL
-
-    SELECT part.root, 'pg_catalog.pg_constraint'::regclass::oid, constraint_.oid
-    FROM part
-    INNER JOIN pg_catalog.pg_constraint AS constraint_ ON constraint_.conrelid = part.oid
-
-    UNION ALL
-
-    SELECT type.root, 'pg_catalog.pg_constraint'::regclass::oid, constraint_.oid
-    FROM type
-    INNER JOIN pg_catalog.pg_constraint AS constraint_ ON constraint_.contypid = type.oid
-
-    UNION ALL
-
-    SELECT part.root, 'pg_catalog.pg_trigger'::regclass::oid, trigger_.oid
-    FROM part
-    INNER JOIN pg_catalog.pg_trigger AS trigger_
-        ON trigger_.tgrelid = part.oid AND trigger_.tgenabled <> 'D'
-
-    UNION ALL
-
-    SELECT part.root, 'pg_catalog.pg_attrdef'::regclass::oid, default_.oid
-    FROM part
-    INNER JOIN pg_catalog.pg_attrdef AS default_ ON default_.adrelid = part.oid
-
-    UNION ALL
-
-    SELECT part.root, 'pg_catalog.pg_policy'::regclass::oid, policy.oid
-    FROM part
-    INNER JOIN pg_catalog.pg_policy AS policy ON policy.polrelid = part.oid
-
-    UNION ALL
-
-    SELECT part.root, 'pg_catalog.pg_statistic_ext'::regclass::oid, statistics_.oid
-    FROM part
-    INNER JOIN pg_catalog.pg_statistic_ext AS statistics_ ON statistics_.stxrelid = part.oid
-),
-
-called AS (
-    SELECT DISTINCT caller.root, dependency.refclassid AS catalog, dependency.refobjid AS oid
-    FROM caller
-    INNER JOIN pg_catalog.pg_depend AS dependency
-        ON dependency.classid = caller.catalog AND dependency.objid = caller.oid
+part AS (
+    SELECT used.root, relation.oid, relation.relowner, relation.relnamespace
+    FROM used
+    INNER JOIN pg_catalog.pg_class AS relation ON relation.oid = used.oid
+    WHERE used.catalog = 'pg_catalog.pg_class'::regclass
+        AND relation.relkind IN ('r', 'p', 'f', 'v', 'm')
 ),
 
 owned AS (
-    SELECT part.root, 'table ' || part.oid::regclass::text AS what, relation.relowner AS owner
-    FROM part
-    INNER JOIN pg_catalog.pg_class AS relation ON relation.oid = part.oid
+    SELECT part.root, 'table ' || part.oid::regclass::text AS what, part.relowner AS owner FROM part
 
     UNION ALL
 
@@ -121,36 +124,57 @@ owned AS (
             ELSE namespace.nspowner
         END
     FROM part
-    INNER JOIN pg_catalog.pg_class AS relation ON relation.oid = part.oid
-    INNER JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = relation.relnamespace
+    INNER JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = part.relnamespace
 
     UNION ALL
 
-    SELECT type.root, 'type ' || type.oid::regtype::text, itself.typowner
-    FROM type
-    INNER JOIN pg_catalog.pg_type AS itself ON itself.oid = type.oid
+    -- Not of arrays, and of rows of a table: they belong to what they are of.
+    SELECT used.root, 'type ' || type.oid::regtype::text, type.typowner
+    FROM used
+    INNER JOIN pg_catalog.pg_type AS type ON type.oid = used.oid
+    WHERE used.catalog = 'pg_catalog.pg_type'::regclass
+        AND NOT EXISTS (
+            SELECT FROM pg_catalog.pg_depend AS internal
+            WHERE internal.classid = used.catalog
+                AND internal.objid = used.oid
+                AND internal.deptype = 'i'
+        )
 
     UNION ALL
 
-    SELECT called.root, 'function ' || function.oid::regprocedure::text, function.proowner
-    FROM called
-    INNER JOIN pg_catalog.pg_proc AS function ON function.oid = called.oid
-    WHERE called.catalog = 'pg_catalog.pg_proc'::regclass::oid
+    SELECT used.root, 'function ' || function.oid::regprocedure::text, function.proowner
+    FROM used
+    INNER JOIN pg_catalog.pg_proc AS function ON function.oid = used.oid
+    WHERE used.catalog = 'pg_catalog.pg_proc'::regclass
+        AND NOT EXISTS (
+            SELECT FROM pg_catalog.pg_depend AS internal
+            WHERE internal.classid = used.catalog
+                AND internal.objid = used.oid
+                AND internal.deptype = 'i'
+        )
 
     UNION ALL
 
-    SELECT called.root, 'function ' || function.oid::regprocedure::text, function.proowner
-    FROM called
-    INNER JOIN pg_catalog.pg_operator AS operator ON operator.oid = called.oid
-    INNER JOIN pg_catalog.pg_proc AS function ON function.oid = operator.oprcode
-    WHERE called.catalog = 'pg_catalog.pg_operator'::regclass::oid
+    SELECT used.root, 'operator ' || operator.oid::regoperator::text, operator.oprowner
+    FROM used
+    INNER JOIN pg_catalog.pg_operator AS operator ON operator.oid = used.oid
+    WHERE used.catalog = 'pg_catalog.pg_operator'::regclass
 )
 
 SELECT DISTINCT owned.root::bigint AS oid, owned.what, owner.rolname::text AS owner
 FROM owned
 INNER JOIN pg_catalog.pg_roles AS owner ON owner.oid = owned.owner
 WHERE NOT owner.rolsuper
-    AND NOT pg_catalog.pg_has_role(owner.rolname, current_user, 'MEMBER')
+    AND NOT pg_catalog.pg_has_role(
+        owner.oid,
+        current_user,
+        -- From PostgreSQL 16 on, not every member may become the role.
+        CASE
+            WHEN pg_catalog.current_setting('server_version_num')::int >= 160000
+                THEN 'SET, MEMBER WITH ADMIN OPTION'
+            ELSE 'MEMBER'
+        END
+    )
     AND owner.oid NOT IN (
         SELECT rotation.relowner
         FROM pg_catalog.pg_class AS rotation

@@ -1,5 +1,5 @@
--- Purpose: what the target is now, under the lock of the window that was just written: everything that
---          would make the rotation's work or its proof worthless if it changed.
+-- Purpose: what the target is now, under the lock of the window that is about to be written: everything
+--          that would make the rotation's work or its proof worthless if it changed.
 -- Parameters: oid, attnum (of the token's column); state_schema (of the rotation's state).
 -- Columns: schema, table, column, column_type; protection (row-level security), guard, triggers, rules,
 --          foreign_keys (of the column), each as text that changes when they do.
@@ -27,14 +27,17 @@ SELECT
         ) AS part
         INNER JOIN pg_catalog.pg_attribute AS its
             ON its.attrelid = part.oid AND its.attname = column_.attname
+        -- Of its own keys, and of those that refer to it.
+        INNER JOIN pg_catalog.pg_depend AS used
+            ON used.refclassid = 'pg_catalog.pg_class'::regclass
+            AND used.refobjid = part.oid
+            AND used.refobjsubid = its.attnum
+            AND used.classid = 'pg_catalog.pg_constraint'::regclass
         INNER JOIN pg_catalog.pg_constraint AS reference
-            ON reference.contype = 'f'
+            ON reference.oid = used.objid
+            AND reference.contype = 'f'
             -- Partitions may be added; what they inherit is not a change.
             AND reference.conparentid = 0
-            AND (
-                (reference.confrelid = part.oid AND its.attnum = ANY (reference.confkey))
-                OR (reference.conrelid = part.oid AND its.attnum = ANY (reference.conkey))
-            )
     ) AS foreign_keys
 FROM pg_catalog.pg_class AS relation
 INNER JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = relation.relnamespace

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from random import Random
 
 from app.localpg.server import Server, embedded_binaries
-from tests.conftest import Database, Done, databases, make_server, migrated, running
+from tests.conftest import Database, Done, databases, migrated
 from tests.maintenance.rebuilding import invalid
+from tests.servers import make_server, running
 
 COMMAND = ("rotate_tokens_sql", "--progress", "lines")
 

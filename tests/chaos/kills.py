@@ -174,7 +174,7 @@ def vacuuming(db: Database, start: Start) -> Iterator[Child]:
     """A vacuum is under way, which the database's settings make very slow."""
     slow = f"ALTER DATABASE {db.name} SET vacuum_cost_"
     db.sql(f"{slow}delay = 100; {slow}limit = 1")
-    child = start()
+    child = start("--max-rate", "100")  # it looks five times a second whether a vacuum is due
     until(lambda: db.value(VACUUMS))
     yield child
     db.sql(f"ALTER DATABASE {db.name} RESET ALL")

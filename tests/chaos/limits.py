@@ -16,7 +16,8 @@ import psycopg2
 
 from app.localpg.server import embedded_binaries
 from tests.chaos.arena import COMMAND, Arena, Result, open_arena
-from tests.conftest import PROJECT, Database, Done, make_server, read_until
+from tests.conftest import PROJECT, Database, Done, read_until
+from tests.servers import make_server
 
 ROWS = 4000
 FLAGS = ("--window", "20", "--ack-triggers")

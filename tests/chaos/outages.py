@@ -10,8 +10,9 @@ from time import sleep
 
 from app.localpg.server import Server
 from tests.chaos.arena import COMMAND, Arena, Result, open_arena
-from tests.conftest import Database, databases, kill, read_until, standby_of, until
+from tests.conftest import Database, databases, kill, read_until, until
 from tests.cutter import cutting
+from tests.servers import standby_of
 from tests.work.gates import GATES, build_gate, closed_gate, waiting_at_gate
 
 ROWS = 4000

@@ -15,7 +15,8 @@ import psycopg2
 
 from app.localpg.server import embedded_binaries
 from tests.chaos.arena import COMMAND, Arena, Result, open_arena
-from tests.conftest import PROJECT, Database, Done, make_server, read_until, until
+from tests.conftest import PROJECT, Database, Done, read_until, until
+from tests.servers import make_server
 from tests.throttle.tablespace import may_mount, small_tablespace
 
 ROWS = 3000

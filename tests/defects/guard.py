@@ -169,13 +169,6 @@ MUTANTS = [
         "tests/proof/test_privileges.py -k another_owner",
     ),
     Mutant(
-        "a renamed column is read whatever its type is",
-        GUARD,
-        "WHERE origin.tgparentid = 0 AND rotation_reads_as(written.atttypid) IS NOT NULL",
-        "WHERE origin.tgparentid = 0",
-        "tests/proof/test_trespass.py -k composite",
-    ),
-    Mutant(
         "a guard reads a column of any type",
         GUARD,
         "    IF column_.kind IS NULL THEN\n",
@@ -309,5 +302,26 @@ MUTANTS = [
         "        SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = of_table\n",
         "        SELECT caller\n",
         "tests/proof/test_guard_owner.py",
+    ),
+    Mutant(
+        "a new owner's lack of rights is not noticed",
+        GUARD,
+        "            WHEN NOT has_function_privilege(guarded.relowner, function.oid, 'EXECUTE')\n",
+        "            WHEN false\n",
+        "tests/proof/test_guard_owner.py -k new_owner",
+    ),
+    Mutant(
+        "the guard scans the sequence of its set",
+        GUARD,
+        "pg_sequence_last_value(%12$L::regclass)",
+        "(SELECT since.last_value FROM %3$s_since AS since)",
+        "tests/proof/test_guard_plans.py -k was",
+    ),
+    Mutant(
+        "the guard's slower path is compiled for each row",
+        "sql/schema/revoked_set.sql",
+        "LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off AS $$",
+        "LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$",
+        "tests/proof/test_guard_plans.py",
     ),
 ]

@@ -11,11 +11,11 @@ MUTANTS = [
         "tests/state/test_state.py tests/web/test_steering.py",
     ),
     Mutant(
-        "the type of a lane's keys is written into SQL unquoted",
+        "a lane's keys are cast to the domain of a stranger",
         "sql/schema/check_checkpoint.sql",
         "pg_catalog.concat('::pg_catalog.', pg_catalog.quote_ident(under.typname))",
         "pg_catalog.concat('::', NEW.pk_type)",
-        "tests/db/test_text.py",
+        "tests/proof/test_strangers.py -k strangers_domain",
     ),
     Mutant(
         "an old snapshot looks the revoked set up in vain",
@@ -120,7 +120,7 @@ MUTANTS = [
         "app/rotation/schema.py",
         "            with pinned(cursor):",
         "            with contextlib.nullcontext():",
-        "tests/proof/test_open_schema.py -k while_it_migrates",
+        "tests/proof/test_open_schema.py -k comes_before",
     ),
     Mutant(
         "a function that was there before belongs to somebody else",

@@ -2,6 +2,8 @@
 
 from tests.defects.mutant import CITUS, ENGINE, Mutant
 
+OTHERS = "sql/table/list_code_of_others.sql"
+
 MUTANTS = [
     Mutant(
         "windows begin one key too late",
@@ -100,5 +102,148 @@ MUTANTS = [
         '"pk_type": self.pk_type_name,',
         '"pk_type": Fragment(self.pk_type),',
         "tests/db/test_text.py",
+    ),
+    Mutant(
+        "what indexes call is nobody's",
+        OTHERS,
+        "                belonging.deptype IN ('a', 'i')\n",
+        "                belonging.deptype IN ('a', 'i') AND belonging.classid <> used.catalog\n",
+        "tests/proof/test_lent_rights.py -k index",
+    ),
+    Mutant(
+        "what domains call is nobody's",
+        OTHERS,
+        "            AND belonging.refobjid = used.oid\n",
+        "            AND belonging.refobjid = used.oid\n"
+        "            AND used.catalog <> 'pg_catalog.pg_type'::regclass\n",
+        "tests/proof/test_lent_rights.py -k domain",
+    ),
+    Mutant(
+        "children by inheritance are nobody's",
+        OTHERS,
+        "AND child.inhparent = used.oid",
+        "AND false",
+        "tests/proof/test_left_behind.py -k child",
+    ),
+    Mutant(
+        "whoever owns a schema is trusted",
+        OTHERS,
+        "            ELSE namespace.nspowner\n",
+        "            ELSE part.relowner\n",
+        "tests/proof/test_lent_rights.py -k schema",
+    ),
+    Mutant(
+        "whoever owns a table that a foreign key updates is trusted",
+        OTHERS,
+        "            AND carrying.confupdtype IN ('c', 'n', 'd')\n",
+        "            AND false\n",
+        "tests/proof/test_lent_rights.py -k behind",
+    ),
+    Mutant(
+        "a type that a constraint mentions is nobody's",
+        OTHERS,
+        "            AND needed.objid = used.oid\n",
+        "            AND needed.objid = used.oid\n"
+        "            AND (needed.classid, needed.refclassid)\n"
+        "            <> ('pg_catalog.pg_constraint'::regclass, 'pg_catalog.pg_type'::regclass)\n",
+        "tests/proof/test_lent_rights.py -k check",
+    ),
+    Mutant(
+        "what an operator class calls is nobody's",
+        OTHERS,
+        "                    'pg_catalog.pg_opclass'::regclass,\n",
+        "",
+        "tests/proof/test_lent_rights.py -k class",
+    ),
+    Mutant(
+        "what rows are compared by is nobody's",
+        OTHERS,
+        "'pg_catalog.pg_opclass'::regclass, 'pg_catalog.pg_cast'::regclass",
+        "'pg_catalog.pg_cast'::regclass",
+        "tests/proof/test_lent_rights.py -k compare",
+    ),
+    Mutant(
+        "casts are nobody's",
+        OTHERS,
+        "'pg_catalog.pg_opclass'::regclass, 'pg_catalog.pg_cast'::regclass",
+        "'pg_catalog.pg_opclass'::regclass",
+        "tests/proof/test_lent_rights.py -k cast",
+    ),
+    Mutant(
+        "what stands for NOT is nobody's",
+        OTHERS,
+        "(VALUES (operator.oprnegate), (operator.oprcom))",
+        "(VALUES (operator.oprcom))",
+        "tests/proof/test_lent_rights.py -k stands",
+    ),
+    Mutant(
+        "operators are nobody's",
+        OTHERS,
+        "operator.oprowner\n",
+        "10::oid\n",
+        "tests/proof/test_lent_rights.py -k itself",
+    ),
+    Mutant(
+        "tables that a rule writes to are nobody's",
+        OTHERS,
+        "                        'pg_catalog.pg_rewrite'::regclass,\n",
+        "",
+        "tests/proof/test_lent_rights.py -k rule",
+    ),
+    Mutant(
+        "every member of a role may become it",
+        OTHERS,
+        "THEN 'SET, MEMBER WITH ADMIN OPTION'",
+        "THEN 'MEMBER'",
+        "tests/proof/test_lent_rights.py -k members",
+    ),
+    Mutant(
+        "a state of any member is the role's own",
+        "sql/session/describe_server.sql",
+        "THEN 'SET, MEMBER WITH ADMIN OPTION'",
+        "THEN 'MEMBER'",
+        "tests/proof/test_open_schema.py -k another_state",
+    ),
+    Mutant(
+        "code behind foreign keys is looked at once",
+        f"{ENGINE}/table/shape.py",
+        '    if found and found[0]["foreign_keys"]:\n',
+        "    if False:\n",
+        "tests/proof/test_held_target.py -k follower",
+    ),
+    Mutant(
+        "what follows the token in a partition is not looked at",
+        "sql/table/read_followers.sql",
+        "        WHERE child.inhparent = carried.oid\n",
+        "        WHERE child.inhparent = carried.oid AND false\n",
+        "tests/proof/test_held_target.py -k follower",
+    ),
+    Mutant(
+        "what follows a follower is not looked at",
+        "sql/table/read_followers.sql",
+        "acting.tgrelid = carried.oid",
+        "acting.tgrelid = %(oid)s::oid",
+        "tests/proof/test_held_target.py -k follower",
+    ),
+    Mutant(
+        "what another column of a key carries on is not looked at",
+        "sql/table/read_followers.sql",
+        "OR (carrying.confupdtype IN ('n', 'd')",
+        "OR (carrying.confupdtype IN ('x')",
+        "tests/proof/test_held_target.py -k follower",
+    ),
+    Mutant(
+        "a follower's rules are not looked at",
+        "sql/table/read_followers.sql",
+        "ON rule.ev_class = follower.oid\n",
+        "ON rule.ev_class = 0::oid\n",
+        "tests/proof/test_held_target.py -k follower",
+    ),
+    Mutant(
+        "a follower's new partition is a change",
+        "sql/table/read_followers.sql",
+        "AND NOT follower.relispartition\n",
+        "\n",
+        "tests/proof/test_held_target.py -k follower",
     ),
 ]

@@ -4,8 +4,9 @@ from contextlib import closing
 
 import psycopg2
 
-from tests.conftest import MIGRATED, Database, make_server, read_until, running, standby_of, until
+from tests.conftest import MIGRATED, Database, read_until, until
 from tests.maintenance.unvacuumed import make, size
+from tests.servers import make_server, running, standby_of
 
 #: Slow enough for several vacuums.
 RUN = ("rotate_tokens_sql", "--max-rate", "8000", "--progress", "lines")

@@ -180,7 +180,7 @@ def test_settings_of_a_project(db: Database, tmp_path: Path, settings: str) -> N
         "rotation report --html /dev/null",
         "rotation guard status",
     ):
-        done = shell(db, f"exec $M {command}", **also)
+        done = shell(db, f"exec $F {command}", **also)
         assert (done.returncode, done.stderr) == (0, ""), command
     db.each_once(40)
 

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import PROJECT, SERVER, Database, databases
+from tests.conftest import PROJECT, SERVER, Database, databases, fork_server
 
 MANAGE = f"{sys.executable} {PROJECT / 'manage.py'}"
 RUN = f"{sys.executable} {PROJECT / 'run.py'}"
 
 
 def shell(db: Database, line: str, **also: str) -> "subprocess.CompletedProcess[str]":
-    """What a shell runs, with `$M` and `$R` for the two programs."""
-    environment = db.environment(M=MANAGE, R=RUN, **also)
+    """What a shell runs, with `$M` and `$R` for the two programs, and `$F` for the first one forked."""
+    environment = db.environment(M=MANAGE, R=RUN, F=fork_server().command, **also)
     return subprocess.run(["bash", "-c", line], env=environment, capture_output=True, text=True)
 
 
@@ -85,6 +85,11 @@ def test_settings(db: Database, tmp_path: Path, text: str) -> None:
         assert "geheim" not in said
 
 
+def test_settings_with_a_relative_name(db: Database) -> None:
+    said = one_line(shell(db, "exec $M rotation status", DJANGO_SETTINGS_MODULE="..settings"), 1)
+    assert "DJANGO_SETTINGS_MODULE=..settings: name the module in full, e.g. app.settings" in said
+
+
 @pytest.mark.parametrize("command", ["$M nosuch", "$M rotation status --settings nosuch", "$R nosuch"])
 def test_commands_that_there_are_not(db: Database, command: str) -> None:
     one_line(shell(db, f"exec {command}"), 1, 2)
@@ -109,7 +114,7 @@ def test_places_that_are_not_there(db: Database, tmp_path: Path, place: str) -> 
 def test_signals_while_it_starts(db: Database, command: tuple[str, ...], name: str) -> None:
     """From the first line of the program on; earlier, Python itself answers."""
     codes = set()
-    for hundredths in range(6, 90, 7):
+    for hundredths in range(6, 90, 12):
         child = subprocess.Popen(
             [sys.executable, *command, "rotation", "status"], env=db.environment(), cwd=PROJECT,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,

@@ -48,13 +48,13 @@ def once_more(db: Database, command: str) -> None:
 
 @pytest.mark.parametrize("command", SHOW)
 def test_what_only_shows(done: Database, command: str) -> None:
-    full = shell(done, f"exec $M {command} >/dev/full")
+    full = shell(done, f"exec $F {command} >/dev/full")
     assert (full.returncode, full.stderr) == (
         1,
         f"Failed: standard output: {FULL}: not everything was shown\n",
     )
     for streams in (">&-", "<&- >&- 2>&-"):
-        closed = shell(done, f"exec $M {command} {streams}")
+        closed = shell(done, f"exec $F {command} {streams}")
         assert (closed.returncode, closed.stderr) == (0, ""), streams
 
 
@@ -62,7 +62,7 @@ def test_what_only_shows(done: Database, command: str) -> None:
 @pytest.mark.parametrize("streams", [">/dev/full", ">&- 2>&- <&-"])
 def test_what_works(done: Database, command: str, streams: str) -> None:
     """It goes on, and says what it could not show if that can be said."""
-    ended = shell(done, f"exec $M {command} {streams}")
+    ended = shell(done, f"exec $F {command} {streams}")
     assert ended.returncode == 0, ended
     told = f"standard output: {FULL}; the work was done without it\n"
     assert ended.stderr == (told if streams == ">/dev/full" else "")
@@ -71,7 +71,7 @@ def test_what_works(done: Database, command: str, streams: str) -> None:
 
 @pytest.mark.parametrize("command", [*SHOW, *WORK])
 def test_reader_that_has_enough(done: Database, command: str) -> None:
-    ended = shell(done, f"set -o pipefail; $M {command} | true")
+    ended = shell(done, f"set -o pipefail; $F {command} | true")
     assert (ended.returncode, ended.stderr) == (0, "")
     once_more(done, command)
 
@@ -82,7 +82,7 @@ def test_reader_that_has_enough(done: Database, command: str) -> None:
     [("rotation pause", 1), ("rotation status --jsn", 2), ("rotation verify --leaked -", 2)],
 )
 def test_exit_codes_survive(done: Database, command: str, code: int, streams: str) -> None:
-    ended = shell(done, f"exec $M {command} {streams} <&-")
+    ended = shell(done, f"exec $F {command} {streams} <&-")
     assert ended.returncode == code
     assert len(ended.stderr.splitlines()) == (not streams)
 
@@ -104,7 +104,7 @@ def test_ascii_and_narrow(db: Database, encoding: str) -> None:
         f"rotation pause {table}",
         "rotation pause --table 'ü\u202e'",
     ):
-        ended = shell(db, f"COLUMNS=20 {encoding} exec $M {command}")
+        ended = shell(db, f"COLUMNS=20 {encoding} exec $F {command}")
         assert ended.returncode == ("pause" in command), ended
         assert "Traceback" not in ended.stderr
         said += ended.stdout + ended.stderr

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.conftest import DEBIAN_BINARIES, Database, databases, make_server, migrated, running
+from tests.conftest import Database, databases, migrated
+from tests.servers import DEBIAN_BINARIES, make_server, running
 
 
 @pytest.fixture(scope="module")

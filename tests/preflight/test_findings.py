@@ -1,11 +1,13 @@
 """What the preflight finds: refused, warned of or noted, in the dry run and at the start."""
 
+import re
 from contextlib import closing
 
 import pytest
 
-from tests.conftest import DEBIAN_BINARIES, Database, databases, make_server, read_until, running, until
+from tests.conftest import Database, databases, read_until, until
 from tests.preflight.findings import finds
+from tests.servers import DEBIAN_BINARIES, make_server, running
 
 CHILD = (
     "CREATE TABLE child (id int PRIMARY KEY, ticket_token uuid DEFAULT NULL"
@@ -59,6 +61,34 @@ def test_foreign_key_that_follows(db: Database, mode: str, says: str, left: tupl
     counts = "SELECT count(ticket_token), count(ticket.id) FROM child LEFT JOIN ticket"
     assert db.sql(f"{counts} ON token = ticket_token") == [left]
     assert db.unchanged() == 0
+
+
+#: Tables that follow the token, with a trigger that may keep the old one.
+WITH_TRIGGERS = {
+    "child": "CREATE TRIGGER keep BEFORE UPDATE ON child FOR EACH ROW EXECUTE FUNCTION keep()",
+    "split": "CREATE TRIGGER keep AFTER UPDATE ON part FOR EACH ROW EXECUTE FUNCTION keep()",
+    "grand": "CREATE TRIGGER keep AFTER INSERT OR UPDATE ON grand EXECUTE FUNCTION keep()",
+}
+
+
+@pytest.mark.parametrize("table", WITH_TRIGGERS)
+def test_triggers_of_what_follows_the_token(db: Database, table: str) -> None:
+    """One that returns NULL undoes the cascade, and the old token stays there."""
+    db.sql(
+        "ALTER TABLE ticket ADD UNIQUE (token); CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql"
+        " AS 'BEGIN RETURN NULL; END';"
+        "CREATE TABLE child (key uuid UNIQUE REFERENCES ticket (token) ON UPDATE CASCADE);"
+        "CREATE TABLE grand (key uuid REFERENCES child (key) ON UPDATE CASCADE);"
+        "CREATE TABLE split (id int, key uuid REFERENCES ticket (token) ON UPDATE CASCADE)"
+        " PARTITION BY RANGE (id); CREATE TABLE part PARTITION OF split DEFAULT;"
+        "CREATE TRIGGER other BEFORE INSERT ON child EXECUTE FUNCTION keep()"
+    )
+    says = f"the triggers of {table} [(]keep[)] may keep old tokens there, or copy them elsewhere"
+    assert "the triggers of" not in db.call("rotate_tokens_sql", "--allow-fk", "--dry-run").out
+    db.sql(WITH_TRIGGERS[table])
+    dry = db.call("rotate_tokens_sql", "--dry-run").out
+    assert re.search(f"refuse +foreign key .*; {says}: .*; if you want that, add --allow-fk", dry), dry
+    finds(db, f"warn foreign key .* [(]--allow-fk[)]; {says}: check them, and afterwards", "--allow-fk")
 
 
 def test_token_that_refers_to_another_table(db: Database) -> None:

@@ -9,7 +9,8 @@ import pytest
 from app.rotation.engine.errors import Refused
 from app.rotation.engine.preflight.server import refuse_old
 from app.rotation.schema import GRANTED
-from tests.conftest import Database, standby_of, until
+from tests.conftest import Database, until
+from tests.servers import standby_of
 
 
 def test_no_state_tables(db: Database) -> None:

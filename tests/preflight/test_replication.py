@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from app.localpg.server import Server
-from tests.conftest import DEBIAN_BINARIES, SERVER, Database, make_server, numbers, running, until
+from tests.conftest import SERVER, Database, numbers, until
 from tests.management.terminal import on_a_terminal
 from tests.preflight.findings import finds
 from tests.proof.account import ACCOUNT, make
+from tests.servers import DEBIAN_BINARIES, make_server, running
 
 ALL = "CREATE PUBLICATION whole FOR ALL TABLES"
 SCHEMA = "CREATE PUBLICATION whole FOR TABLES IN SCHEMA public"

@@ -56,9 +56,10 @@ def still_guards(db: Database) -> None:
     assert left(db) == 0
 
 
-def parts(db: Database) -> None:
+def parts(db: Database, type_: str = "uuid") -> None:
     db.sql(
-        "CREATE TABLE account (id bigint PRIMARY KEY, api_key uuid, note text) PARTITION BY RANGE (id);"
+        f"CREATE TABLE account (id bigint PRIMARY KEY, api_key {type_}, note text)"
+        " PARTITION BY RANGE (id);"
         "CREATE TABLE low PARTITION OF account FOR VALUES FROM (0) TO (11);"
         "CREATE TABLE high PARTITION OF account FOR VALUES FROM (11) TO (1000);"
     )

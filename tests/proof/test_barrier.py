@@ -80,3 +80,17 @@ def test_barrier_makes_nobody_wait(db: Database) -> None:
         db.sql("SET lock_timeout = '50ms'; UPDATE ticket SET title = 'z' WHERE id = 2")
         late.rollback()
     assert child.wait(30) == 0
+
+
+def test_transaction_that_is_prepared_while_it_is_waited_for(db: Database) -> None:
+    """The session that began it may have gone."""
+    db.tickets(10)
+    with closing(db.connect(autocommit=False)) as late, late.cursor() as cursor:
+        cursor.execute("UPDATE ticket SET title = 'y' WHERE id = 1")
+        child = db.start(*RUN, "--lock-patience", "5")
+        read_until(child, "the barrier waits for")
+        cursor.execute(f"PREPARE TRANSACTION 'late_{db.name}'")
+    out = child.communicate(timeout=60)[0]
+    db.sql(f"COMMIT PREPARED 'late_{db.name}'")
+    assert child.returncode == 3
+    assert "guard are still open (a prepared transaction (see" in out

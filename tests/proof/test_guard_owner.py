@@ -56,3 +56,17 @@ def test_member_of_the_owning_role_creates_a_partition(db: Database, runner: str
             f"DROP SCHEMA own CASCADE; DROP OWNED BY {alice}; DROP OWNED BY {group} CASCADE;"
             f"DROP ROLE {alice}; DROP ROLE {group}"
         )
+
+
+def test_new_owner_creates_a_partition(db: Database, runner: str) -> None:
+    """Who owned the table when the guard was installed may call it; so may who owns it now."""
+    parts(db)
+    rotate(db)
+    db.sql(f"ALTER TABLE account OWNER TO {runner}; CREATE SCHEMA own AUTHORIZATION {runner}")
+    told = db.call("rotation", "guard", "status", *ACCOUNT)
+    assert told.code == 1
+    assert "the owner of the table may not call its function" in told.err
+    rotate(db)
+    assert db.call("rotation", "guard", "status", *ACCOUNT).code == 0
+    with acting(db, runner) as (_, app):
+        app.execute("CREATE TABLE own.after_it PARTITION OF account FOR VALUES FROM (2000) TO (3000)")

@@ -4,6 +4,8 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
+import pytest
+
 from tests.conftest import Database, until
 from tests.proof.account import ACCOUNT, make
 from tests.proof.mallory import acting, become, evil_functions, is_super, referable
@@ -67,6 +69,79 @@ def test_foreign_key_that_comes_between_two_windows(db: Database, runner: str) -
         session.commit()
     out, _ = run.communicate(timeout=60)
     assert not is_super(db, runner), out
+
+
+#: Two tables that follow the tokens; what their owner has let somebody do; and what is called there.
+FOLLOWERS = (
+    "CREATE TABLE child (id bigint, key uuid UNIQUE REFERENCES account (api_key) ON UPDATE CASCADE);"
+    "CREATE TABLE split (id bigint, key uuid REFERENCES account (api_key) ON UPDATE CASCADE)"
+    " PARTITION BY RANGE (id); CREATE TABLE part PARTITION OF split DEFAULT;"
+    "ALTER TABLE child ADD UNIQUE (id, key); CREATE TABLE pair (id bigint UNIQUE, key uuid,"
+    " FOREIGN KEY (id, key) REFERENCES child (id, key) ON UPDATE SET NULL);"
+    "INSERT INTO child SELECT id, api_key FROM account; INSERT INTO split SELECT * FROM child;"
+    "INSERT INTO pair SELECT * FROM child; GRANT TRIGGER ON child, split, part TO {role};"
+    "GRANT REFERENCES, SELECT ON child, pair TO {role}; GRANT SELECT ON account TO {role};"
+    "CREATE FUNCTION mine.h() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';"
+    "CREATE TRIGGER h AFTER UPDATE ON split FOR EACH ROW EXECUTE FUNCTION mine.h();"
+    "CREATE FUNCTION mine.t() RETURNS trigger LANGUAGE plpgsql AS $${become} RETURN NULL; END$$;"
+    "ALTER FUNCTION mine.t() OWNER TO {role}; ALTER FUNCTION mine.h() OWNER TO {role};"
+    "CREATE TABLE log (note text);"
+)
+T = "FOR EACH ROW EXECUTE FUNCTION mine.t()"
+#: What she, or the tables' owner, does there in mid-run.
+THERE = {
+    "trigger": "CREATE TRIGGER t AFTER UPDATE ON child " + T,
+    "trigger of a partition": "CREATE TRIGGER t AFTER UPDATE ON part " + T,
+    "function": "CREATE OR REPLACE FUNCTION mine.h() RETURNS trigger LANGUAGE plpgsql AS $${become}"
+    " RETURN NULL; END$$",
+    "grandchild": "CREATE TABLE mine.grand (key uuid); INSERT INTO mine.grand SELECT key FROM child;"
+    "CREATE TRIGGER t AFTER UPDATE ON mine.grand " + T + ";"
+    "ALTER TABLE mine.grand ADD FOREIGN KEY (key) REFERENCES child (key) ON UPDATE CASCADE",
+    "key of two columns": "CREATE TABLE mine.great (id bigint);"
+    "INSERT INTO mine.great SELECT id FROM pair;"
+    "CREATE TRIGGER t AFTER UPDATE ON mine.great " + T + ";"
+    "ALTER TABLE mine.great ADD FOREIGN KEY (id) REFERENCES pair (id) ON UPDATE CASCADE",
+    "rule": "CREATE RULE r AS ON UPDATE TO child DO ALSO INSERT INTO log VALUES (mine.g())",
+    "one more child": "CREATE TABLE mine.two (key uuid REFERENCES account (api_key) ON UPDATE CASCADE);"
+    "INSERT INTO mine.two SELECT api_key FROM account;"
+    "CREATE TRIGGER t AFTER UPDATE ON mine.two " + T,
+}
+
+
+def change_a_follower(db: Database, runner: str, change: str, by: str) -> tuple[int, str]:
+    """Rotate some rows, change what follows them while no window runs, and let the windows go on."""
+    make(db)
+    referable(db, runner)
+    evil = f"BEGIN IF current_user <> '{runner}' THEN {become(db, runner)} END IF;"
+    names = {"role": runner, "become": evil}
+    db.sql(FOLLOWERS.format(**names) + evil_functions(db, runner))
+    windows = ("--window", "1", "--max-rate", "9", "--allow-fk")
+    run = db.start("rotate_tokens_sql", *ACCOUNT, *windows)
+    until(lambda: db.value("SELECT count(*) FROM rotation_window") >= 3)
+    with closing(db.connect(autocommit=False)) as session, session.cursor() as holder:
+        holder.execute("SELECT FROM batchprogress FOR UPDATE")
+        with acting(db, by) as (_, other):
+            other.execute(change.format(**names))
+        session.commit()
+    out, _ = run.communicate(timeout=60)
+    return run.returncode, out
+
+
+@pytest.mark.parametrize("there", THERE)
+def test_code_of_a_follower_that_comes_in_mid_run(db: Database, runner: str, there: str) -> None:
+    """Who may put a trigger on a table to which a cascade carries the new tokens."""
+    by = "postgres" if there == "rule" else runner
+    code, out = change_a_follower(db, runner, THERE[there], by)
+    what = "foreign keys" if there == "one more child" else "code behind foreign keys"
+    assert not is_super(db, runner), out
+    assert (code, f"the {what} of public.account changed while" in out) == (1, True), out
+
+
+def test_follower_that_gets_a_partition_in_mid_run(db: Database, runner: str) -> None:
+    """It has the triggers of the others, and no more."""
+    added = "CREATE TABLE more PARTITION OF split FOR VALUES FROM (1000) TO (2000)"
+    code, out = change_a_follower(db, runner, added, "postgres")
+    assert code == 0, out
 
 
 @contextmanager

@@ -112,4 +112,9 @@ def test_child_of_another_owner(db: Database, runner: str) -> None:
             + "CREATE FUNCTION mine.f(int) RETURNS text LANGUAGE plpgsql IMMUTABLE AS"
             " $$BEGIN RETURN mine.g(); END$$;CREATE INDEX ON mine.child ((key::text || mine.f(1)))"
         )
+    dry = db.run("rotate_tokens_sql", *ACCOUNT, "--dry-run")
+    assert (dry.code, is_super(db, runner)) == (0, False), dry.out + dry.err
+    assert db.run("rotate_tokens_sql", *ACCOUNT).code == 0
+    found = db.run("rotation", "verify", *ACCOUNT, "--search-copies")
     assert not is_super(db, runner)
+    assert "not searched: public.copies (code of others would run" in found.out, found.out

@@ -40,6 +40,21 @@ def test_operators_while_it_migrates(
     assert not is_super(db, runner)
 
 
+def test_operator_that_comes_before_postgresqls_own(open_schema: Database, runner: str) -> None:
+    """Of the same name and types, where the role's search path has pg_catalog last."""
+    db = open_schema
+    assert db.run("migrate", "rotation", "zero").code == 0
+    with acting(db, runner) as (_, mallory):
+        mallory.execute(
+            evil("public.matches", "name, text", "boolean", "false", runner)
+            + "CREATE OPERATOR public.~ (FUNCTION = public.matches, LEFTARG = name, RIGHTARG = text)"
+        )
+    db.sql(f"ALTER DATABASE {db.name} SET search_path = public, pg_catalog")
+    done = db.run("migrate")
+    assert done.code == 0, done.err
+    assert not is_super(db, runner)
+
+
 def test_overload_that_migrate_would_call(open_schema: Database, runner: str) -> None:
     db = open_schema
     assert db.run("migrate", "rotation", "zero").code == 0
@@ -166,11 +181,15 @@ def test_operator_that_the_constraints_of_the_state_would_call(db: Database, run
     assert f"of {runner}, with this role's rights" in done.err
 
 
-def test_another_state_first_in_the_path_of_no_superuser(db: Database, runner: str) -> None:
+@pytest.mark.parametrize("member", ["no", "without rights"])
+def test_another_state_first_in_the_path_of_no_superuser(db: Database, runner: str, member: str) -> None:
+    if member != "no" and db.value("SELECT current_setting('server_version_num')::int") < 160000:
+        pytest.skip("every member may become the role")
     make(db)
     granted(db, runner)
     other = f"mallory_{db.name}"
     db.sql(f"CREATE ROLE {other} LOGIN; ALTER TABLE account OWNER TO {runner};"
+           + f"GRANT {runner} TO {other} WITH INHERIT FALSE, SET FALSE;" * (member != "no") +
            f"GRANT CREATE, USAGE ON SCHEMA public TO {other};"
            f"CREATE SCHEMA {runner} AUTHORIZATION {other}")  # fmt: skip
     try:

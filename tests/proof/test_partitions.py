@@ -18,6 +18,8 @@ from tests.proof.account import (
     start_with_a_child,
 )
 from tests.proof.mallory import acting
+from tests.proof.roles import as_role
+from tests.proof.test_trespass import granted
 from tests.work.gates import gate, waiting_at_gate
 
 
@@ -66,6 +68,37 @@ def test_partition_that_is_detached_and_changed(db: Database, change: str) -> No
         assert (done.code, "10 rows of public.high, detached" in done.err) == (4, True), done.out
         verified = db.call("rotation", "verify", *ACCOUNT)
         assert (verified.code, "10 rows of public.high" in verified.err) == (4, True)
+
+
+def test_detached_partition_with_a_domain_over_a_domain(db: Database) -> None:
+    db.sql("CREATE DOMAIN inner_ AS uuid; CREATE DOMAIN outer_ AS inner_")
+    parts(db, "outer_")
+    done = rotate_around(db, "ALTER TABLE account DETACH PARTITION high")
+    assert (done.code, "10 rows of public.high, detached" in done.err) == (4, True), done.err
+
+
+@pytest.mark.parametrize(
+    ("change", "allow"),
+    [
+        ("", "GRANT SELECT ON high TO {0}"),
+        (
+            "; ALTER TABLE high ENABLE ROW LEVEL SECURITY; GRANT SELECT ON high TO {0}",
+            "ALTER TABLE high DISABLE ROW LEVEL SECURITY",
+        ),
+    ],
+)
+def test_detached_partition_that_may_not_be_read(
+    db: Database, runner: str, change: str, allow: str
+) -> None:
+    parts(db)
+    rotate(db)
+    granted(db, runner)
+    db.sql("ALTER TABLE account DETACH PARTITION high" + change.format(runner))
+    done = as_role(db, runner, "rotation", "verify", *ACCOUNT)
+    assert done.code == 4, done
+    assert "public.high, detached since the start, can't be read by this role: GRANT SELECT" in done.err
+    db.sql(allow.format(runner))
+    assert as_role(db, runner, "rotation", "verify", *ACCOUNT).code == 0
 
 
 def test_child_by_inheritance_that_comes_and_goes(db: Database) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from tests.conftest import Database, until
 from tests.proof.account import ACCOUNT, make, rotate
-from tests.proof.mallory import acting, evil_where_nothing_is_written, is_super
+from tests.proof.mallory import acting, evil, evil_where_nothing_is_written, is_super
 from tests.proof.roles import as_role
 from tests.proof.test_trespass import granted
 
@@ -157,4 +157,23 @@ def test_target_that_becomes_a_view_between_two_windows(db: Database, runner: st
         session.commit()
     out, _ = run.communicate(timeout=60)
     assert run.returncode == 1, out
+    assert not is_super(db, runner)
+
+
+def test_keys_of_a_strangers_domain(db: Database, runner: str) -> None:
+    """They are compared as what is under it: a cast to the domain would run its CHECK."""
+    db.sql(f"CREATE SCHEMA mine AUTHORIZATION {runner}")
+    with acting(db, runner) as (_, mallory):
+        mallory.execute("CREATE DOMAIN mine.key AS bigint")
+    db.sql(
+        "CREATE TABLE account (id mine.key PRIMARY KEY, api_key uuid, note text);"
+        "INSERT INTO account SELECT g, gen_random_uuid() FROM generate_series(1, 20) AS g"
+    )
+    with acting(db, runner) as (_, mallory):
+        mallory.execute(
+            evil("mine.f", "bigint", "boolean", "true", runner)
+            + "ALTER DOMAIN mine.key ADD CHECK (mine.f(VALUE)) NOT VALID"
+        )
+    done = db.call("rotate_tokens_sql", *ACCOUNT, "--window", "5")
+    assert done.code == 0, done.err
     assert not is_super(db, runner)

@@ -13,17 +13,8 @@ from app.localpg.server import Server
 from app.rotation.engine.db.session import Session
 from app.rotation.engine.options import LiveOptions, Options
 from app.rotation.engine.throttle.standbys import LagClock, wait_for_standbys
-from tests.conftest import (
-    SERVER,
-    Database,
-    databases,
-    make_server,
-    migrated,
-    read_until,
-    running,
-    standby_of,
-    until,
-)
+from tests.conftest import SERVER, Database, databases, migrated, read_until, until
+from tests.servers import make_server, running, standby_of
 from tests.throttle.small_windows import RUN, status, windows
 
 

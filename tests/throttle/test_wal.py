@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.conftest import Database, make_server, migrated, read_until, running, until
+from tests.conftest import Database, migrated, read_until, until
+from tests.servers import make_server, running
 from tests.throttle.small_windows import RUN, windows
 
 

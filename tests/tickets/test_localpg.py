@@ -10,7 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 from app.localpg.server import Server
-from tests.conftest import PROJECT, make_server, until
+from tests.conftest import PROJECT, until
+from tests.servers import make_server
 
 ENSURE = (
     "import sys; sys.path.insert(0, sys.argv[1]);"

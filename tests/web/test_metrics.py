@@ -5,8 +5,9 @@ import time
 from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.conftest import Database, standby_of, until
+from tests.conftest import Database, until
 from tests.operations.recording import status
+from tests.servers import standby_of
 from tests.web.site import RUN, in_new_process, scrape
 
 

@@ -2,10 +2,13 @@
 
 from contextlib import closing
 
+import pytest
+from django.db import connection
 from django.test import Client
 
+from app.rotation.engine.errors import Refused
 from tests.conftest import Database
-from tests.web.site import LIST, in_new_process
+from tests.web.site import LIST, PAGE, in_new_process
 
 PRODUCTION = {
     "HTTPS": "",
@@ -46,3 +49,17 @@ def test_static_files_and_policy(db: Database, viewer: Client) -> None:
         answer.close()
     with closing(viewer.get(LIST)) as answer:
         assert answer["Content-Security-Policy"].startswith("default-src 'self'")
+
+
+@pytest.mark.parametrize("page", [LIST, PAGE, f"{LIST}1/live/", f"{LIST}1/status.json"])
+def test_site_that_does_not_commit(
+    db: Database, steerer: Client, monkeypatch: pytest.MonkeyPatch, page: str
+) -> None:
+    """The log says why: what a page's transaction sets would last for the next one."""
+    db.tickets(5)
+    assert db.call("rotate_tokens_sql").code == 0
+    monkeypatch.setitem(connection.settings_dict, "AUTOCOMMIT", False)
+    connection.close()
+    with pytest.raises(Refused, match="AUTOCOMMIT: False, with which a site can't commit here"):
+        steerer.get(page)
+    connection.close()

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.conftest import PROJECT, Database, chosen_binaries, databases, make_server, migrated, running
+from tests.conftest import PROJECT, Database, databases, migrated
+from tests.servers import chosen_binaries, make_server, running
 
 
 def run(*command: str) -> None:
@@ -56,11 +57,18 @@ class Wire:
     def lose(self, what: str) -> None:
         """From now on lose the clients' `requests`, or the server's `answers`."""
         # They are sent to a network card that nobody has, and their sender learns nothing.
+        self._neighbour(what, "replace", "lladdr", "02:00:00:00:00:99", "nud", "permanent")
+
+    def bring_back(self, what: str) -> None:
+        """Lose them no longer."""
+        self._neighbour(what, "del")
+
+    def _neighbour(self, what: str, action: str, *also: str) -> None:
+        """Change what the senders of these packets know of their receiver."""
         if what == "requests":
-            command = ["ip", "-n", self._name, "neigh", "replace", f"{self._subnet}.1", "dev", "client"]
+            run("ip", "-n", self._name, "neigh", action, f"{self._subnet}.1", "dev", "client", *also)
         else:
-            command = ["ip", "neigh", "replace", f"{self._subnet}.2", "dev", self._name]
-        run(*command, "lladdr", "02:00:00:00:00:99", "nud", "permanent")
+            run("ip", "neigh", action, f"{self._subnet}.2", "dev", self._name, *also)
 
 
 @contextmanager

@@ -23,18 +23,18 @@ class Pooler:
 
     def __init__(self, home: Path, owner: os.stat_result, name: str) -> None:
         self.url = f"postgres://postgres@{str(home).replace('/', '%2F')}:6432/{name}"
-        self._home = home
+        self.home = home
         self._owner = owner
         self._process = self._start()
 
     def _start(self) -> "subprocess.Popen[bytes]":
         process = subprocess.Popen(
-            [PGBOUNCER, str(self._home / "ini")],
+            [PGBOUNCER, str(self.home / "ini")],
             stderr=subprocess.DEVNULL,
             user=self._owner.st_uid if os.geteuid() == 0 else None,
             group=self._owner.st_gid if os.geteuid() == 0 else None,
         )
-        until(lambda: listens(self._home / ".s.PGSQL.6432"))
+        until(lambda: listens(self.home / ".s.PGSQL.6432"))
         return process
 
     def restart(self, seconds: float) -> None:
@@ -47,11 +47,11 @@ class Pooler:
         self._process.send_signal(signal.SIGCONT)
         self._process.terminate()
         self._process.wait()
-        (self._home / "pid").unlink(missing_ok=True)
+        (self.home / "pid").unlink(missing_ok=True)
 
     def command(self, text: str) -> None:
         """Run a command of its console, in which everybody is an administrator."""
-        address = {"host": str(self._home), "port": 6432, "user": "postgres", "dbname": "pgbouncer"}
+        address = {"host": str(self.home), "port": 6432, "user": "postgres", "dbname": "pgbouncer"}
         with closing(psycopg2.connect(**address)) as console:
             console.autocommit = True
             console.cursor().execute(text)

@@ -11,6 +11,7 @@ import pytest
 from app.rotation.engine.events import Blocked
 from app.rotation.schema import GRANTED
 from tests.conftest import Database, read_until, until
+from tests.proof.account import ACCOUNT, parts, rotate
 
 RUN = ("rotate_tokens_sql", "--window", "100", "--progress", "lines", "--lock-timeout", "50")
 
@@ -235,3 +236,19 @@ def test_locked_row_with_a_long_key(db: Database) -> None:
     assert (done.code, db.unchanged("page", "token")) == (4, 1), done.out + done.err
     assert db.run(*its).code == 0
     assert db.unchanged("page", "token") == 0
+
+
+def test_no_command_waits_forever_for_a_table(db: Database) -> None:
+    """Such as one with a partition that a migration rewrites."""
+    parts(db)
+    rotate(db)
+    commands = ("rotate_tokens_sql --dry-run", "rotate_tokens_sql --new", "rotation verify",
+                "rotation guard status", "rotation guard drop")  # fmt: skip
+    with closing(db.connect(autocommit=False)) as holder:
+        holder.cursor().execute("LOCK TABLE high IN ACCESS EXCLUSIVE MODE")
+        children = [db.start(*command.split(), *ACCOUNT) for command in commands]
+        said = [child.communicate(timeout=60)[0] for child in children]
+    assert [child.returncode for child in children] == [0, 1, 3, 3, 3], said
+    for text in said[1:]:  # the dry run needs no lock on the partition
+        assert re.search(r"no answer for \d+ s \(.*\): waits for pid", text), text
+        assert re.search(r"run the (same )?command again", text.splitlines()[-1]), text

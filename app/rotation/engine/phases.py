@@ -117,17 +117,22 @@ class Phases:
         # After the set is complete: that rewrites the guard's function.
         # What came after the preflight was not looked at.
         looked_at = {name: value for name, value in self._shape.items() if name != "guard"}
-        self._shape = self._session.through_outages(
-            lambda: require_shape(
-                self._session, self._rotation, self._target, looked_at, "no window was started"
-            )
-        )
+        self._shape = self._require_shape(looked_at, "no window was started")
         while True:
             self._rotate()
+            # What changed within the last windows: each looks at it before it writes.
+            self._require_shape(self._shape, "every window was committed")
             if self._proven():
                 return
             if self._session.stop.requested:
                 raise Stopped(f"by {self._session.stop.reason}")
+
+    def _require_shape(self, shape: Row, then: str) -> Row:
+        """See require_shape."""
+        session = self._session
+        return session.through_outages(
+            lambda: require_shape(session, self._rotation, self._target, shape, then)
+        )
 
     def _protect(self) -> None:
         """The guard, and the wait for all earlier writers."""

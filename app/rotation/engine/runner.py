@@ -9,7 +9,7 @@ from typing import Any
 
 from ..models import Rotation, Status
 from .db.identity import operator, worker_name
-from .db.session import Session
+from .db.session import Row, Session
 from .db.stop import StopSwitch
 from .db.threads import Thread
 from .errors import DatabaseFailure, LockConflict, Refused, RotationError, Stopped, UsageError, in_a_line
@@ -56,8 +56,7 @@ class RotationDriver:
         found = resolve(self._session, name)
         self.target: Target = citus.place(self._session, found, self.server["citus"])
         aim(self._session, self.target)
-        # Before anything is judged: what comes later was not looked at.
-        self._shape = read_shape(self._session, self.target.oid, self.target.attnum) or {}
+        self._shape: Row = {}  #: what the target was before anything was judged
 
     def unfinished(self, new: bool = False) -> Rotation | None:
         """The rotation that `run` would resume now; None: it would start one.
@@ -174,6 +173,9 @@ class RotationDriver:
     def _open(self, reason: str, leaked: LeakedList | None, by: str = "") -> tuple[Rotation, bool]:
         """Resume the unfinished rotation, or start one, or return one that is already finished."""
         told: list[Found] = []
+        if not self._shape:
+            with self._at_the_start():
+                self._shape = read_shape(self._session, self.target.oid, self.target.attnum) or {}
         while True:
             rotation = self.unfinished(self._new and not self._tried)
             finished = None if rotation or self._new else self.finished()

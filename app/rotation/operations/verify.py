@@ -42,7 +42,7 @@ def verify_rotation(
     # The list first: a bad one is reported without waiting for the proof.
     listed = verify_listed(session, rotation, target, leaked) if leaked else None
     verdict = verify(session, rotation, target, Options())
-    transitions.record(session, rotation, verdict)
+    transitions.record(session, rotation, target, verdict)
     problems = _of_proof(rotation, target, verdict, complete, write)
     if target.placement.takes_guard and not guard.stands(guard.find_guard(session, target)):
         write(f"note: nothing keeps revoked tokens out of {target.label}: see rotation guard status")

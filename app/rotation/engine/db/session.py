@@ -150,13 +150,7 @@ class Session:
         Raises LockConflict, ConnectionLost or DatabaseFailure; then nothing was committed, except
         that a ConnectionLost during COMMIT leaves this unknown.
         """
-        with translated("connecting", self.alias):
-            connections[self.alias].ensure_connection()
-        if not connections[self.alias].get_autocommit():
-            raise Refused(
-                f"settings.DATABASES[{self.alias!r}] has AUTOCOMMIT: False, with which a site can't"
-                " commit here: set it to True, or use the commands in a shell"
-            )
+        self._require_autocommit()
         try:
             with (
                 self.stop.cancellable(connections[self.alias].connection, at_once),
@@ -169,15 +163,26 @@ class Session:
                 raise ConnectionLost(hint(READ_ONLY), connected=True) from None
             raise
 
+    def _require_autocommit(self) -> None:
+        """Raise Refused if the project has switched off what lets our transactions begin and end."""
+        connection = connections[self.alias]
+        with translated("connecting", self.alias):
+            connection.ensure_connection()
+        if not (connection.in_atomic_block or connection.get_autocommit()):
+            raise Refused(
+                f"settings.DATABASES[{self.alias!r}] has AUTOCOMMIT: False, with which a site can't"
+                " commit here: set it to True, or use the commands in a shell"
+            )
+
     @contextlib.contextmanager
     def looking(self, doing: str) -> Iterator[None]:
         """Run models' queries in a transaction, a new one if there is none, that takes no name from a
-        schema where somebody else may have put it.
+        schema where somebody else may have put it, and waits for no lock without end.
         """
         with contextlib.ExitStack() as stack:
             if not connections[self.alias].in_atomic_block:
                 stack.enter_context(self.transaction())
-                self.change("open_looking")
+                self.change("open_looking", worker=self.worker)
             stack.enter_context(translated(doing))
             yield
 
@@ -295,6 +300,7 @@ class Session:
     def _prepared(self, statement: str) -> Iterator[tuple[str, Any]]:
         if self.stop.immediate:
             raise LockConflict("stopped immediately")
+        self._require_autocommit()
         text = self._compose(statement)
         doing = statement.replace("_", " ")
         with translated(doing, self.alias), connections[self.alias].cursor() as cursor:

@@ -70,8 +70,11 @@ def _sample(session: Session, target: Target, candidates: list[CandidateTable]) 
             missed.add(candidate.label)
             continue
         try:
-            home = _measured(session, home)
-            found, whole = _compare(session, home, _measured(session, replace(candidate, columns=asked)))
+            other = replace(candidate, columns=asked)
+            if not home.columns[0].indexed:  # else their sizes don't matter
+                home = _measured(session, home)
+                other = _measured(session, other)
+            found, whole = _compare(session, home, other)
         except (LockConflict, DatabaseFailure):
             if session.stop.requested:
                 raise
@@ -107,10 +110,15 @@ def _measured(session: Session, candidate: CandidateTable) -> CandidateTable:
     """The same with its pages counted, if the catalog does not know them."""
     if candidate.pages:
         return candidate
+    with session.reading(statement_timeout=f"{TABLE_SECONDS:.0f}s"):
+        return replace(candidate, pages=_pages(session, candidate))
+
+
+def _pages(session: Session, candidate: CandidateTable) -> int:
+    """Its pages, at least 1, counted in the caller's transaction if the catalog does not know them."""
     plain = replace(session, variants=())  # whatever the target is: this is another table
-    with plain.reading(statement_timeout=f"{TABLE_SECONDS:.0f}s"):
-        heap = plain.row("measure_table", oid=candidate.oid)["heap_bytes"] or 0
-    return replace(candidate, pages=-(-heap // PAGE_BYTES))
+    heap = candidate.pages * PAGE_BYTES or plain.row("measure_table", oid=candidate.oid)["heap_bytes"]
+    return max(1, -(-(heap or 0) // PAGE_BYTES))
 
 
 def _compare(
@@ -156,7 +164,7 @@ def _look_up(
             its.change("prefer_indexes")
         found = its.rows(
             "sample_copies",
-            percent=min(100.0, 100.0 * SAMPLED_PAGES / max(sampled.pages, 1)),
+            percent=min(100.0, 100.0 * SAMPLED_PAGES / _pages(its, sampled)),
             rows=SAMPLED_ROWS,
             most=SAMPLED_VALUES,
         )

@@ -38,16 +38,17 @@ def find_all(
     """
     with session.reading():
         table = session.row("describe_table", oid=target.oid, attnum=target.attnum)
+        columns = session.row("list_token_columns", oid=target.oid, attnum=target.attnum)
         findings = [
             *indexes.of_catalog(session, target),
             *_of_table(table, target),
             *_of_owners(session, target),
             *_of_texts(session, target),
-            *_of_references(session, target, options),
+            *_of_references(session, columns, target, options),
             *_of_triggers(session, target, options),
-            *_of_indexes(session, target),
+            *_of_indexes(session, columns),
             *of_replication(session, table, target),
-            *_of_copies(session, target),
+            *_of_copies(session, columns),
             *_of_guard(session, table, target, options),
             *of_server(session, table, target, options),
             *target.placement.findings(f"{target.schema}.{target.table}", options),
@@ -112,8 +113,8 @@ def _of_texts(session: Session, target: Target) -> Iterator[Found]:
         )
 
 
-def _of_references(session: Session, target: Target, options: Options) -> Iterator[Found]:
-    for key in session.rows("list_references", oid=target.oid, attnum=target.attnum):
+def _of_references(session: Session, columns: Row, target: Target, options: Options) -> Iterator[Found]:
+    for key in session.rows("list_references", **columns):
         if key["outgoing"]:
             yield FoundElsewhere(
                 REFUSE,
@@ -131,9 +132,20 @@ def _of_references(session: Session, target: Target, options: Options) -> Iterat
                 REFUSE, f"{text}; make it ON UPDATE CASCADE, or drop it for the rotation"
             )
         elif options.allow_fk:
-            yield FoundElsewhere(WARN, f"{text} (--allow-fk)")
+            yield FoundElsewhere(WARN, f"{text} (--allow-fk){_of_its_triggers(key)}")
         else:
-            yield FoundElsewhere(REFUSE, f"{text}; if you want that, add --allow-fk")
+            yield FoundElsewhere(
+                REFUSE, f"{text}{_of_its_triggers(key)}; if you want that, add --allow-fk"
+            )
+
+
+def _of_its_triggers(key: Row) -> str:
+    if not key["triggers"]:
+        return ""
+    return (
+        f"; the triggers of {key['table']} ({key['triggers']}) may keep old tokens there, or"
+        f" copy them elsewhere: check them, and {SEARCH}"
+    )
 
 
 def _of_triggers(session: Session, target: Target, options: Options) -> Iterator[Found]:
@@ -162,8 +174,8 @@ def _of_triggers(session: Session, target: Target, options: Options) -> Iterator
             )
 
 
-def _of_indexes(session: Session, target: Target) -> Iterator[Found]:
-    for index in session.rows("list_token_indexes", oid=target.oid, attnum=target.attnum):
+def _of_indexes(session: Session, columns: Row) -> Iterator[Found]:
+    for index in session.rows("list_token_indexes", **columns):
         if index["computed"] and index["is_unique"]:
             yield Found(
                 WARN,
@@ -174,8 +186,8 @@ def _of_indexes(session: Session, target: Target) -> Iterator[Found]:
             yield Found(NOTE, f"index {index['name']} is computed from the token, and kept up to date")
 
 
-def _of_copies(session: Session, target: Target) -> Iterator[Found]:
-    for copy in session.rows("list_materialized_views", oid=target.oid, attnum=target.attnum):
+def _of_copies(session: Session, columns: Row) -> Iterator[Found]:
+    for copy in session.rows("list_materialized_views", **columns):
         yield FoundElsewhere(
             WARN,
             f"materialized view {copy['name']} keeps copies of old tokens:"

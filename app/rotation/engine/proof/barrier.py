@@ -31,7 +31,7 @@ def wait_for_writers(
         wait.rest(LOOK_SECONDS, "; run the same command again to continue")
         check()
         now = placement.list_writers(session, target.oid, rotation)
-        waited_for = {key: pid for key, pid in waited_for.items() if key in now}
+        waited_for = {key: pid for key, pid in now.items() if key in waited_for}
         if waited_for and wait.due():
             session.emit(Waiting("the barrier", placement.name_writers(session, waited_for)))
         if waited_for and wait.over:

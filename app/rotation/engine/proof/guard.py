@@ -31,7 +31,8 @@ class FoundGuard:
 
 def find_guard(session: Session, target: Target) -> FoundGuard | None:
     """The guard of the target's column, or None."""
-    halves = session.rows("inspect_guard", oid=target.oid, attnum=target.attnum)
+    with session.looking("reading the guard"):
+        halves = session.rows("inspect_guard", oid=target.oid, attnum=target.attnum)
     if not halves:
         return None
     problem = next((half["problem"] for half in halves if half["problem"]), None)

@@ -41,14 +41,14 @@ def verify(session: Session, rotation: Rotation, target: Target, options: Option
             if rotation.table_oid != target.oid:
                 detached = [one for one in detached if apart[one["oid"]][0] == _name(one)]
                 apart = {one["oid"]: apart[one["oid"]] for one in detached}
+            there = [one["oid"] for one in detached]
             # Planning alone runs what its indexes call, with this role's rights.
-            others = code_of_others(session, apart, session.state_schema, lent=target.oid)
+            others = code_of_others(session, there, session.state_schema, lent=target.oid)
             if others:
                 raise Unproven(_not_read(detached, others))
             held = {_name(one): _count(session, rotation, one) for one in detached}
-            require_same(session, target, parts, (one["oid"] for one in detached))
+            require_same(session, target, parts, there)
         keys = [one["key"] for one in named]
-        there = {one["oid"] for one in detached}
         gone = [name for oid, (name, _) in apart.items() if oid not in there]
         return Verdict(survivors, keys, **revoked, apart=held, gone=gone)
 
@@ -83,6 +83,12 @@ def _count(session: Session, rotation: Rotation, detached: Row) -> int:
         raise Unproven(
             f"{_name(detached)}, detached since the start, no longer has its token column, or it has"
             " another type: drop that table, or reattach it as it was; then run the same command again"
+        )
+    if not detached["readable"]:
+        raise Unproven(
+            f"{one_line(_name(detached))}, detached since the start, can't be read by this role: GRANT"
+            " SELECT on it (row-level security must not apply), or drop that table, or reattach it; then"
+            " run the same command again"
         )
     names = (detached["schema"], detached["name"], detached["column"])
     own = replace(

@@ -6,7 +6,6 @@ from ...models import UNFINISHED, BatchProgress, Rotation, Status
 from ..db.session import Row, Session
 from ..errors import Refused
 from ..table.lanes import Lane
-from ..table.shape import read_shape
 from ..table.target import Target
 
 
@@ -65,20 +64,16 @@ def find_finished(session: Session, target: Target) -> Rotation | None:
 def find_revoking(session: Session, target: Target) -> Rotation | None:
     """The latest rotation that revoked tokens of the column, or None.
 
-    By its numbers, which survive renaming; by its names, if its table is gone (restored from a dump, or
-    replaced).
+    By its numbers, which survive renaming; else by its names: it was restored from a dump, or took the
+    place of the column that was rotated.
     """
-    numbers = Q(table_oid=target.oid, token_attnum=target.attnum)
-    names = Q(table_schema=target.schema, table_name=target.table, token_column=target.column)
     with session.looking("reading the rotation"):
-        known = rotations(session).filter(numbers | names, revoked__isnull=False).order_by("-pk")
-        for rotation in known:
-            its = (rotation.table_oid, rotation.token_attnum)
-            if its == (target.oid, target.attnum):
-                return rotation
-            if rotation.table_oid != target.oid and read_shape(session, *its) is None:
-                return rotation
-    return None
+        known = rotations(session).filter(revoked__isnull=False).order_by("-pk")
+        by_numbers = known.filter(table_oid=target.oid, token_attnum=target.attnum)
+        by_names = known.filter(
+            table_schema=target.schema, table_name=target.table, token_column=target.column
+        )
+        return by_numbers.first() or by_names.first()
 
 
 def lanes_of(session: Session, rotation: Rotation) -> tuple[Lane, ...]:

@@ -194,8 +194,9 @@ def begin_verifying(session: Session, rotation: int) -> bool:
         elif moved:
             rotations(session).filter(pk=rotation).update(verifying_at=Now())
         status = rotations(session).values_list("status", flat=True).get(pk=rotation)
-        # From now on the guard refuses in partitions too.
-        session.rows("note_change", set=_read_set(session, rotation))
+        if moved:  # and so holds the rotation's row, as whoever notes a change must
+            # From now on the guard refuses in partitions too.
+            session.rows("note_change", set=_read_set(session, rotation))
     if status == Status.CANCELLED:
         raise Stopped(f"rotation {rotation} is {status}")
     return complete and status in COMPLETE
@@ -254,14 +255,16 @@ def take_up(session: Session, rotation: Rotation, target: Target, leaked: Leaked
         session.emit(listed)
 
 
-def record(session: Session, rotation: Rotation, verdict: Verdict) -> None:
+def record(session: Session, rotation: Rotation, target: Target, verdict: Verdict) -> None:
     """Store the result of a separate verification. Survivors of a finished rotation reopen it.
 
-    Unless another unfinished rotation has the table now.
+    Unless the column that was rotated is another one than `target`, which was verified, or another
+    unfinished rotation has the table now.
     """
     with session.durable(), translated("recording the verification"):
         rotations(session).filter(pk=rotation.pk).update(**_result(verdict))
-        if verdict.clean:
+        its = (rotation.table_oid, rotation.token_attnum)
+        if verdict.clean or its != (target.oid, target.attnum):
             return
         others = rotations(session).filter(table_oid=rotation.table_oid, status__in=UNFINISHED)
         if others.exists():

@@ -1,7 +1,7 @@
 """Whose code runs with the rights of this role when it uses a table."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from ..db.session import Session
 from ..text import one_line
@@ -10,12 +10,14 @@ MOST_NAMED = 3  # things that are named
 
 
 def code_of_others(
-    session: Session, tables: Iterable[int], state_schema: str, lent: int | None = None
+    session: Session, tables: Collection[int], state_schema: str, lent: int | None = None
 ) -> dict[int, str]:
     """What of others runs with this role's rights when it uses these tables, by oid, for people.
 
     Tables without such are left out. `lent` is a table whose owner is trusted; see the statement.
     """
+    if not tables:
+        return {}
     rows = session.rows("list_code_of_others", oids=list(tables), state_schema=state_schema, lent=lent)
     found = defaultdict(list)
     for row in rows:

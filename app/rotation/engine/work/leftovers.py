@@ -79,7 +79,6 @@ class LeftoverStage(Stage):
             return None
         self._closed.add(number)
         self.later = []
-        self.require_same_target()
         return self._write_down(work, done["lo"], done["hi"], done["rows"], began)
 
     def _write_down(self, work: Work, lo: str, hi: str, rows: int, began: float) -> WindowDone:
@@ -112,7 +111,6 @@ class LeftoverStage(Stage):
             return None
         closed = self.session.row("close_leftovers", ids=ids)
         self._tried += len(ids)
-        self.require_same_target()
         return self._write_down(work, closed["lo"], closed["hi"], rows, began)
 
     def _lock_survivors(self, work: Work) -> list[Row]:
@@ -136,7 +134,7 @@ class LeftoverStage(Stage):
 
     def _wait_for_first(self, lane: Row) -> Row | None:
         """Wait for the lock of the first row left over, so that its holder can be named."""
-        first = self.session.rows("find_first_leftover", lane_id=lane["lane_id"])
+        first = self.session.rows("list_leftovers", lane_id=lane["lane_id"], after=0, size=1)
         if not first:
             return None
         self.at = (first[0]["key"], first[0]["key"])

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.core.management.commands import migrate
-from django.db import connections
+from django.db import DatabaseError, connections
 
 from app.rotation.engine.db.session import Session
 from app.rotation.engine.db.sqlstate import translated
@@ -15,6 +15,7 @@ from app.rotation.operations import inputs
 LOCK = 7_264_518  # a number of our own
 #: insufficient_privilege; invalid_schema_name: none of the search path may be used.
 NO_RIGHTS = {"42501", "3F000"}
+STRANGER = "RT001"  # raised by sql/schema/privileges.sql
 
 
 class Command(base.RotationCommand, migrate.Command):
@@ -42,6 +43,11 @@ class Command(base.RotationCommand, migrate.Command):
             cursor.execute("SELECT pg_advisory_lock(%s)", [LOCK])
         try:
             return super().handle(*args, **options)
+        except DatabaseError as error:
+            cause: Any = error.__cause__
+            if getattr(cause, "pgcode", None) == STRANGER:
+                raise Refused(cause.diag.message_primary) from error
+            raise
         finally:
             with connections[alias].cursor() as cursor:
                 cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
