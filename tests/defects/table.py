@@ -85,7 +85,7 @@ MUTANTS = [
     Mutant(
         "Citus: two processes prepare the cluster at once",
         f"{ENGINE}/table/citus.py",
-        '        session.rows("claim_preparation")\n',
+        '            session.rows("claim_preparation")\n',
         "",
         CITUS,
     ),
