@@ -35,6 +35,7 @@ ROOMS = {
     "engine.db": "session, statements, errors by SQLSTATE, retries, threads, stop",
     "engine.events": "facts told",
     "engine.options": "what is asked",
+    "engine.hours": "times of day",
     "engine.errors": "one root, exit codes",
     "engine.text": "sizes, names, moments in words",
     "models": "the state's tables, every status and set of statuses",

@@ -27,8 +27,8 @@ MUTANTS = [
     Mutant(
         "a process that serves runs a query that the database holds",
         "app/rotation/operations/serve.py",
-        "        return replace(kept, throttle_sql=self.throttle_sql)\n",
-        "        return replace(kept, throttle_sql=self.throttle_sql or kept.throttle_sql)\n",
+        "throttle_sql=self.throttle_sql, stop_after=None)",
+        "throttle_sql=self.throttle_sql or kept.throttle_sql, stop_after=None)",
         "tests/operations/test_serve.py",
     ),
     Mutant(

@@ -44,10 +44,10 @@ FILES = {
 
 def numbers() -> Iterator[Case]:
     """Numbers that are none, or out of range, for every flag that takes one."""
-    whole = ("--window", "--workers", "--lanes", "--lock-timeout")
+    whole = ("--window", "--workers", "--lanes", "--lock-timeout", "--stop-after")
     broken = ("--window-seconds", "--lock-patience", "--max-rate", "--nice")
     off = ("--max-lag", "--critical-lag", "--vacuum", "--max-waiting")
-    sizes = ("--max-lag-bytes", "--max-wal", "--critical-wal", "--min-free")
+    sizes = ("--max-lag-bytes", "--max-wal", "--critical-wal", "--min-free", "--max-wal-rate")
     for flag in whole:
         for text in ("", "many", "1.5", "0x10", "0", "-3", LONG):
             yield Case(f"{flag} {text[:9]!r}", (RUN, f"{flag}={text}"), 2, flag)

@@ -140,6 +140,9 @@ def tuning() -> Iterator[Case]:
             "max_wal=-1",
             "max_rate=0",
         ),
+        *("throttle_sql=SELEC 1", "throttle_sql=SELECT 'x'", "throttle_sql=DROP TABLE ticket"),
+        *("only_between=22:00", "only_between=22:00-06:00@Mars/Base"),
+        *("max_wal_rate=0", "max_wal_rate=fast", "max_wal_rate=5MB/h"),
         *("max_rate=fast", "min_free=none", "max_waiting=-1", "max_waiting=few", "max_rate=1e400"),
     ):
         name = text.partition("=")[0]
@@ -147,7 +150,7 @@ def tuning() -> Iterator[Case]:
     for text in (
         "lanes=4",
         "standby=x",
-        "throttle_sql=SELECT 1",
+        "stop_after=5",
         "critical_wal=1GB",
         "guard=off",
         "=5",

@@ -19,7 +19,7 @@ VIEW = ("view_rotation", "view_batchprogress", "view_rotationwindow")
 
 ASKED = {"table": "ticket", "column": "token", "pk": "", "reason": "seen in a log", "workers": "2",
          "max_rate": "", "max_lag": "10", "window": "50", "nice": "0.5", "vacuum": "",
-         "ack_triggers": "on"}  # fmt: skip
+         "only_between": "", "ack_triggers": "on"}  # fmt: skip
 
 
 def client_of(*permissions: str) -> Client:

@@ -4,6 +4,7 @@ import html
 import re
 import signal
 import time
+from datetime import datetime, timedelta, timezone
 
 import pytest
 from django.contrib.auth.models import User
@@ -18,7 +19,9 @@ from tests.web.site import ASKED, LIST, PAGE, client_of, record, shown_plan, tex
 
 def test_recorded_and_taken_up(db: Database, steerer: Client) -> None:
     db.tickets(200)
-    asked = ASKED
+    now = datetime.now(timezone.utc)
+    hours = f"{now:%H:%M}-{now - timedelta(hours=1):%H:%M}@UTC"
+    asked = {**ASKED, "only_between": hours}
     assert "public.ticket" not in text(steerer, f"{LIST}add/")
     shown = steerer.post(f"{LIST}add/", {**asked, "show": ""}).content.decode()
     assert "start a new rotation" in shown
@@ -28,6 +31,8 @@ def test_recorded_and_taken_up(db: Database, steerer: Client) -> None:
     assert "nosuch" in wrong
     refused = steerer.post(f"{LIST}add/", {**asked, "workers": "1000", "record": "yes"})
     assert "--workers 1000: expected 1 to 64 connections" in refused.content.decode()
+    refused = steerer.post(f"{LIST}add/", {**asked, "only_between": "at night", "record": "yes"})
+    assert "--only-between at night: expected HH:MM-HH:MM" in refused.content.decode()
     assert db.value("SELECT count(*) FROM rotation") == 0
     button = shown_plan(steerer, asked)
     for other in ({**button, "max_rate": "5"}, {**button, "shown": "x" + button["shown"]}):
@@ -47,9 +52,9 @@ def test_recorded_and_taken_up(db: Database, steerer: Client) -> None:
     until(lambda: status(db) == "succeeded")
     db.each_once(200)
     assert db.sql(
-        "SELECT options ->> 'workers', options ->> 'window', options ->> 'nice', options ->> 'vacuum'"
-        " FROM rotation"
-    ) == [("2", "50", "0.5", None)]
+        "SELECT options ->> 'workers', options ->> 'window', options ->> 'nice', options ->> 'vacuum',"
+        " options ->> 'only_between' FROM rotation"
+    ) == [("2", "50", "0.5", None, hours)]
     assert "rotation 1 of public.ticket.token succeeded: 200 rows" in read_until(server, "this run")
     server.send_signal(signal.SIGTERM)
     assert server.wait(30) == 0

@@ -35,7 +35,9 @@ class Hours:
         try:
             return cls(begin, end, ZoneInfo(name))
         except (KeyError, OSError, ValueError):  # not found, or nothing like the name of one
-            raise ValueError(f"{name} is not a time zone, such as Europe/Berlin") from None
+            raise ValueError(
+                f"unknown time zone {name} (one is Europe/Berlin; the package tzdata has them all)"
+            ) from None
 
     def wait(self, now: datetime) -> str:
         """Why a window must not start at this moment; empty if it may."""

@@ -39,6 +39,9 @@ class NewRotation(forms.Form):
     workers = forms.IntegerField(initial=Options.workers, help_text="connections side by side")
     window = forms.IntegerField(required=False, help_text="rows; empty: sized while running")
     max_rate = forms.FloatField(required=False, help_text="rows a second; empty: no limit")
+    only_between = forms.CharField(
+        required=False, help_text="times of day, e.g. 22:00-06:00@Europe/Berlin; empty: any"
+    )
     max_lag = forms.FloatField(
         required=False, initial=Options.max_lag, help_text="seconds that a standby may be behind"
     )
@@ -126,6 +129,7 @@ def propose(user: Any, given: dict[str, Any], stop: StopSwitch) -> Proposal:
     options = Options(
         workers=given["workers"],
         max_rate=given["max_rate"],
+        only_between=given["only_between"] or None,
         max_lag=given["max_lag"],
         window=given["window"],
         nice=given["nice"] or 0.0,

@@ -24,7 +24,6 @@ def throttle_flags(default: Options) -> Iterator[tuple[str, Callable[[str], Any]
     seconds = "SECONDS"
     lag = base.value("seconds or off", or_off(float))
     percent = base.value("percent or off", or_off(float))
-    rate = base.value("rows a second or off", or_off(float))
     yield from (
         (
             "--max-lag",
@@ -47,29 +46,23 @@ def throttle_flags(default: Options) -> Iterator[tuple[str, Callable[[str], Any]
             "SIZE",
             "wait while less disk is free, where that is known (default: 1GB)",
         ),
-        ("--max-rate", rate, "ROWS_PER_S", "for all workers together (default: off)"),
-        (
-            "--max-wal-rate",
-            base.value("a size a second, e.g. 50MB/s, or off", or_off(parse_size_rate)),
-            "SIZE/s",
-            "wait while the server writes more WAL (default: off)",
-        ),
-        (
-            "--only-between",
-            or_off(str),
-            "HH:MM-HH:MM[@ZONE]",
-            "windows run at these times of day only",
-        ),
-        (
-            "--stop-after",
-            int,
-            "ROWS",
-            "end this run (exit code 3) after so many rows; run it again to continue",
-        ),
         ("--nice", float, "RATIO", "seconds of rest for each second of work"),
         ("--vacuum", percent, "PERCENT", "vacuum after each PERCENT of the rows (default: 10)"),
         ("--throttle-sql", str, "SQL", "a query; true or a nonzero number makes windows wait"),
     )
+    yield from pace_flags()
+
+
+def pace_flags() -> Iterator[tuple[str, Callable[[str], Any], str, str]]:
+    """The flags for how fast, when, and how far a run goes; as in `throttle_flags`."""
+    rate = base.value("rows a second or off", or_off(float))
+    yield "--max-rate", rate, "ROWS_PER_S", "for all workers together (default: off)"
+    wal_rate = base.value("a size a second, e.g. 50MB/s, or off", or_off(parse_size_rate))
+    yield "--max-wal-rate", wal_rate, "SIZE/s", "wait while the server writes more WAL (default: off)"
+    hours = "HH:MM-HH:MM[@ZONE]"
+    yield "--only-between", or_off(str), hours, "windows run at these times of day only"
+    after = "end this run (exit code 3) after so many rows; run it again to continue"
+    yield "--stop-after", int, "ROWS", after
 
 
 class Command(base.RotationCommand):
