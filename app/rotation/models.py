@@ -188,6 +188,8 @@ class Rotation(models.Model):
 
     options = KeptJSONField(default=dict, help_text="what the first run was asked to do")
     tuned = KeptJSONField(db_default={}, default=dict, help_text="options changed since")
+    limits_at = Moment(null=True, help_text="since when its limits are what they are now")
+    max_rate = models.FloatField(null=True, help_text="rows a second, the limit now; NULL: none")
     throttle = models.TextField(db_default="", blank=True, help_text="why windows wait now")
     vacuumed = models.BigIntegerField(db_default=0, help_text="rows done at the latest vacuum")
     rebuilt = KeptJSONField(db_default=[], default=list, help_text="oids of the indexes rebuilt")

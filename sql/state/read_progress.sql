@@ -1,14 +1,14 @@
--- Purpose: how far a rotation is: the sums of its lanes, and the pace of its latest windows.
---          The pace counts only working time: a window's milliseconds exclude its waits.
+-- Purpose: how far a rotation is: the sums of its lanes, and its latest windows since the limits of the
+--          run are what they are. A window's milliseconds are working time: they exclude its waits.
 -- Parameters: rotation, recent (how many windows the pace is based on).
 -- Columns: status, rows_total, rows_total_exact, started_at, finished_at, revoked (NULL until the
 --          snapshot is complete), survivors, verified_at, tokens (in the snapshot so
 --          far, by the size of what is written), rows_done,
 --          windows, lanes, lanes_done, holes, left_over (holes and survivors still to be rotated),
 --          recent_rows, recent_milliseconds, recent_throttled (milliseconds before those windows),
---          recent_workers, throttle (why windows wait now, or empty), left_by_all (no sign of life
---          since the last process left it), idle_seconds (since the last sign of life), quiet_seconds
---          (since the last window).
+--          recent_workers, max_rate (the limit now; NULL: none), throttle (why windows wait now, or
+--          empty), left_by_all (no sign of life since the last process left it), idle_seconds (since the
+--          last sign of life), quiet_seconds (since the last window).
 SELECT
     rotation.status,
     rotation.rows_total,
@@ -29,6 +29,7 @@ SELECT
     recent.milliseconds AS recent_milliseconds,
     recent.throttled AS recent_throttled,
     recent.workers AS recent_workers,
+    rotation.max_rate,
     -- A reason not confirmed for five seconds is over.
     CASE
         WHEN rotation.touched_at BETWEEN pg_catalog.clock_timestamp() - interval '5 seconds'
@@ -115,6 +116,12 @@ CROSS JOIN LATERAL (
             SELECT rows, milliseconds, throttled, worker, finished_at
             FROM {rotation_window}
             WHERE rotation_id = rotation.id
+                AND (
+                    finished_at >= rotation.limits_at
+                    OR rotation.limits_at IS NULL
+                    -- The clock was set back.
+                    OR rotation.limits_at > pg_catalog.clock_timestamp()
+                )
             ORDER BY id DESC
             LIMIT %(recent)s
         ) AS journal

@@ -80,4 +80,18 @@ MUTANTS = [
         "        except ZeroDivisionError:\n",
         "tests/operations/test_serve.py -k by_hand",
     ),
+    Mutant(
+        "windows of earlier limits count for the pace",
+        "app/rotation/engine/throttle/monitor.py",
+        "        if live.now != self._noted:\n",
+        "        if self._noted is None and False:\n",
+        "tests/state/test_progress.py -k 'pace_is_that or follows'",
+    ),
+    Mutant(
+        "a limit does not bind the pace",
+        "app/rotation/engine/state/progress.py",
+        "    paces = [limit] if limit and row[\"status\"] in ROTATING else []\n",
+        "    paces = []\n",
+        "tests/state/test_progress.py -k 'pace_is_that or follows'",
+    ),
 ]

@@ -1,6 +1,7 @@
 """Progress that does not lie, and how it is printed."""
 
 import io
+import json
 import re
 from dataclasses import replace
 
@@ -10,7 +11,7 @@ from django.core.management.base import OutputWrapper
 from app.rotation.engine.state.progress import Progress, read_progress
 from app.rotation.engine.text import duration, size
 from app.rotation.management.console import Console, progress_bar, progress_line
-from tests.conftest import Database
+from tests.conftest import Database, until
 from tests.state.half_done import HALF
 
 DONE = replace(HALF, rows_done=50_000, lanes_done=1)
@@ -108,6 +109,7 @@ def test_pace_counts_workers_that_are_there(db: Database) -> None:
     """A process that was killed and its successor are one worker, not two."""
     db.tickets(100)
     assert db.call("rotate_tokens_sql", "--window", "100").code == 0
+    db.sql("UPDATE rotation SET limits_at = NULL")
     from app.rotation.engine.db.session import Session
     from app.rotation.engine.preflight.server import describe_server, require_state
 
@@ -135,12 +137,44 @@ def test_pace_counts_workers_that_are_there(db: Database) -> None:
     assert read_progress(session, 1).workers == 2
 
 
+def test_pace_is_that_of_this_run(db: Database) -> None:
+    """Fast windows of an earlier run say nothing about one with a limit."""
+    db.tickets(3000)
+    fast = ("--window", "50", "--progress", "none")
+    assert db.call("rotate_tokens_sql", *fast, "--stop-after", "1500").code == 3
+    child = db.start("rotate_tokens_sql", "--max-rate", "500", "--progress", "json")
+    for line in child.stdout:
+        told = json.loads(line)
+        if told["event"] != "progress" or told["status"] != "running":
+            continue
+        left = told["rows_total"] - told["rows_done"]
+        assert told["rows_per_second"] <= 500
+        assert left == 0 or told["eta_seconds"] >= left / 500
+        if told["rows_done"] > 2000:
+            break
+    else:
+        pytest.fail("it was never seen at work")
+    assert json.loads(db.call("rotation", "status", "--json").out)["rows_per_second"] <= 500
+
+
+def test_pace_follows_a_change_at_once(slow: Database) -> None:
+    def shown() -> float:
+        return json.loads(slow.call("rotation", "status", "--json").out)["rows_per_second"] or 0
+
+    until(lambda: 0 < shown() <= 100)
+    slow.call("rotation", "tune", "max_rate=1000", "window=100")
+    noted = until(lambda: slow.sql("SELECT limits_at FROM rotation WHERE max_rate = 1000"))[0][0]
+    pace = until(lambda: slow.value("SELECT count(*) FROM rotation_window WHERE finished_at > %s", noted)
+                 and shown())  # fmt: skip
+    assert 100 < pace <= 1000
+
+
 def test_bar_tells_who_works_and_what_holds_it_back() -> None:
     held = replace(
         HALF, workers=4, throttled_share=0.5, throttle="replica lag 12 s on standby1 (limit 10 s)"
     )
     wide = progress_bar(held, 200)
-    assert "1000 rows/s by 4 workers  remaining: 1:38  throttled 50% of the time, now by replica" in wide
+    assert "1000 rows/s by 4 workers  remaining: 0:49  throttled 50% of the time, now by replica" in wide
     assert wide.startswith("░")
     for columns in (40, 80, 100, 120):
         assert len(progress_bar(held, columns)) <= columns - 4

@@ -45,7 +45,7 @@ def samples(db: Database) -> dict[str, float]:
 def test_metrics_of_one_that_is_held_back(slow: Database) -> None:
     until(lambda: samples(slow)["rotation_throttled"] == 1)
     found = samples(slow)
-    assert found["rotation_rows_per_second"] > 100  # at work: waits are left out, and told apart
+    assert 0 < found["rotation_rows_per_second"] <= 100  # waits are part of it
     assert 0.1 < found["rotation_throttled_share"] < 1
     assert found["rotation_eta_seconds"] > 5
     assert slow.run("rotation", "pause").code == 0

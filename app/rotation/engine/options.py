@@ -177,7 +177,7 @@ def as_given(value: Any) -> str:
     if value is None or value == ():
         return "off"
     if isinstance(value, (list, tuple)):
-        return ",".join(value)
+        return ",".join(map(str, value))
     return f"{value:.10g}" if isinstance(value, float) else str(value)
 
 

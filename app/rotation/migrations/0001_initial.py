@@ -102,6 +102,8 @@ class Migration(migrations.Migration):
                 ('findings', models.JSONField(help_text='what the preflight of the first run found', null=True)),
                 ('options', models.JSONField(default=dict, help_text='what the first run was asked to do')),
                 ('tuned', models.JSONField(db_default={}, default=dict, help_text='options changed since')),
+                ('limits_at', models.DateTimeField(help_text='since when its limits are what they are now', null=True)),
+                ('max_rate', models.FloatField(help_text='rows a second, the limit now; NULL: none', null=True)),
                 ('throttle', models.TextField(blank=True, db_default='', help_text='why windows wait now')),
                 ('vacuumed', models.BigIntegerField(db_default=0, help_text='rows done at the latest vacuum')),
                 ('rebuilt', models.JSONField(db_default=[], default=list, help_text='oids of the indexes rebuilt')),

@@ -103,8 +103,7 @@ def show_left(progress: Progress) -> str:
 
 def show_pace(progress: Progress) -> str:
     """Rows a second, including the time windows were held back."""
-    pace = progress.rows_per_second
-    return f"{pace * (1 - progress.throttled_share):,.0f} rows/s" if pace else "–"
+    return f"{progress.rows_per_second:,.0f} rows/s" if progress.rows_per_second else "–"
 
 
 def show_option(name: str, value: Any) -> str:

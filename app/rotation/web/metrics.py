@@ -17,7 +17,7 @@ FIGURES = {
     "rows_done": "rows rotated",
     "rows_total": "rows at the start, where that is known",
     "rows_remaining": "rows that still hold their old token, where that is known",
-    "rows_per_second": "pace of the latest windows, excluding waits",
+    "rows_per_second": "pace of the latest windows, waits included",
     "eta_seconds": "seconds until all rows are rotated, including waits",
     "throttled": "1 while windows wait for one of their limits",
     "throttled_share": "share of the time around the latest windows spent waiting",

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from ...models import AHEAD, HALTED, Status
+from ...models import AHEAD, HALTED, ROTATING, Status
 from ..db.session import Session
 
 RECENT_WINDOWS = 50
@@ -23,7 +23,7 @@ class Progress:
     windows: int
     lanes: int
     lanes_done: int
-    rows_per_second: float | None
+    rows_per_second: float | None  #: of all workers, waits included; None if not known
     workers: int
     started_at: datetime | None
     finished_at: datetime | None
@@ -72,7 +72,7 @@ class Progress:
 
     @property
     def eta_seconds(self) -> float | None:
-        """Seconds still needed at the recent pace, including waits; None if not known.
+        """Seconds still needed at the recent pace; None if not known.
 
         Nor is it known while windows are stuck.
         """
@@ -82,7 +82,7 @@ class Progress:
             return None
         if self.status in HALTED or self.stuck:
             return None
-        return (self.rows_total - self.rows_done) / self.rows_per_second / (1 - self.throttled_share)
+        return (self.rows_total - self.rows_done) / self.rows_per_second
 
 
 @dataclass(frozen=True)
@@ -152,19 +152,23 @@ class Outcome:
 def read_progress(session: Session, rotation: int) -> Progress:
     """Read the progress of a rotation, whichever process works on it.
 
-    The pace is rows per working time over the latest windows, times the workers seen in them, so that
-    neither a pause nor a jumping clock distorts it. Time spent waiting is kept apart.
+    The pace is rows per time that a worker worked and waited for its latest windows since the limits
+    were changed, times the workers seen in them, so that neither a pause nor a jumping clock distorts
+    it. It is never above the limit of rows a second, and is that limit until a window is finished.
     """
     row = session.row("read_progress", rotation=rotation, recent=RECENT_WINDOWS)
     busy = row.pop("recent_milliseconds") / 1000
     throttled = row.pop("recent_throttled") / 1000
     rows = row.pop("recent_rows")
     workers = row.pop("recent_workers")
-    pace = rows / busy * workers if busy > 0 else None
+    limit = row.pop("max_rate")
+    paces = [limit] if limit and row["status"] in ROTATING else []
+    if busy > 0:
+        paces.append(rows / (busy + throttled) * workers)
     return Progress(
         **row,
         rotation=rotation,
-        rows_per_second=pace or None,
+        rows_per_second=min(paces, default=None) or None,
         workers=workers,
         throttled_share=throttled / (throttled + busy) if throttled else 0.0,
     )

@@ -9,6 +9,7 @@ from ..db.session import Session
 from ..db.threads import Thread
 from ..errors import Refused, RotationError, Stopped
 from ..events import Event, OutageStarted
+from ..options import Options
 from ..state.progress import RECENT_WINDOWS
 from .probes import Probes
 from .throttle import Throttle
@@ -26,6 +27,7 @@ class Monitor(Thread):
         self._probes = Probes(self._session, rotation, oid)
         self._ended = threading.Event()
         self._told = ""
+        self._noted: Options | None = None  # the limits as observers know them
 
     def _watch(self) -> None:
         """Check, until `end` is called."""
@@ -61,6 +63,9 @@ class Monitor(Thread):
         with session.reading("5s"):
             asked = session.row("read_steering", rotation=self._rotation, recent=RECENT_WINDOWS)
         live.learn(asked["tuned"])
+        if live.now != self._noted:
+            self._session.change("note_limits", rotation=self._rotation, max_rate=live.now.max_rate)
+            self._noted = live.now
         everybody = asked["workers"]
         ours = [name for name in everybody if colleague(session.worker, name)]
         share = len(ours) / len(everybody) if ours else 1.0
