@@ -192,6 +192,7 @@ class Rotation(models.Model):
     max_rate = models.FloatField(null=True, help_text="rows a second, the limit now; NULL: none")
     throttle = models.TextField(db_default="", blank=True, help_text="why windows wait now")
     vacuumed = models.BigIntegerField(db_default=0, help_text="rows done at the latest vacuum")
+    index_bytes = KeptJSONField(db_default={}, default=dict, help_text="at the start, by oid")
     rebuilt = KeptJSONField(db_default=[], default=list, help_text="oids of the indexes rebuilt")
     reason = models.TextField(blank=True)
     operator = models.TextField()

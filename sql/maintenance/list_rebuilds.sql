@@ -1,5 +1,6 @@
--- Purpose: the indexes that hold the token, of the table or of each partition, as --reindex sees them.
--- Parameters: oid, column (the token's), rotation.
+-- Purpose: the indexes, of the table or of each partition, that --reindex rebuilds: those that hold the
+--          token, and those that have grown by more than a tenth since the rotation was recorded.
+-- Parameters: oid, column (the token's), rotation, grown (whether those are meant, too).
 -- Columns: schema, name, label (both, quoted where they must be), bytes, rebuilt (by this rotation),
 --          leftover (an aborted rebuild left it: INVALID, used by no query), exclusion (of
 --          an exclusion constraint: it can't be rebuilt while others write).
@@ -23,17 +24,30 @@ WHERE relation.relkind = 'i'
     )
     -- Not an index that someone else left unfinished: we know nothing about it.
     AND (index_.indisvalid OR relation.relname ~ '_cc(new|old)[0-9]*$')
-    -- As a column, also of a constraint's index, or in an expression or a predicate.
-    AND EXISTS (
-        SELECT FROM pg_catalog.pg_attribute AS column_
-        LEFT JOIN pg_catalog.pg_depend AS used
-            ON used.refclassid = 'pg_catalog.pg_class'::regclass
-            AND used.refobjid = column_.attrelid
-            AND used.refobjsubid = column_.attnum
-            AND used.classid = 'pg_catalog.pg_class'::regclass
-            AND used.objid = index_.indexrelid
-        WHERE column_.attrelid = index_.indrelid
-            AND column_.attname = %(column)s
-            AND (column_.attnum = ANY(index_.indkey::int2[]) OR used.objid IS NOT NULL)
+    AND (
+        -- As a column, also of a constraint's index, or in an expression or a predicate.
+        EXISTS (
+            SELECT FROM pg_catalog.pg_attribute AS column_
+            LEFT JOIN pg_catalog.pg_depend AS used
+                ON used.refclassid = 'pg_catalog.pg_class'::regclass
+                AND used.refobjid = column_.attrelid
+                AND used.refobjsubid = column_.attnum
+                AND used.classid = 'pg_catalog.pg_class'::regclass
+                AND used.objid = index_.indexrelid
+            WHERE column_.attrelid = index_.indrelid
+                AND column_.attname = %(column)s
+                AND (column_.attnum = ANY(index_.indkey::int2[]) OR used.objid IS NOT NULL)
+        )
+        OR %(grown)s AND (
+            NOT index_.indisvalid
+            OR rotation.rebuilt @> pg_catalog.to_jsonb(relation.oid::bigint)
+            -- Somebody may have written there by hand.
+            OR CASE pg_catalog.jsonb_typeof(rotation.index_bytes -> relation.oid::text)
+                WHEN 'number'
+                    THEN 1.1 * (rotation.index_bytes ->> relation.oid::text)::numeric
+                        < pg_catalog.pg_relation_size(relation.oid)
+                ELSE false
+            END
+        )
     )
 ORDER BY relation.oid;

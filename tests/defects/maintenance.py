@@ -34,8 +34,8 @@ MUTANTS = [
     Mutant(
         "what a broken-off rebuild left stays INVALID",
         f"{ENGINE}/maintenance/reindex.py",
-        "        _run(session, target, index, _drop)\n",
-        "        pass\n",
+        "            _run(self.session, self.target, index, _drop)\n",
+        "            pass\n",
         "tests/maintenance/test_rebuild.py",
     ),
     Mutant(
@@ -73,5 +73,19 @@ MUTANTS = [
         "'idle_in_transaction_session_timeout', '5s'",
         "'idle_in_transaction_session_timeout', '0'",
         "tests/maintenance/test_rebuild.py",
+    ),
+    Mutant(
+        "indexes that have grown are not rebuilt",
+        f"{ENGINE}/maintenance/reindex.py",
+        "            grown=self.grown,\n",
+        "            grown=False,\n",
+        "tests/maintenance/test_rebuild.py -k grown",
+    ),
+    Mutant(
+        "sizes of indexes are not noted",
+        f"{ENGINE}/state/transitions.py",
+        '            session.change("note_index_sizes", rotation=rotation.pk, oid=target.oid)\n',
+        "",
+        "tests/maintenance/test_rebuild.py -k grown",
     ),
 ]

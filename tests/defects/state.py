@@ -90,7 +90,7 @@ MUTANTS = [
     Mutant(
         "a limit does not bind the pace",
         "app/rotation/engine/state/progress.py",
-        "    paces = [limit] if limit and row[\"status\"] in ROTATING else []\n",
+        '    paces = [limit] if limit and row["status"] in ROTATING else []\n',
         "    paces = []\n",
         "tests/state/test_progress.py -k 'pace_is_that or follows'",
     ),

@@ -46,7 +46,8 @@ def test_finished_rotation(db: Database) -> None:
     """It is never too late, and what was rebuilt once is not rebuilt again."""
     rotated(db)
     assert "would      do nothing" in db.run(*RUN, "--dry-run").out
-    assert "would      rebuild the token's indexes" in db.run(*REBUILD, "--dry-run").out
+    assert "would      rebuild the indexes that have grown" in db.run(*REBUILD, "--dry-run").out
+    assert "would      rebuild the token's" in db.run(*REBUILD, "token", "--dry-run").out
     done = db.run(*REBUILD)
     assert (done.code, done.err) == (0, "")
     assert f"index {token_index(db)}: rebuilt in" in done.out
@@ -132,6 +133,30 @@ def test_every_index_that_holds_the_token_and_no_other(db: Database) -> None:
     assert invalid(db) == ["theirs"]
 
 
+def test_indexes_that_have_grown_are_small_again(db: Database) -> None:
+    """Whether they hold the token or not; with `token`, only those that do."""
+    make(db)
+    db.sql("CREATE INDEX titles ON ticket (title); REINDEX TABLE ticket")
+    names = ("ticket_pkey", "titles", token_index(db))
+
+    def sizes() -> dict[str, int]:
+        return {name: db.value("SELECT pg_relation_size(%s)", name) for name in names}
+
+    before = sizes()
+    only = db.run(*REBUILD, "token", "--workers", "2")
+    assert only.code == 0, only.err
+    assert set(re.findall(r"index (\w+): rebuilt in", only.out)) == {token_index(db)}
+    grown = {name for name, now in sizes().items() if now > 1.1 * before[name]}
+    assert "ticket_pkey" in grown
+    done = db.run(*REBUILD)
+    assert done.code == 0, done.err
+    assert set(re.findall(r"index (\w+): rebuilt in", done.out)) == grown
+    assert f"index {token_index(db)}: already rebuilt" in done.out
+    assert all(now <= 1.05 * before[name] for name, now in sizes().items())
+    again = db.run(*REBUILD)
+    assert "rebuilt in" not in again.out
+
+
 def test_partitions_and_odd_names(db: Database) -> None:
     db.sql(
         'CREATE TABLE "Odd %s" (id bigint PRIMARY KEY, token uuid) PARTITION BY RANGE (id);'
@@ -150,7 +175,7 @@ def test_no_index_holds_the_token(db: Database) -> None:
     db.sql("CREATE TABLE plain (id int PRIMARY KEY, token uuid)")
     done = db.run(*REBUILD, "--table", "plain")
     assert (done.code, done.err) == (0, "")
-    assert "note: --reindex: no index of public.plain.token holds the token" in done.out
+    assert "note: --reindex: no index of public.plain.token holds the token, and none has" in done.out
 
 
 def test_role_that_may_not_rebuild(db: Database) -> None:

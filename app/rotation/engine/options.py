@@ -15,6 +15,7 @@ from .text import parse_size, parse_size_rate
 
 MOST_WORKERS = 64  # of one process
 MOST_LANES = 1024
+REINDEX = ("all", "token")  # all that the rotation has made larger, or only those that hold the token
 MOST_NAME = 63  # bytes (NAMEDATALEN - 1)
 DAY = 86_400  # seconds
 LARGEST_SIZE = 1_000_000  # rows
@@ -50,7 +51,7 @@ class Options:
     stop_after: int | None = None  #: rows after which this run ends
     nice: float = 0.0  #: seconds of rest for each second of work
     vacuum: float | None = 10.0  #: percent of the rows after which the table is vacuumed; None: never
-    reindex: bool = False  #: the token's indexes are rebuilt at the end
+    reindex: str | None = None  #: which indexes are rebuilt at the end: see REINDEX
     notify: str | None = None  #: channel to notify of each window
     throttle_sql: str | None = None  #: a query: true or a nonzero number throttles
 
@@ -61,6 +62,8 @@ class Options:
                 raise UsageError(f"{flag} {value}: expected {least} to {most} {unit}")
         if self.notify is not None and not 0 < len(self.notify.encode()) <= MOST_NAME:
             raise UsageError(f"--notify: expected a channel name of 1 to {MOST_NAME} bytes")
+        if self.reindex not in (None, *REINDEX):
+            raise UsageError(f"--reindex {self.reindex}: expected {' or '.join(REINDEX)}")
         if self.only_between is not None:
             try:
                 Hours.parse(self.only_between)

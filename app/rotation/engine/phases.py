@@ -13,7 +13,7 @@ from .db.retry import patiently
 from .db.session import Row, Session
 from .errors import LockConflict, Stopped, Unproven
 from .events import NOTE, WARN, Found, Phase, Survived
-from .maintenance.reindex import rebuild_indexes
+from .maintenance.reindex import Rebuilder
 from .maintenance.vacuum import Vacuum
 from .options import LiveOptions, Options
 from .proof import guard
@@ -84,7 +84,7 @@ class Phases:
             text = "the guard was gone or changed, and was reinstalled: run rotation verify"
             session.emit(Found(WARN, text))
         if options.reindex:
-            rebuild_indexes(session, self._rotation, target)
+            Rebuilder(session, self._rotation, target, grown=options.reindex == "all").run()
 
     def _rotate_all(self) -> None:
         monitor = Monitor(self._own("watch"), self._rotation, self._target.oid, self._throttle)

@@ -106,6 +106,7 @@ class Migration(migrations.Migration):
                 ('max_rate', models.FloatField(help_text='rows a second, the limit now; NULL: none', null=True)),
                 ('throttle', models.TextField(blank=True, db_default='', help_text='why windows wait now')),
                 ('vacuumed', models.BigIntegerField(db_default=0, help_text='rows done at the latest vacuum')),
+                ('index_bytes', models.JSONField(db_default={}, default=dict, help_text='at the start, by oid')),
                 ('rebuilt', models.JSONField(db_default=[], default=list, help_text='oids of the indexes rebuilt')),
                 ('reason', models.TextField(blank=True)),
                 ('operator', models.TextField()),

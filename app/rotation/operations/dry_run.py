@@ -18,6 +18,7 @@ from .output import Output
 
 MOST_WALKED = 10_000  # windows that a dry run walks through, unless asked for all
 SHOWN = 3  # windows shown at each end
+REBUILD = {"all": "rebuild the indexes that have grown", "token": "rebuild the token's indexes"}
 
 
 def plan_rotation(
@@ -55,7 +56,7 @@ def show_plan(
     write(f"server     {driver.where}")
     write(f"target     {target.label}, primary key {target.pk} ({target.pk_type})")
     if finished:
-        what = "rebuild the token's indexes" if driver.options.reindex else "do nothing"
+        what = REBUILD[driver.options.reindex] if driver.options.reindex else "do nothing"
         write(f"would      {what}: rotation {finished.pk} is finished; --new starts another")
         return
     findings = driver.findings()

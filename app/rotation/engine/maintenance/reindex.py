@@ -1,4 +1,4 @@
-"""Rebuilds the token's indexes at the end: rotating bloats them, and vacuum can't shrink them."""
+"""Rebuilds indexes at the end: rotating bloats them, and vacuum can't shrink them."""
 
 import threading
 import time
@@ -25,7 +25,7 @@ EXCLUSION = "not rebuilt: that of an exclusion constraint can't be rebuilt while
 
 @dataclass(frozen=True)
 class Rebuilding(Event):
-    """What is done to an index that holds the token."""
+    """What is done to an index."""
 
     kind = "rebuilding"
     index: str
@@ -37,7 +37,7 @@ class Rebuilding(Event):
 
 @dataclass(frozen=True)
 class Rebuilt(Event):
-    """An index that holds the token was rebuilt."""
+    """An index was rebuilt."""
 
     kind = "rebuilt"
     index: str
@@ -55,111 +55,135 @@ class ClaimLost(Exception):
     """This process was frozen, or its connection cut: another process may rebuild now."""
 
 
-def rebuild_indexes(session: Session, rotation: int, target: Target) -> None:
-    """Rebuild every index that holds the token, one after the other, unless this rotation has done so.
+@dataclass(frozen=True)
+class Rebuilder:
+    """Rebuilds the indexes that hold the token and, if `grown`, those that the rotation made larger."""
 
-    Reads and writes continue meanwhile. What an aborted rebuild left behind is dropped first. Raises
-    Stopped if the same call can continue later.
-    """
-    wait = Wait(session)
-    while not session.through_outages(lambda: _rebuild_if_alone(session, rotation, target)):
-        if wait.due():
-            session.emit(Rebuilding("of the token", "another process is rebuilding it"))
-        wait.rest(LOOK_SECONDS)
+    session: Session
+    rotation: int
+    target: Target
+    grown: bool
 
+    def run(self) -> None:
+        """Rebuild one index after the other, but for those that this rotation has rebuilt.
 
-def _rebuild_if_alone(session: Session, rotation: int, target: Target) -> bool:
-    """Rebuild all, unless another process is doing so; whether this one did."""
-    decided = threading.Event()
-    over = threading.Event()
-    answers = list[bool]()
-    seen_at = time.monotonic()
+        Reads and writes continue meanwhile. What an aborted rebuild left behind is dropped first.
+        Raises Stopped if the same call can continue later.
+        """
+        wait = Wait(self.session)
+        while not self.session.through_outages(self._rebuild_if_alone):
+            if wait.due():
+                self.session.emit(Rebuilding(self.target.table, "another process is rebuilding it"))
+            wait.rest(LOOK_SECONDS)
 
-    def hold(own: Session) -> None:
-        nonlocal seen_at
-        with own.transaction():
-            answers.append(own.row("claim_rebuild", rotation=rotation, worker=own.worker)["alone"])
-            decided.set()
-            while answers[0] and not over.wait(ALIVE_SECONDS):
-                now = time.monotonic()
-                own.change("keep_claim")
-                seen_at = now
+    def _rebuild_if_alone(self) -> bool:
+        """Rebuild all, unless another process is doing so; whether this one did."""
+        decided = threading.Event()
+        over = threading.Event()
+        answers = list[bool]()
+        seen_at = time.monotonic()
 
-    def require_claim() -> None:
-        # A process that wakes from a freeze may not have noticed yet that its connection is gone.
-        if not claim.is_alive() or time.monotonic() - seen_at > CLAIM_SECONDS:
-            raise ClaimLost
+        def hold(own: Session) -> None:
+            nonlocal seen_at
+            with own.transaction():
+                claimed = own.row("claim_rebuild", rotation=self.rotation, worker=own.worker)
+                answers.append(claimed["alone"])
+                decided.set()
+                while answers[0] and not over.wait(ALIVE_SECONDS):
+                    now = time.monotonic()
+                    own.change("keep_claim")
+                    seen_at = now
 
-    # On its own connection: a transaction that reads anything else would make the rebuild wait.
-    claim = _start(replace(session, stop=StopSwitch()), hold)
-    try:
-        while claim.is_alive() and not decided.wait(LOOK_SECONDS):
-            pass
-        if not answers:
-            raise claim.failure or ConnectionLost("the connection was lost")
-        if answers[0]:
-            _rebuild_all(session, rotation, target, require_claim)
-        return answers[0]
-    except ClaimLost:
-        return False
-    finally:
-        over.set()
-        claim.join()
+        def require_claim() -> None:
+            # A process that wakes from a freeze may not have noticed yet that its connection is gone.
+            if not claim.is_alive() or time.monotonic() - seen_at > CLAIM_SECONDS:
+                raise ClaimLost
 
+        # On its own connection: a transaction that reads anything else would make the rebuild wait.
+        claim = _start(replace(self.session, stop=StopSwitch()), hold)
+        try:
+            while claim.is_alive() and not decided.wait(LOOK_SECONDS):
+                pass
+            if not answers:
+                raise claim.failure or ConnectionLost("the connection was lost")
+            if answers[0]:
+                self._rebuild_all(require_claim)
+            return answers[0]
+        except ClaimLost:
+            return False
+        finally:
+            over.set()
+            claim.join()
 
-def _rebuild_all(
-    session: Session, rotation: int, target: Target, require_claim: Callable[[], None]
-) -> None:
-    _wait_for_others(session, target)
-    for index in _listed(session, rotation, target, leftover=True):
-        require_claim()
-        session.emit(Rebuilding(index["label"], "dropping it: an earlier rebuild left it INVALID"))
-        _run(session, target, index, _drop)
-    indexes = _listed(session, rotation, target)
-    for index in indexes:
-        require_claim()
-        if index["rebuilt"] or index["exclusion"]:
-            session.emit(Rebuilding(index["label"], DONE if index["rebuilt"] else EXCLUSION))
-        else:
-            _rebuild(session, rotation, target, index)
-    if not indexes:
-        session.emit(Found(NOTE, f"--reindex: no index of {target.label} holds the token"))
+    def _rebuild_all(self, require_claim: Callable[[], None]) -> None:
+        emit = self.session.emit
+        _wait_for_others(self.session, self.target)
+        for index in self._listed(leftover=True):
+            require_claim()
+            emit(Rebuilding(index["label"], "dropping it: an earlier rebuild left it INVALID"))
+            _run(self.session, self.target, index, _drop)
+        indexes = self._listed()
+        for index in indexes:
+            require_claim()
+            if index["rebuilt"] or index["exclusion"]:
+                emit(Rebuilding(index["label"], DONE if index["rebuilt"] else EXCLUSION))
+            else:
+                self._rebuild(index)
+        if not indexes:
+            grown = ", and none has grown" if self.grown else ""
+            emit(Found(NOTE, f"--reindex: no index of {self.target.label} holds the token{grown}"))
 
+    def _rebuild(self, index: Row) -> None:
+        session = self.session
+        label = index["label"]
+        bytes_ = index["bytes"]
+        session.emit(Rebuilding(label, f"rebuilding it ({size(bytes_)})"))
+        began = time.monotonic()
 
-def _rebuild(session: Session, rotation: int, target: Target, index: Row) -> None:
-    label = index["label"]
-    bytes_ = index["bytes"]
-    session.emit(Rebuilding(label, f"rebuilding it ({size(bytes_)})"))
-    began = time.monotonic()
+        def work(own: Session) -> None:
+            own.outside_transactions("rebuild_index")
+            # Noted at once, on the same connection: whatever happens to this process, it is not redone.
+            note = replace(own, stop=StopSwitch())
+            name = {"schema": index["schema"], "name": index["name"]}
+            noted.append(note.row("note_rebuilt", rotation=self.rotation, **name))
 
-    def work(own: Session) -> None:
-        own.outside_transactions("rebuild_index")
-        # Noted at once, on the same connection: whatever happens to this process, it is not redone.
-        note = replace(own, stop=StopSwitch())
-        noted.append(
-            note.row("note_rebuilt", rotation=rotation, schema=index["schema"], name=index["name"])
+        noted: list[Row] = []
+        try:
+            _run(session, self.target, index, work)
+        except ConnectionLost:
+            raise  # the server may still be doing it: the next try waits for that
+        except RotationError as error:
+            left = self._tidy()
+            again = f"{left}; run {self.target.command} --reindex to continue"
+            if isinstance(error, LockConflict):
+                why = session.stop.reason if session.stop.requested else f"the server ({error})"
+                text = f"every token is rotated; the rebuild of index {label} was cancelled by {why}"
+                raise Stopped(text + again) from error
+            text = f"every token is rotated, but index {label} could not be rebuilt: {error}"
+            raise RotationError(text + again) from error
+        session.emit(Rebuilt(label, bytes_, noted[0]["bytes"], time.monotonic() - began))
+
+    def _listed(self, leftover: bool = False, by: Session | None = None) -> list[Row]:
+        target = self.target
+        rows = (by or self.session).rows(
+            "list_rebuilds",
+            oid=target.oid,
+            column=target.column,
+            rotation=self.rotation,
+            grown=self.grown,
         )
+        return [row for row in rows if row["leftover"] == leftover]
 
-    noted: list[Row] = []
-    try:
-        _run(session, target, index, work)
-    except ConnectionLost:
-        raise  # the server may still be doing it: the next try waits for that
-    except RotationError as error:
-        left = _tidy(session, rotation, target)
-        again = f"{left}; run {target.command} --reindex to continue"
-        if isinstance(error, LockConflict):
-            why = session.stop.reason if session.stop.requested else f"the server ({error})"
-            text = f"every token is rotated; the rebuild of index {label} was cancelled by {why}"
-            raise Stopped(text + again) from error
-        text = f"every token is rotated, but index {label} could not be rebuilt: {error}"
-        raise RotationError(text + again) from error
-    session.emit(Rebuilt(label, bytes_, noted[0]["bytes"], time.monotonic() - began))
-
-
-def _listed(session: Session, rotation: int, target: Target, leftover: bool = False) -> list[Row]:
-    rows = session.rows("list_rebuilds", oid=target.oid, column=target.column, rotation=rotation)
-    return [row for row in rows if row["leftover"] == leftover]
+    def _tidy(self) -> str:
+        """Drop what the rebuild that has just failed left; returns what to say if that fails."""
+        patient = replace(self.session, stop=StopSwitch())
+        left = self._listed(leftover=True, by=patient)
+        try:
+            for index in left:
+                _run(patient, self.target, index, _drop, TIDY_SECONDS)
+        except RotationError:
+            return f", and left the index {left[0]['label']} INVALID (the next --reindex drops it)"
+        return ""
 
 
 def _wait_for_others(session: Session, target: Target) -> None:
@@ -169,18 +193,6 @@ def _wait_for_others(session: Session, target: Target) -> None:
         if wait.due():
             _tell(session, "an index of the table", at_work)
         wait.rest(LOOK_SECONDS)
-
-
-def _tidy(session: Session, rotation: int, target: Target) -> str:
-    """Drop what the rebuild that has just failed left, quickly; returns what to say if that fails."""
-    patient = replace(session, stop=StopSwitch())
-    left = _listed(patient, rotation, target, leftover=True)
-    try:
-        for index in left:
-            _run(patient, target, index, _drop, TIDY_SECONDS)
-    except RotationError:
-        return f", and left the index {left[0]['label']} INVALID (the next --reindex drops it)"
-    return ""
 
 
 def _drop(own: Session) -> None:

@@ -84,6 +84,7 @@ def begin(
         with session.durable(), translated("recording the rotation"):
             rotation.save(using=session.alias)
             session.rows("create_revoked_set", rotation=rotation.pk)
+            session.change("note_index_sizes", rotation=rotation.pk, oid=target.oid)
             rotation.refresh_from_db(using=session.alias)
             if leaked:
                 listed = revoke_listed(session, rotation, target, leaked)

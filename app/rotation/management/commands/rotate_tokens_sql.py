@@ -7,7 +7,7 @@ from django.core.management.base import CommandParser
 
 from ...engine.db.session import Session
 from ...engine.errors import UsageError
-from ...engine.options import TYPES, Options, or_off
+from ...engine.options import REINDEX, TYPES, Options, or_off
 from ...engine.text import parse_size, parse_size_rate
 from ...operations import asking, inputs
 from ...operations.databases import RunRequest, run_side_by_side
@@ -196,8 +196,11 @@ class Command(base.RotationCommand):
         """Add the flags for what is done beyond replacing tokens: for caches, indexes, standbys."""
         parser.add_argument(
             "--reindex",
-            action="store_true",
-            help="rebuild the token's indexes at the end, while others read and write",
+            nargs="?",
+            const="all",
+            choices=REINDEX,
+            help="rebuild the indexes that have grown (or only the token's) at the end, while others"
+            " read and write",
         )
         parser.add_argument(
             "--notify",
