@@ -2,7 +2,8 @@
 
 import json
 import math
-from collections.abc import Callable, Iterable
+import shlex
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from types import NoneType
 from typing import Any, get_args, get_origin, get_type_hints
@@ -155,11 +156,25 @@ TUNABLE: dict[str, Callable[[str], Any]] = {
 }
 
 
+#: Those of them that a run goes without unless it is given them again: the rest only set its size.
+BINDING = TUNABLE.keys() - {"window", "window_seconds", "workers", "vacuum"}
+
+
 def as_given(value: Any) -> str:
     """An option's value as a person would give it."""
     if value is None:
         return "off"
     return f"{value:.10g}" if isinstance(value, float) else str(value)
+
+
+def as_flags(kept: dict[str, Any], names: Collection[str]) -> str:
+    """The flags that give these of a rotation's stored options again, where they are no defaults."""
+    flags = [
+        f" --{name.replace('_', '-')} {shlex.quote(as_given(kept[name]))}"
+        for name in names
+        if name in kept and kept[name] != getattr(Options, name)
+    ]
+    return "".join(flags)
 
 
 def read_tuning(assignments: list[str]) -> dict[str, Any]:
@@ -179,7 +194,8 @@ def read_tuning(assignments: list[str]) -> dict[str, Any]:
         try:
             tuned[name] = text if text == "default" else TUNABLE[name](text)
         except ValueError as error:
-            raise UsageError(f"{assignment}: {text!r} is not a value of {name}") from error
+            wanted = f"{LIMITS[name][3]}, off or default"
+            raise UsageError(f"{assignment}: expected {wanted}, not {text!r}") from error
     replace(Options(), **{name: value for name, value in tuned.items() if value != "default"})
     return tuned
 

@@ -161,8 +161,12 @@ class Phases:
             )
             self._barrier()
             # Another process may have taken it, and be far ahead.
-            if self._read().status == Status.PENDING:
-                session.emit(Phase(2, f"{revoked} tokens revoked; a salted hash of each is stored"))
+            rotation = self._read()
+            if rotation.status == Status.PENDING:
+                told = f"{rotation.rows_total} tokens revoked"
+                if revoked != rotation.rows_total:
+                    told += f" ({revoked} with lists and earlier rotations)"
+                session.emit(Phase(2, f"{told}; a salted hash of each is stored"))
         elif rotation.status == Status.PENDING or self._more_revoked:
             self._barrier()
 
