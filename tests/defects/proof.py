@@ -4,6 +4,13 @@ from tests.defects.mutant import ENGINE, Mutant
 
 MUTANTS = [
     Mutant(
+        "a table that is locked when the verification ends ends the run",
+        f"{ENGINE}/phases.py",
+        "patiently(session, patience, lambda: guard.require_standing(session, self._target))",
+        "guard.require_standing(session, self._target)",
+        "tests/proof/test_meanwhile.py -k verification_ends",
+    ),
+    Mutant(
         "no barrier",
         f"{ENGINE}/proof/barrier.py",
         "    waited_for = placement.list_writers(session, target.oid, rotation)\n    while",
