@@ -11,7 +11,9 @@ def main() -> None:
 
     if sys.argv[1:] != ["stop"]:
         start.end("run.py stop: takes no arguments", 2)
-    print("stopped" if project_server().stop() else "no embedded server was running")
+    server = project_server()
+    stopped = "stopped" if server.stop() else "no embedded server was running"
+    print(f"{stopped}; its data is in {server.home}")
 
 
 if __name__ == "__main__":

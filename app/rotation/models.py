@@ -219,6 +219,12 @@ class Rotation(models.Model):
                 condition=Q(status__in=UNFINISHED),
                 name="one_active_rotation_per_table",
             ),
+            # What a set must hold is known if its rotations are completed in their order.
+            models.UniqueConstraint(
+                fields=["set_id"],
+                condition=Q(status__in=UNFINISHED),
+                name="one_active_rotation_per_set",
+            ),
             models.CheckConstraint(
                 condition=Q(status__in=Status.values), name="status_is_one_that_we_know"
             ),

@@ -83,6 +83,7 @@ def demonstrate(size: int) -> None:
     """Make tickets, rotate them with an interruption, and count the tokens that did not change."""
     call_command("migrate", verbosity=0)
     say(f"PostgreSQL {connection.cursor().connection.info.parameter_status('server_version')}")
+    say("(demo_before, of which it will warn, is the demo's copy of the tokens, to count by later)")
     say(f"$ python manage.py ticket --init --size {size}")
     call_command("ticket", init=True, size=size)
     with connection.cursor() as cursor:
@@ -135,11 +136,11 @@ def run(arguments: list[str], interrupt_at: int | None = None) -> Run:
 
 def conclude(size: int, seconds: float, runs: list[Run]) -> None:
     """Count, by value, how many old tokens are still valid, and print the summary."""
+    say("\ncounting, apart from the tool, how many tokens are as they were ...")
     with connection.cursor() as cursor:
         cursor.execute(load("count_unchanged"))
         unchanged, distinct = cursor.fetchone()
     how = ", with one interruption and restart" if len(runs) > 1 else ""
-    say("")
     say(f"rows               {size}")
     say(f"seconds            {seconds:.1f}{how}")
     say(f"rows/s             {size / seconds:.0f}")

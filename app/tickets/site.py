@@ -56,7 +56,7 @@ def show(size: int) -> None:
         start(children, [*MANAGE, "rotate_tokens_sql", "--serve", "--progress", "none"])
         with contextlib.suppress(KeyboardInterrupt):
             site.wait()
-    say("\nThe site has stopped; 'run.py manage rotate_tokens_sql' continues the rotation.")
+    say("\nThe site has stopped; 'run.py manage rotate_tokens_sql' continues an unfinished rotation.")
 
 
 def start(children: contextlib.ExitStack, command: list[str]) -> "subprocess.Popen[bytes]":

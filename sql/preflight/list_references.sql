@@ -3,13 +3,28 @@
 -- Parameters: oids, attnums (from list_token_columns.sql).
 -- Columns: name, table (the other one), outgoing (the token refers to it, not the other way round),
 --          on_update (pg_constraint.confupdtype), carried (the column that it refers to, if not the
---          token's), triggers (of the other table and its partitions, that fire for an UPDATE; NULL for
---          none).
+--          token's), acts (false if a new token does nothing, because the key is NOT ENFORCED or its
+--          triggers on the table that it refers to are disabled), triggers (of the other table and its
+--          partitions, that fire for an UPDATE; NULL for none).
 WITH RECURSIVE token AS (
     SELECT oid, attnum
     FROM ROWS FROM (
         pg_catalog.unnest(%(oids)s::oid[]), pg_catalog.unnest(%(attnums)s::int2[])
     ) AS token (oid, attnum)
+),
+
+acting AS (
+    SELECT reference.*
+    FROM pg_catalog.pg_constraint AS reference
+    WHERE reference.contype = 'f'
+        AND EXISTS (
+            SELECT FROM pg_catalog.pg_trigger AS trigger_
+            WHERE trigger_.tgconstraint = reference.oid
+                AND trigger_.tgrelid = reference.confrelid
+                AND trigger_.tgenabled IN ('O', 'A')
+                -- The bit of pg_trigger.tgtype that stands for UPDATE, from PostgreSQL's pg_trigger.h.
+                AND trigger_.tgtype::int & 16 <> 0
+        )
 ),
 
 changed AS (
@@ -19,9 +34,8 @@ changed AS (
 
     SELECT carrying.conrelid, pair.attnum
     FROM changed
-    INNER JOIN pg_catalog.pg_constraint AS carrying
-        ON carrying.contype = 'f'
-        AND carrying.confrelid = changed.oid
+    INNER JOIN acting AS carrying
+        ON carrying.confrelid = changed.oid
         AND carrying.confupdtype NOT IN ('a', 'r')
     CROSS JOIN LATERAL ROWS FROM (
         pg_catalog.unnest(carrying.conkey), pg_catalog.unnest(carrying.confkey)
@@ -37,6 +51,7 @@ SELECT DISTINCT
         ::regclass::text AS table,
     touched.outgoing,
     reference.confupdtype AS on_update,
+    reference.oid IN (SELECT acting.oid FROM acting) AS acts,
     CASE WHEN NOT touched.itself THEN changed.oid::regclass || '.' || column_.attname END AS carried,
     (
         SELECT pg_catalog.string_agg(
@@ -52,7 +67,6 @@ SELECT DISTINCT
         )
             AND NOT trigger_.tgisinternal
             AND trigger_.tgenabled IN ('O', 'A')
-            -- The bit of pg_trigger.tgtype that stands for UPDATE, from PostgreSQL's pg_trigger.h.
             AND trigger_.tgtype::int & 16 <> 0
     ) AS triggers
 FROM changed

@@ -474,7 +474,13 @@ BEGIN
     trigger_name := coalesce(trigger_name, (SELECT proname || '_update' FROM pg_proc WHERE oid = guard));
     WHILE EXISTS (
         SELECT FROM pg_trigger AS other
-        WHERE other.tgrelid = of_table
+        WHERE other.tgrelid IN (
+            SELECT of_table
+
+            UNION ALL
+
+            SELECT relid FROM pg_partition_tree(of_table::regclass)
+        )
             AND other.tgname IN (trigger_name, second)
             AND other.tgfoid NOT IN (
                 SELECT mine.function FROM {state}.rotation_guards(of_table, of_attnum) AS mine

@@ -134,8 +134,9 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     END
 $$;
 
--- The rotations of a table's column: by its oid and number, which survive renaming; if there are none,
--- by its names, because the database was restored from a dump, or the column took another one's place.
+-- The rotations of a table's column: by its oid and number, which survive renaming, with all that share
+-- a set with these; if there are none, by its names, because the database was restored from a dump, or
+-- the column took another one's place.
 CREATE FUNCTION {state}.rotation_of_column(of_table oid, of_attnum smallint)
 RETURNS SETOF {state}.rotation
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -145,7 +146,9 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         WHERE known.table_oid = of_table::bigint AND known.token_attnum = of_attnum
     )
 
-    SELECT own.* FROM own
+    SELECT known.*
+    FROM {state}.rotation AS known
+    WHERE known.id IN (SELECT own.id FROM own) OR known.set_id IN (SELECT own.set_id FROM own)
 
     UNION ALL
 
@@ -236,11 +239,19 @@ BEGIN
     END IF;
     -- Elsewhere, e.g. in a restored dump, the number is of other transactions.
     EXECUTE concat('SELECT last_value FROM ', own, '.rotation_revoked_system') INTO system;
-    IF system = (SELECT this.system_identifier FROM pg_control_system() AS this) THEN
-        RAISE serialization_failure USING
-            MESSAGE = 'tokens were revoked since this transaction began',
-            HINT = 'Begin the transaction again.';
+    IF system <> (SELECT this.system_identifier FROM pg_control_system() AS this) THEN
+        RETURN;
     END IF;
+    BEGIN
+        PERFORM pg_xact_status(since::text::xid8);
+    EXCEPTION
+        -- It is in the future: a copy of this system, as a clone or a standby is, was dumped to here.
+        WHEN invalid_parameter_value THEN
+            RETURN;
+    END;
+    RAISE serialization_failure USING
+        MESSAGE = 'tokens were revoked since this transaction began',
+        HINT = 'Begin the transaction again.';
 END;
 $$;
 

@@ -34,6 +34,9 @@ WITH RECURSIVE carried AS (
         ) AS pair (attnum, referred)
         WHERE acting.tgrelid = carried.oid
             AND acting.tgisinternal
+            AND acting.tgenabled IN ('O', 'A')
+            -- The bit of pg_trigger.tgtype that stands for UPDATE, from PostgreSQL's pg_trigger.h.
+            AND acting.tgtype::int & 16 <> 0
             AND (
                 pair.referred = carried.attnum
                 -- Every column of such a key gets NULL or its default.

@@ -4,6 +4,13 @@ from tests.defects.mutant import GUARD, Mutant
 
 MUTANTS = [
     Mutant(
+        "triggers of partitions are not looked at for a name",
+        GUARD,
+        "SELECT relid FROM pg_partition_tree(of_table::regclass)\n        )\n            AND other",
+        "SELECT of_table\n        )\n            AND other",
+        "tests/proof/test_state_elsewhere.py -k another_state_guards",
+    ),
+    Mutant(
         "no guard: nothing is revoked",
         GUARD,
         "    IF unknown THEN\n        RETURN NEW;",

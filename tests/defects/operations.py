@@ -220,4 +220,25 @@ MUTANTS = [
         "        return super().__repr__()\n",
         "tests/web/test_debug_page.py -k commands",
     ),
+    Mutant(
+        "a run without the limits of the first one does not say so",
+        "app/rotation/engine/runner.py",
+        "                self._tell_limits(rotation)\n",
+        "",
+        "tests/operations/test_run.py -k forgotten",
+    ),
+    Mutant(
+        "the command to continue forgets the limits",
+        "app/rotation/engine/state/status.py",
+        "    return run + as_flags(as_kept(rotation.options), TUNABLE)\n",
+        "    return run\n",
+        "tests/operations/test_run.py -k forgotten",
+    ),
+    Mutant(
+        "the column of the configured table is not known",
+        "app/rotation/operations/inputs.py",
+        "            return configured.column\n",
+        '            return "token"\n',
+        "tests/management/test_usage.py -k column_of_the_configured",
+    ),
 ]

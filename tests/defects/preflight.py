@@ -4,6 +4,27 @@ from tests.defects.mutant import ENGINE, Mutant
 
 MUTANTS = [
     Mutant(
+        "a foreign key that does not act is taken for one that does",
+        "sql/preflight/list_references.sql",
+        "                AND trigger_.tgenabled IN ('O', 'A')\n                --",
+        "                --",
+        "tests/preflight/test_findings.py -k does_not_act",
+    ),
+    Mutant(
+        "a foreign key that has no triggers is taken for one that acts",
+        "sql/preflight/list_references.sql",
+        "    WHERE reference.contype = 'f'\n        AND EXISTS (",
+        "    WHERE reference.contype = 'f'\n        AND true OR EXISTS (",
+        "tests/preflight/test_findings.py -k does_not_act",
+    ),
+    Mutant(
+        "a foreign key that acts no more is not noticed",
+        "sql/table/read_followers.sql",
+        "            AND acting.tgenabled IN ('O', 'A')\n",
+        "",
+        "tests/proof/test_held_target.py -k comes_in_mid_run",
+    ),
+    Mutant(
         "a trigger that calls a function is harmless",
         "sql/preflight/list_triggers.sql",
         "            'to_tsvector', 'setweight'\n",
@@ -349,8 +370,8 @@ MUTANTS = [
     Mutant(
         "a follower's triggers for INSERT are told",
         "sql/preflight/list_references.sql",
-        "trigger_.tgtype::int & 16 <> 0",
-        "trigger_.tgtype::int <> 0",
+        "trigger_.tgtype::int & 16 <> 0\n    ) AS triggers",
+        "trigger_.tgtype::int <> 0\n    ) AS triggers",
         "tests/preflight/test_findings.py -k what_follows",
     ),
 ]

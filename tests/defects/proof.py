@@ -4,6 +4,13 @@ from tests.defects.mutant import ENGINE, Mutant
 
 MUTANTS = [
     Mutant(
+        "a table that is locked when the verification ends ends the run",
+        f"{ENGINE}/phases.py",
+        "patiently(session, patience, lambda: guard.require_standing(session, self._target))",
+        "guard.require_standing(session, self._target)",
+        "tests/proof/test_meanwhile.py -k verification_ends",
+    ),
+    Mutant(
         "no barrier",
         f"{ENGINE}/proof/barrier.py",
         "    waited_for = placement.list_writers(session, target.oid, rotation)\n    while",
@@ -311,6 +318,13 @@ MUTANTS = [
         "    WHERE known.id NOT IN (SELECT own.id FROM own)\n",
         "    WHERE false\n",
         "tests/proof/test_taken_over.py -k history_goes_along",
+    ),
+    Mutant(
+        "a column that took another's place has no history but its own",
+        "sql/schema/revoked_set.sql",
+        "known.id IN (SELECT own.id FROM own) OR known.set_id IN (SELECT own.set_id FROM own)",
+        "known.id IN (SELECT own.id FROM own)",
+        "tests/proof/test_taken_over.py -k cancelled_before",
     ),
     Mutant(
         "a column's own history does not come first",

@@ -27,9 +27,16 @@ MUTANTS = [
     Mutant(
         "a foreign transaction number sends writers away",
         SET,
-        "    IF system = (SELECT this.system_identifier FROM pg_control_system() AS this) THEN\n",
-        "    IF true THEN\n",
-        "tests/proof/test_writes.py -k elsewhere",
+        "    IF system <> (SELECT this.system_identifier FROM pg_control_system() AS this) THEN\n",
+        "    IF false THEN\n",
+        "tests/proof/test_writes.py -k copy_of_the_database",
+    ),
+    Mutant(
+        "a clone's transaction number sends writers away",
+        SET,
+        "        WHEN invalid_parameter_value THEN\n",
+        "        WHEN division_by_zero THEN\n",
+        "tests/proof/test_writes.py -k copy_of_the_database",
     ),
     Mutant(
         "text tokens are compared as they are spelled",

@@ -69,9 +69,30 @@ MUTANTS = [
     Mutant(
         "a table in the place of a guarded one is taken for one never rotated",
         f"{ENGINE}/state/rotations.py",
-        "        return by_numbers.first() or by_names.first()\n",
-        "        return by_numbers.first()\n",
+        "(by_numbers if by_numbers.exists() else by_names)",
+        "by_numbers",
         "tests/proof/test_guard_status.py -k in_its_place",
+    ),
+    Mutant(
+        "a rotation waits for none that shares its set",
+        f"{ENGINE}/state/rotations.py",
+        "        sharing = None if rotation else ",
+        "        sharing = None and ",
+        "tests/proof/test_taken_over.py -k one_after_the_other",
+    ),
+    Mutant(
+        "two that share a set may start at once",
+        "app/rotation/migrations/0001_initial.py",
+        "fields=('set_id',)",
+        "fields=('set_id', 'id')",
+        "tests/proof/test_taken_over.py -k start_at_once",
+    ),
+    Mutant(
+        "a rotation that revoked nothing can't be verified by the one before",
+        "app/rotation/operations/verify.py",
+        "    if before is None:\n",
+        "    if before is None or True:\n",
+        "tests/proof/test_taken_over.py -k cancelled_before",
     ),
     Mutant(
         "JSON that Python can't read ends every command",

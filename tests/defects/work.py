@@ -204,8 +204,8 @@ MUTANTS = [
     Mutant(
         "a guard that is lost during the verification is not noticed",
         f"{ENGINE}/phases.py",
-        "            session.through_outages(lambda: guard.require_standing(session, self._target))\n",
-        "            pass\n",
+        "patiently(session, patience, lambda: guard.require_standing(session, self._target))",
+        "pass",
         "tests/proof/test_meanwhile.py -k guard_lost",
     ),
     Mutant(

@@ -70,6 +70,23 @@ def test_settings_without_target(db: Database) -> None:
         refused(db, code=2, says="settings.ROTATION_TARGET 'tickets.Nosuch.token'")
 
 
+def test_column_of_the_configured_table() -> None:
+    from django.test import override_settings
+
+    from app.rotation.operations.inputs import target_from
+
+    def column(table: str, **given: str) -> str:
+        return target_from({"table": table, "pk": None, "column": None} | given).column
+
+    with override_settings(ROTATION_TARGET="tickets.Ticket.title"):
+        assert column("public.ticket") == column("ticket") == "title"
+        assert column("ticket", column="status") == "status"
+        assert column("other") == "token"
+    for setting in (None, "tickets.Nosuch.title"):
+        with override_settings(ROTATION_TARGET=setting):
+            assert column("ticket") == "token"
+
+
 def test_help_fits_and_names_every_flag() -> None:
     text = subprocess.run(
         [sys.executable, str(PROJECT / "manage.py"), "rotate_tokens_sql", "--help"],

@@ -2,7 +2,8 @@
 
 import json
 
-from tests.conftest import Database, until
+from app.rotation.engine.options import TUNABLE, as_flags
+from tests.conftest import Database, kill, until
 from tests.operations.progress_line import LINE
 
 
@@ -40,9 +41,34 @@ def test_finished_says_so_and_new_starts_another(db: Database) -> None:
     assert again.code == 0
     assert "was finished" in again.out and "--new" in again.out
     assert db.changes() == {1: 10}
-    assert db.call("rotate_tokens_sql", "--new").code == 0
+    new = db.call("rotate_tokens_sql", "--new")
+    assert new.code == 0
+    assert "phase 2 of 4: 10 tokens revoked (20 with lists and earlier rotations);" in new.out
     assert db.changes() == {2: 10}
     assert db.value("SELECT count(*) FROM rotation") == 2
+
+
+def test_limits_of_the_first_run_are_not_forgotten(db: Database) -> None:
+    """Whoever follows the advice of `status` has them; who does not is warned."""
+    db.tickets(300)
+    limits = ("--max-rate", "200", "--max-wal", "5GB", "--throttle-sql", "SELECT 0")
+    child = db.start("rotate_tokens_sql", "--window", "20", *limits, "--workers", "2")
+    until(lambda: db.value("SELECT count(*) FROM rotation_window"))
+    kill(child)
+    until(lambda: "no process is working on it" in db.call("rotation", "status").out)
+    again = "--window 20 --workers 2 --max-wal 5000000000 --max-rate 200 --throttle-sql 'SELECT 0'"
+    assert as_flags({"standbys": ["a b", "c"]}, TUNABLE) == " --standby 'a b' --standby c"
+    assert f"run rotate_tokens_sql --table public.ticket {again} again" in (
+        db.call("rotation", "status").out
+    )
+    assert db.call("rotation", "tune", "max_wal=off").code == 0
+    done = db.call("rotate_tokens_sql", "--throttle-sql", "SELECT 0")
+    assert done.code == 0
+    assert (
+        "warn: rotation 1 of public.ticket.token was started with --max-rate 200, and this run goes"
+        " without: stop it and add that, or use rotation tune" in done.out
+    )
+    db.each_once(300)
 
 
 def test_null_tokens_stay_null(db: Database) -> None:
@@ -134,7 +160,7 @@ def test_status_of_a_rotation_that_nobody_works_on(db: Database) -> None:
     status = json.loads(db.call("rotation", "status", "--json").out)
     assert (status["status"], status["workers"], status["eta_seconds"]) == ("running", 0, None)
     text = db.call("rotation", "status").out
-    command = "rotate_tokens_sql --table public.ticket"
+    command = "rotate_tokens_sql --table public.ticket --window 50"
     assert f"running, but no process is working on it: run {command} again to continue" in text
     assert "50.00 % (50 of 100) | remaining time: unknown" in text
 

@@ -45,6 +45,30 @@ def test_foreign_key_that_forbids_what_another_carries_on(db: Database) -> None:
     finds(db, "refuse child.ticket_token itself refers to registry", "--allow-fk")
 
 
+@pytest.mark.parametrize("mode", ["CASCADE", "NO ACTION"])
+@pytest.mark.parametrize("inert", ["disabled", "not enforced"])
+def test_foreign_key_that_does_not_act(db: Database, inert: str, mode: str) -> None:
+    """Nothing carries a new token on, and no window fails."""
+    db.tickets(20)
+    db.sql("DROP TRIGGER note ON ticket;" + CHILD.format(mode=mode))
+    db.sql("ALTER TABLE child ADD UNIQUE (ticket_token);"
+           "CREATE TABLE far (of uuid REFERENCES child (ticket_token))")  # fmt: skip
+    if inert == "disabled":
+        db.sql("ALTER TABLE ticket DISABLE TRIGGER ALL")
+    elif db.value("SELECT current_setting('server_version_num')::int") < 180000:
+        pytest.skip("every foreign key is enforced before PostgreSQL 18")
+    else:
+        db.sql("ALTER TABLE child ALTER CONSTRAINT child_ticket_token_fkey NOT ENFORCED")
+    finds(
+        db,
+        "warn foreign key child_ticket_token_fkey of child refers to public.ticket.token, but does"
+        r" not act \(NOT ENFORCED, or its triggers are disabled\): rows that refer to a token keep",
+    )
+    assert db.call("rotate_tokens_sql").code == 0
+    assert db.unchanged() == 0
+    assert "20 rows of public.child" in db.call("rotation", "verify", "--search-copies").err
+
+
 @pytest.mark.parametrize(
     ("mode", "says", "left"),
     [

@@ -8,7 +8,7 @@ import pytest
 from tests.conftest import WITHOUT_GUARD, Database
 from tests.proof.copies import BARE, preflight, rotate
 
-HOLDS = "warn       {} holds values of public.ticket.token: rows that refer to a token without a foreign"
+HOLDS = "warn       {} holds values of public.ticket.token without a foreign key: they are"
 SHARED = {
     "uuid": ("CREATE TABLE session (id int, token uuid);"
              "INSERT INTO session SELECT id, token::uuid FROM ticket", "public.session.token"),
@@ -114,7 +114,10 @@ def test_run_keeps_what_the_sample_found(db: Database) -> None:
     db.sql("CREATE TABLE session AS SELECT token FROM ticket")
     done = db.call("rotate_tokens_sql")
     assert (done.code, done.err) == (0, "")
-    assert "warn: public.session.token holds values of public.ticket.token: rows that" in done.out
+    assert (
+        "warn: public.session.token holds values of public.ticket.token without a foreign key"
+        in done.out
+    )
     assert "public.session.token" in db.value("SELECT findings::text FROM rotation")
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import psycopg2
 import pytest
 
+from app.rotation.engine import phases
 from app.rotation.engine.db import retry
 from app.rotation.engine.db.session import Session
 from app.rotation.engine.options import Options
@@ -189,6 +190,29 @@ def test_guard_lost_while_the_verification_runs(db: Database) -> None:
     assert (child.returncode, "can no longer be relied on" in said) == (1, True), said
     assert "guard installed" in said or rotate(db).code == 0
     is_refused(db, "INSERT INTO account VALUES (901, %s)", old(db))
+
+
+def test_table_that_is_locked_when_the_verification_ends(db: Database, monkeypatch) -> None:
+    """The guard is looked at again, and nothing is compared a second time."""
+    make(db)
+    waiting = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = %s"
+    with closing(db.connect(autocommit=False)) as holder:
+
+        def end(*given: Any) -> Any:
+            monkeypatch.setattr(phases, "verify", None)
+            verdict = verify.verify(*given)
+            holder.cursor().execute("LOCK account IN ACCESS EXCLUSIVE MODE")
+            other.start()
+            return verdict
+
+        def cancel() -> None:
+            (pid,) = until(lambda: db.sql(waiting, db.name))[0]
+            db.sql("SELECT pg_cancel_backend(%s)", pid)
+            holder.commit()
+
+        other = threading.Thread(target=cancel)
+        monkeypatch.setattr(phases, "verify", end)
+        rotate(db)
 
 
 def test_check_of_a_finished_rotation_leaves_the_guard_strict(db: Database) -> None:

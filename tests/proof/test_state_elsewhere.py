@@ -31,6 +31,23 @@ def test_two_states(db: Database) -> None:
         assert db.run("rotation", "guard", "status", *ACCOUNT, env=environment).code == 0
 
 
+def test_partition_that_another_state_guards(db: Database) -> None:
+    """Its triggers have the names that the guard of the whole table would have."""
+    make(db)
+    db.sql("CREATE SCHEMA tenant")
+    tenant = db.environment(DATABASE_URL=db.url + "?options=-csearch_path%3Dtenant")
+    assert db.run("migrate", "-v", "0", env=tenant).code == 0
+    assert db.run("rotate_tokens_sql", *ACCOUNT, env=tenant).code == 0
+    first = old(db)
+    db.sql("ALTER TABLE account RENAME TO former; DROP TABLE before;"
+           "CREATE TABLE account (LIKE former INCLUDING ALL) PARTITION BY RANGE (id);"
+           "ALTER TABLE account ATTACH PARTITION former DEFAULT")  # fmt: skip
+    db.remember("account", "id", "api_key")
+    rotate(db)
+    still_guards(db)
+    is_refused(db, "INSERT INTO account VALUES (903, %s)", first)
+
+
 def test_table_that_takes_the_name_of_another(rotated: Database) -> None:
     """The old one keeps its guard, the new one gets its own; both can be written to."""
     db = rotated

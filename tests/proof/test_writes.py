@@ -221,13 +221,20 @@ def test_tokens_of_every_rotation_stay_revoked(rotated: Database) -> None:
         assert token(rotated) == new
 
 
-def test_copy_of_the_database_elsewhere(rotated: Database) -> None:
+@pytest.mark.parametrize(
+    ("number", "system"),
+    [("pg_current_xact_id()::text::bigint", "42"), ("1000000000000", "system_identifier")],
+    ids=["elsewhere", "in a clone"],
+)
+def test_copy_of_the_database(rotated: Database, number: str, system: str) -> None:
     """There the number of the transaction that completed the set means nothing: nobody is sent away."""
-    rotated.sql(
-        "SELECT setval('rotation_revoked_1_since', 1000000000000), setval('rotation_revoked_system', 42)"
-    )
     with closing(rotated.connect(autocommit=False)) as writer, writer.cursor() as cursor:
         writer.set_session("SERIALIZABLE")
+        cursor.execute("SELECT 1")
+        rotated.sql(
+            f"SELECT setval('rotation_revoked_1_since', {number}),"
+            f" setval('rotation_revoked_system', {system}) FROM pg_control_system()"
+        )
         cursor.execute("UPDATE ticket SET token = gen_random_uuid() WHERE id = 3")
         writer.commit()
     raw_update(rotated, old_token(rotated))

@@ -44,9 +44,9 @@ def test_phases_of_a_rotation_that_waited_for_a_process(db: Database, steerer: C
     assert stages(db)["recorded"]["ended"] is None
     assert db.run(*RUN).code == 0
     found = stages(db)
-    assert list(found) == ["recorded", "guard", "snapshot", "windows", "verification"]
+    assert list(found) == ["recorded", "guard", "canary", "windows", "verification"]
     assert 21_600 < found["recorded"]["seconds"] < 21_700
-    for name in ("guard", "snapshot", "windows", "verification"):
+    for name in ("guard", "canary", "windows", "verification"):
         assert 0 <= found[name]["seconds"] < 60, name
 
 

@@ -2,7 +2,8 @@
 
 import json
 import math
-from collections.abc import Callable, Iterable
+import shlex
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from types import NoneType
 from typing import Any, get_args, get_origin, get_type_hints
@@ -175,6 +176,10 @@ TUNABLE: dict[str, Callable[[str], Any]] = {
 }
 
 
+#: Those of them that a run goes without unless it is given them again: the rest only set its size.
+BINDING = TUNABLE.keys() - {"window", "window_seconds", "workers", "vacuum"}
+
+
 def as_given(value: Any) -> str:
     """An option's value as a person would give it."""
     if value is None or value == ():
@@ -182,6 +187,20 @@ def as_given(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return ",".join(map(str, value))
     return f"{value:.10g}" if isinstance(value, float) else str(value)
+
+
+def as_flags(kept: dict[str, Any], names: Collection[str]) -> str:
+    """The flags that give these of a rotation's stored options again, where they are no defaults."""
+    flags = ""
+    for name in names:
+        default = getattr(Options, name)
+        value = kept.get(name, default)
+        flag = "--" + name.replace("_", "-").removesuffix("s" if name == "standbys" else "")
+        if isinstance(value, list):
+            flags += "".join(f" {flag} {shlex.quote(str(one))}" for one in value)
+        elif value != default:
+            flags += f" {flag} {shlex.quote(as_given(value))}"
+    return flags
 
 
 def read_tuning(assignments: list[str]) -> dict[str, Any]:
@@ -201,7 +220,8 @@ def read_tuning(assignments: list[str]) -> dict[str, Any]:
         try:
             tuned[name] = text if text == "default" else TUNABLE[name](text)
         except ValueError as error:
-            raise UsageError(f"{assignment}: {text!r} is not a value of {name}") from error
+            wanted = f"{LIMITS[name][3]}, off or default"
+            raise UsageError(f"{assignment}: expected {wanted}, not {text!r}") from error
     replace(Options(), **{name: value for name, value in tuned.items() if value != "default"})
     return tuned
 

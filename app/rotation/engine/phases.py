@@ -130,16 +130,20 @@ class Phases:
     def _require_shape(self, shape: Row, then: str) -> Row:
         """See require_shape."""
         session = self._session
-        return session.through_outages(
-            lambda: require_shape(session, self._rotation, self._target, shape, then)
+        return patiently(
+            session,
+            self._options.lock_patience,
+            lambda: require_shape(session, self._rotation, self._target, shape, then),
         )
 
     def _protect(self) -> None:
         """The guard, and the wait for all earlier writers."""
         session = self._session
         options = self._options
-        installed = options.guard and self._session.through_outages(
-            lambda: guard.require_guard(session, self._target, options)
+        installed = options.guard and patiently(
+            session,
+            options.lock_patience,
+            lambda: guard.require_guard(session, self._target, options),
         )
         if self._read().revoked is None:
             self._barrier()
@@ -161,8 +165,12 @@ class Phases:
             )
             self._barrier()
             # Another process may have taken it, and be far ahead.
-            if self._read().status == Status.PENDING:
-                session.emit(Phase(2, f"{revoked} tokens revoked; a salted hash of each is stored"))
+            rotation = self._read()
+            if rotation.status == Status.PENDING:
+                told = f"{rotation.rows_total} tokens revoked"
+                if revoked != rotation.rows_total:
+                    told += f" ({revoked} with lists and earlier rotations)"
+                session.emit(Phase(2, f"{told}; a salted hash of each is stored"))
         elif rotation.status == Status.PENDING or self._more_revoked:
             self._barrier()
 
@@ -250,7 +258,7 @@ class Phases:
             verdict = verify(session, rotation, self._target, options)
             require_distinct(session, rotation, self._target, verdict)
         if options.guard:
-            session.through_outages(lambda: guard.require_standing(session, self._target))
+            patiently(session, patience, lambda: guard.require_standing(session, self._target))
         if verdict is None or verdict.clean:
             for note in verdict.notes if verdict else ():
                 session.emit(Found(NOTE, note))

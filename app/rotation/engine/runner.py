@@ -13,8 +13,8 @@ from .db.session import Row, Session
 from .db.stop import StopSwitch
 from .db.threads import Thread
 from .errors import DatabaseFailure, LockConflict, Refused, RotationError, Stopped, UsageError, in_a_line
-from .events import NOTE, REFUSE, Emit, Found, RotationStarted, without_names
-from .options import Options
+from .events import NOTE, REFUSE, WARN, Emit, Found, RotationStarted, without_names
+from .options import BINDING, TUNABLE, Options, as_flags, as_kept
 from .phases import Phases
 from .preflight import indexes
 from .preflight.server import check_server, connected
@@ -192,6 +192,7 @@ class RotationDriver:
             if rotation:
                 transitions.take_up(self._session, rotation, self.target, leaked)
                 self._tell_lanes(rotation, len(plan.lanes))
+                self._tell_limits(rotation)
                 return rotation, True
             # From here on an unfinished rotation is one that we started (if the answer to our COMMIT
             # was lost) or that another process started between our look and our insert: join it.
@@ -211,6 +212,19 @@ class RotationDriver:
         if asked is not None and asked != lanes and rotation.status != Status.PENDING:
             text = f"{rotation} already has {count(lanes, 'lane')}"
             self._emit(Found(NOTE, f"{text}; --lanes {asked} is for a new rotation"))
+
+    def _tell_limits(self, rotation: Rotation) -> None:
+        """Warn of limits with which the rotation was started, and that this run was not given."""
+        kept = as_kept(rotation.options)
+        gone = [
+            name
+            for name in TUNABLE
+            if name in BINDING - as_kept(rotation.tuned).keys()
+            and getattr(self.options, name) == getattr(Options, name)
+        ]
+        if flags := as_flags(kept, gone):
+            text = f"{rotation} was started with{flags}, and this run goes without"
+            self._emit(Found(WARN, f"{text}: stop it and add that, or use rotation tune"))
 
     def _tell_findings(self) -> list[Found]:
         """Report what the preflight found. Raises Refused for the first finding that forbids the run."""

@@ -123,7 +123,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'db_table': 'rotation',
-                'constraints': [models.UniqueConstraint(condition=models.Q(('status__in', ['pending', 'running', 'pausing', 'paused', 'verifying', 'cancelling', 'failed'])), fields=('table_oid',), name='one_active_rotation_per_table'), models.CheckConstraint(condition=models.Q(('status__in', ['pending', 'running', 'pausing', 'paused', 'verifying', 'cancelling', 'cancelled', 'succeeded', 'failed'])), name='status_is_one_that_we_know')],
+                'constraints': [models.UniqueConstraint(condition=models.Q(('status__in', ['pending', 'running', 'pausing', 'paused', 'verifying', 'cancelling', 'failed'])), fields=('table_oid',), name='one_active_rotation_per_table'), models.UniqueConstraint(condition=models.Q(('status__in', ['pending', 'running', 'pausing', 'paused', 'verifying', 'cancelling', 'failed'])), fields=('set_id',), name='one_active_rotation_per_set'), models.CheckConstraint(condition=models.Q(('status__in', ['pending', 'running', 'pausing', 'paused', 'verifying', 'cancelling', 'cancelled', 'succeeded', 'failed'])), name='status_is_one_that_we_know')],
             },
         ),
         migrations.AddField(

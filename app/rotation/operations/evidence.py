@@ -100,9 +100,13 @@ def _proof(session: Session, rotation: Rotation) -> dict[str, Any]:
     else:
         verified = UNPROVEN if rotation.survivors is None else VERIFIED
     guarded = GUARDED if as_kept(rotation.options).get("guard", True) else UNGUARDED
+    earlier = None
+    if rotation.revoked is not None and rotation.rows_total is not None:
+        earlier = max(0, rotation.revoked - rotation.leaked - rotation.rows_total)
     return {
         "revoked": rotation.revoked,
         "of_them_from_lists": rotation.leaked,
+        "of_them_earlier": earlier,
         "survivors": rotation.survivors,
         "verified_at": rotation.verified_at,
         "left_for_later": left,

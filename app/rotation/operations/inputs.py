@@ -5,6 +5,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -42,7 +43,23 @@ def target_from(options: dict[str, Any]) -> TargetName:
         require_text(f"--{flag}", options[flag])
     if options["table"] is not None:
         schema, table = parse_table(options["table"])
-        return TargetName(table, _or(options["column"], "token"), options["pk"], schema)
+        return TargetName(table, _or(options["column"], _column_of(table)), options["pk"], schema)
+    configured = _configured()
+    column = _or(options["column"], configured.column)
+    return replace(configured, column=column, pk=options["pk"])
+
+
+def _column_of(table: str) -> str:
+    """The column that is meant if a table is named without one: the configured one of that table."""
+    with contextlib.suppress(UsageError):
+        configured = _configured()
+        if configured.table == table:
+            return configured.column
+    return "token"
+
+
+def _configured() -> TargetName:
+    """The target of settings.ROTATION_TARGET. Raises UsageError if there is none."""
     setting = getattr(settings, "ROTATION_TARGET", None)
     if not setting:
         raise UsageError("--table: name the table to rotate, or set ROTATION_TARGET in the settings")
@@ -52,7 +69,7 @@ def target_from(options: dict[str, Any]) -> TargetName:
         column = model._meta.get_field(field_name).column
     except Exception as error:
         raise UsageError(f"settings.ROTATION_TARGET {setting!r}: {error}") from error
-    return TargetName(model._meta.db_table, _or(options["column"], column), options["pk"])
+    return TargetName(model._meta.db_table, column)
 
 
 def _or(given: str | None, otherwise: str) -> str:

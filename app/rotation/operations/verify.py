@@ -12,6 +12,7 @@ from ..engine.proof.verdict import LeakedVerdict, Verdict, why_unproven
 from ..engine.proof.verify import verify, verify_listed
 from ..engine.state import transitions
 from ..engine.state.progress import read_progress
+from ..engine.state.rotations import rotations
 from ..engine.table import citus
 from ..engine.table.shape import read_shape
 from ..engine.table.target import Target, TargetName, aim, resolve
@@ -32,10 +33,11 @@ def verify_rotation(
 
     Raises Refused if there is nothing to prove, Unproven if the proof fails.
     """
+    latest = rotation
     if rotation.revoked is None:
-        raise Refused(f"{rotation} has no complete snapshot of revoked tokens to verify against")
+        rotation = _before(session, latest)
     server = describe_server(session)
-    target = citus.place(session, find_rotated(session, rotation), server["citus"])
+    target = citus.place(session, find_rotated(session, latest), server["citus"])
     aim(session, target)
     target.placement.settle(session, Options.lock_patience)
     complete = read_progress(session, rotation.pk).complete
@@ -52,6 +54,16 @@ def verify_rotation(
         problems += _search(session, target, rotation, write)
     if problems:
         raise Unproven(" | ".join(problems))
+
+
+def _before(session: Session, rotation: Rotation) -> Rotation:
+    """The rotation before one that revoked nothing (yet). Raises Refused if there is none."""
+    with session.looking("reading the rotations"):
+        of_set = rotations(session).filter(set_id=rotation.set_id, revoked__isnull=False)
+        before = of_set.order_by("-pk").first()
+    if before is None:
+        raise Refused(f"{rotation} has no complete snapshot of revoked tokens to verify against")
+    return before
 
 
 def find_rotated(session: Session, rotation: Rotation) -> Target:

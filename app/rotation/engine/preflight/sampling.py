@@ -93,17 +93,22 @@ def _sample(session: Session, target: Target, candidates: list[CandidateTable]) 
                 continue
             yield FoundElsewhere(
                 WARN,
-                f"{candidate.label}.{one_line(column.name)} holds values of {target.label}: rows that"
-                " refer to a token without a foreign key lose it; update them together, or accept that,"
-                " and find the old tokens left over with rotation verify --search-copies afterwards",
+                f"{candidate.label}.{one_line(column.name)} holds values of {target.label} without a"
+                " foreign key: they are not replaced, and match no row afterwards; update them together,"
+                " or find them afterwards with rotation verify --search-copies",
             )
     if missed:
-        were = "was" if len(missed) == 1 else "were"
-        yield Found(
-            NOTE,
-            f"{count(len(missed), 'table')} {were} not checked for values of {target.label} (too slow,"
-            " not readable, or of another owner): rotation verify --search-copies has no time limit",
-        )
+        yield _not_checked(sorted(missed), target)
+
+
+def _not_checked(tables: list[str], target: Target) -> Found:
+    were = "was" if len(tables) == 1 else "were"
+    named = ", ".join(tables[:MOST_NAMED]) + ", ..." * (len(tables) > MOST_NAMED)
+    return FoundElsewhere(
+        NOTE,
+        f"{count(len(tables), 'table')} {were} not checked for values of {target.label} (too slow, not"
+        f" readable, or of another owner): {named}; rotation verify --search-copies has no time limit",
+    )
 
 
 def _measured(session: Session, candidate: CandidateTable) -> CandidateTable:

@@ -43,7 +43,7 @@ def _of_vacuum(table: Row, target: Target, options: Options) -> Iterator[Found]:
         yield Found(
             NOTE,
             f"this role may not vacuum {target.schema}.{target.table}: unless autovacuum keeps up, it"
-            " grows to twice its size; run as its owner, or with --vacuum off",
+            " may grow to twice its size; run as its owner to avoid that",
         )
     if options.reindex and not table["may_rebuild"]:
         yield Found(

@@ -125,8 +125,15 @@ def _of_references(session: Session, columns: Row, target: Target, options: Opti
         refers_to = target.label
         if key["carried"]:
             refers_to = f"{one_line(key['carried'])}, which follows {target.label}"
-        text = f"foreign key {key['name']} of {key['table']} refers to {refers_to}, ON UPDATE"
-        text += f" {ON_UPDATE[key['on_update']]}"
+        text = f"foreign key {key['name']} of {key['table']} refers to {refers_to}"
+        if not key["acts"]:
+            yield FoundElsewhere(
+                WARN,
+                f"{text}, but does not act (NOT ENFORCED, or its triggers are disabled): rows that refer"
+                f" to a token keep the old one; update them together, and {SEARCH}",
+            )
+            continue
+        text += f", ON UPDATE {ON_UPDATE[key['on_update']]}"
         if key["on_update"] in "ar":
             yield FoundElsewhere(
                 REFUSE, f"{text}; make it ON UPDATE CASCADE, or drop it for the rotation"

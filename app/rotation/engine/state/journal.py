@@ -55,10 +55,8 @@ def read_phase_times(session: Session, rotation: Rotation) -> list[PhaseTimes]:
     ended = rotation.finished_at
     proven = rotation.status in PROVEN and ended and (began is None or ended >= began)
     stages = [
-        PhaseTimes("guard, and the wait for older writers", rotation.begun_at, rotation.started_at),
-        PhaseTimes(
-            "snapshot, and the wait for older writers", rotation.started_at, windows["began"] or began
-        ),
+        PhaseTimes("guard and snapshot, with their waits", rotation.begun_at, rotation.started_at),
+        PhaseTimes("canary, until the first window", rotation.started_at, windows["began"] or began),
         PhaseTimes("windows", windows["began"], windows["ended"] if rotated else None),
     ]
     if rotation.begun_at or not rotation.started_at:  # else: an earlier version started it

@@ -17,11 +17,20 @@ def rotations(session: Session) -> "QuerySet[Rotation]":
 def find_unfinished(session: Session, target: Target) -> Rotation | None:
     """The unfinished rotation of the target's table, or None.
 
-    Raises Refused if it was started on another table of that name, or on other columns.
+    Raises Refused if it was started on another table of that name, or on other columns, or if one that
+    shares the column's set of revoked tokens is.
     """
     same_table = Q(table_oid=target.oid) | Q(table_schema=target.schema, table_name=target.table)
     with session.looking("reading the rotation"):
-        rotation = rotations(session).filter(same_table, status__in=UNFINISHED).first()
+        unfinished = rotations(session).filter(status__in=UNFINISHED)
+        rotation = unfinished.filter(same_table).first()
+        sharing = None if rotation else unfinished.filter(set_id__in=_sets(session, target)).first()
+    if sharing:
+        raise Refused(
+            f"rotation {sharing.pk} of {sharing.target} is unfinished, and one of the two columns took"
+            " the place of the other: finish that one first, or end it with python manage.py rotation"
+            " cancel; then run the same command again"
+        )
     if rotation is None:
         return None
     was = f"rotation {rotation.pk} of {rotation.target} is unfinished"
@@ -64,16 +73,26 @@ def find_finished(session: Session, target: Target) -> Rotation | None:
 def find_revoking(session: Session, target: Target) -> Rotation | None:
     """The latest rotation that revoked tokens of the column, or None.
 
-    By its numbers, which survive renaming; else by its names: it was restored from a dump, or took the
-    place of the column that was rotated.
+    One of a column that shares its set counts if it has none itself.
     """
     with session.looking("reading the rotation"):
         known = rotations(session).filter(revoked__isnull=False).order_by("-pk")
-        by_numbers = known.filter(table_oid=target.oid, token_attnum=target.attnum)
-        by_names = known.filter(
-            table_schema=target.schema, table_name=target.table, token_column=target.column
-        )
-        return by_numbers.first() or by_names.first()
+        own = known.filter(table_oid=target.oid, token_attnum=target.attnum)
+        return own.first() or known.filter(set_id__in=_sets(session, target)).first()
+
+
+def _sets(session: Session, target: Target) -> list[int]:
+    """The sets of revoked tokens of a column.
+
+    By its numbers, which survive renaming; else by its names: it was restored from a dump, or took the
+    place of the column that was rotated.
+    """
+    known = rotations(session).filter(set_id__isnull=False)
+    by_numbers = known.filter(table_oid=target.oid, token_attnum=target.attnum)
+    by_names = known.filter(
+        table_schema=target.schema, table_name=target.table, token_column=target.column
+    )
+    return list((by_numbers if by_numbers.exists() else by_names).values_list("set_id", flat=True))
 
 
 def lanes_of(session: Session, rotation: Rotation) -> tuple[Lane, ...]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from ...models import ROTATING, WORKING, BatchProgress, Rotation, Status
 from ..db.session import Session
+from ..options import TUNABLE, as_flags, as_kept
 from ..proof.verdict import say
 from ..table.target import NUMBER_TYPES
 from ..text import command, count, name_keys
@@ -35,8 +36,9 @@ class State:
 
 
 def command_of(rotation: Rotation) -> str:
-    """The command that continues a rotation, ready to copy."""
-    return command(rotation.table_schema, rotation.table_name, rotation.token_column)
+    """The command that continues a rotation with the options of its start, ready to copy."""
+    run = command(rotation.table_schema, rotation.table_name, rotation.token_column)
+    return run + as_flags(as_kept(rotation.options), TUNABLE)
 
 
 def read_state(session: Session, rotation: int) -> State:

@@ -7,6 +7,7 @@ import socket
 from dataclasses import dataclass
 from typing import Any
 
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from ...models import (
@@ -260,15 +261,15 @@ def record(session: Session, rotation: Rotation, target: Target, verdict: Verdic
     """Store the result of a separate verification. Survivors of a finished rotation reopen it.
 
     Unless the column that was rotated is another one than `target`, which was verified, or another
-    unfinished rotation has the table now.
+    unfinished rotation has the table, or its set, now.
     """
     with session.durable(), translated("recording the verification"):
         rotations(session).filter(pk=rotation.pk).update(**_result(verdict))
         its = (rotation.table_oid, rotation.token_attnum)
         if verdict.clean or its != (target.oid, target.attnum):
             return
-        others = rotations(session).filter(table_oid=rotation.table_oid, status__in=UNFINISHED)
-        if others.exists():
+        same = Q(table_oid=rotation.table_oid) | Q(set_id=rotation.set_id)
+        if rotations(session).filter(same, status__in=UNFINISHED).exists():
             return
         # The guard of partitions stays strict, as in a repair.
         if move(session, rotation.pk, Status.SUCCEEDED, Status.FAILED):
