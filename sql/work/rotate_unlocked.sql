@@ -1,8 +1,8 @@
 -- Purpose: replace the tokens of a window except its holes, whose locks are not available. Writes to
 --          the target.
--- Parameters: lane_id; lo, hi (the window's first and last key).
+-- Parameters: lane_id; lo, hi (the window's first and last key); with slices, those of localize_uuid.sql.
 UPDATE {target} AS target
-SET {column} = {new_token}
+SET {column} = {window_token}
 WHERE {key} BETWEEN %(lo)s::{pk_type} AND %(hi)s::{pk_type}
     AND target.{column} IS NOT NULL
     AND NOT EXISTS (

@@ -26,6 +26,7 @@ NAMES = {
     "column": ("token",),
     "index": ("public", "ticket_token_key"),
     "new_token": Fragment("pg_catalog.gen_random_uuid()"),
+    "window_token": Fragment("pg_catalog.gen_random_uuid()"),
     "key": Fragment("target.{pk}::pg_catalog.int8"),
     "token": Fragment("target.{column}::pg_catalog.uuid"),
     "database_version": indexes.NO_DATABASE_VERSION,

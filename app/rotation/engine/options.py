@@ -52,6 +52,7 @@ class Options:
     stop_after: int | None = None  #: rows after which this run ends
     nice: float = 0.0  #: seconds of rest for each second of work
     vacuum: float | None = 10.0  #: percent of the rows after which the table is vacuumed; None: never
+    local_tokens: bool = False  #: each window draws its tokens from a slice of all; see slices.py
     reindex: str | None = None  #: which indexes are rebuilt at the end: see REINDEX
     notify: str | None = None  #: channel to notify of each window
     throttle_sql: str | None = None  #: a query: true or a nonzero number throttles

@@ -29,6 +29,7 @@ from .table import citus
 from .table.owners import code_of_others
 from .table.plan import Plan, make_plan
 from .table.shape import read_shape
+from .table.slices import cut_slices
 from .table.target import Target, TargetName, aim, resolve
 from .table.windows import Window
 from .text import count
@@ -55,6 +56,9 @@ class RotationDriver:
         self.where = connected(self._session, self.server)
         found = resolve(self._session, name)
         self.target: Target = citus.place(self._session, found, self.server["citus"])
+        if options.local_tokens:
+            slices = cut_slices(self._session, self.target.oid, self.target.column)
+            self.target = dataclasses.replace(self.target, slices=slices)
         aim(self._session, self.target)
         self._shape: Row = {}  #: what the target was before anything was judged
 

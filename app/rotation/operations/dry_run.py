@@ -116,6 +116,8 @@ def _show_statement(plan: Plan, write: Any) -> None:
     write(f"statement  {lines[0]}")
     for line in lines[1:]:
         write(f"           {line}")
+    if plan.target.slices.bits:
+        write(f"tokens     {plan.target.slices.random_bits} of 122 random bits: see --local-tokens")
     write(f"found by   {plan.explained}")
     if plan.size.wal_bytes:
         least, most = plan.size.wal_bytes

@@ -7,9 +7,10 @@ from ..events import NOTE, REFUSE, WARN, Found, FoundElsewhere
 from ..options import Options
 from ..proof import guard
 from ..table.owners import code_of_others
+from ..table.slices import slices_of
 from ..table.target import Target
 from ..table.windows import find_window
-from ..text import one_line, shown
+from ..text import one_line, shown, size
 from . import indexes, sampling
 from .replication import of_replication
 from .surroundings import of_server
@@ -47,6 +48,7 @@ def find_all(
             *_of_references(session, columns, target, options),
             *_of_triggers(session, target, options),
             *_of_indexes(session, columns),
+            *_of_slices(session, target, options),
             *of_replication(session, table, target),
             *_of_copies(session, columns),
             *_of_guard(session, table, target, options),
@@ -191,6 +193,20 @@ def _of_indexes(session: Session, columns: Row) -> Iterator[Found]:
             )
         elif index["computed"]:
             yield Found(NOTE, f"index {index['name']} is computed from the token, and kept up to date")
+
+
+def _of_slices(session: Session, target: Target, options: Options) -> Iterator[Found]:
+    index = session.row("measure_token_index", oid=target.oid, column=target.column)
+    slices = slices_of(index["pages"])
+    if options.local_tokens and not slices.bits:
+        yield Found(NOTE, f"--local-tokens: no index of {target.label} is so large that it would help")
+    elif not options.local_tokens and index["bytes"] > index["shared_buffers"]:
+        yield Found(
+            NOTE,
+            f"the token's index ({size(index['bytes'])}) is larger than shared_buffers"
+            f" ({size(index['shared_buffers'])}): --local-tokens needs less time and WAL, and leaves"
+            f" {slices.random_bits} of a token's 122 random bits",
+        )
 
 
 def _of_copies(session: Session, columns: Row) -> Iterator[Found]:

@@ -96,6 +96,8 @@ class Citus(Placement):
                 REFUSE,
                 f"--reindex does not rebuild indexes of shards: REINDEX {table} by hand afterwards",
             )
+        if options.local_tokens:
+            yield Found(REFUSE, f"--local-tokens is not for {table}, which Citus distributes")
         yield Found(NOTE, f"{table} is {self.how} of Citus: every window commits in two phases")
         if options.wait_replicas:
             yield Found(
@@ -203,7 +205,13 @@ class HashDistributed(Citus):
         return new_token.replace(RANDOM_UUID, "{rotation_new_token}(target.{pk})")
 
     def rotate_or_skip(
-        self, session: Session, lane_id: int, bounds: tuple[str, str], held_by: str, size: int
+        self,
+        session: Session,
+        lane_id: int,
+        bounds: tuple[str, str],
+        held_by: str,
+        size: int,
+        its_slice: dict[str, str],
     ) -> tuple[int, list[Row]]:
         """All of the window or none of it: Citus has no SKIP LOCKED on shards.
 
@@ -225,7 +233,13 @@ class Reference(Citus):
     how = "a reference table"
 
     def rotate_or_skip(
-        self, session: Session, lane_id: int, bounds: tuple[str, str], held_by: str, size: int
+        self,
+        session: Session,
+        lane_id: int,
+        bounds: tuple[str, str],
+        held_by: str,
+        size: int,
+        its_slice: dict[str, str],
     ) -> tuple[int, list[Row]]:
         """All of it: its writers wait for each other, whatever rows they write."""
         return session.change("rotate_window", lo=bounds[0], hi=bounds[1]), []

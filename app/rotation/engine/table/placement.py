@@ -61,11 +61,17 @@ class Placement(ABC):
 
     @abstractmethod
     def rotate_or_skip(
-        self, session: Session, lane_id: int, bounds: tuple[str, str], held_by: str, size: int
+        self,
+        session: Session,
+        lane_id: int,
+        bounds: tuple[str, str],
+        held_by: str,
+        size: int,
+        its_slice: dict[str, str],
     ) -> tuple[int, list[Row]]:
         """Replace the tokens of a window, except rows whose locks are held, which become holes.
 
-        Returns how many were replaced, and the holes.
+        By tokens of its slice (see slices.py). Returns how many were replaced, and the holes.
         """
 
     @abstractmethod
@@ -127,12 +133,18 @@ class Plain(Placement):
         )
 
     def rotate_or_skip(
-        self, session: Session, lane_id: int, bounds: tuple[str, str], held_by: str, size: int
+        self,
+        session: Session,
+        lane_id: int,
+        bounds: tuple[str, str],
+        held_by: str,
+        size: int,
+        its_slice: dict[str, str],
     ) -> tuple[int, list[Row]]:
         """Lock what can be locked at once; note the rest as holes."""
         its = {"lane_id": lane_id, "lo": bounds[0], "hi": bounds[1]}
         holes = session.rows("skip_locked", **its, held_by=held_by)
-        return session.change("rotate_unlocked", **its), holes
+        return session.change("rotate_unlocked", **its, **its_slice), holes
 
     def rotate_leftovers(self, session: Session, lane_id: int, after: int, size: int) -> Row:
         """One statement."""

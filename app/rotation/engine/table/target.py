@@ -9,6 +9,7 @@ from ..db.statements import Fragment, Names, load
 from ..errors import Refused, UsageError
 from ..text import command, one_line, spelled
 from .placement import PLAIN, Placement
+from .slices import WHOLE, Slices
 
 #: Types of a primary key that windows can walk: they sort, and come back unchanged from text.
 KEY_TYPES = {"smallint", "integer", "bigint", "uuid", "text", "character varying", "numeric"}
@@ -58,6 +59,7 @@ class Target:
     is_text: bool  #: the token is text that spells a UUID, not a uuid
     partitioned: bool = False  #: its rows are in partitions
     placement: Placement = PLAIN  #: where its rows are
+    slices: Slices = WHOLE  #: of which the windows draw their tokens
 
     @property
     def label(self) -> str:
@@ -82,18 +84,21 @@ class Target:
             "pk": (self.pk,),
             "pk_type": self.pk_type_name,
             "column": (self.column,),
-            "new_token": Fragment(self.new_token),
+            "new_token": Fragment(self._new_token(RANDOM_UUID)),
+            "window_token": Fragment(
+                self._new_token(load("localize_uuid") if self.slices.bits else RANDOM_UUID)
+            ),
             # With their exact types, so that no foreign function or operator is a better match.
             "key": Fragment("target.{pk}::pg_catalog." + self.pk_type_name[1]),
             "token": Fragment("target.{column}::pg_catalog." + ("text" if self.is_text else "uuid")),
             **self.placement.names,
         }
 
-    @property
-    def new_token(self) -> str:
+    def _new_token(self, uuid: str) -> str:
         """The expression of a new token, spelled like the old one."""
         # Schema-qualified: a function of the same name elsewhere can't take its place.
-        return self.placement.make_token(load("respell_token") if self.is_text else RANDOM_UUID)
+        spelled = load("respell_token").replace(RANDOM_UUID, uuid) if self.is_text else uuid
+        return self.placement.make_token(spelled)
 
 
 def aim(session: Session, target: Target) -> None:

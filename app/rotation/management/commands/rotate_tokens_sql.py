@@ -195,6 +195,12 @@ class Command(base.RotationCommand):
     def add_aftercare_flags(self, parser: CommandParser) -> None:
         """Add the flags for what is done beyond replacing tokens: for caches, indexes, standbys."""
         parser.add_argument(
+            "--local-tokens",
+            action="store_true",
+            help="draw each window's tokens from a slice of all: less WAL and time if the token's index"
+            " is larger than memory, at the price of some random bits",
+        )
+        parser.add_argument(
             "--reindex",
             nargs="?",
             const="all",
