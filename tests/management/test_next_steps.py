@@ -38,6 +38,18 @@ def test_stopped_after_new(slow: Database) -> None:
     assert out.count("run the same command again without --new to continue") == 1
 
 
+@pytest.mark.parametrize("column", ["rows", "milliseconds", "throttled"])
+def test_failed_where_the_state_can_no_longer_be_read(db: Database, column: str) -> None:
+    """How much is done is not known; that it stays is."""
+    db.tickets(3000)
+    child = db.start("rotate_tokens_sql", "--window", "50", "--max-rate", "500")
+    until(lambda: db.value("SELECT count(*) FROM rotation_window") > 1)
+    db.sql(f"ALTER TABLE rotation_window RENAME {column} TO gone")
+    out, _ = child.communicate(timeout=20)
+    assert child.returncode == 1, out
+    assert "; what was committed stays; then run the same command again" in out
+
+
 def test_status_of_a_failed_rotation(db: Database) -> None:
     make(db)
     db.sql(PARTLY)

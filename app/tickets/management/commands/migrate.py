@@ -37,6 +37,10 @@ class Command(base.RotationCommand, migrate.Command):
                     ) from failure
                 raise
 
+    def shows(self, options: dict[str, Any]) -> bool:
+        """With --plan, nothing else."""
+        return bool(options["plan"])
+
     def alone(self, alias: str, *args: Any, **options: Any) -> Any:
         """Migrate while no other process does."""
         with connections[alias].cursor() as cursor:
