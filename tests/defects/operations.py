@@ -318,4 +318,18 @@ MUTANTS = [
         "        return False\n",
         "tests/management/test_streams.py -k only_shows",
     ),
+    Mutant(
+        "a migration does not stop",
+        "app/tickets/management/commands/migrate.py",
+        "            stop.cancellable(connection.connection, at_once=True),\n",
+        "",
+        "tests/tickets/test_ticket_command.py -k migration_that_waits",
+    ),
+    Mutant(
+        "a migration does not say for whom it waits",
+        "app/tickets/management/commands/migrate.py",
+        '            calling("migrating", alias),\n',
+        "",
+        "tests/tickets/test_ticket_command.py -k migration_that_waits",
+    ),
 ]

@@ -95,4 +95,11 @@ MUTANTS = [
         "AND false",
         "tests/throttle/test_standbys.py -k logical",
     ),
+    Mutant(
+        "windows wait forever for a state that is gone",
+        "app/rotation/engine/throttle/monitor.py",
+        "            except (Stopped, Refused, DatabaseFailure) as critical:\n",
+        "            except (Stopped, Refused) as critical:\n",
+        "tests/management/test_next_steps.py -k no_longer",
+    ),
 ]
