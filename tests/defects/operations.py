@@ -328,8 +328,8 @@ MUTANTS = [
     Mutant(
         "a migration does not say for whom it waits",
         "app/tickets/management/commands/migrate.py",
-        '            calling("migrating", alias),\n',
-        "",
+        '[worker_name("migrate")]',
+        '["migrate"]',
         "tests/tickets/test_ticket_command.py -k migration_that_waits",
     ),
 ]

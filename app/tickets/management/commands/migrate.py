@@ -5,7 +5,6 @@ from typing import Any
 from django.core.management.commands import migrate
 from django.db import DatabaseError, connections
 
-from app.rotation.engine.db.calls import calling
 from app.rotation.engine.db.identity import worker_name
 from app.rotation.engine.db.session import Row, Session
 from app.rotation.engine.db.sqlstate import translated
@@ -45,7 +44,6 @@ class Command(base.RotationCommand, migrate.Command):
             return execute(*statement)
 
         with (
-            calling("migrating", alias),
             stop.cancellable(connection.connection, at_once=True),
             connection.execute_wrapper(heed),
         ):
