@@ -71,7 +71,7 @@ def test_failed_where_the_state_can_no_longer_be_read(db: Database, change: str)
     finally:
         db.sql(
             f"ALTER TABLE ticket OWNER TO postgres; DROP OWNED BY {role}; DROP ROLE {role}"
-            if db.sql("SELECT FROM pg_roles WHERE rolname = %s", role)
+            if db.sql("SELECT 1 FROM pg_roles WHERE rolname = %s", role)
             else "SELECT 1"
         )
 

@@ -22,5 +22,5 @@ def runner(db: Database) -> Iterator[str]:
     db.sql(f"CREATE ROLE {name} LOGIN")
     yield name
     # A session that ends drops its temporary objects, which must not happen at the same time.
-    until(lambda: not db.sql("SELECT FROM pg_stat_activity WHERE usename = %s", name))
+    until(lambda: not db.sql("SELECT 1 FROM pg_stat_activity WHERE usename = %s", name))
     db.sql(f"REASSIGN OWNED BY {name} TO postgres; DROP OWNED BY {name}; DROP ROLE {name}")
