@@ -70,8 +70,9 @@ def main(arguments):
         sys.stderr.write("run.py: unknown verb %r; expected one of %s\n" % (verb, ", ".join(VERBS)))
         sys.exit(2)
     needs, program = VERBS[verb]
-    with locked():
-        set_up(needs)
+    if missing_of(needs):  # else its directory need not even be writable
+        with locked():
+            set_up(needs)
     if verb != "manage":  # a path in manage's arguments is relative to where the user stands
         os.chdir(PROJECT)
     sys.stdout.flush()
@@ -94,13 +95,12 @@ def locked():
 
 def set_up(requirements):
     """Install the requirements in .venv/, unless they are there already."""
-    usable = has_same_python()
-    missing = [name for name in requirements if not (usable and os.path.exists(stamp(name)))]
-    if not missing:
+    missing = missing_of(requirements)
+    if not missing:  # another process has installed them meanwhile
         return
     print("Setting up .venv/ (once) ...")
     sys.stdout.flush()
-    if not usable:
+    if not has_same_python():
         make_venv()
     install = ["install", "-q", "--disable-pip-version-check", "--no-input"]
     for name in missing:
@@ -113,6 +113,12 @@ def set_up(requirements):
         sys.exit("run.py: pip could not install %s: see above" % ", ".join(missing))
     for name in missing:
         open(stamp(name), "w").close()
+
+
+def missing_of(requirements):
+    """Those requirements that are not installed in .venv/ for this Python."""
+    usable = has_same_python()
+    return [name for name in requirements if not (usable and os.path.exists(stamp(name)))]
 
 
 def has_same_python():

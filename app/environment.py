@@ -1,8 +1,9 @@
 """What the environment says. A mistake is told in one line that names its variable, never a password."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 import dj_database_url
 import psycopg2
@@ -17,6 +18,9 @@ EXPECTED = (
 SCHEMES = ("postgres", "postgresql", "pgsql")
 #: What dj_database_url makes of an option that libpq does not know.
 OUR_OPTIONS = {"currentSchema"}
+#: What no password can hold, and what nothing else should: bytes that are no text, control characters.
+NO_TEXT = "\0\ud800-\udfff"
+CONTROLS = NO_TEXT + "\x01-\x1f\x7f-\x9f"
 EMBEDDED = {"ENGINE": "app.localpg", "NAME": "app"}
 
 
@@ -79,6 +83,8 @@ def find_mistakes(url: str) -> Iterator[str]:
     if parts.scheme not in SCHEMES:
         other = f"{parts.scheme}:// is not PostgreSQL" if parts.scheme.isidentifier() else "it is no URL"
         yield f"{other}; {EXPECTED}"
+    if "://" not in url:  # all of it would be the database's name, and shown as that
+        yield f"it lacks the // after {parts.scheme}:; {EXPECTED}"
     if "," in parts.netloc.rpartition("@")[2]:
         yield "it names several hosts; name the primary's only"
     try:
@@ -91,7 +97,43 @@ def find_mistakes(url: str) -> Iterator[str]:
         yield f"it names no database; {EXPECTED}"
     if parts.fragment:
         yield f"a # in it must be written %23; {EXPECTED}"
-    for name, values in parse_qs(parts.query, keep_blank_values=True).items():
+    if re.search("[/@]", parts.path[1:]):
+        where = "database's name (or in a password)"
+        yield f"a / or @ in its {where} must be written %2F or %40; {EXPECTED}"
+    yield from find_odd_characters(parts)
+    yield from find_odd_options(parts)
+
+
+def find_odd_characters(parts: SplitResult) -> Iterator[str]:
+    """Parts with characters that libpq or the terminal can't take, however they are quoted."""
+    named = {
+        "user": parts.username,
+        "password": parts.password,
+        "host": parts.hostname,
+        "database's name": parts.path,
+        "options": parts.query,
+    }
+    for what, text in named.items():
+        odd = NO_TEXT if what == "password" else CONTROLS
+        if re.search(f"[{odd}]", unquote(text or "", errors="surrogateescape")):
+            yield f"a control character, or bytes that are not UTF-8, in its {what}; correct it"
+
+
+def find_odd_options(parts: SplitResult) -> Iterator[str]:
+    """Options that libpq does not know, or that contradict each other or the rest of the URL."""
+    options = parse_qs(parts.query, keep_blank_values=True)
+    if not all(name.isidentifier() for name in options):  # it may be a part of a password
+        yield f"after its ? are no options (or a password has an unquoted sign); {EXPECTED}"
+    rest = {
+        "dbname": parts.path[1:],
+        "user": parts.username,
+        "password": parts.password,
+        "host": parts.hostname,
+        "port": parts.port,
+    }
+    for name, values in options.items():
+        if len(values) > 1 or rest.get(name):
+            yield f"it says its {name} twice; remove the one after the ?"
         try:
             if name not in OUR_OPTIONS:
                 make_dsn(**{name: values[0]})

@@ -51,9 +51,10 @@ def hold_descriptors() -> None:
 
 
 def say(text: str) -> None:
-    """Write a line to standard error, if it can be written to."""
+    """Write a line to standard error, if it can be written to; what can't be shown, escaped."""
+    line = "".join(mark if mark.isprintable() else ascii(mark)[1:-1] for mark in text)
     try:
-        os.write(2, f"{text}\n".encode(errors="backslashreplace"))
+        os.write(2, f"{line}\n".encode())
     except OSError:
         pass
 

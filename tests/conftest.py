@@ -137,6 +137,7 @@ class Database:
 
     def sql(self, text: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """Run statements in a session that is like new."""
+        assert not text.startswith("SELECT FROM"), "psycopg2 gives no rows without columns"
         if threading.current_thread() is not threading.main_thread():
             return self._run(self.connect(), False, text, parameters)
         connection, self._kept = self._kept, None

@@ -36,6 +36,23 @@ MISTAKES = {
     f"postgres://u:{SECRET}@h/db?pool=true": "libpq has no option 'pool'",
     f"postgres://u:{SECRET}@h/db?schema=public": "libpq has no option 'schema'",
     f"postgres://u:{SECRET}@h/db?sslmode=require&connection_limit=5": "no option 'connection_limit'",
+    f"postgres:u:{SECRET}@h/db": "it lacks the // after postgres:",
+    f"postgres:/u:{SECRET}@h/db": "it lacks the // after postgres:",
+    f"postgres://u:12/{SECRET}@h/db": "a / or @ in its database's name (or in a password)",
+    f"postgres://u:12/x?{SECRET}@h/db": "after its ? are no options (or a password",
+    f"postgres://u:12/x?{SECRET}&x@h/db": "after its ? are no options (or a password",
+    f"postgres://u%00:{SECRET}@h/db": "not UTF-8, in its user",
+    f"postgres://u:{SECRET}%00@h/db": "not UTF-8, in its password",
+    f"postgres://u:{SECRET}%ff@h/db": "not UTF-8, in its password",
+    f"postgres://u:{SECRET}\udcff@h/db": "not UTF-8, in its password",
+    f"postgres://u:{SECRET}@h%1b[m%0a/db": "it is no URL",
+    f"postgres://u:{SECRET}@h%1bm/db": "not UTF-8, in its host",
+    f"postgres://u:{SECRET}@h%0a/db": "not UTF-8, in its host",
+    f"postgres://u:{SECRET}@h/db%00": "not UTF-8, in its database's name",
+    f"postgres://u:{SECRET}@h/db?application_name=%0a": "not UTF-8, in its options",
+    f"postgres://u:{SECRET}@h/db?sslmode=disable&sslmode=require": "it says its sslmode twice",
+    f"postgres://u:{SECRET}@h/db?dbname=other": "it says its dbname twice",
+    f"postgres://u:{SECRET}@h/db?host=other": "it says its host twice",
 }
 
 
@@ -100,6 +117,7 @@ def test_a_mistake_is_one_line_of_manage_py(environment: dict[str, str], says: s
     "url",
     [
         "postgres:///db",
+        "postgres:///db?host=/tmp/sockets&port=6432&user=u",
         "postgresql://u:p%40%23@h:6432/db?sslmode=require&application_name=x",
         "postgres://postgres@%2Ftmp%2Fsockets/db",
         "pgsql://u@[::1]:5432/db?currentSchema=tenant",

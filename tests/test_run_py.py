@@ -80,6 +80,21 @@ def test_set_up_again_does_nothing() -> None:
     assert "Setting up" not in done.stdout
 
 
+@pytest.mark.parametrize("verb", ["manage --version", "stop", "demo --size 0"])
+def test_where_it_can_t_write(tmp_path: Path, verb: str) -> None:
+    """What is set up already needs no lock."""
+    for name in ("app", "run.py", "manage.py", "requirements.txt"):
+        (tmp_path / name).symlink_to(PROJECT / name)
+    (tmp_path / ".run.lock").mkdir()
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    code = "__file__ = 'run.py'; exec(open(__file__).read())"  # beside it, and not where the link leads
+    done = subprocess.run(
+        [sys.executable, "-c", code, *verb.split()], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert "can't write" not in done.stderr
+    assert done.returncode == ("--size" in verb)
+
+
 def test_dbshell_reaches_the_embedded_server() -> None:
     environment = {key: value for key, value in os.environ.items() if key != "DATABASE_URL"}
     done = run("manage", "dbshell", input="SELECT 'reached'", env=environment)

@@ -1,7 +1,8 @@
 -- Purpose: what holds vacuum back with an old snapshot: sessions, standbys (by feedback), prepared
 --          transactions, replication slots; the oldest of each kind.
 -- Parameters: mark (a transaction's 64-bit id, as text: snapshots as old as it or older count; NULL:
---          those held for more than a minute).
+--          those held for more than a minute). With a mark, sessions of rotations don't count: theirs
+--          end with each window.
 -- Columns: holder (in words; never a query), seconds (since it started; NULL for a slot).
 (
     SELECT
@@ -15,6 +16,7 @@
         AND CASE
             WHEN %(mark)s::text IS NOT NULL
                 THEN pg_catalog.age(backend_xmin) >= pg_catalog.age(%(mark)s::text::xid8::xid)
+                    AND NOT pg_catalog.starts_with(application_name, 'rotate_tokens '::text)
             WHEN backend_type = 'walsender' THEN pg_catalog.age(backend_xmin) > 10000
             ELSE coalesce(xact_start, backend_start)
                 < pg_catalog.clock_timestamp() - interval '1 minute'

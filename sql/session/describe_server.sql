@@ -36,7 +36,8 @@ SELECT
     state.schema AS state_schema,
     pg_catalog.quote_ident(state.schema) AS state_schema_quoted,
     pg_catalog.current_database() AS database,
-    pg_catalog.inet_server_addr()::text || ':' || pg_catalog.inet_server_port()::text AS address,
+    pg_catalog.host(pg_catalog.inet_server_addr()) || ':' || pg_catalog.inet_server_port()::text
+        AS address,
     pg_catalog.current_setting('server_version') AS version_text,
     EXISTS (SELECT FROM pg_catalog.pg_extension WHERE extname = 'citus') AS citus,
     state.may_write AS may_write_state,

@@ -88,4 +88,11 @@ MUTANTS = [
         "",
         "tests/maintenance/test_rebuild.py -k grown",
     ),
+    Mutant(
+        "our own windows are said to hinder vacuum",
+        "sql/maintenance/list_old_snapshots.sql",
+        "AND NOT pg_catalog.starts_with(application_name",
+        "AND 0 < pg_catalog.num_nonnulls(application_name",
+        "tests/maintenance/test_vacuum.py -k snapshot_is_named",
+    ),
 ]

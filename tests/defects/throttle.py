@@ -151,4 +151,11 @@ MUTANTS = [
         """ "standbys": lambda text: ("off",) if text == "off" else""",
         "tests/throttle/test_standbys.py -k longer",
     ),
+    Mutant(
+        "windows wait forever for a state that is gone",
+        "app/rotation/engine/throttle/monitor.py",
+        "            except (Stopped, Refused, DatabaseFailure) as critical:\n",
+        "            except (Stopped, Refused) as critical:\n",
+        "tests/management/test_next_steps.py -k no_longer",
+    ),
 ]

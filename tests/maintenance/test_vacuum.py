@@ -41,7 +41,16 @@ def test_vacuums_as_often_as_asked(db: Database) -> None:
 
 def test_old_snapshot_is_named(db: Database) -> None:
     make(db)
-    with closing(db.connect(autocommit=False)) as holder, holder.cursor() as cursor:
+    # A worker's is older, but ends with its window.
+    with (
+        closing(db.connect(autocommit=False)) as worker,
+        worker.cursor() as window,
+        closing(db.connect(autocommit=False)) as holder,
+        holder.cursor() as cursor,
+    ):
+        worker.set_session("REPEATABLE READ")
+        window.execute("SET application_name = 'rotate_tokens 1/1 a@b'; SELECT count(*) FROM ticket")
+        db.sql("SELECT txid_current()")
         holder.set_session("REPEATABLE READ")
         cursor.execute("SELECT pg_backend_pid(), (SELECT count(*) FROM ticket)")
         pid = cursor.fetchone()[0]

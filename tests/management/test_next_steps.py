@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from app.rotation.schema import GRANTED
 from tests.conftest import PROJECT, Database, until
 from tests.management.test_starts import shell
 from tests.proof.account import ACCOUNT, make, old, rotate
@@ -36,6 +37,43 @@ def test_stopped_after_new(slow: Database) -> None:
     out, _ = child.communicate(timeout=30)
     assert child.returncode == 3
     assert out.count("run the same command again without --new to continue") == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "ALTER TABLE rotation_window RENAME rows TO gone",
+        "ALTER TABLE batchprogress RENAME updated_at TO gone",
+        "DROP TABLE rotation_window",
+        "ALTER TABLE rotation RENAME TO gone",
+        "REVOKE SELECT ON rotation_window FROM {0}",
+        "ALTER TABLE ticket OWNER TO postgres; DROP OWNED BY {0}; DROP ROLE {0}",
+    ],
+)
+def test_failed_where_the_state_can_no_longer_be_read(db: Database, change: str) -> None:
+    """Whoever notices first, worker or monitor. How much is done is not known; that it stays is."""
+    role = f"gone_{db.name}"
+    db.tickets(3000)
+    granted = ", ".join(GRANTED)
+    db.sql(
+        f"CREATE ROLE {role} LOGIN; GRANT ALL ON ALL TABLES IN SCHEMA public TO {role};"
+        f"GRANT EXECUTE ON FUNCTION {granted} TO {role}; ALTER TABLE ticket OWNER TO {role}"
+    )
+    environment = db.environment(DATABASE_URL=db.url.replace("postgres@", f"{role}@"))
+    try:
+        # Between two windows, most of the time.
+        child = db.start("rotate_tokens_sql", "--window", "50", "--max-rate", "20", env=environment)
+        until(lambda: db.value("SELECT count(*) FROM rotation_window") > 1)
+        db.sql(change.format(role))
+        out, _ = child.communicate(timeout=30)
+        assert child.returncode == 1, out
+        assert "; what was committed stays; then run the same command again" in out
+    finally:
+        db.sql(
+            f"ALTER TABLE ticket OWNER TO postgres; DROP OWNED BY {role}; DROP ROLE {role}"
+            if db.sql("SELECT 1 FROM pg_roles WHERE rolname = %s", role)
+            else "SELECT 1"
+        )
 
 
 def test_status_of_a_failed_rotation(db: Database) -> None:

@@ -58,8 +58,10 @@ def test_limits_that_are_reached_in_a_run(db: Database, limit: str, says: str) -
 
 
 SETTINGS = {
-    "x = (": "unexpected SyntaxError in",
-    "raise KeyError('geheim')": "unexpected KeyError in broken.py, line 1",
+    "x = (": "DJANGO_SETTINGS_MODULE=broken can't be imported: unexpected SyntaxError in",
+    "raise KeyError('geheim')": "=broken can't be imported: unexpected KeyError in broken.py, line 1",
+    "DATABASES = 1 / 0": "=broken can't be imported: unexpected ZeroDivisionError in broken.py",
+    "INSTALLED_APPS = 'geheim'": "The INSTALLED_APPS setting must be",
     "import nosuch": "DJANGO_SETTINGS_MODULE=broken can't be imported: No module named 'nosuch'",
     "from app.settings import *\nINSTALLED_APPS += ['nosuch']": "No module named 'nosuch'",
     "from app.settings import *\nINSTALLED_APPS.remove('pgtrigger')": 'add "pgtrigger"',
@@ -72,6 +74,7 @@ SETTINGS = {
     "from app.settings import *\nDATABASES['default']['NAME'] = ''": "supply the NAME",
     "from app.settings import *\nDATABASES = {}": "--database default",
     "": "unknown command",
+    "INSTALLED_APPS = []": "(DJANGO_SETTINGS_MODULE=broken)",
 }  # fmt: skip
 
 
@@ -88,6 +91,20 @@ def test_settings(db: Database, tmp_path: Path, text: str) -> None:
 def test_settings_with_a_relative_name(db: Database) -> None:
     said = one_line(shell(db, "exec $M rotation status", DJANGO_SETTINGS_MODULE="..settings"), 1)
     assert "DJANGO_SETTINGS_MODULE=..settings: name the module in full, e.g. app.settings" in said
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "DEBUG=$'x\\e[2J' exec $M rotation status",
+        "DJANGO_SETTINGS_MODULE=$'x\\e[2J' exec $M rotation status",
+        "exec $M rotation status $'--x\\e[2J'",
+        "exec $M rotate_tokens_sql $'x\\e[2J'",
+        "exec $M ticket --init $'x\\e[2J'",
+    ],
+)
+def test_control_characters_that_were_given(db: Database, line: str) -> None:
+    assert "x\\x1b[2J" in one_line(shell(db, line), 1, 2)
 
 
 @pytest.mark.parametrize("command", ["$M nosuch", "$M rotation status --settings nosuch", "$R nosuch"])

@@ -17,6 +17,7 @@ SHOW = (
     "rotation report --json",
     "rotation guard status",
     "rotate_tokens_sql --dry-run",
+    "migrate --plan",
 )
 WORK = (
     "rotate_tokens_sql --new --ack-triggers",

@@ -12,6 +12,19 @@ from tests.proof.proven import succeeded
 from tests.work.gates import RUN, waiting_at_gate
 
 
+@pytest.mark.parametrize(
+    "noted",
+    ["5", "[1]", '{"a": 1}', '{"a": ["b", 1]}', '{"1": []}', '{"1": ["b", "c"]}', '{"1": ["b", null]}'],
+)
+def test_partitions_changed_by_hand(db: Database, noted: str) -> None:
+    make(db)
+    rotate(db)
+    db.sql("SET session_replication_role = replica; UPDATE rotation SET partitions = %s", noted)
+    done = db.call("rotation", "verify")
+    assert (done.code, len(done.err.splitlines())) == (4, 1)
+    assert "partitions noted of rotation 1 can't be read: they were changed by hand" in done.err
+
+
 def test_list_given_while_another_process_verifies(db: Database, tmp_path) -> None:
     """Who ends the rotation must have compared with all that is revoked by then."""
     db.tickets(50)

@@ -2,6 +2,9 @@
 
 import re
 import signal
+from contextlib import closing
+
+import pytest
 
 from app.tickets.models import Ticket
 from tests.conftest import Database, read_until, until
@@ -104,6 +107,28 @@ def test_two_migrations_at_once(db: Database) -> None:
     children = [db.start("migrate", "-v", "0") for _ in range(3)]
     outs = [child.communicate(timeout=60)[0] for child in children]
     assert [child.returncode for child in children] == [0, 0, 0], outs
+
+
+@pytest.mark.parametrize(
+    ("held", "name"),
+    [
+        ("LOCK TABLE django_migrations", "SIGTERM"),
+        ("CREATE TABLE rotation (id int)", "SIGHUP"),
+        ("SELECT pg_advisory_xact_lock(7264518)", "SIGINT"),
+    ],
+)
+def test_migration_that_waits_says_for_whom_and_stops(db: Database, held: str, name: str) -> None:
+    assert db.run("migrate", "rotation", "zero", "-v", "0").code == 0
+    with closing(db.connect(autocommit=False)) as holder, holder.cursor() as cursor:
+        cursor.execute(f"{held}; SELECT pg_backend_pid()")
+        pid = cursor.fetchone()[0]
+        child = db.start("migrate", "-v", "1")
+        assert f"(migrating): waits for pid {pid}" in read_until(child, "no answer for")
+        child.send_signal(getattr(signal, name))
+        out = child.communicate(timeout=20)[0]
+        assert child.returncode == 3, out
+        assert f"Stopped: by {name}; run the same command again" in out
+    assert db.run("migrate", "-v", "0").code == 0
 
 
 def test_saved_tickets_get_a_token(db: Database) -> None:

@@ -27,6 +27,8 @@ COMMANDS = (
     "ticket --init",
     "ticket --process-token",
 )
+#: Those that commit on their way to the end.
+COMMITTING = ["rotate_tokens_sql", "ticket --process-token"]
 
 
 def end_by_two_signals(child: "subprocess.Popen[str]") -> str:
@@ -69,12 +71,15 @@ def test_every_command_behind_a_frozen_pooler(db: Database) -> None:
         env = db.environment(DATABASE_URL=frozen.url)
         children = [db.start(*command.split(), env=env) for command in COMMANDS]
 
-        def end(child: "subprocess.Popen[str]") -> None:
+        def end(child: "subprocess.Popen[str]") -> bool:
             read_until(child, "no answer for")
-            end_by_two_signals(child)
+            return "what was committed stays" in end_by_two_signals(child)
 
         with ThreadPoolExecutor(len(children)) as hands:
-            list(hands.map(end, children))
+            committing = hands.map(end, children)
+            assert [
+                command for command, one in zip(COMMANDS, committing, strict=True) if one
+            ] == COMMITTING
     assert db.unchanged() == 3
 
 

@@ -61,7 +61,7 @@ class DatabaseFailure(RotationError):
         self.doing = doing
         self.sqlstate = sqlstate
         self.condition = condition  #: the standard's name of the SQLSTATE, in words
-        self.rows_done: int | None = None  #: rows of the rotation committed before
+        self.done_before = ""  #: in words, what was committed, if a rotation was under way
 
     @property
     def of_a_row(self) -> bool:
@@ -71,9 +71,9 @@ class DatabaseFailure(RotationError):
 
     def __str__(self) -> str:
         text = super().__str__()
-        if self.rows_done is None:
+        if not self.done_before:
             return text
-        return f"{text}; {self.rows_done} rows are rotated; then {self.again}{self.once_begun}"
+        return f"{text}; {self.done_before}; then {self.again}{self.once_begun}"
 
 
 class LockConflict(RotationError):

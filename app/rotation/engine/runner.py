@@ -281,8 +281,9 @@ class RotationDriver:
         if not isinstance(failure, RotationError):
             then = "what was committed stays: run the same command again"
             return RotationError(f"{in_a_line(failure)}; {then}")
-        if isinstance(failure, DatabaseFailure) and progress:
-            failure.rows_done = progress.rows_done
+        if isinstance(failure, DatabaseFailure):
+            rows = f"{progress.rows_done} rows are rotated" if progress else "what was committed stays"
+            failure.done_before = rows
         over = progress and progress.status == Status.SUCCEEDED
         if over or not (isinstance(failure, Stopped) and self._stop.requested):
             return failure

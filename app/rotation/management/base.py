@@ -33,6 +33,10 @@ class OneLineParser(CommandParser):
     def print_usage(self, file: Any = None) -> None:
         """Print nothing: the error's own line is enough, and --help says the rest."""
 
+    def error(self, message: str) -> Any:
+        """Answer in a line, which may quote what was given."""
+        super().error(one_line(message))
+
 
 class RotationCommand(BaseCommand):
     """A command of the product."""

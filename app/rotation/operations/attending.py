@@ -30,7 +30,9 @@ def attended(
         call = next(filter(None, map(longest, aliases)), None)
         why = f", with no answer for {call.seconds:.0f} s ({call.doing})" if call else ""
         again = "run the same command again" + " without --new" * new
-        text = f"by {stop.reason}{why}; what was committed stays: {again} to continue"
+        if patient:  # it commits on its way
+            again = f"what was committed stays: {again} to continue"
+        text = f"by {stop.reason}{why}; {again}"
         words = threading.Thread(target=reporter.abandoned, args=(text,), daemon=True)
         words.start()
         words.join(LAST_WORDS_SECONDS)

@@ -57,7 +57,15 @@ def verify(session: Session, rotation: Rotation, target: Target, options: Option
 
 def _apart(rotation: Rotation, target: Target, parts: Parts) -> Parts:
     """The tables that held its rows when the snapshot was taken, and no longer do."""
-    kept = {int(oid): (name, attnum) for oid, (name, attnum) in rotation.partitions.items()}
+    try:
+        kept = {
+            int(oid): (str(name), int(attnum)) for oid, (name, attnum) in rotation.partitions.items()
+        }
+    except (AttributeError, TypeError, ValueError):
+        raise Unproven(
+            f"the partitions noted of rotation {rotation.pk} can't be read: they were changed by hand;"
+            " start another rotation with --new"
+        ) from None
     return {oid: its for oid, its in kept.items() if oid not in parts and oid != rotation.table_oid}
 
 

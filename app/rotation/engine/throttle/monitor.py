@@ -7,7 +7,7 @@ from dataclasses import replace
 from ..db.identity import colleague
 from ..db.session import Session
 from ..db.threads import Thread
-from ..errors import Refused, RotationError, Stopped
+from ..errors import DatabaseFailure, Refused, RotationError, Stopped
 from ..events import Event, OutageStarted
 from ..options import Options
 from ..state.progress import RECENT_WINDOWS
@@ -34,12 +34,10 @@ class Monitor(Thread):
         while not self._ended.is_set():
             try:
                 self._session.through_outages(self._look)
-            except (Stopped, Refused) as critical:
+            except (Stopped, Refused, DatabaseFailure) as critical:
                 self._throttle.learn("", 1.0, critical)
             except RotationError as error:
-                # Fail closed: without a check, no window runs.
-                self._throttle.learn(f"the server could not be checked ({error})", 1.0)
-                self._session.close()
+                self._throttle.learn(self._unchecked(error), 1.0)
             except Exception as failure:  # a bug of ours must not make windows wait forever
                 self._throttle.learn("", 1.0, failure)
             self._ended.wait(LOOK_SECONDS)
@@ -57,6 +55,11 @@ class Monitor(Thread):
         if isinstance(event, OutageStarted):
             self._throttle.learn(f"the server could not be checked ({event.why})", 1.0)
 
+    def _unchecked(self, error: RotationError) -> str:
+        """Fail closed: without a check, no window runs."""
+        self._session.close()
+        return f"the server could not be checked ({error})"
+
     def _look(self) -> None:
         session = self._session
         live = self._throttle.live
@@ -69,7 +72,10 @@ class Monitor(Thread):
         everybody = asked["workers"]
         ours = [name for name in everybody if colleague(session.worker, name)]
         share = len(ours) / len(everybody) if ours else 1.0
-        reason = "; ".join(self._probes.reasons(live.now, asked["now"]))
+        try:
+            reason = "; ".join(self._probes.reasons(live.now, asked["now"]))
+        except DatabaseFailure as failure:
+            reason = self._unchecked(failure)
         self._throttle.learn(reason, share)
         reason = reason or self._throttle.reason() or ""
         if reason or self._told:
