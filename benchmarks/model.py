@@ -89,6 +89,17 @@ def billion(_: Any, size: int, rounds: int) -> Table:
         f"{packed.images / size:.2f}", "", f"{packed.wal / size:,.0f}", "", "",
         f"{1e6 * packed.windows / size:.1f}",
     ]  # fmt: skip
+    shares = []
+    for name in ("16 GB", "64 GB"):
+        local = at_scale(size, MAX_WAL_SIZES[name] * size // BILLION, "--local-tokens")
+        rows[f"`max_wal_size` {name}, `--local-tokens`"] = [
+            f"{local.images / size:.2f}", "", f"{local.wal / size:,.0f}", "", "",
+            f"{1e6 * local.windows / size:.1f}",
+        ]  # fmt: skip
+        time = local.windows / measured[name].windows
+        shares.append(
+            f"{time:.2f} of the windows' time and {local.wal / measured[name].wal:.2f} of the WAL"
+        )
     columns = ["images of pages a row", "by the model", "WAL a row, bytes", "by the model", "off by",
                f"windows with {WORKERS} workers, µs a row"]  # fmt: skip
     caption = f"10⁹ rows at 1 : {BILLION // size}"
@@ -100,6 +111,7 @@ def billion(_: Any, size: int, rounds: int) -> Table:
         f"Constants: {its.record:,.0f} bytes of WAL a row without images, {its.image:,.0f} an image,"
         f" {its.entry:.0f} of the token's index a row, {its.ordered:.0f} of pages in the key's order."
         f" With them and `max_wal_size` 4 GB the model says, in bytes of WAL a row: {here} rows."
+        f" `--local-tokens`: {', and '.join(shares)}."
     )
     plot = Plot("microseconds a row, windows", list(measured), {"windows": paces})
     return Table(caption, columns, rows, plot, [remark])
@@ -117,7 +129,7 @@ class Scaled:
     heap: float
 
 
-def at_scale(size: int, max_wal_size: int, **also: str) -> Scaled:
+def at_scale(size: int, max_wal_size: int, *flags: str, **also: str) -> Scaled:
     """Rotate so many rows in a server of its own, which is as much smaller as its table."""
     megabyte = 2**20
     settings = {
@@ -126,7 +138,7 @@ def at_scale(size: int, max_wal_size: int, **also: str) -> Scaled:
         "min_wal_size": "32MB",
         **also,
     }
-    say(f"{settings}")
+    say(f"{settings} {flags}")
     home = Path(tempfile.mkdtemp(prefix="billion-"))
     server = Server(embedded_binaries(), home, settings)
     asked = os.environ["DATABASE_URL"]
@@ -137,7 +149,7 @@ def at_scale(size: int, max_wal_size: int, **also: str) -> Scaled:
         with closing(psycopg2.connect(**server.address("bench"))) as connection:
             connection.autocommit = True
             cursor = connection.cursor()
-            found = costs(cursor, size)
+            found = costs(cursor, size, *flags)
             cursor.execute(
                 "SELECT pg_relation_size('ticket_token_key'), pg_relation_size('ticket_pkey'),"
                 " pg_relation_size('ticket')"

@@ -80,13 +80,13 @@ def line_through(sizes: tuple[int, ...], totals: list[float]) -> float:
     return low + (high - low) * (last - one) / (two - one)
 
 
-def costs(cursor: Any, size: int) -> Costs:
+def costs(cursor: Any, size: int, *flags: str) -> Costs:
     """Rotate a fresh table once, and take its costs from the events, the WAL and the catalog."""
     before = fresh_table(cursor, size)
     cursor.execute("CREATE TABLE bench_before AS SELECT token FROM ticket; CHECKPOINT")
     cursor.execute("SELECT pg_current_wal_insert_lsn(), wal_fpi FROM pg_stat_wal")
     position, images_before = cursor.fetchone()
-    command = [*OURS[:-1], "json", "--workers", str(WORKERS), "--min-free", "off"]
+    command = [*OURS[:-1], "json", "--workers", str(WORKERS), "--min-free", "off", *flags]
     began = time.monotonic()
     child = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True)
     phases = {}
