@@ -101,4 +101,11 @@ MUTANTS = [
         "        except ZeroDivisionError:\n",
         "tests/operations/test_serve.py -k by_hand",
     ),
+    Mutant(
+        "a rotation of this table that was just started is another column's",
+        "app/rotation/engine/state/rotations.py",
+        "        others = unfinished.exclude(same_table)\n",
+        "        others = unfinished\n",
+        "tests/operations/test_run.py -k meanwhile",
+    ),
 ]
