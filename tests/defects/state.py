@@ -115,4 +115,11 @@ MUTANTS = [
         "    paces = []\n",
         "tests/state/test_progress.py -k 'pace_is_that or follows'",
     ),
+    Mutant(
+        "a rotation of this table that was just started is another column's",
+        "app/rotation/engine/state/rotations.py",
+        "        others = unfinished.exclude(same_table)\n",
+        "        others = unfinished\n",
+        "tests/operations/test_run.py -k meanwhile",
+    ),
 ]

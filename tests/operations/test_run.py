@@ -1,6 +1,9 @@
 """The main job: start, finish, say so, start another; what is printed and with which exit code."""
 
 import json
+from typing import Any
+
+import pytest
 
 from app.rotation.engine.options import TUNABLE, as_flags
 from tests.conftest import Database, kill, until
@@ -69,6 +72,26 @@ def test_limits_of_the_first_run_are_not_forgotten(db: Database) -> None:
         " without: stop it and add that, or use rotation tune" in done.out
     )
     db.each_once(300)
+
+
+def test_rotation_that_another_process_starts_meanwhile(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between our look for one of this table and that for one of another column: it is joined."""
+    from app.rotation.engine.state import rotations
+
+    sets = rotations._sets
+
+    def just_started(*looked_for: Any) -> list[int]:
+        if not db.value("SELECT count(*) FROM rotation"):
+            db.start("rotate_tokens_sql", "--window", "20", "--progress", "none")
+            until(lambda: db.value("SELECT count(*) FROM rotation"))
+        return sets(*looked_for)
+
+    monkeypatch.setattr(rotations, "_sets", just_started)
+    db.tickets(500)
+    assert db.call("rotate_tokens_sql", "--window", "20").code == 0
+    db.each_once(500)
 
 
 def test_null_tokens_stay_null(db: Database) -> None:

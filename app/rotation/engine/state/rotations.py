@@ -24,7 +24,9 @@ def find_unfinished(session: Session, target: Target) -> Rotation | None:
     with session.looking("reading the rotation"):
         unfinished = rotations(session).filter(status__in=UNFINISHED)
         rotation = unfinished.filter(same_table).first()
-        sharing = None if rotation else unfinished.filter(set_id__in=_sets(session, target)).first()
+        # Not one of the same table: another process may have started it since.
+        others = unfinished.exclude(same_table)
+        sharing = None if rotation else others.filter(set_id__in=_sets(session, target)).first()
     if sharing:
         raise Refused(
             f"rotation {sharing.pk} of {sharing.target} is unfinished, and one of the two columns took"
