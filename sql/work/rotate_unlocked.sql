@@ -1,6 +1,7 @@
 -- Purpose: replace the tokens of a window except its holes, whose locks are not available. Writes to
 --          the target.
--- Parameters: lane_id; lo, hi (the window's first and last key); with slices, those of localize_uuid.sql.
+-- Parameters: lane_id; lo, hi (the window's first and last key); with slices, those of
+--          localize_uuid.sql.
 UPDATE {target} AS target
 SET {column} = {window_token}
 WHERE {key} BETWEEN %(lo)s::{pk_type} AND %(hi)s::{pk_type}

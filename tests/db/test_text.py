@@ -157,7 +157,8 @@ def test_names_are_filled_in_as_they_are(name: str) -> None:
     """With parameters and without: PostgreSQL gets the quoted name, and we read nothing in it."""
     names = {
         "target": (name, name), "pk": (name,), "pk_type": (name, name), "column": (name,),
-        "new_token": Fragment("NULL::uuid"), "key": Fragment("target.{pk}"),
+        "new_token": Fragment("NULL::uuid"), "window_token": Fragment("NULL::uuid"),
+        "key": Fragment("target.{pk}"),
     }  # fmt: skip
     whole = f"{quoted(name)}.{quoted(name)}"
     # Closed come what may: the database is a template, which nobody may use while it is copied.
