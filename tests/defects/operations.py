@@ -332,4 +332,11 @@ MUTANTS = [
         '["migrate"]',
         "tests/tickets/test_ticket_command.py -k migration_that_waits",
     ),
+    Mutant(
+        "a standby is migrated",
+        "app/tickets/management/commands/migrate.py",
+        '                if server["standby"]:\n',
+        "                if False:\n",
+        "tests/preflight/test_refusals.py -k test_standby",
+    ),
 ]

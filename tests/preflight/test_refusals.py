@@ -181,9 +181,10 @@ def test_standby(db: Database) -> None:
     """A real standby, made by pg_basebackup."""
     with standby_of(db.server) as standby:
         environment = db.environment(DATABASE_URL=standby.url(db.name))
-        done = db.run("rotate_tokens_sql", env=environment)
-    assert done.code == 1
-    assert "this server is a standby: point the command at the primary" in done.err
+        for command in (("rotate_tokens_sql",), ("migrate",), ("ticket", "--init")):
+            done = db.run(*command, env=environment)
+            assert done.code == 1, command
+            assert "this server is a standby: point the command at the primary" in done.err, done.err
 
 
 def test_unfinished_with_new(db: Database) -> None:
