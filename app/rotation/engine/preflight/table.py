@@ -196,16 +196,18 @@ def _of_indexes(session: Session, columns: Row) -> Iterator[Found]:
 
 
 def _of_slices(session: Session, target: Target, options: Options) -> Iterator[Found]:
+    if options.local_tokens:
+        if not target.slices.bits:
+            text = f"--local-tokens: no index of {target.label} is so large that it would help"
+            yield Found(NOTE, text)
+        return
     index = session.row("measure_token_index", oid=target.oid, column=target.column)
-    slices = slices_of(index["pages"])
-    if options.local_tokens and not slices.bits:
-        yield Found(NOTE, f"--local-tokens: no index of {target.label} is so large that it would help")
-    elif not options.local_tokens and index["bytes"] > index["shared_buffers"]:
+    if index["bytes"] > index["shared_buffers"]:
         yield Found(
             NOTE,
             f"the token's index ({size(index['bytes'])}) is larger than shared_buffers"
             f" ({size(index['shared_buffers'])}): --local-tokens needs less time and WAL, and leaves"
-            f" {slices.random_bits} of a token's 122 random bits",
+            f" {slices_of(index['pages']).random_bits} of a token's 122 random bits",
         )
 
 

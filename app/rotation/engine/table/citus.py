@@ -148,7 +148,7 @@ class Citus(Placement):
         for entry in session.rows("list_leftovers", lane_id=lane_id, after=after, size=size):
             last = entry["id"]
             try:
-                rows += _rotate(session, (entry["key"], entry["key"]))
+                rows += _rotate(session, entry["key"], entry["key"])
             except LockConflict:
                 break
             closed.append(last)
@@ -205,25 +205,19 @@ class HashDistributed(Citus):
         return new_token.replace(RANDOM_UUID, "{rotation_new_token}(target.{pk})")
 
     def rotate_or_skip(
-        self,
-        session: Session,
-        lane_id: int,
-        bounds: tuple[str, str],
-        held_by: str,
-        size: int,
-        its_slice: dict[str, str],
+        self, session: Session, lane_id: int, window: dict[str, str], held_by: str, size: int
     ) -> tuple[int, list[Row]]:
         """All of the window or none of it: Citus has no SKIP LOCKED on shards.
 
         A large one raises LockConflict, until it has been halved often enough.
         """
         try:
-            return _rotate(session, bounds), []
+            return _rotate(session, window["lo"], window["hi"]), []
         except LockConflict:
             if size > MOST_LEFT:
                 raise
-            lo, hi = bounds
-            return 0, session.rows("leave_window", lane_id=lane_id, lo=lo, hi=hi, held_by=held_by)
+            its = {"lane_id": lane_id, "lo": window["lo"], "hi": window["hi"]}
+            return 0, session.rows("leave_window", **its, held_by=held_by)
 
 
 class Reference(Citus):
@@ -233,16 +227,10 @@ class Reference(Citus):
     how = "a reference table"
 
     def rotate_or_skip(
-        self,
-        session: Session,
-        lane_id: int,
-        bounds: tuple[str, str],
-        held_by: str,
-        size: int,
-        its_slice: dict[str, str],
+        self, session: Session, lane_id: int, window: dict[str, str], held_by: str, size: int
     ) -> tuple[int, list[Row]]:
         """All of it: its writers wait for each other, whatever rows they write."""
-        return session.change("rotate_window", lo=bounds[0], hi=bounds[1]), []
+        return session.change("rotate_window", **window), []
 
 
 def _on_all_nodes(session: Session, statement: str, **parameters: Any) -> set[str]:
@@ -255,10 +243,10 @@ def _on_all_nodes(session: Session, statement: str, **parameters: Any) -> set[st
     return found
 
 
-def _rotate(session: Session, bounds: tuple[str, str]) -> int:
+def _rotate(session: Session, lo: str, hi: str) -> int:
     """Replace the tokens of a range; a conflict undoes nothing else."""
     with translated("going back to a savepoint"), transaction.atomic(using=session.alias):
-        return session.change("rotate_window", lo=bounds[0], hi=bounds[1])
+        return session.change("rotate_window", lo=lo, hi=hi)
 
 
 def _scans(found: Any) -> Iterator[dict[str, Any]]:

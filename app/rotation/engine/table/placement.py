@@ -61,17 +61,11 @@ class Placement(ABC):
 
     @abstractmethod
     def rotate_or_skip(
-        self,
-        session: Session,
-        lane_id: int,
-        bounds: tuple[str, str],
-        held_by: str,
-        size: int,
-        its_slice: dict[str, str],
+        self, session: Session, lane_id: int, window: dict[str, str], held_by: str, size: int
     ) -> tuple[int, list[Row]]:
         """Replace the tokens of a window, except rows whose locks are held, which become holes.
 
-        By tokens of its slice (see slices.py). Returns how many were replaced, and the holes.
+        `window`: as Target.window gives it. Returns how many were replaced, and the holes.
         """
 
     @abstractmethod
@@ -133,18 +127,11 @@ class Plain(Placement):
         )
 
     def rotate_or_skip(
-        self,
-        session: Session,
-        lane_id: int,
-        bounds: tuple[str, str],
-        held_by: str,
-        size: int,
-        its_slice: dict[str, str],
+        self, session: Session, lane_id: int, window: dict[str, str], held_by: str, size: int
     ) -> tuple[int, list[Row]]:
         """Lock what can be locked at once; note the rest as holes."""
-        its = {"lane_id": lane_id, "lo": bounds[0], "hi": bounds[1]}
-        holes = session.rows("skip_locked", **its, held_by=held_by)
-        return session.change("rotate_unlocked", **its, **its_slice), holes
+        holes = session.rows("skip_locked", lane_id=lane_id, held_by=held_by, **window)
+        return session.change("rotate_unlocked", lane_id=lane_id, **window), holes
 
     def rotate_leftovers(self, session: Session, lane_id: int, after: int, size: int) -> Row:
         """One statement."""

@@ -62,8 +62,7 @@ def make_plan(
         if first is None or not target.placement.ready:
             return plan
         session.change("prefer_indexes")
-        its_slice = target.slices.draw()
-        statement, found = session.explain("rotate_window", lo=first.lo, hi=first.hi, **its_slice)
+        statement, found = session.explain("rotate_window", **target.window(first.lo, first.hi))
         explained = target.placement.read_plan(found)
         indexes = session.rows("list_key_indexes", oid=target.oid, pk=target.pk)
     scans = _require_index(explained, {row["name"] for row in indexes}, target)

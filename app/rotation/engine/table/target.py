@@ -94,6 +94,10 @@ class Target:
             **self.placement.names,
         }
 
+    def window(self, lo: str, hi: str) -> dict[str, str]:
+        """The parameters of a statement that rotates a window: bounds, and a slice for its tokens."""
+        return {"lo": lo, "hi": hi, **self.slices.draw()}
+
     def _new_token(self, uuid: str) -> str:
         """The expression of a new token, spelled like the old one."""
         # Schema-qualified: a function of the same name elsewhere can't take its place.

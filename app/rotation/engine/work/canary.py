@@ -130,8 +130,7 @@ def _try(session: Session, stage: Stage, place: _Place, options: Options) -> boo
     stage.hold_partitions(window.lo, window.hi)
     if options.guard and stage.target.placement.takes_guard:
         try_guard(session, stage.target, lane, window.lo, options.ack_triggers)
-    its_slice = stage.target.slices.draw()
-    rows = session.change("rotate_window", lo=window.lo, hi=window.hi, **its_slice)
+    rows = session.change("rotate_window", **stage.target.window(window.lo, window.hi))
     session.change("check_constraints")
     found = session.row(
         "check_window", set=lane["set_id"], salt=lane["salt"], lo=window.lo, hi=window.hi

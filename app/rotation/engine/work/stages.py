@@ -91,12 +91,12 @@ class Stage:
             self._failure = None
             return 0
         if not work.skip_locked:
-            return session.change("rotate_window", lo=lo, hi=hi, **self.target.slices.draw())
+            return session.change("rotate_window", **self.target.window(lo, hi))
         held_by = work.held_by or "a session that could not be named"
         lane_id = work.lane["lane_id"]
         placement = self.target.placement
-        its_slice = self.target.slices.draw()
-        rows, holes = placement.rotate_or_skip(session, lane_id, (lo, hi), held_by, work.size, its_slice)
+        window = self.target.window(lo, hi)
+        rows, holes = placement.rotate_or_skip(session, lane_id, window, held_by, work.size)
         if holes:
             session.emit(HolesLeft(len(holes), holes[0]["key"], held_by))
         return rows
