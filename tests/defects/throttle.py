@@ -158,4 +158,11 @@ MUTANTS = [
         "            except (Stopped, Refused) as critical:\n",
         "tests/management/test_next_steps.py -k no_longer",
     ),
+    Mutant(
+        "windows run until a newly tuned query has answered",
+        "app/rotation/engine/throttle/monitor.py",
+        "        self._throttle.learn(live.obstacle or reason, share)\n",
+        "        self._throttle.learn(reason, share)\n",
+        "tests/throttle/test_query.py -k tuned",
+    ),
 ]

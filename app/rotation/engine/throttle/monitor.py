@@ -76,7 +76,8 @@ class Monitor(Thread):
             reason = "; ".join(self._probes.reasons(live.now, asked["now"]))
         except DatabaseFailure as failure:
             reason = self._unchecked(failure)
-        self._throttle.learn(reason, share)
+        # An obstacle that is cleared later holds windows back until the probes have answered as well.
+        self._throttle.learn(live.obstacle or reason, share)
         reason = reason or self._throttle.reason() or ""
         if reason or self._told:
             session.change("note_throttle", rotation=self._rotation, reason=reason)
