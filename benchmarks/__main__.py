@@ -11,12 +11,11 @@ from typing import Any
 
 import psycopg2
 
-from app.localpg.server import project_server
 from benchmarks.compare import compare, memory, others
 from benchmarks.growth import growth, resume
 from benchmarks.guard import guard
-from benchmarks.latency import latency
-from benchmarks.measuring import MANAGE, describe_machine, say
+from benchmarks.latency import curve, latency
+from benchmarks.measuring import MANAGE, bench_server, describe_machine, say
 from benchmarks.model import billion
 from benchmarks.page import page
 from benchmarks.proof import share
@@ -36,8 +35,9 @@ class Benchmark:
 BENCHMARKS = {
     "compare": Benchmark(compare, 1_000_000, 4),
     "others": Benchmark(others, 200_000, 2),
-    "growth": Benchmark(growth, 1_000_000, 2),
+    "growth": Benchmark(growth, 20_000_000, 2),
     "latency": Benchmark(latency, 1_000_000, 2),
+    "curve": Benchmark(curve, 1_000_000, 2),
     "resume": Benchmark(resume, 1_000_000, 3),
     "share": Benchmark(share, 20_000_000, 3),
     "guard": Benchmark(guard, 20_000_000, 5),
@@ -61,12 +61,17 @@ def main() -> None:
     parser.add_argument("--size", type=int, help="rows")
     parser.add_argument("--rounds", type=int)
     parser.add_argument(
+        "--postgres", metavar="DIR", help="where initdb and postgres are (default: the embedded ones)"
+    )
+    parser.add_argument(
         "--write", action="store_true", help="put table and plot into docs/benchmarks.md"
     )
     asked = parser.parse_args()
     benchmark = BENCHMARKS[asked.what]
     size, rounds = asked.size or benchmark.size, asked.rounds or benchmark.rounds
-    server = project_server()
+    if asked.postgres:
+        os.environ["BENCH_POSTGRES"] = asked.postgres
+    server = bench_server()
     server.ensure()
     with closing(psycopg2.connect(**server.address())) as connection:
         connection.autocommit = True
@@ -81,9 +86,12 @@ def main() -> None:
         cursor = connection.cursor()
         machine = describe_machine(cursor)
         say(machine)
+        server_version = connection.server_version
         table = benchmark.measure(cursor, size, rounds)
     flags = [word for word in sys.argv[1:] if word != "--write"]
-    publish(asked.what, f"python3 run.py bench {' '.join(flags)}", machine, table, asked.write)
+    version = str(server_version // 10000) if asked.postgres else ""
+    name = "-".join(filter(None, (asked.what, version)))
+    publish(name, f"python3 run.py bench {' '.join(flags)}", machine, table, asked.write)
 
 
 if __name__ == "__main__":

@@ -7,11 +7,16 @@ from benchmarks.measuring import OURS, Measured, contender, fresh_table, measure
 from benchmarks.report import Plot, Table
 
 SINGLE = {"single UPDATE": contender("single_update")}
+BY_HAND = {
+    "`LOCK`, drop index, UPDATE, create index": contender("drop_index"),
+    "psql, windows of 10,000": contender("psql_loop"),
+}
 OF_OURS = {
     "`--window 10000`": [*OURS, "--window", "10000"],
     "no flags": OURS,
     "`--workers 2`": [*OURS, "--workers", "2"],
     "`--workers 2 --reindex`": [*OURS, "--workers", "2", "--reindex"],
+    "`--workers 2 --reindex token`": [*OURS, "--workers", "2", "--reindex", "token"],
     "`--workers 4`": [*OURS, "--workers", "4"],
 }
 OTHERS = {
@@ -28,7 +33,7 @@ COLUMNS = [
 
 def compare(cursor: Any, size: int, rounds: int) -> Table:
     """The command with several sets of flags against one UPDATE of the whole table."""
-    return _in_turn(cursor, SINGLE | OF_OURS, size, rounds)
+    return _in_turn(cursor, SINGLE | BY_HAND | OF_OURS, size, rounds)
 
 
 def others(cursor: Any, size: int, rounds: int) -> Table:

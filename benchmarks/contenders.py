@@ -2,6 +2,7 @@
 
 import os
 import statistics
+import subprocess
 import sys
 import time
 import uuid
@@ -16,6 +17,7 @@ import pgbulk  # noqa: E402
 from django.db import connection, transaction  # noqa: E402
 
 from app.tickets.models import Ticket  # noqa: E402
+from benchmarks.measuring import bench_server  # noqa: E402
 
 SAVES = 4000
 
@@ -29,6 +31,35 @@ def single_update() -> None:
             " FROM pg_attribute WHERE attrelid = 'ticket'::regclass AND attname = 'token'"
         )
         cursor.execute("UPDATE ticket SET token = gen_random_uuid()")
+
+
+def drop_index() -> None:
+    """The fastest that one connection can: nobody else reads or writes until all is done."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("LOCK TABLE ticket")
+        cursor.execute("ALTER TABLE ticket DROP CONSTRAINT ticket_token_key")
+        single_update()
+        cursor.execute("ALTER TABLE ticket ADD CONSTRAINT ticket_token_key UNIQUE (token)")
+
+
+def psql_loop() -> None:
+    """Windows of 10,000 keys, as psql does them one after the other: no checkpoint, no proof."""
+    script = """
+        SELECT set_config('rotation.active', concat(attrelid, '.', attnum), false)
+        FROM pg_attribute WHERE attrelid = 'ticket'::regclass AND attname = 'token';
+        SELECT
+            format(
+                'UPDATE ticket SET token = gen_random_uuid() WHERE id BETWEEN %s AND %s',
+                lo, lo + 9999
+            )
+        FROM generate_series(1, (SELECT max(id) FROM ticket), 10000) AS lo
+        \\gexec
+    """
+    psql = bench_server().binaries / "psql"
+    subprocess.run(
+        [psql, "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", os.environ["DATABASE_URL"]],
+        input=script, text=True, check=True, stdout=subprocess.DEVNULL,
+    )  # fmt: skip
 
 
 def brief() -> None:
@@ -99,7 +130,10 @@ def chunks(size: int) -> Iterator[list[Ticket]]:
 
 CONTENDERS: dict[str, Callable[[], None]] = {
     contender.__name__: contender
-    for contender in (single_update, brief, bulk_update, django_pgbulk, save, save_new, bulk_create)
+    for contender in (
+        *(single_update, drop_index, psql_loop, brief, bulk_update, django_pgbulk),
+        *(save, save_new, bulk_create),
+    )
 }
 
 if __name__ == "__main__":

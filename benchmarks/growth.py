@@ -22,34 +22,41 @@ from benchmarks.report import Plot, Table
 INTERRUPTIONS = 10
 
 
+COMMANDS = {
+    "single UPDATE": contender("single_update"),
+    "no flags": OURS,
+    "`--local-tokens`": [*OURS, "--local-tokens"],
+}
+
+
 def growth(cursor: Any, size: int, rounds: int) -> Table:
-    """Microseconds for a row, in a table of a tenth of the rows, of all, and of five times as many."""
-    runs: dict[str, tuple[list[float], list[float], list[float]]] = {}
-    for some in (size // 10, size, 5 * size):
-        whole, windows, single = runs.setdefault(f"{some:,} rows", ([], [], []))
-        for number in range(rounds):
-            say(f"{some} rows, round {number + 1} of {rounds}")
-            ours = measure(cursor, OURS, some)
-            whole.append(1e6 * ours.seconds / some)
-            windows.append(1e6 * ours.window_seconds / some)
-            single.append(1e6 * measure(cursor, contender("single_update"), some).seconds / some)
-    middle = [statistics.median(windows) for _, windows, _ in runs.values()]
+    """Microseconds for a row: a 200th, a 20th, a quarter and all of the rows, these once."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for some in (size // 200, size // 20, size // 4, size):
+        series = found.setdefault(f"{some:,} rows", {})
+        for number in range(rounds if some < size else 1):
+            for name, command in COMMANDS.items():
+                say(f"{some:,} rows, round {number + 1}: {name}")
+                run = measure(cursor, command, some)
+                series.setdefault(name, []).append(1e6 * run.seconds / some)
+                if run.window_seconds:
+                    series.setdefault(f"{name}, windows", []).append(1e6 * run.window_seconds / some)
+    columns = list(next(iter(found.values())))
+    middle = {name: [statistics.median(series[name]) for series in found.values()] for name in columns}
+    rows = {
+        some: [
+            spread(figures, 1) if len(figures) > 1 else f"{figures[0]:.1f}"
+            for figures in series.values()
+        ]
+        for some, series in found.items()
+    }
+    rows["most : least"] = [f"{max(values) / min(values):.2f}" for values in middle.values()]
     return Table(
-        f"microseconds for a row, medians of {rounds} rounds",
-        ["windows alone", "whole process", "single UPDATE, whole process"],
-        {name: [spread(windows, 1), spread(whole, 1), spread(single, 1)]
-         for name, (whole, windows, single) in runs.items()},
-        Plot(
-            "microseconds for a row",
-            list(runs),
-            {
-                "windows alone": middle,
-                "whole process": [statistics.median(whole) for whole, _, _ in runs.values()],
-                "single UPDATE": [statistics.median(single) for _, _, single in runs.values()],
-            },
-        ),
-        [f"Most against least, windows alone: {max(middle) / min(middle):.2f}."],
-    )  # fmt: skip
+        f"microseconds for a row, medians of {rounds} rounds, or one",
+        columns,
+        rows,
+        Plot("microseconds for a row", list(found), middle),
+    )
 
 
 def resume(cursor: Any, size: int, rounds: int) -> Table:

@@ -14,6 +14,7 @@ from typing import Any
 
 import django
 
+from app.localpg.server import Server, project_server
 from app.rotation.engine.text import peak_memory_mb
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -24,6 +25,16 @@ OURS = [*MANAGE, "rotate_tokens_sql", "--progress", "none"]
 def contender(name: str) -> list[str]:
     """The command that runs one of benchmarks.contenders."""
     return [sys.executable, "-m", "benchmarks.contenders", name]
+
+
+def bench_server() -> Server:
+    """What is measured: the embedded server, or one of the programs in the directory BENCH_POSTGRES."""
+    embedded = project_server()
+    binaries = os.environ.get("BENCH_POSTGRES")
+    if not binaries:
+        return embedded
+    place = Path(binaries).resolve()
+    return Server(place, embedded.home.with_name(f"{embedded.home.name}{str(place).replace('/', '-')}"))
 
 
 @dataclass
@@ -61,19 +72,24 @@ def measure(cursor: Any, command: list[str], size: int) -> Measured:
     seconds = time.monotonic() - began
     child.returncode = os.waitstatus_to_exitcode(status)
     cursor.execute(
-        "SELECT pg_current_wal_insert_lsn() - %s::pg_lsn, pg_total_relation_size('ticket'),"
-        " (SELECT coalesce(extract(EPOCH FROM"
-        "     max(finished_at) - min(finished_at - milliseconds * interval '1 millisecond')), 0)"
-        " FROM rotation_window WHERE rotation_id = (SELECT max(id) FROM rotation)"
-        " AND %s)",
-        [start, "rotate_tokens_sql" in command],
+        "SELECT pg_current_wal_insert_lsn() - %s::pg_lsn, pg_total_relation_size('ticket')", [start]
     )
-    wal, table, windows = cursor.fetchone()
+    wal, table = cursor.fetchone()
     if child.returncode:
         sys.exit(f"{command} ended with {child.returncode}")
     require_rotated(cursor, " ".join(command))
     cpu = usage.ru_utime + usage.ru_stime
-    return Measured(seconds, cpu, peak_memory_mb(usage), int(wal), table, float(windows))
+    return Measured(seconds, cpu, peak_memory_mb(usage), int(wal), table, windows_took(cursor))
+
+
+def windows_took(cursor: Any) -> float:
+    """Seconds from the first window's begin to the last one's end; 0 if nothing was rotated by us."""
+    cursor.execute(
+        "SELECT coalesce(extract(EPOCH FROM"
+        "     max(finished_at) - min(finished_at - milliseconds * interval '1 millisecond')), 0)"
+        " FROM rotation_window"
+    )
+    return float(cursor.fetchone()[0])
 
 
 def require_rotated(cursor: Any, what: str, table: str = "ticket") -> None:
@@ -92,7 +108,7 @@ def fresh_table(cursor: Any, size: int) -> int:
     cursor.execute("DROP TABLE IF EXISTS bench_before")
     for state in (["zero"], []):
         subprocess.run([*MANAGE, "migrate", "rotation", *state, "-v", "0"], check=True)
-    subprocess.run([*MANAGE, "ticket", "--init", "--size", str(size), "-v", "0"],
+    subprocess.run([*MANAGE, "ticket", "--init", "--force", "--size", str(size), "-v", "0"],
                    check=True, stdout=subprocess.DEVNULL)  # fmt: skip
     cursor.execute("VACUUM ANALYZE ticket")
     cursor.execute("SELECT pg_total_relation_size('ticket')")

@@ -12,8 +12,8 @@ from typing import Any
 
 import psycopg2
 
-from app.localpg.server import Server, embedded_binaries
-from benchmarks.measuring import MANAGE, say
+from app.localpg.server import Server
+from benchmarks.measuring import MANAGE, bench_server, say
 from benchmarks.report import Plot, Table
 from benchmarks.scale import WORKERS, costs
 
@@ -140,7 +140,7 @@ def at_scale(size: int, max_wal_size: int, *flags: str, **also: str) -> Scaled:
     }
     say(f"{settings} {flags}")
     home = Path(tempfile.mkdtemp(prefix="billion-"))
-    server = Server(embedded_binaries(), home, settings)
+    server = Server(bench_server().binaries, home, settings)
     asked = os.environ["DATABASE_URL"]
     try:
         server.ensure("bench")
