@@ -15,6 +15,8 @@ STATE_FUNCTIONS = (
     "rotation_note_change",
     "rotation_prepare_guard",
     "rotation_inspect_guard",
+    "rotation_target_shape",
+    "rotation_advance",
 )
 #: The same as GRANT names them: one is overloaded.
 GRANTED = ("rotation_hash(uuid, bigint)", "rotation_hash(text, bigint)", *STATE_FUNCTIONS[1:])

@@ -31,6 +31,7 @@ def regenerate(alias: str, name: TargetName, size: int, stop: StopSwitch, force:
                 "there are tickets that --init has not made, and it would remove them: --force does"
             )
         with session.durable():
+            session.rows("read_views")
             session.change("truncate_tickets")  # first, because it waits for all other users
             rotation = rotations.find_unfinished(session, target)
             if rotation and describe(session, rotation)["workers"]:

@@ -39,12 +39,6 @@ SELECT
         WHEN pg_catalog.current_setting('session_replication_role') = 'replica'
             THEN pg_catalog.set_config('session_replication_role', 'origin', true)
     END,
-    -- If the target has become a view, it is not read: that would run its owner's code. Once it is
-    -- read, it can't become one before the COMMIT.
-    CASE
-        WHEN pg_catalog.current_setting('restrict_nonsystem_relation_kind', true) IS NOT NULL
-            THEN pg_catalog.set_config('restrict_nonsystem_relation_kind', 'view, foreign-table', true)
-    END,
     pg_catalog.set_config('client_connection_check_interval', '500ms', true)
 FROM (
     SELECT pg_catalog.current_setting('deadlock_timeout')::interval AS timeout

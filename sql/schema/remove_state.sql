@@ -36,6 +36,10 @@ DROP FUNCTION
     {state}.rotation_prepare_guard(oid, smallint, text),
     {state}.rotation_find_unused_guard(),
     {state}.rotation_inspect_guard(oid, smallint),
+    {state}.rotation_target_shape(oid, smallint),
+    {state}.rotation_advance(
+        bigint, text, text, text, text, bigint, double precision, double precision, text, text, text[]
+    ),
     {state}.rotation_guard_trigger(oid, smallint, name, boolean, regprocedure),
     {state}.rotation_write_guard(regprocedure, oid, smallint),
     {state}.rotation_refuses(text, int, bigint, oid, text),

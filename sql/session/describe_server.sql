@@ -183,7 +183,7 @@ LEFT JOIN (
                 AND needed.proname IN (
                     'rotation_hash', 'rotation_create_set', 'rotation_claim_snapshot',
                     'rotation_complete_set', 'rotation_note_change', 'rotation_prepare_guard',
-                    'rotation_inspect_guard'
+                    'rotation_inspect_guard', 'rotation_target_shape', 'rotation_advance'
                 )
         ) AS may_write
     FROM pg_catalog.pg_class AS rotation

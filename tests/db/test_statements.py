@@ -70,7 +70,7 @@ def test_prepares(db: Database, file: Path) -> None:
             cursor.execute("CREATE TABLE demo_before (token uuid)")
         if "{bt_index_check}" in statements.load(statement_of(file)):
             cursor.execute("CREATE EXTENSION amcheck")
-        text = statements.compose(statement_of(file), NAMES, connection)
+        text = statements.compose((statement_of(file),), NAMES, connection)
         numbers: dict[str, int] = {}
         number = lambda found: f"${numbers.setdefault(found[1], len(numbers) + 1)}"  # noqa: E731
         text = re.sub(r"%\((\w+)\)s", number, text).replace("%%", "%")
@@ -106,7 +106,7 @@ def test_has_a_header_that_is_true(file: Path) -> None:
 @pytest.mark.parametrize("file", VARIANTS, ids=statement_of)
 def test_variant_for_citus_has_the_same_columns(db: Database, file: Path) -> None:
     with db.connect() as connection, connection.cursor() as cursor:
-        text = re.sub(r"%\(\w+\)s", "NULL", statements.compose(file.stem, NAMES, connection))
+        text = re.sub(r"%\(\w+\)s", "NULL", statements.compose((file.stem,), NAMES, connection))
         cursor.execute(f"BEGIN; {text.replace('%%', '%')}")
         told = statements.find_files()[file.stem].read_text().partition("-- Columns: ")[2]
         for column in cursor.description or ():

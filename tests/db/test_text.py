@@ -166,8 +166,18 @@ def test_names_are_filled_in_as_they_are(name: str) -> None:
         closing(psycopg2.connect(**SERVER.address(MIGRATED))) as connection,
         connection.cursor() as cursor,
     ):
-        text = statements.compose("rotate_window", names, connection)
+        text = statements.compose(("rotate_window",), names, connection)
         sent = cursor.mogrify(text, {"lo": "1", "hi": "2"}).decode()
         assert sent.count(f"::{whole}") == 2
         assert f"UPDATE {whole}" in sent
-        assert f"FROM {whole}" in statements.compose("count_rows", names, connection)
+        assert f"FROM {whole}" in statements.compose(("count_rows",), names, connection)
+
+
+def test_state_in_a_schema_with_an_odd_name(db: Database) -> None:
+    """Its name precedes every statement, with parameters and without."""
+    db.sql('CREATE SCHEMA "50% {x}"')
+    db.sql(f"ALTER DATABASE {db.name} SET search_path = '50% {{x}}'")
+    for command in ("migrate -v 0", "ticket --init --size 50", "rotate_tokens_sql", "rotation verify"):
+        done = db.run(*command.split())
+        assert (done.code, done.err) == (0, ""), command
+    assert db.value('SELECT status FROM "50% {x}".rotation') == "succeeded"

@@ -125,8 +125,8 @@ MUTANTS = [
     Mutant(
         "the application's triggers don't find their names",
         f"{ENGINE}/db/session.py",
-        'path = self._compose("restore_settings") + "\\n"',
-        "path = PINNED",
+        "        if statement in FINDS_NAMES | FIRES_TRIGGERS:\n",
+        "        if statement in FINDS_NAMES:\n",
         "tests/preflight/test_triggers.py -k may_copy",
     ),
     Mutant(

@@ -5,9 +5,9 @@ from tests.defects.mutant import ENGINE, INITIAL, Mutant
 MUTANTS = [
     Mutant(
         "the checkpoint is not compared with what was read",
-        "sql/work/advance_checkpoint.sql",
-        "        AND lane.last_id IS NOT DISTINCT FROM %(last_id)s\n",
-        "        AND (true OR lane.last_id IS NOT DISTINCT FROM %(last_id)s)\n",
+        "sql/schema/windows.sql",
+        "            AND lane.last_id IS NOT DISTINCT FROM known\n",
+        "            AND (true OR lane.last_id IS NOT DISTINCT FROM known)\n",
         "tests/state/test_state.py",
     ),
     Mutant(
@@ -267,8 +267,8 @@ MUTANTS = [
     Mutant(
         "a window looks at its target without a lock",
         f"{ENGINE}/work/stages.py",
-        '        self.session.change("hold_target")\n',
-        "",
+        'self.require_same_target("hold_target")',
+        "self.require_same_target()",
         "tests/proof/test_held_target.py -k between",
     ),
     Mutant(

@@ -53,6 +53,7 @@ CALLS = [
     *("rotation_create_set(1)", "rotation_complete_set(1, 0)", "rotation_note_change(1)"),
     "rotation_prepare_guard('public.account'::regclass, 2::smallint, 'x')",
     "rotation_inspect_guard('public.account'::regclass, 2::smallint)",
+    "rotation_target_shape('public.account'::regclass, 2::smallint)",
     "rotation_write_guard('public.rotation_guard_1()'::regprocedure, 1, 1::smallint)",
 ]
 

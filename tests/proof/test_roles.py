@@ -86,6 +86,7 @@ LEFT_OUT = [
     "EXECUTE ON FUNCTION rotation_claim_snapshot",
     *("EXECUTE ON FUNCTION rotation_complete_set", "EXECUTE ON FUNCTION rotation_note_change"),
     *("EXECUTE ON FUNCTION rotation_inspect_guard", "EXECUTE ON FUNCTION rotation_prepare_guard"),
+    *("EXECUTE ON FUNCTION rotation_target_shape", "EXECUTE ON FUNCTION rotation_advance"),
 ]  # fmt: skip
 
 

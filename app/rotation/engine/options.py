@@ -27,7 +27,7 @@ class Options:
     """Options of one run. Raises UsageError, naming the flag, for a value that can't be used."""
 
     window: int | None = None  #: rows of a window; None: sized to `window_seconds`
-    window_seconds: float = 0.3  #: target seconds of an auto-sized window
+    window_seconds: float = 0.1  #: target seconds of an auto-sized window
     workers: int = 1  #: connections that this process rotates with
     lanes: int | None = None  #: ranges that a new rotation is cut into; None: by the table's size
     lock_timeout_ms: int = 200  #: milliseconds that a window waits for one lock

@@ -206,6 +206,6 @@ class Migration(migrations.Migration):
             trigger=pgtrigger.compiler.Trigger(name='kept_from_truncate', sql=InvariantSql(func=read_body('refuse_truncate'), hash='82773043319b7e9ae3af4922338e81de0a0f4a55', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_kept_from_truncate_98c88', table='rotation_window', when='BEFORE')),
         ),
         migrations.RunPython(
-            in_the_state('revoked_set', 'guard', 'privileges'), in_the_state('remove_state')
+            in_the_state('revoked_set', 'guard', 'windows', 'privileges'), in_the_state('remove_state')
         ),
     ]

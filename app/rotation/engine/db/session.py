@@ -29,7 +29,7 @@ PLAIN = "SET LOCAL quote_all_identifiers TO off;\nSET LOCAL exit_on_error TO off
 PINNED = "SET LOCAL search_path TO pg_catalog, pg_temp;\n"
 ROLES_OWN = "SET LOCAL search_path TO DEFAULT;\n"
 #: Statements that ask what the role's search path finds.
-FINDS_NAMES = {"restore_settings", "describe_server", "find_table", "list_tables"}
+FINDS_NAMES = {"describe_server", "find_table", "list_tables"}
 #: Statements that print names in full: the state's triggers read them by PostgreSQL's own path.
 NAMES_IN_FULL = {"list_columns"}
 #: Statements that fire the application's triggers, which rely on the role's search path.
@@ -42,6 +42,8 @@ FIRES_TRIGGERS = {
     "check_constraints",
     "truncate_tickets",
     "generate_tickets",
+    # The last of a window, before the COMMIT, which fires those that are deferred.
+    "advance_checkpoint",
 }
 #: Statements with which transactions begin.
 OPENS = {
@@ -73,7 +75,7 @@ class Session:
     stop: StopSwitch = field(default_factory=StopSwitch)
     emit: Emit = lambda event: None
     outage_seconds: float = 60.0
-    _composed: dict[str, str] = field(default_factory=dict, init=False)
+    _composed: dict[tuple[str, ...], str] = field(default_factory=dict, init=False)
     _losses: Losses = field(default_factory=Losses, init=False)
 
     @property
@@ -83,19 +85,23 @@ class Session:
         assert isinstance(name, tuple)
         return name[0]
 
-    def rows(self, statement: str, **parameters: Any) -> list[Row]:
-        """Run `sql/<statement>.sql` and return its rows as dictionaries by column name."""
-        with self._execute(statement, parameters) as cursor:
+    def rows(self, *statements: str, **parameters: Any) -> list[Row]:
+        """Run `sql/<statement>.sql` and return its rows as dictionaries by column name.
+
+        Several go to the server as one message, with the search path of the first; the rows are those of
+        the last.
+        """
+        with self._execute(statements, parameters) as cursor:
             columns = [column[0] for column in cursor.description]
             return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
 
-    def row(self, statement: str, **parameters: Any) -> Row:
+    def row(self, *statements: str, **parameters: Any) -> Row:
         """Return the one row of a statement that always has one."""
-        return self.rows(statement, **parameters)[0]
+        return self.rows(*statements, **parameters)[0]
 
     def change(self, statement: str, **parameters: Any) -> int:
         """Run a statement that returns no rows; returns how many it changed, as the server counted."""
-        with self._execute(statement, parameters) as cursor:
+        with self._execute((statement,), parameters) as cursor:
             return cursor.rowcount
 
     def script(self, text: str, doing: str) -> None:
@@ -264,20 +270,24 @@ class Session:
         with contextlib.suppress(DatabaseError, InterfaceError):
             connections[self.alias].close()
 
-    def _compose(self, statement: str) -> str:
-        if statement not in self._composed:
+    def _compose(self, *names: str) -> str:
+        """The text of statements; all of them take parameters if one does."""
+        if names not in self._composed:
             connection = connections[self.alias]
             with translated("connecting", self.alias):
                 connection.ensure_connection()
-            text = statements.compose(statement, self.names, connection.connection, self.variants)
-            self._composed[statement] = text
-        return self._composed[statement]
+            text = statements.compose(names, self.names, connection.connection, self.variants)
+            self._composed[names] = text
+        return self._composed[names]
 
     @contextlib.contextmanager
-    def _execute(self, statement: str, parameters: dict[str, Any]) -> Iterator[Any]:
-        with self._prepared(statement) as (text, cursor):
+    def _execute(self, names: tuple[str, ...], parameters: dict[str, Any]) -> Iterator[Any]:
+        with self._prepared(*names) as (text, cursor):
             register_type(ANY_YEAR, cursor.cursor)
-            cursor.execute(self._path(statement) + text, parameters or None)
+            path = self._path(names[0])
+            if "%(" in text:  # psycopg2 leaves a statement without parameters alone
+                path = path.replace("%", "%%")
+            cursor.execute(path + text, parameters or None)
             yield cursor
 
     def _path(self, statement: str) -> str:
@@ -288,21 +298,20 @@ class Session:
         """
         known = "state" in self.names and statement not in NAMES_IN_FULL
         path = self._compose("pin_search_path") + "\n" if known else PINNED
-        if statement in FINDS_NAMES:
+        if statement in FINDS_NAMES | FIRES_TRIGGERS:
             path = ROLES_OWN
-        elif statement in FIRES_TRIGGERS:
-            path = self._compose("restore_settings") + "\n"
         if statement in OPENS or not connections[self.alias].in_atomic_block:
             path += self._compose("plan_plainly") + "\n"
         return PLAIN + path
 
     @contextlib.contextmanager
-    def _prepared(self, statement: str) -> Iterator[tuple[str, Any]]:
+    def _prepared(self, *names: str) -> Iterator[tuple[str, Any]]:
         if self.stop.immediate:
             raise LockConflict("stopped immediately")
-        self._require_autocommit()
-        text = self._compose(statement)
-        doing = statement.replace("_", " ")
+        if not connections[self.alias].in_atomic_block:
+            self._require_autocommit()
+        text = self._compose(*names)
+        doing = names[0].replace("_", " ")
         with translated(doing, self.alias), connections[self.alias].cursor() as cursor:
             yield text, cursor
 

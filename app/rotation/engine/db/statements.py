@@ -58,12 +58,14 @@ def load(name: str, variants: tuple[str, ...] = ()) -> str:
     return re.sub(r"^\s*--.*\n", "", text, flags=re.MULTILINE).strip()
 
 
-def compose(name: str, names: Names, connection: Any, variants: tuple[str, ...] = ()) -> str:
-    """Return the statement with its `{names}` filled in, ready for psycopg2's `%(parameters)s`.
+def compose(
+    statements: tuple[str, ...], names: Names, connection: Any, variants: tuple[str, ...] = ()
+) -> str:
+    """Return statements with their `{names}` filled in, ready for psycopg2's `%(parameters)s`.
 
     `connection` is a psycopg2 connection: quoting depends on its encoding.
     """
-    text = load(name, variants)
+    text = "\n".join(load(name, variants) for name in statements)
     takes_parameters = "%(" in text
     identifiers = {
         # psycopg2 leaves a statement without parameters alone, and unescapes %% in all others.

@@ -5,22 +5,27 @@ from ..errors import RotationError
 from .target import Target
 
 
-def read_shape(session: Session, oid: int, attnum: int) -> Row | None:
-    """What a table's column is now; None if it is no more. See the two statements."""
-    schema = session.state_schema
+def read_shape(session: Session, oid: int, attnum: int, *first: str) -> Row | None:
+    """What a table's column is now; None if it is no more. See the two statements.
+
+    `first`: statements that are run before in the same message.
+    """
     with session.looking("reading the table's definition"):
-        found = session.rows("read_target_shape", oid=oid, attnum=attnum, state_schema=schema)
+        found = session.rows(*first, "read_target_shape", oid=oid, attnum=attnum)
         if found and found[0]["foreign_keys"]:
             return found[0] | session.row("read_followers", oid=oid, attnum=attnum)
     return found[0] if found else None
 
 
-def require_shape(session: Session, rotation: int, target: Target, shape: Row, then: str) -> Row:
+def require_shape(
+    session: Session, rotation: int, target: Target, shape: Row, then: str, *first: str
+) -> Row:
     """Return what the target is now. Raises RotationError if that is not `shape`.
 
-    A `shape` without an entry does not ask for that one. `then` says what an error leaves.
+    A `shape` without an entry does not ask for that one. `then` says what an error leaves; for `first`
+    see read_shape.
     """
-    found = read_shape(session, target.oid, target.attnum)
+    found = read_shape(session, target.oid, target.attnum, *first)
     if found and found | shape == found:
         return found
     names = ("schema", "table", "column", "column_type")

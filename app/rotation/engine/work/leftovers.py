@@ -83,7 +83,6 @@ class LeftoverStage(Stage):
 
     def _write_down(self, work: Work, lo: str, hi: str, rows: int, began: float) -> WindowDone:
         self.write_down(work, work.lane["last_id"], lo, hi, rows)
-        self.session.change("restore_settings")
         return WindowDone(work.lane["lane"], lo, hi, rows, time.monotonic() - began, rows)
 
     def _work_by_value(self, work: Work, began: float) -> WindowDone | None:

@@ -73,10 +73,9 @@ class Stage:
         began = time.monotonic()
         rows = self._replace(work, window.lo, window.hi)
         seconds = time.monotonic() - began
-        self.write_down(work, window.hi, window.lo, window.hi, rows)
         if window.hi == lane["upper"]:
             self.session.rows("wait_for_disk")
-        self.session.change("restore_settings")
+        self.write_down(work, window.hi, window.lo, window.hi, rows)
         return WindowDone(lane["lane"], window.lo, window.hi, rows, seconds, window.keys)
 
     def _replace(self, work: Work, lo: str, hi: str) -> int:
@@ -102,8 +101,18 @@ class Stage:
         return rows
 
     def write_down(self, work: Work, reached: str | None, lo: str, hi: str, rows: int) -> None:
-        """Move the checkpoint, write the journal, and tell listeners."""
-        if not self.session.rows(
+        """Tell listeners, move the checkpoint and write the journal: a window's last statements."""
+        if self.channel is not None:
+            self.session.rows(
+                "notify_window",
+                channel=self.channel,
+                rotation=self.rotation,
+                table=f"{self.target.schema}.{self.target.table}",
+                column=self.target.column,
+                lo=lo,
+                hi=hi,
+            )
+        advanced = self.session.row(
             "advance_checkpoint",
             lane_id=work.lane["lane_id"],
             last_id=work.lane["last_id"],
@@ -116,18 +125,9 @@ class Stage:
             throttle=work.throttle,
             worker=self.session.worker,
             writable=WRITABLE,
-        ):
+        )
+        if advanced["entry"] is None:
             raise self.moved(work.lane)
-        if self.channel is not None:
-            self.session.rows(
-                "notify_window",
-                channel=self.channel,
-                rotation=self.rotation,
-                table=f"{self.target.schema}.{self.target.table}",
-                column=self.target.column,
-                lo=lo,
-                hi=hi,
-            )
 
     def undo(self) -> None:
         """Forget what the latest window did, which was rolled back."""
@@ -148,8 +148,7 @@ class Stage:
 
         Raises LockConflict if another session is about to change it, RotationError if one has.
         """
-        self.session.change("hold_target")
-        self.require_same_target()
+        self.require_same_target("hold_target")
 
     def hold_partitions(self, lo: str | None = None, hi: str | None = None) -> None:
         """The same for the partitions that hold the rows of a window; for all, without its bounds."""
@@ -157,11 +156,10 @@ class Stage:
             self.target.placement.hold_partitions(self.session, lo, hi)
             self.require_same_target()
 
-    def require_same_target(self) -> None:
-        """Raise RotationError if the target is not what it was at the start."""
-        require_shape(
-            self.session, self.rotation, self.target, self._shape, "the window was rolled back"
-        )
+    def require_same_target(self, *first: str) -> None:
+        """Raise RotationError if the target is not what it was at the start; see read_shape."""
+        then = "the window was rolled back"
+        require_shape(self.session, self.rotation, self.target, self._shape, then, *first)
 
     def moved(self, lane: Row) -> RotationError:
         """The error for a lane that was moved under its window, which is rolled back now."""
