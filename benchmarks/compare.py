@@ -47,6 +47,7 @@ def _in_turn(cursor: Any, commands: dict[str, list[str]], size: int, rounds: int
         for name, command in commands.items():
             say(f"round {number + 1} of {rounds}: {name}")
             runs[name].append(measure(cursor, command, size))
+            say(f"  {runs[name][-1].seconds:.1f} s")
     fresh = fresh_table(cursor, size)
     rows, ratios = {}, []
     for name, measured in runs.items():

@@ -101,6 +101,8 @@ def _in_turn(
             found[name].milliseconds += latencies
             found[name].seconds.append(seconds)
             found[name].window_seconds.append(windows_took(cursor))
+            *_, p99, most = Felt(latencies).percentiles
+            say(f"  {seconds:.1f} s, p99 {p99:.1f} ms, most {most:.1f} ms")
     return found
 
 

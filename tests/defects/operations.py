@@ -230,7 +230,7 @@ MUTANTS = [
     Mutant(
         "the command to continue forgets the limits",
         "app/rotation/engine/state/status.py",
-        "    return run + as_flags(as_kept(rotation.options), TUNABLE)\n",
+        "    return run + as_flags(as_kept(rotation.options), REPEATED)\n",
         "    return run\n",
         "tests/operations/test_run.py -k forgotten",
     ),

@@ -55,11 +55,12 @@ def test_limits_of_the_first_run_are_not_forgotten(db: Database) -> None:
     """Whoever follows the advice of `status` has them; who does not is warned."""
     db.tickets(300)
     limits = ("--max-rate", "200", "--max-wal", "5GB", "--throttle-sql", "SELECT 0")
-    child = db.start("rotate_tokens_sql", "--window", "20", *limits, "--workers", "2")
+    child = db.start("rotate_tokens_sql", "--window", "20", *limits, "--workers", "2", "--local-tokens")
     until(lambda: db.value("SELECT count(*) FROM rotation_window"))
     kill(child)
     until(lambda: "no process is working on it" in db.call("rotation", "status").out)
     again = "--window 20 --workers 2 --max-wal 5000000000 --max-rate 200 --throttle-sql 'SELECT 0'"
+    again += " --local-tokens"
     assert as_flags({"standbys": ["a b", "c"]}, TUNABLE) == " --standby 'a b' --standby c"
     assert f"run rotate_tokens_sql --table public.ticket {again} again" in (
         db.call("rotation", "status").out
@@ -68,8 +69,8 @@ def test_limits_of_the_first_run_are_not_forgotten(db: Database) -> None:
     done = db.call("rotate_tokens_sql", "--throttle-sql", "SELECT 0")
     assert done.code == 0
     assert (
-        "warn: rotation 1 of public.ticket.token was started with --max-rate 200, and this run goes"
-        " without: stop it and add that, or use rotation tune" in done.out
+        "warn: rotation 1 of public.ticket.token was started with --max-rate 200 --local-tokens, and"
+        " this run goes without: stop it and add that, or use rotation tune" in done.out
     )
     db.each_once(300)
 

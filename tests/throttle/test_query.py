@@ -229,6 +229,10 @@ def test_query_that_is_tuned(db: Database) -> None:
         assert wait_by_a_tuned_query(db, "SELECT 1 FROM pg_sleep(0.5)").code == 0
         until(lambda: status(db)["throttle"] == "--throttle-sql returned 1")
         assert windows(db) == reached
+    done = db.run("rotation", "tune", "nice=0.1", env=db.environment(SECRET_KEY="k" * 50))
+    assert "throttle_sql=SELECT 1 FROM pg_sleep(0.5)" in done.out
+    done = db.run("rotation", "tune", "nice=0.2", env=db.environment(SECRET_KEY="x" * 50))
+    assert "throttle_sql=(another site's query)" in done.out
     assert db.run("rotation", "tune", "throttle_sql=default", "nice=0").code == 0
     assert child.wait(60) == 0
     db.each_once(3000)

@@ -177,8 +177,10 @@ TUNABLE: dict[str, Callable[[str], Any]] = {
 }
 
 
-#: Those of them that a run goes without unless it is given them again: the rest only set its size.
-BINDING = TUNABLE.keys() - {"window", "window_seconds", "workers", "vacuum"}
+#: What the command that continues a rotation repeats.
+REPEATED = (*TUNABLE, "local_tokens")
+#: Of that, what a run goes without unless it is given it again: the rest only sets its size.
+BINDING = {*REPEATED} - {"window", "window_seconds", "workers", "vacuum"}
 
 
 def as_given(value: Any) -> str:
@@ -199,6 +201,8 @@ def as_flags(kept: dict[str, Any], names: Collection[str]) -> str:
         flag = "--" + name.replace("_", "-").removesuffix("s" if name == "standbys" else "")
         if isinstance(value, list):
             flags += "".join(f" {flag} {shlex.quote(str(one))}" for one in value)
+        elif value is True:
+            flags += f" {flag}"
         elif value != default:
             flags += f" {flag} {shlex.quote(as_given(value))}"
     return flags

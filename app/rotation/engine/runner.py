@@ -14,7 +14,7 @@ from .db.stop import StopSwitch
 from .db.threads import Thread
 from .errors import DatabaseFailure, LockConflict, Refused, RotationError, Stopped, UsageError, in_a_line
 from .events import NOTE, REFUSE, WARN, Emit, Found, RotationStarted, without_names
-from .options import BINDING, TUNABLE, Options, as_flags, as_kept
+from .options import BINDING, REPEATED, Options, as_flags, as_kept
 from .phases import Phases
 from .preflight import indexes
 from .preflight.server import check_server, connected
@@ -222,13 +222,14 @@ class RotationDriver:
         kept = as_kept(rotation.options)
         gone = [
             name
-            for name in TUNABLE
+            for name in REPEATED
             if name in BINDING - as_kept(rotation.tuned).keys()
             and getattr(self.options, name) == getattr(Options, name)
         ]
         if flags := as_flags(kept, gone):
             text = f"{rotation} was started with{flags}, and this run goes without"
-            self._emit(Found(WARN, f"{text}: stop it and add that, or use rotation tune"))
+            tune = ", or use rotation tune" if flags != " --local-tokens" else ""
+            self._emit(Found(WARN, f"{text}: stop it and add that{tune}"))
 
     def _tell_findings(self) -> list[Found]:
         """Report what the preflight found. Raises Refused for the first finding that forbids the run."""

@@ -154,7 +154,8 @@ class Rebuilder:
             raise  # the server may still be doing it: the next try waits for that
         except RotationError as error:
             left = self._tidy()
-            again = f"{left}; run {self.target.command} --reindex to continue"
+            what = "--reindex" if self.grown else "--reindex token"
+            again = f"{left}; run {self.target.command} {what} to continue"
             if isinstance(error, LockConflict):
                 why = session.stop.reason if session.stop.requested else f"the server ({error})"
                 text = f"every token is rotated; the rebuild of index {label} was cancelled by {why}"

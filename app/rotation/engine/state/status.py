@@ -5,7 +5,7 @@ from typing import Any
 
 from ...models import ROTATING, WORKING, BatchProgress, Rotation, Status
 from ..db.session import Session
-from ..options import TUNABLE, as_flags, as_kept
+from ..options import REPEATED, as_flags, as_kept
 from ..proof.verdict import say
 from ..table.target import NUMBER_TYPES
 from ..text import command, count, name_keys
@@ -38,7 +38,7 @@ class State:
 def command_of(rotation: Rotation) -> str:
     """The command that continues a rotation with the options of its start, ready to copy."""
     run = command(rotation.table_schema, rotation.table_name, rotation.token_column)
-    return run + as_flags(as_kept(rotation.options), TUNABLE)
+    return run + as_flags(as_kept(rotation.options), REPEATED)
 
 
 def read_state(session: Session, rotation: int) -> State:

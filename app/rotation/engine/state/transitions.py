@@ -26,7 +26,7 @@ from ..db.session import Session
 from ..db.sqlstate import translated
 from ..errors import DatabaseFailure, Refused, Stopped
 from ..events import ListRead
-from ..options import as_given, as_kept, seal
+from ..options import as_given, as_kept, seal, unseal
 from ..proof.leaked import LeakedList
 from ..proof.revoked import revoke_listed
 from ..proof.verdict import Verdict
@@ -306,7 +306,9 @@ def tune(session: Session, rotation: int, tuned: dict[str, Any], who: str) -> di
         rotations(session).filter(pk=rotation).update(tuned=now)
         asked = " ".join(f"{name}={as_given(one)}" for name, one in tuned.items())
         session.change("note_steering", rotation=rotation, who=who, what=f"tune {asked}")
-    return {name: tuned.get(name, value) for name, value in now.items()}
+    if sealed := now.get("throttle_sql"):
+        now["throttle_sql"] = unseal(rotation, sealed) or "(another site's query)"
+    return now
 
 
 def leave(session: Session, rotation: int, workers: set[str]) -> None:
