@@ -5,9 +5,9 @@
 -- Parameters: rotation, stage (windows or leftovers), worker (who asks), later (ids of lanes
 --          to take only if there is no other), claimable (statuses of the rotation in which lanes may be
 --          claimed).
--- Columns: status of the rotation; tuned (its live options); unfinished, the number of lanes with work
---          left in the stage; set_id, salt; lane_id, lane, lower, upper, last_id (how far the stage is
---          in the lane), all NULL if no lane was free.
+-- Columns: pid of this backend; deadlock_timeout (seconds); status of the rotation; tuned (its live
+--          options); unfinished, the number of lanes with work left in the stage; set_id, salt; lane_id,
+--          lane, lower, upper, last_id (how far the stage is in the lane), all NULL if no lane was free.
 WITH lane AS NOT MATERIALIZED (
     SELECT
         lane.*,
@@ -25,6 +25,9 @@ WITH lane AS NOT MATERIALIZED (
 )
 
 SELECT
+    pg_catalog.pg_backend_pid() AS pid,
+    extract(EPOCH FROM pg_catalog.current_setting('deadlock_timeout')::interval)::float8
+        AS deadlock_timeout,
     rotation.status,
     rotation.tuned,
     rotation.set_id,

@@ -3,12 +3,10 @@
 -- Parameters: lock_timeout, worker (shown as application_name), bounded (the UPDATE and a wait for a
 --          lock together must stay below deadlock_timeout: a session that waits for us longer looks for
 --          deadlocks, and becomes the victim of one that we are part of), active (see pass_guard.sql).
--- Columns: pid of this backend; deadlock_timeout (seconds).
+-- Columns: one row, of what was set.
 SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
 
 SELECT
-    pg_catalog.pg_backend_pid() AS pid,
-    extract(epoch FROM deadlock.timeout)::float8 AS deadlock_timeout,
     pg_catalog.set_config('application_name', %(worker)s, true),
     pg_catalog.set_config('lock_timeout', wait.milliseconds || 'ms', true),
     -- A role's own timeouts must not end a window.

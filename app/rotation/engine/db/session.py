@@ -311,7 +311,7 @@ class Session:
         if not connections[self.alias].in_atomic_block:
             self._require_autocommit()
         text = self._compose(*names)
-        doing = names[0].replace("_", " ")
+        doing = names[-1].replace("_", " ")
         with translated(doing, self.alias), connections[self.alias].cursor() as cursor:
             yield text, cursor
 

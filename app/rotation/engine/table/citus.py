@@ -128,14 +128,16 @@ class Citus(Placement):
         """The scans on one shard, with the table's names."""
         return {"Node Type": "Append", "Plans": list(_scans(explained))}
 
-    def open_window(self, session: Session, active: str, lock_timeout_ms: int, bounded: bool) -> Row:
+    def open_window(
+        self, session: Session, active: str, lock_timeout_ms: int, bounded: bool, *then: str, **its: Any
+    ) -> Row:
         """On the workers too."""
         if bounded:
             # As open_window.sql does itself; the workers need a number.
             lock_timeout_ms = min(lock_timeout_ms, self._deadlock_timeout_ms // 2)
-        its = {"lock_timeout": f"{lock_timeout_ms}ms", "bounded": bounded, "worker": session.worker}
-        session.change("set_on_workers", **its)
-        return session.row("open_window", **its, active=active)
+        lasting = {"lock_timeout": f"{lock_timeout_ms}ms", "bounded": bounded, "worker": session.worker}
+        session.change("set_on_workers", **lasting)
+        return session.row("open_window", *then, **its | lasting, active=active)
 
     def hold_partitions(self, session: Session, lo: str | None, hi: str | None) -> None:
         """Nothing: to plan it is to ask the workers."""

@@ -52,8 +52,13 @@ class Placement(ABC):
         """An EXPLAIN's plan, with the table's own names in it."""
 
     @abstractmethod
-    def open_window(self, session: Session, active: str, lock_timeout_ms: int, bounded: bool) -> Row:
-        """Set what holds for a window's transaction; see open_window.sql."""
+    def open_window(
+        self, session: Session, active: str, lock_timeout_ms: int, bounded: bool, *then: str, **its: Any
+    ) -> Row:
+        """Set what holds for a window's transaction; see open_window.sql.
+
+        `then`: statements in the same message, with `its` parameters. Returns the row of the last one.
+        """
 
     def hold_partitions(self, session: Session, lo: str | None, hi: str | None) -> None:
         """Lock the partitions that hold a window's rows; see hold_partitions.sql."""
@@ -116,14 +121,17 @@ class Plain(Placement):
         """The plan as it is."""
         return explained
 
-    def open_window(self, session: Session, active: str, lock_timeout_ms: int, bounded: bool) -> Row:
+    def open_window(
+        self, session: Session, active: str, lock_timeout_ms: int, bounded: bool, *then: str, **its: Any
+    ) -> Row:
         """One statement of settings that end with the transaction."""
         return session.row(
             "open_window",
+            *then,
             lock_timeout=f"{lock_timeout_ms}ms",
             bounded=bounded,
-            worker=session.worker,
             active=active,
+            **its | {"worker": session.worker},
         )
 
     def rotate_or_skip(

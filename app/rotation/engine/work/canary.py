@@ -119,13 +119,14 @@ def _try(session: Session, stage: Stage, place: _Place, options: Options) -> boo
 
     At the end of a lane it goes on in the next one.
     """
-    stage.open_window(options.lock_timeout_ms, bounded=False)
+    lane = stage.open_window(options.lock_timeout_ms, bounded=False)
     stage.hold_target()
-    while not (window := _find(session, lane := stage.claim(), place)):
+    while not (window := _find(session, lane, place)):
         if lane["lane_id"] is None or lane["lane_id"] in stage.later:
             return lane["status"] in HALTED
         stage.later.append(lane["lane_id"])
         place.after = None
+        lane = stage.claim()
     stage.at = (window.lo, window.hi)
     stage.hold_partitions(window.lo, window.hi)
     if options.guard and stage.target.placement.takes_guard:

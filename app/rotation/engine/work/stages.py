@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from typing import Any
 
 from ...models import CLAIMABLE, WRITABLE, Status
 from ..db.session import Row, Session
@@ -43,21 +44,26 @@ class Stage:
         self._failure: DatabaseFailure | None = None  #: why the next rows are set aside
 
     def open_window(self, lock_timeout_ms: int, bounded: bool) -> Row:
-        """Set what holds for a window's transaction; see open_window.sql."""
+        """Set what holds for a window's transaction, see open_window.sql, and claim a lane."""
         placement = self.target.placement
         active = self.target.active
-        return placement.open_window(self.session, active, lock_timeout_ms, bounded)
+        its = self._claim
+        return placement.open_window(self.session, active, lock_timeout_ms, bounded, "claim_lane", **its)
 
     def claim(self) -> Row:
         """Claim a lane until COMMIT, in a transaction that the caller opened."""
-        return self.session.row(
-            "claim_lane",
-            rotation=self.rotation,
-            stage=self.name,
-            worker=self.session.worker,
-            later=self.later,
-            claimable=CLAIMABLE,
-        )
+        return self.session.row("claim_lane", **self._claim)
+
+    @property
+    def _claim(self) -> dict[str, Any]:
+        """The parameters of claim_lane.sql."""
+        return {
+            "rotation": self.rotation,
+            "stage": self.name,
+            "worker": self.session.worker,
+            "later": self.later,
+            "claimable": CLAIMABLE,
+        }
 
     def work(self, work: Work) -> WindowDone | None:
         """Do the next window of the lane and move its checkpoint; None if the lane had none left."""

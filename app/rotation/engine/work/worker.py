@@ -102,8 +102,7 @@ class Worker:
         stage = self._stage
         now = self._throttle.live.now
         with session.transaction():
-            opened = stage.open_window(now.lock_timeout_ms, bounded=now.window is None)
-            lane = stage.claim()
+            lane = stage.open_window(now.lock_timeout_ms, bounded=now.window is None)
             if lane["status"] in HALTED:
                 return Step.PAUSED
             if lane["status"] != Status.RUNNING and lane["unfinished"]:
@@ -124,14 +123,14 @@ class Worker:
             )
             # Of a window whose COMMIT got no answer nothing is given back: it may have been done.
             try:
-                with self._contention.watched(opened["pid"]):
+                with self._contention.watched(lane["pid"]):
                     done = stage.work(work)
             except BaseException:
                 self._throttle.give_back(work.size)
                 raise
         self._throttle.give_back(work.size - (done.rows if done else 0))
         if done:
-            self._note(done, work, opened["deadlock_timeout"])
+            self._note(done, work, lane["deadlock_timeout"])
         return Step.WINDOW
 
     def _note(self, done: WindowDone, work: Work, deadlock_timeout: float) -> None:
