@@ -15,6 +15,7 @@ OF_OURS = {
     "`--window 10000`": [*OURS, "--window", "10000"],
     "no flags": OURS,
     "`--workers 2`": [*OURS, "--workers", "2"],
+    "`--workers 2 --vacuum 5`": [*OURS, "--workers", "2", "--vacuum", "5"],
     "`--workers 2 --reindex`": [*OURS, "--workers", "2", "--reindex"],
     "`--workers 2 --reindex token`": [*OURS, "--workers", "2", "--reindex", "token"],
     "`--workers 4`": [*OURS, "--workers", "4"],

@@ -119,7 +119,7 @@ CREATE FUNCTION {state}.rotation_advance(
     writable text[]
 ) RETURNS bigint
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
+SET search_path = pg_catalog, {state}, pg_temp
 SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE
@@ -131,7 +131,7 @@ BEGIN
             rows = lane.rows + replaced,
             windows = lane.windows + 1,
             worker = by_worker,
-            updated_at = clock_timestamp()
+            updated_at = pg_catalog.clock_timestamp()
         FROM {state}.rotation AS rotation
         WHERE lane.id = claimed
             AND lane.last_id IS NOT DISTINCT FROM known
@@ -146,7 +146,7 @@ BEGIN
     )
     SELECT
         rotation_id, id, first_key, last_key, replaced, took, held, why,
-        pg_current_xact_id()::text::bigint, by_worker, clock_timestamp()
+        pg_catalog.pg_current_xact_id()::text::bigint, by_worker, pg_catalog.clock_timestamp()
     FROM advanced
     RETURNING id INTO entry;
     RETURN entry;

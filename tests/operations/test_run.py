@@ -117,7 +117,7 @@ def test_rows_changed_by_nobody_else_keep_their_other_columns(db: Database) -> N
 
 def test_windows_grow_from_small_without_window(db: Database) -> None:
     db.tickets(30_000)
-    assert db.call("rotate_tokens_sql").code == 0
+    assert db.call("rotate_tokens_sql", "--window-seconds", "3").code == 0
     sizes = [rows for (rows,) in db.sql("SELECT rows FROM rotation_window ORDER BY id")]
     assert sizes[0] == 500
     assert sizes[1] == 1000

@@ -43,15 +43,15 @@ class Interrupted(Session):
     after: str = ""
     meddle: Callable[[], Any] = field(default=lambda: None)
 
-    def _execute(self, statement: str, parameters: dict[str, Any]) -> Any:
-        context = super()._execute(statement, parameters)
-        if statement != self.after:
+    def _execute(self, names: tuple[str, ...], parameters: dict[str, Any]) -> Any:
+        context = super()._execute(names, parameters)
+        if self.after not in names:
             return context
         with context:
             pass
         self.after = ""
         self.meddle()
-        return super()._execute(statement, parameters)
+        return super()._execute(names, parameters)
 
 
 def opened(after: str, meddle: Callable[[], Any]) -> tuple[Session, Target]:
