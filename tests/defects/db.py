@@ -125,8 +125,8 @@ MUTANTS = [
     Mutant(
         "the application's triggers don't find their names",
         f"{ENGINE}/db/session.py",
-        "        if statement in FINDS_NAMES | FIRES_TRIGGERS:\n",
-        "        if statement in FINDS_NAMES:\n",
+        "            path = ROLES_OWN\n",
+        "            path = ROLES_OWN if statement in FINDS_NAMES else PINNED\n",
         "tests/preflight/test_triggers.py -k may_copy",
     ),
     Mutant(
