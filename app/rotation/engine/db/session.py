@@ -298,7 +298,7 @@ class Session:
         """
         known = "state" in self.names and statement not in NAMES_IN_FULL
         path = self._compose("pin_search_path") + "\n" if known else PINNED
-        if statement in FINDS_NAMES | FIRES_TRIGGERS:
+        if statement in FINDS_NAMES or statement in FIRES_TRIGGERS:
             path = ROLES_OWN
         if statement in OPENS or not connections[self.alias].in_atomic_block:
             path += self._compose("plan_plainly") + "\n"

@@ -47,8 +47,9 @@ class Stage:
         """Set what holds for a window's transaction, see open_window.sql, and claim a lane."""
         placement = self.target.placement
         active = self.target.active
-        its = self._claim
-        return placement.open_window(self.session, active, lock_timeout_ms, bounded, "claim_lane", **its)
+        return placement.open_window(
+            self.session, active, lock_timeout_ms, bounded, "claim_lane", **self._claim
+        )
 
     def claim(self) -> Row:
         """Claim a lane until COMMIT, in a transaction that the caller opened."""
