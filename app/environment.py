@@ -93,7 +93,7 @@ def find_mistakes(url: str) -> Iterator[str]:
         port = 0
     if port == 0:
         yield f"its port is no number from 1 to 65535 (or a password has an unquoted sign); {EXPECTED}"
-    if not unquote(parts.path[1:]):
+    if not unquote(parts.path[1:]) and "service" not in parse_qs(parts.query):
         yield f"it names no database; {EXPECTED}"
     if parts.fragment:
         yield f"a # in it must be written %23; {EXPECTED}"

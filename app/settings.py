@@ -90,8 +90,9 @@ LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_TZ = True
 
-# What `rotate_tokens_sql` rotates when no --table is given: app label, model, field.
-ROTATION_TARGET = "tickets.Ticket.token"
-
-# Whether /metrics is served.
-ROTATION_METRICS = choose(os.environ, "METRICS", "0", "1") == "1"
+ROTATION = {
+    # What `rotate_tokens_sql` rotates when no --table is given: app label, model, field.
+    "TARGET": "tickets.Ticket.token",
+    # Whether /metrics is served.
+    "METRICS": choose(os.environ, "METRICS", "0", "1") == "1",
+}

@@ -1,11 +1,11 @@
 """The site's addresses."""
 
-from django.conf import settings
 from django.contrib import admin
 from django.templatetags.static import static
 from django.urls import path
 from django.views.generic import RedirectView
 
+from app.rotation.operations.project import setting
 from app.rotation.web.metrics import metrics
 
 admin.site.site_header = admin.site.site_title = "Tickets"
@@ -14,5 +14,5 @@ urlpatterns = [
     path("", RedirectView.as_view(url="/admin/rotation/rotation/")),
     path("admin/", admin.site.urls),
     path("favicon.ico", RedirectView.as_view(url=static("rotation/icon.svg"))),
-    *([path("metrics", metrics)] if settings.ROTATION_METRICS else []),
+    *([path("metrics", metrics)] if setting("METRICS") else []),
 ]

@@ -19,10 +19,12 @@ GAP = 8
 #: What is in each room.
 ROOMS = {
     "apps": "what Django needs to know",
-    "management": "flags in, text out: commands, console",
+    "management": "flags in, text out",
+    "checks": "of the project",
+    "api": "for its own code",
     "admin": "lists that are never edited",
     "web": "pages, live view, report, metrics",
-    "operations": "use cases: run, record, verify, serve, steer, guard · inputs, evidence, wording",
+    "operations": "use cases: run, record, verify, serve, steer, guard · inputs, herald, metrics",
     "engine.runner": "starts or resumes a rotation, watches its thread, says how it ended",
     "engine.phases": "guard, barrier, snapshot, lanes, canary, windows, leftovers, proof",
     "engine.work": "pool of workers, stages, leftovers, contention, canary",
@@ -32,7 +34,7 @@ ROOMS = {
     "engine.state": "rotations found, transitions between statuses, progress, journal",
     "engine.proof": "guard, barrier, revoked set, verification, lists, copies by value",
     "engine.table": "target, placement (plain, Citus), lanes, windows, plan, size",
-    "engine.db": "session, statements, errors by SQLSTATE, retries, threads, stop",
+    "engine.db": "driver, session, statements, errors by SQLSTATE, retries, threads, stop",
     "engine.events": "facts told",
     "engine.options": "what is asked",
     "engine.hours": "times of day",
@@ -41,6 +43,7 @@ ROOMS = {
     "models": "the state's tables, every status and set of statuses",
     "invariants": "what the database refuses",
     "triggers": "TokenGuard",
+    "signals": "told to the project",
     "schema": "access to sql/schema/",
 }
 SQL = (

@@ -100,6 +100,13 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     shutil.rmtree(SERVER.home, ignore_errors=True)
 
 
+def quoting(connection: Any) -> Any:
+    """By what `statements.compose` quotes names; psycopg 3 takes no connection of psycopg2."""
+    from django.db.backends.postgresql.psycopg_any import is_psycopg3
+
+    return None if is_psycopg3 else connection
+
+
 @dataclass
 class Done:
     """How a command ended."""

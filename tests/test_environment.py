@@ -3,11 +3,12 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from app.environment import read_databases
-from tests.conftest import PROJECT
+from tests.conftest import PROJECT, Database
 
 SECRET = "geheim"
 MISTAKES = {
@@ -125,6 +126,21 @@ def test_a_mistake_is_one_line_of_manage_py(environment: dict[str, str], says: s
 )
 def test_what_can_be_used(url: str) -> None:
     assert read_databases({"DATABASE_URL": url})["default"]["NAME"] == "db"
+
+
+def test_a_service_file(db: Database, tmp_path: Path) -> None:
+    its = db.server.address(db.name)
+    lines = [f"{name}={value}" for name, value in its.items()]
+    (tmp_path / "pg_service.conf").write_text("\n".join(["[tickets]", *lines, ""]))
+    done = db.run(
+        *("rotation", "status"),
+        env=db.environment(
+            DATABASE_URL="postgres:///?service=tickets",
+            PGSERVICEFILE=str(tmp_path / "pg_service.conf"),
+        ),
+    )
+    assert (done.code, done.err) == (0, "")
+    assert "no rotation yet" in done.out
 
 
 def test_without_one_it_is_the_embedded_server() -> None:

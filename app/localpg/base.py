@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from typing import Any
 
-import psycopg2
 from django.db.backends.postgresql import base as postgresql
 from django.db.backends.postgresql.client import DatabaseClient as PostgresqlClient
 
@@ -43,9 +42,9 @@ class DatabaseWrapper(postgresql.DatabaseWrapper):
         """Connect; if nothing answers, start the server and connect again."""
         try:
             return super().get_new_connection(conn_params)
-        except psycopg2.OperationalError:
+        except self.Database.OperationalError:
             try:
                 project_server().ensure(conn_params["dbname"])
             except ServerError as error:
-                raise psycopg2.OperationalError(str(error)) from error
+                raise self.Database.OperationalError(str(error)) from error
             return super().get_new_connection(conn_params)

@@ -1,5 +1,6 @@
 """The Django app of the product."""
 
+import importlib.util
 import sys
 from typing import Any
 
@@ -18,6 +19,13 @@ class RotationAppConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
     verbose_name = "Token rotation"
 
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        if not any(map(importlib.util.find_spec, ("psycopg", "psycopg2"))):
+            raise ImproperlyConfigured(
+                f"{self.name} needs a driver: pip install psycopg2-binary, or psycopg[binary]"
+            )
+
     def import_models(self) -> None:
         """Say what is missing before Django says it at length."""
         if not apps.is_installed("pgtrigger"):
@@ -25,7 +33,9 @@ class RotationAppConfig(AppConfig):
         super().import_models()
 
     def ready(self) -> None:
-        """Make sure that models get their guards, whichever migrations come first."""
+        """Make sure that models get their guards, whichever migrations come first; register checks."""
+        from . import checks  # noqa: F401, PLC0415 (models are not loaded before)
+
         pre_migrate.connect(warn_of_publications, sender=self)
         post_migrate.connect(install_guards, sender=self)
 

@@ -87,5 +87,6 @@ def kept_from_truncate() -> Invariant:
         level=pgtrigger.Statement,
         when=pgtrigger.Before,
         operation=pgtrigger.Truncate,
+        declare=[("holds", "boolean")],
         func=read_body("refuse_truncate"),
     )

@@ -50,7 +50,7 @@ class Moment(models.DateTimeField):
     """A time that others may write to: a year that Python does not know comes as the limit."""
 
     def select_format(self, compiler: Any, sql: str, params: Any) -> tuple[str, Any]:
-        """Read it within the limits; see engine.db.moments for other queries."""
+        """Read it within the limits; see engine.db.driver for other queries."""
         early, late = (f"timestamp with time zone '{limit.isoformat()}'" for limit in (EARLIEST, LATEST))
         read = f"CASE WHEN {sql} IS NOT NULL THEN least(greatest({sql}, {early}), {late}) END"
         return read, (*params, *params)

@@ -11,7 +11,7 @@ import re
 from typing import Any
 
 import pgtrigger
-from django.db import connections, router
+from django.db import DEFAULT_DB_ALIAS, connections, router
 from pgtrigger import compiler, utils
 
 from .schema import read_body
@@ -38,9 +38,22 @@ class Guard(compiler.Trigger):
     @property
     def uninstall_sql(self) -> str:
         """The statements that drop both."""
-        text = read_body("drop_guard")
+        return self._of_both("drop_guard")
+
+    @property
+    def enable_sql(self) -> str:
+        """The statements of `pgtrigger enable`."""
+        return self._of_both("switch_guard", how="ENABLE ALWAYS")
+
+    @property
+    def disable_sql(self) -> str:
+        """The statements of `pgtrigger disable`."""
+        return self._of_both("switch_guard", how="DISABLE")
+
+    def _of_both(self, name: str, how: str = "") -> str:
+        text = read_body(name).replace("{how}", how).replace("{pgid}", self.sql.pgid)
         # The table's name last: it may contain anything.
-        return text.replace("{pgid}", self.sql.pgid).replace("{table}", _quoted(self.sql.table))
+        return text.replace("{table}", _quoted(self.sql.table))
 
 
 class TokenGuard(pgtrigger.Trigger):
@@ -66,6 +79,25 @@ class TokenGuard(pgtrigger.Trigger):
                 operation=self.operation,
             ),
         )
+
+    def get_installation_status(
+        self, model: Any, database: str | None = None
+    ) -> tuple[str, bool | None]:
+        """Return what `pgtrigger ls` shows. To it, a trigger that always fires would be disabled."""
+        status, enabled = super().get_installation_status(model, database)
+        if enabled is not None:
+            enabled = is_enabled(self, model, database or DEFAULT_DB_ALIAS)
+        return status, enabled
+
+
+def is_enabled(guard: TokenGuard, model: Any, using: str) -> bool | None:
+    """Whether the guard of a model fires; None if it is not installed."""
+    with connections[using].cursor() as cursor:
+        cursor.execute(
+            read_body("guard_is_enabled"), [_quoted(model._meta.db_table), guard.get_pgid(model)]
+        )
+        enabled: bool | None = cursor.fetchone()[0]
+    return enabled
 
 
 def install_missing(using: str) -> None:

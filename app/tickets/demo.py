@@ -24,12 +24,18 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import OperationalError, connection
 
-from app.rotation.engine.db.statements import load
 from app.rotation.engine.text import peak_memory_mb
 from app.tickets.site import say, show
 
 PROJECT = Path(__file__).resolve().parents[2]
 INTERRUPT_AT = 33  # percent
+
+
+def statement(name: str) -> str:
+    """The text of one of `sql/demo/`."""
+    from app.rotation.engine.db.statements import load  # noqa: PLC0415 (once Django is set up)
+
+    return load(name)
 
 
 @dataclass
@@ -87,13 +93,13 @@ def demonstrate(size: int) -> None:
     say(f"$ python manage.py ticket --init --size {size}")
     call_command("ticket", init=True, size=size)
     with connection.cursor() as cursor:
-        cursor.execute(load("forget_tokens"))
-        cursor.execute(load("remember_tokens"))
+        cursor.execute(statement("forget_tokens"))
+        cursor.execute(statement("remember_tokens"))
     try:
         rotate_and_check(size)
     finally:
         with connection.cursor() as cursor:
-            cursor.execute(load("forget_tokens"))
+            cursor.execute(statement("forget_tokens"))
 
 
 def rotate_and_check(size: int) -> None:
@@ -138,7 +144,7 @@ def conclude(size: int, seconds: float, runs: list[Run]) -> None:
     """Count, by value, how many old tokens are still valid, and print the summary."""
     say("\ncounting, apart from the tool, how many tokens are as they were ...")
     with connection.cursor() as cursor:
-        cursor.execute(load("count_unchanged"))
+        cursor.execute(statement("count_unchanged"))
         unchanged, distinct = cursor.fetchone()
     how = ", with one interruption and restart" if len(runs) > 1 else ""
     say(f"rows               {size}")

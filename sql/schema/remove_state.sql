@@ -53,6 +53,7 @@ DROP FUNCTION
     {state}.rotation_create_set(bigint),
     {state}.rotation_require_recent_snapshot(text, int),
     {state}.rotation_note_change(int),
+    {state}.rotation_this_system(),
     {state}.rotation_keep_to_owner(regclass, oid, text),
     {state}.rotation_with_set(oid, smallint),
     {state}.rotation_of_column(oid, smallint),
@@ -80,11 +81,13 @@ $$;
 
 DROP TABLE {state}.rotation_revoked;
 
+DROP TRIGGER forget_sets ON {state}.rotation;
 DROP TRIGGER kept ON {state}.rotation;
 DROP TRIGGER from_owner ON {state}.rotation;
 DROP TRIGGER from_owner_first ON {state}.rotation;
 
-DROP FUNCTION {state}.rotation_kept(), {state}.rotation_from_owner();
+DROP FUNCTION
+    {state}.rotation_kept(), {state}.rotation_from_owner(), {state}.rotation_forget_sets();
 
 -- Created by a rotation of a table that Citus distributes (sql/citus/prepare_nodes.sql).
 DROP TABLE IF EXISTS {state}.rotation_two_phase;

@@ -213,6 +213,17 @@ $$;
 -- its own transaction ids.
 CREATE SEQUENCE {state}.rotation_revoked_system MINVALUE -9223372036854775808;
 
+-- Managed servers may keep it to themselves: 0 then.
+CREATE FUNCTION {state}.rotation_this_system() RETURNS bigint
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN (SELECT system_identifier FROM pg_control_system());
+EXCEPTION
+    WHEN insufficient_privilege OR undefined_function OR feature_not_supported THEN
+        RETURN 0;
+END;
+$$;
+
 CREATE FUNCTION {state}.rotation_note_change(of_set int) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -220,8 +231,7 @@ BEGIN
             ('{state_text}.rotation_revoked_' || of_set || '_since')::regclass,
             pg_current_xact_id()::text::bigint
         ),
-        setval('{state_text}.rotation_revoked_system', system_identifier)
-    FROM pg_control_system();
+        setval('{state_text}.rotation_revoked_system', {state}.rotation_this_system());
 END;
 $$;
 
@@ -230,7 +240,7 @@ CREATE FUNCTION {state}.rotation_require_recent_snapshot(own text, of_set int) R
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off AS $$
 DECLARE
     since bigint;
-    system bigint;
+    elsewhere boolean;
 BEGIN
     -- With the schema: what is not in it would be looked for among the caller's temporary tables.
     EXECUTE concat('SELECT last_value FROM ', own, '.rotation_revoked_', of_set, '_since') INTO since;
@@ -238,8 +248,10 @@ BEGIN
         RETURN;
     END IF;
     -- Elsewhere, e.g. in a restored dump, the number is of other transactions.
-    EXECUTE concat('SELECT last_value FROM ', own, '.rotation_revoked_system') INTO system;
-    IF system <> (SELECT this.system_identifier FROM pg_control_system() AS this) THEN
+    EXECUTE concat(
+        'SELECT last_value <> ', own, '.rotation_this_system() FROM ', own, '.rotation_revoked_system'
+    ) INTO elsewhere;
+    IF elsewhere THEN
         RETURN;
     END IF;
     BEGIN

@@ -2,16 +2,16 @@
 -- Columns: version (server_version_num), standby, read_only (by default), unsafe (settings with which
 --          rows would be skipped, or foreign keys and triggers; empty for none), role, role_quoted,
 --          superuser (this role is one), database, address (host and port, or NULL for a socket),
---          version_text, citus (the extension is installed), states (the schemas that hold a state
---          outside this role's search path; quoted, NULL for none). Of the state that the path finds,
---          NULL if `migrate` has not been run here: state_schema, state_schema_quoted, state_tables
---          (their oids), state_owner (quoted), owned_by_superuser, owner_may_create (tables there),
---          may_write_state, for_everybody (PUBLIC may execute functions of it), intruders (other
---          roles that may create objects in its schema; NULL for none), strangers (functions and
---          operators there that could be used in place of the state's, and belong neither to its
---          owner nor to a superuser; NULL for none), rivals (if its owner is neither this role, one
---          who may become it, a superuser nor the database's owner: the schemas that hold a state of
---          another owner; quoted, NULL for none).
+--          version_text, citus (the extension is installed), aurora (Amazon's), states (the schemas
+--          that hold a state outside this role's search path; quoted, NULL for none). Of the state that
+--          the path finds, NULL if `migrate` has not been run here: state_schema, state_schema_quoted,
+--          state_tables (their oids), state_owner (quoted), owned_by_superuser, owner_may_create
+--          (tables there), may_write_state, for_everybody (PUBLIC may execute functions of it),
+--          intruders (other roles that may create objects in its schema; NULL for none), strangers
+--          (functions and operators there that could be used in place of the state's, and belong
+--          neither to its owner nor to a superuser; NULL for none), rivals (if its owner is neither
+--          this role, one who may become it, a superuser nor the database's owner: the schemas that
+--          hold a state of another owner; quoted, NULL for none).
 SELECT
     pg_catalog.current_setting('server_version_num')::int AS version,
     pg_catalog.pg_is_in_recovery() AS standby,
@@ -40,6 +40,7 @@ SELECT
         AS address,
     pg_catalog.current_setting('server_version') AS version_text,
     EXISTS (SELECT FROM pg_catalog.pg_extension WHERE extname = 'citus') AS citus,
+    pg_catalog.to_regprocedure('pg_catalog.aurora_replica_status()') IS NOT NULL AS aurora,
     state.may_write AS may_write_state,
     state.intruders,
     state.strangers,

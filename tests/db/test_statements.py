@@ -11,9 +11,16 @@ from app.rotation.engine.db.statements import Fragment
 from app.rotation.engine.preflight import indexes
 from app.rotation.engine.proof.leaked import HEADER, TRAILER
 from app.rotation.schema import DIRECTORY, STATE_FUNCTIONS, STATE_TABLES
-from tests.conftest import PROJECT, Database
+from tests.conftest import PROJECT, Database, quoting
 
 #: What only Citus knows: test_citus.py runs it there.
+AURORA = """
+    CREATE FUNCTION pg_catalog.aurora_replica_status(
+        OUT server_id text, OUT session_id text, OUT replica_lag_in_msec float8
+    ) RETURNS SETOF record LANGUAGE sql AS $$
+        VALUES ('writer', 'MASTER_SESSION_ID', NULL), ('reader', 'a uuid', 12.5)
+    $$
+"""
 CITUS = re.compile("citus|pg_dist_|rotation_two_phase|recover_prepared")
 FILES = sorted(path for path in DIRECTORY.rglob("*.sql") if path.parent.name != "schema")
 STATEMENTS = [file for file in FILES if file.parent.name != "fragments"]
@@ -66,11 +73,13 @@ def test_prepares(db: Database, file: Path) -> None:
     with db.connect() as connection, connection.cursor() as cursor:
         if "leaked" in file.stem and file.stem != "create_leaked":
             cursor.execute("CREATE TEMPORARY TABLE leaked_token (token uuid NOT NULL)")
+        if file.stem == "read_aurora_replicas":
+            cursor.execute(AURORA)
         if file.stem == "count_unchanged":
             cursor.execute("CREATE TABLE demo_before (token uuid)")
         if "{bt_index_check}" in statements.load(statement_of(file)):
             cursor.execute("CREATE EXTENSION amcheck")
-        text = statements.compose((statement_of(file),), NAMES, connection)
+        text = statements.compose((statement_of(file),), NAMES, quoting(connection))
         numbers: dict[str, int] = {}
         number = lambda found: f"${numbers.setdefault(found[1], len(numbers) + 1)}"  # noqa: E731
         text = re.sub(r"%\((\w+)\)s", number, text).replace("%%", "%")
@@ -106,7 +115,7 @@ def test_has_a_header_that_is_true(file: Path) -> None:
 @pytest.mark.parametrize("file", VARIANTS, ids=statement_of)
 def test_variant_for_citus_has_the_same_columns(db: Database, file: Path) -> None:
     with db.connect() as connection, connection.cursor() as cursor:
-        text = re.sub(r"%\(\w+\)s", "NULL", statements.compose((file.stem,), NAMES, connection))
+        text = re.sub(r"%\(\w+\)s", "NULL", statements.compose((file.stem,), NAMES, quoting(connection)))
         cursor.execute(f"BEGIN; {text.replace('%%', '%')}")
         told = statements.find_files()[file.stem].read_text().partition("-- Columns: ")[2]
         for column in cursor.description or ():

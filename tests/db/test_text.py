@@ -7,7 +7,7 @@ import pytest
 
 from app.rotation.engine.db import statements
 from app.rotation.engine.db.statements import Fragment
-from tests.conftest import MIGRATED, SERVER, Database
+from tests.conftest import MIGRATED, SERVER, Database, quoting
 
 #: What would be taken for a place in a format, a parameter, the end of a name, another statement.
 NAMES = [
@@ -166,11 +166,11 @@ def test_names_are_filled_in_as_they_are(name: str) -> None:
         closing(psycopg2.connect(**SERVER.address(MIGRATED))) as connection,
         connection.cursor() as cursor,
     ):
-        text = statements.compose(("rotate_window",), names, connection)
+        text = statements.compose(("rotate_window",), names, quoting(connection))
         sent = cursor.mogrify(text, {"lo": "1", "hi": "2"}).decode()
         assert sent.count(f"::{whole}") == 2
         assert f"UPDATE {whole}" in sent
-        assert f"FROM {whole}" in statements.compose(("count_rows",), names, connection)
+        assert f"FROM {whole}" in statements.compose(("count_rows",), names, quoting(connection))
 
 
 def test_state_in_a_schema_with_an_odd_name(db: Database) -> None:

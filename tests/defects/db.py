@@ -61,7 +61,7 @@ MUTANTS = [
     ),
     Mutant(
         "a client that gets no answers waits for them",
-        "app/rotation/operations/inputs.py",
+        "app/rotation/engine/db/driver.py",
         '"tcp_user_timeout": 8_000,',
         '"tcp_user_timeout": 300_000,',
         "tests/work/test_hangs.py -k comes_back",

@@ -180,9 +180,9 @@ MUTANTS = [
     ),
     Mutant(
         "a time that Python does not know ends a command",
-        "app/rotation/engine/db/moments.py",
-        "    except (ValueError, OverflowError):\n",
-        "    except ZeroDivisionError:\n",
+        "app/rotation/engine/db/driver.py",
+        "        except (ValueError, OverflowError):\n",
+        "        except ZeroDivisionError:\n",
         "tests/management/test_next_steps.py -k any_year",
     ),
     Mutant(
@@ -201,9 +201,9 @@ MUTANTS = [
     ),
     Mutant(
         "a project's AUTOCOMMIT is obeyed",
-        "app/rotation/operations/inputs.py",
-        '    its["AUTOCOMMIT"] = True',
-        '    its["AUTOCOMMIT"] = its["AUTOCOMMIT"]',
+        "app/rotation/engine/db/driver.py",
+        '    settings["AUTOCOMMIT"] = True',
+        '    settings["AUTOCOMMIT"] = settings["AUTOCOMMIT"]',
         "tests/management/test_next_steps.py -k settings_of",
     ),
     Mutant(

@@ -68,7 +68,6 @@ SETTINGS = {
     "from app.settings import *\nDATABASES['default']['ENGINE'] = 'nosuch'": "isn't an available",
     "from app.settings import *\nDATABASES['default']['ENGINE'] = 'django.db.backends.mysql'": "MySQLdb",
     "from app.settings import *\nDATABASES['default']['ENGINE'] = 'django.db.backends.sqlite3'": "sqli",
-    "from app.settings import *\nDATABASES['default']['OPTIONS'] = {'pool': True}": "requires psycopg",
     "from app.settings import *\nDATABASES['default']['OPTIONS'] = {'nosuch': 1}": "connection option",
     "from app.settings import *\nDATABASES['default']['OPTIONS'] = {'isolation_level': 9}": "isolation",
     "from app.settings import *\nDATABASES['default']['NAME'] = ''": "supply the NAME",

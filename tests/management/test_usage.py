@@ -64,10 +64,10 @@ def test_bytes_that_are_no_text(db: Database, flag: str) -> None:
 def test_settings_without_target(db: Database) -> None:
     from django.test import override_settings
 
-    with override_settings(ROTATION_TARGET=None):
+    with override_settings(ROTATION={}):
         refused(db, code=2, says="--table: name the table to rotate")
-    with override_settings(ROTATION_TARGET="tickets.Nosuch.token"):
-        refused(db, code=2, says="settings.ROTATION_TARGET 'tickets.Nosuch.token'")
+    with override_settings(ROTATION={"TARGET": "tickets.Nosuch.token"}):
+        refused(db, code=2, says=r"settings.ROTATION\['TARGET'\] 'tickets.Nosuch.token'")
 
 
 def test_column_of_the_configured_table() -> None:
@@ -78,12 +78,12 @@ def test_column_of_the_configured_table() -> None:
     def column(table: str, **given: str) -> str:
         return target_from({"table": table, "pk": None, "column": None} | given).column
 
-    with override_settings(ROTATION_TARGET="tickets.Ticket.title"):
+    with override_settings(ROTATION={"TARGET": "tickets.Ticket.title"}):
         assert column("public.ticket") == column("ticket") == "title"
         assert column("ticket", column="status") == "status"
         assert column("other") == "token"
     for setting in (None, "tickets.Nosuch.title"):
-        with override_settings(ROTATION_TARGET=setting):
+        with override_settings(ROTATION={"TARGET": setting}):
             assert column("ticket") == "token"
 
 

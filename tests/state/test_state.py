@@ -175,8 +175,19 @@ def test_hashes_that_are_swallowed(db: Database) -> None:
     ["rotation_window", "rotation_leftover", "rotation_revoked", "rotation CASCADE"],
 )
 def test_nothing_is_truncated(db: Database, table: str) -> None:
-    lane(db)
+    its = lane(db)
+    db.sql("INSERT INTO rotation_leftover (lane_id, key, held_by) VALUES (%s, '7', '')", its)
+    db.sql(
+        "INSERT INTO rotation_window (rotation_id, lane_id, lo, hi, rows, milliseconds, transaction_id,"
+        " worker) SELECT rotation_id, id, '1', '9', 9, 1, 1, '' FROM batchprogress WHERE id = %s",
+        its,
+    )
     refuses(db, "TRUNCATE not allowed on", f"TRUNCATE {table}")
+
+
+def test_what_holds_nothing_may_be_truncated(db: Database) -> None:
+    """As Django's flush does; in a test's database, whatever it holds."""
+    db.sql("TRUNCATE rotation, batchprogress, rotation_window, rotation_leftover")
 
 
 def test_several_unfinished_rotations_are_cancelled_by_name(db: Database) -> None:

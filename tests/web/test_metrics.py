@@ -1,6 +1,9 @@
 """What Prometheus gets."""
 
+import socket
 import time
+import urllib.error
+import urllib.request
 
 from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
@@ -67,3 +70,56 @@ def test_metrics_name_the_standby_that_is_furthest_behind(db: Database) -> None:
             until(lambda: samples(db)["rotation_standby_lag_bytes"] > 1_000_000)
             time.sleep(1)  # the other one has replayed it by now
             assert samples(db)["rotation_standby_lag_bytes"] > 1_000_000
+
+
+def free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("", 0))
+        return int(taken.getsockname()[1])
+
+
+def ask(port: int, path: str = "/metrics") -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+        return str(answer.read().decode())
+
+
+def test_a_run_answers_without_the_site(db: Database) -> None:
+    db.tickets(300)
+    port = free_port()
+    child = db.start(*RUN, "--max-rate", "60", "--metrics-port", str(port))
+    until(lambda: db.value("SELECT count(*) FROM rotation_window"))
+    (family,) = (
+        one for one in text_string_to_metric_families(ask(port)) if one.name == "rotation_rows_total"
+    )
+    (sample,) = family.samples
+    assert sample.value == 300
+    assert sample.labels["database"] == "default"
+    assert 'rotation_database_up{database="default"} 1.0' in ask(port)
+    try:
+        ask(port, "/")
+    except urllib.error.HTTPError as error:
+        assert error.code == 404
+    assert db.run("rotation", "tune", "max_rate=off").code == 0
+    out = child.communicate(timeout=60)[0]
+    assert child.returncode == 0, out
+    assert "GET" not in out
+    with socket.socket() as gone:
+        assert gone.connect_ex(("127.0.0.1", port)) != 0
+
+
+def test_a_port_that_can_not_be_had(db: Database) -> None:
+    db.tickets(10)
+    with socket.socket() as taken:
+        taken.bind(("", 0))
+        taken.listen()
+        for port, why in ((taken.getsockname()[1], "address already in use"), (70_000, "port must be")):
+            done = db.run(*RUN, "--metrics-port", str(port))
+            assert (done.code, len(done.err.splitlines())) == (2, 1), done
+            assert f"--metrics-port {port}: " in done.err
+            assert why in done.err
+    assert db.unchanged() == 10
+
+
+def test_a_database_that_can_not_be_read_is_down(db: Database) -> None:
+    db.sql("ALTER SCHEMA public RENAME TO elsewhere")
+    assert 'rotation_database_up{database="default"} 0.0' in scrape(db)

@@ -130,7 +130,9 @@ def add_database_flag(parser: ArgumentParser, several: bool = False) -> None:
 
 def add_target_flags(parser: ArgumentParser, several: bool = False) -> None:
     """Add --table, --pk, --column and --database; `several`: see add_database_flag."""
-    parser.add_argument("--table", metavar="[SCHEMA.]TABLE", help="default: settings.ROTATION_TARGET")
+    parser.add_argument(
+        "--table", metavar="[SCHEMA.]TABLE", help="default: ROTATION['TARGET'] of the settings"
+    )
     parser.add_argument("--pk", metavar="COLUMN", help="its primary key (default: from the catalog)")
     parser.add_argument(
         "--column", metavar="COLUMN", help="the token's column (default: token, or as configured)"

@@ -153,7 +153,7 @@ class Migration(migrations.Migration):
         ),
         pgtrigger.migrations.AddTrigger(
             model_name='rotation',
-            trigger=pgtrigger.compiler.Trigger(name='kept_from_truncate', sql=InvariantSql(func=read_body('refuse_truncate'), hash='5cc5b9eea2c8d8bce4bbf2e9e95b02f06b1f96b9', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_kept_from_truncate_d8f65', table='rotation', when='BEFORE')),
+            trigger=pgtrigger.compiler.Trigger(name='kept_from_truncate', sql=InvariantSql(declare='DECLARE holds boolean;', func=read_body('refuse_truncate'), hash='ac9e023b459eac401cba53c39174a74c3c3c5f94', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_kept_from_truncate_d8f65', table='rotation', when='BEFORE')),
         ),
         migrations.AddField(
             model_name='rotationwindow',
@@ -175,7 +175,7 @@ class Migration(migrations.Migration):
         ),
         pgtrigger.migrations.AddTrigger(
             model_name='leftover',
-            trigger=pgtrigger.compiler.Trigger(name='kept_from_truncate', sql=InvariantSql(func=read_body('refuse_truncate'), hash='0db7c305ae3e21af9761d93aa8aa47c654616788', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_kept_from_truncate_0ffb9', table='rotation_leftover', when='BEFORE')),
+            trigger=pgtrigger.compiler.Trigger(name='kept_from_truncate', sql=InvariantSql(declare='DECLARE holds boolean;', func=read_body('refuse_truncate'), hash='d6c3f05773951bf5fecb9efb15ff14343ebfb608', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_kept_from_truncate_0ffb9', table='rotation_leftover', when='BEFORE')),
         ),
         migrations.AddConstraint(
             model_name='batchprogress',
@@ -191,7 +191,7 @@ class Migration(migrations.Migration):
         ),
         pgtrigger.migrations.AddTrigger(
             model_name='batchprogress',
-            trigger=pgtrigger.compiler.Trigger(name='kept_from_truncate', sql=InvariantSql(func=read_body('refuse_truncate'), hash='2027bc885fe4fd19e6839533d4a58529fbc17c90', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_kept_from_truncate_02b80', table='batchprogress', when='BEFORE')),
+            trigger=pgtrigger.compiler.Trigger(name='kept_from_truncate', sql=InvariantSql(declare='DECLARE holds boolean;', func=read_body('refuse_truncate'), hash='bbd1a7678d380db61fb3953d33dfda89ab7f1ea6', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_kept_from_truncate_02b80', table='batchprogress', when='BEFORE')),
         ),
         migrations.AddIndex(
             model_name='rotationwindow',
@@ -203,9 +203,9 @@ class Migration(migrations.Migration):
         ),
         pgtrigger.migrations.AddTrigger(
             model_name='rotationwindow',
-            trigger=pgtrigger.compiler.Trigger(name='kept_from_truncate', sql=InvariantSql(func=read_body('refuse_truncate'), hash='82773043319b7e9ae3af4922338e81de0a0f4a55', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_kept_from_truncate_98c88', table='rotation_window', when='BEFORE')),
+            trigger=pgtrigger.compiler.Trigger(name='kept_from_truncate', sql=InvariantSql(declare='DECLARE holds boolean;', func=read_body('refuse_truncate'), hash='fd1522642b10f1204eee874ebfa4ac7bc5f47a6f', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_kept_from_truncate_98c88', table='rotation_window', when='BEFORE')),
         ),
         migrations.RunPython(
-            in_the_state('revoked_set', 'guard', 'windows', 'privileges'), in_the_state('remove_state')
+            in_the_state('revoked_set', 'guard', 'windows', 'forget_sets', 'privileges'), in_the_state('remove_state')
         ),
     ]

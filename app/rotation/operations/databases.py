@@ -1,6 +1,7 @@
 """Several databases, each with its own rotation, side by side: one progress, one exit code."""
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from ..engine.runner import RotationDriver
 from ..engine.state.progress import Progress, add_up
 from ..engine.table.target import TargetName
 from .attending import attended
+from .herald import Herald
 from .inputs import is_pipe, leaked_list
 from .output import Output
 from .wording import summary
@@ -31,6 +33,7 @@ class RunRequest:
     new: bool
     reason: str
     leaked: str | None  #: path of a list, read once for each database
+    hook: Sequence[str] = ()  #: see herald
 
 
 def run_side_by_side(aliases: list[str], asked: RunRequest, reporter: Output) -> None:
@@ -97,9 +100,12 @@ class DatabaseRun(Thread):
         try:
             with leaked_list(asked.leaked) as leaked:
                 emit = self._told.of(self.alias)
-                driver = RotationDriver(self.alias, asked.name, asked.options, self._switch, emit)
+                herald = Herald(self.alias, asked.hook, emit)
+                driver = RotationDriver(self.alias, asked.name, asked.options, self._switch, herald)
                 emit(driver.where)
-                outcome = driver.run(new=asked.new, reason=asked.reason, leaked=leaked)
+                outcome = herald.run(
+                    lambda: driver.run(new=asked.new, reason=asked.reason, leaked=leaked)
+                )
             progress = outcome.progress
             return summary(outcome)
         finally:

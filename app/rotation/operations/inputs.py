@@ -9,13 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from django.apps import apps
-from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.db.models import Case, QuerySet, Value, When
 
 from ..engine import errors
+from ..engine.db.driver import make_fit
 from ..engine.db.session import Session
 from ..engine.db.stop import SIGNALS, StopSwitch
 from ..engine.errors import UsageError, in_a_line
@@ -25,6 +24,7 @@ from ..engine.state.rotations import rotations
 from ..engine.state.status import describe
 from ..engine.table.target import TargetName, parse_table
 from ..models import UNFINISHED, Rotation
+from .project import read_target
 
 
 def require_text(flag: str, text: str | None) -> None:
@@ -38,7 +38,7 @@ def require_text(flag: str, text: str | None) -> None:
 
 
 def target_from(options: dict[str, Any]) -> TargetName:
-    """The target that the flags name; without --table, the one of settings.ROTATION_TARGET."""
+    """The target that the flags name; without --table, the one of the settings."""
     for flag in ("table", "pk", "column"):
         require_text(f"--{flag}", options[flag])
     if options["table"] is not None:
@@ -59,17 +59,14 @@ def _column_of(table: str) -> str:
 
 
 def _configured() -> TargetName:
-    """The target of settings.ROTATION_TARGET. Raises UsageError if there is none."""
-    setting = getattr(settings, "ROTATION_TARGET", None)
-    if not setting:
-        raise UsageError("--table: name the table to rotate, or set ROTATION_TARGET in the settings")
-    try:
-        label, model_name, field_name = setting.split(".")
-        model = apps.get_model(label, model_name)
-        column = model._meta.get_field(field_name).column
-    except Exception as error:
-        raise UsageError(f"settings.ROTATION_TARGET {setting!r}: {error}") from error
-    return TargetName(model._meta.db_table, column)
+    """The target of the settings. Raises UsageError if there is none."""
+    configured = read_target()
+    if configured is None:
+        raise UsageError(
+            "--table: name the table to rotate, or set ROTATION = {'TARGET': 'app.Model.field'} in the"
+            " settings"
+        )
+    return TargetName(*configured)
 
 
 def _or(given: str | None, otherwise: str) -> str:
@@ -127,17 +124,6 @@ def _stopped_at_once(what: str) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-#: For libpq: without them it waits forever for a server that vanished silently. As for the server's end
-#: (sql/work/open_window.sql): where only answers get lost, it is the client that has to notice.
-NETWORK_TIMEOUTS = {
-    "connect_timeout": 10,  # seconds
-    "keepalives_idle": 4,  # seconds
-    "keepalives_interval": 2,  # seconds
-    "keepalives_count": 2,
-    "tcp_user_timeout": 8_000,  # milliseconds
-}
-
-
 def checked_databases(options: dict[str, Any]) -> list[str]:
     """The aliases that --database names where it may be repeated; see fit_for_outages."""
     given = options["database"] or ["default"]
@@ -162,10 +148,7 @@ def fit_for_outages(alias: str) -> str:
         raise UsageError(f"--database {alias}: {in_a_line(error)}") from error
     if vendor != "postgresql":
         raise UsageError(f"--database {alias}: it is {vendor}, not PostgreSQL")
-    its = connections.databases[alias]
-    its["AUTOCOMMIT"] = True  # the engine says when a transaction begins, whatever the project does
-    given = its.setdefault("OPTIONS", {})
-    given |= {name: value for name, value in NETWORK_TIMEOUTS.items() if name not in given}
+    make_fit(connections.databases[alias])
     return alias
 
 
@@ -201,8 +184,7 @@ def none_found(options: dict[str, Any]) -> str:
 def entry(session: Session, rotation: Rotation) -> dict[str, Any]:
     """One line of the history, as plain data."""
     state = describe(session, rotation)
-    del state["lanes"]
-    return state | {
+    return {name: one for name, one in state.items() if name != "lanes"} | {
         "operator": rotation.operator,
         "host": rotation.host,
         "reason": rotation.reason,

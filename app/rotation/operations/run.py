@@ -1,14 +1,18 @@
 """Runs one rotation, from the first signal handler to the last line."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from ..engine.db.stop import StopSwitch
 from ..engine.errors import Refused, in_a_line
+from ..engine.events import Emit
 from ..engine.options import Options
 from ..engine.proof.leaked import LeakedList
 from ..engine.runner import RotationDriver
+from ..engine.state.progress import Outcome
 from ..engine.table.target import TargetName
 from ..engine.text import count
 from .attending import attended
+from .herald import Herald
 from .output import Output
 from .wording import summary
 
@@ -25,6 +29,30 @@ def confirmed(driver: RotationDriver, new: bool, confirm: Callable[[str], bool])
     )
 
 
+def rotate(
+    alias: str,
+    name: TargetName,
+    options: Options,
+    stop: StopSwitch,
+    emit: Emit,
+    new: bool = False,
+    reason: str = "",
+    leaked: LeakedList | None = None,
+    confirm: Callable[[str], bool] | None = None,
+    hook: Sequence[str] = (),
+) -> Outcome:
+    """Start or resume a rotation, and work until it is done. Raises the engine's errors.
+
+    `confirm`: asked before a new rotation is started, which can't be taken back. `hook`: see herald.
+    """
+    herald = Herald(alias, hook, emit)
+    driver = RotationDriver(alias, name, options, stop, herald)
+    emit(driver.where)
+    if confirm and not confirmed(driver, new, confirm):
+        raise Refused("not confirmed: nothing was changed")
+    return herald.run(lambda: driver.run(new=new, reason=reason, leaked=leaked))
+
+
 def run_rotation(
     alias: str,
     name: TargetName,
@@ -34,18 +62,12 @@ def run_rotation(
     reason: str = "",
     leaked: LeakedList | None = None,
     confirm: Callable[[str], bool] | None = None,
+    hook: Sequence[str] = (),
 ) -> None:
-    """Start or resume a rotation and report how it ended. Raises the engine's errors.
-
-    `confirm`: asked before a new rotation is started, which can't be taken back.
-    """
+    """Rotate, see there, obey signals meanwhile, and report how it ended."""
     with attended([alias], reporter, new=new) as stop:
         try:
-            driver = RotationDriver(alias, name, options, stop, reporter)
-            reporter(driver.where)
-            if confirm and not confirmed(driver, new, confirm):
-                raise Refused("not confirmed: nothing was changed")
-            outcome = driver.run(new=new, reason=reason, leaked=leaked)
+            outcome = rotate(alias, name, options, stop, reporter, new, reason, leaked, confirm, hook)
         except Exception as error:
             reporter.close()
             reporter.ended(in_a_line(error), getattr(error, "exit_code", 1))

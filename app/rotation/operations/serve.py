@@ -1,6 +1,7 @@
 """A serving process: it picks up rotations that were recorded, and abandoned ones."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from ..engine.db.session import Session
@@ -14,6 +15,7 @@ from ..engine.state.status import read_state
 from ..engine.table.target import TargetName
 from ..models import TAKEN_UP, UNFINISHED, Rotation
 from .attending import attended
+from .herald import Herald
 from .output import Output
 from .wording import summary
 
@@ -40,13 +42,16 @@ def after(before: Failure | None, why: str, rows_done: int) -> Failure:
     return Failure(why, rows_done, wait, time.monotonic() + wait)
 
 
-def serve(session: Session, reporter: Output, throttle_sql: str | None = None) -> None:
+def serve(
+    session: Session, reporter: Output, throttle_sql: str | None = None, hook: Sequence[str] = ()
+) -> None:
     """Pick up whatever waits, with the options stored with it, until a signal ends this.
 
-    `throttle_sql` is the query that throttles all of them: none is taken from the database.
+    `throttle_sql` is the query that throttles all of them, and `hook` the command that is told of them:
+    none is taken from the database.
     Raises Stopped if the signal came while a rotation was running.
     """
-    service = Service(session, reporter, throttle_sql)
+    service = Service(session, reporter, throttle_sql, hook)
     told = ""
     placed = False  # where this is was reported
     with attended([session.alias], reporter) as session.stop:
@@ -76,6 +81,7 @@ class Service:
     session: Session
     reporter: Output
     throttle_sql: str | None = None
+    hook: Sequence[str] = ()
     failed: dict[int, Failure] = field(default_factory=dict)
     warned: set[int] = field(default_factory=set)  #: those whose ignored query was reported
 
@@ -145,9 +151,10 @@ class Service:
         )
         try:
             options = self._options(rotation)
-            driver = RotationDriver(self.session.alias, name, options, self.session.stop, self.reporter)
+            herald = Herald(self.session.alias, self.hook, self.reporter)
+            driver = RotationDriver(self.session.alias, name, options, self.session.stop, herald)
             require_trusted(driver)
-            done = summary(driver.run())
+            done = summary(herald.run(driver.run))
         except Exception as error:
             if isinstance(error, Stopped) and self.session.stop.requested:
                 raise

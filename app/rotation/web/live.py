@@ -7,7 +7,7 @@ from ..engine.options import TUNABLE, as_kept
 from ..engine.state.journal import SAMPLED, read_phase_times, read_points
 from ..engine.state.progress import Progress
 from ..engine.state.rotations import read_rotation
-from ..engine.state.status import describe, read_state
+from ..engine.state.status import RotationStatus, describe, read_state
 from ..engine.text import duration
 from ..models import (
     CANCELLABLE,
@@ -66,7 +66,7 @@ def look(session: Session, rotation: Rotation) -> dict[str, Any]:
     }
 
 
-def show_figures(state: dict[str, Any], progress: Progress, going_on: bool) -> dict[str, str]:
+def show_figures(state: RotationStatus, progress: Progress, going_on: bool) -> dict[str, str]:
     """The figures under the bar."""
     eta = state["eta_seconds"]
     held = progress.throttled_share

@@ -7,7 +7,10 @@ import platform
 import socket
 from importlib.metadata import PackageNotFoundError, version
 
-LIBRARIES = ("Django", "psycopg2", "psycopg2-binary", "django-pgtrigger")
+LIBRARIES = (
+    *("Django", "psycopg2", "psycopg2-binary", "psycopg", "psycopg-binary", "psycopg-c"),
+    "django-pgtrigger",
+)
 
 
 def operator() -> str:

@@ -1,22 +1,19 @@
 """A thread's connection: transactions, and the statements of `sql/` with typed errors."""
 
 import contextlib
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from django.db import DatabaseError, InterfaceError, connections, transaction
-from psycopg2.extensions import register_type
 
 from ..errors import ConnectionLost, DatabaseFailure, LockConflict, Refused, Stopped
 from ..events import Emit, OutageContinues, OutageEnded, OutageStarted
-from . import statements
+from . import driver, statements
 from .hints import hint
 from .identity import worker_name
 from .losses import Losses
-from .moments import ANY_YEAR
 from .sqlstate import READ_ONLY, translated
 from .stop import StopSwitch
 
@@ -75,6 +72,7 @@ class Session:
     stop: StopSwitch = field(default_factory=StopSwitch)
     emit: Emit = lambda event: None
     outage_seconds: float = 60.0
+    aurora: bool = False  #: the server is Amazon's, whose standbys are seen otherwise
     _composed: dict[tuple[str, ...], str] = field(default_factory=dict, init=False)
     _losses: Losses = field(default_factory=Losses, init=False)
 
@@ -106,8 +104,8 @@ class Session:
 
     def script(self, text: str, doing: str) -> None:
         """Run statements that are already composed and take no parameters."""
-        with translated(doing), connections[self.alias].cursor() as cursor:
-            cursor.execute(text)
+        with translated(doing), driver.open_cursor(self.alias) as cursor:
+            driver.execute(cursor, text)
 
     def outside_transactions(self, statement: str) -> list[str]:
         """Run a statement that can't be in a transaction; return the server's warnings.
@@ -117,35 +115,35 @@ class Session:
         text = self._compose(statement)
         connection = connections[self.alias].connection
         self.rows("lift_timeouts", pid=connection.info.backend_pid)
-        del connection.notices[:]
-        with self.stop.cancellable(connection):
+        with driver.warnings_of(connection) as told, self.stop.cancellable(connection):
             self.script(text, statement.replace("_", " "))
-        return [notice for notice in connection.notices if not notice.startswith("INFO")]
+        return told
 
     def copy(self, statement: str, source: Any) -> None:
         """Stream a file-like object of bytes into a COPY ... FROM STDIN."""
-        with self._prepared(statement) as (text, cursor), _unprinted():
-            cursor.copy_expert(text, source)
+        with self._prepared(statement) as (text, cursor):
+            driver.copy_in(cursor, text, source)
 
     def ask(self, query: str) -> str:
         """The result of a user's query, as JSON; see ask_throttle.sql."""
         text = self._compose("ask_throttle")
-        with translated("running the query", hints=False), connections[self.alias].cursor() as cursor:
-            cursor.execute(text, {"query": query})
+        with translated("running the query", hints=False), driver.open_cursor(self.alias) as cursor:
+            driver.execute(cursor, text, {"query": query})
             return str(cursor.fetchone()[0])
 
     def text(self, statement: str, **parameters: Any) -> str:
         """Return the statement as PostgreSQL gets it."""
         composed = self._compose(statement)
-        with translated("connecting", self.alias), connections[self.alias].cursor() as cursor:
-            return str(cursor.mogrify(composed, parameters).decode())
+        with translated("connecting", self.alias), driver.open_cursor(self.alias) as cursor:
+            return driver.mogrify(cursor, composed, parameters)
 
     def explain(self, statement: str, **parameters: Any) -> tuple[str, dict[str, Any]]:
         """Return the statement as PostgreSQL gets it, and its plan (EXPLAIN FORMAT JSON)."""
         text = self._compose(statement)
-        with translated(f"explaining {statement}"), connections[self.alias].cursor() as cursor:
-            cursor.execute(f"EXPLAIN (FORMAT JSON) {text}", parameters)
-            return cursor.mogrify(text, parameters).decode(), cursor.fetchone()[0][0]["Plan"]
+        with translated(f"explaining {statement}"), driver.open_cursor(self.alias) as cursor:
+            driver.execute(cursor, f"EXPLAIN (FORMAT JSON) {text}", parameters)
+            plan = cursor.fetchone()[0][0]["Plan"]
+            return driver.mogrify(cursor, text, parameters), plan
 
     @contextlib.contextmanager
     def transaction(self, at_once: bool = False, reads: bool = False) -> Iterator[None]:
@@ -283,11 +281,11 @@ class Session:
     @contextlib.contextmanager
     def _execute(self, names: tuple[str, ...], parameters: dict[str, Any]) -> Iterator[Any]:
         with self._prepared(*names) as (text, cursor):
-            register_type(ANY_YEAR, cursor.cursor)
+            driver.read_any_year(cursor)
             path = self._path(names[0])
-            if "%(" in text:  # psycopg2 leaves a statement without parameters alone
+            if "%(" in text:  # the driver leaves a statement without parameters alone
                 path = path.replace("%", "%%")
-            cursor.execute(path + text, parameters or None)
+            driver.execute(cursor, path + text, parameters)
             yield cursor
 
     def _path(self, statement: str) -> str:
@@ -312,16 +310,5 @@ class Session:
             self._require_autocommit()
         text = self._compose(*names)
         doing = names[-1].replace("_", " ")
-        with translated(doing, self.alias), connections[self.alias].cursor() as cursor:
+        with translated(doing, self.alias), driver.open_cursor(self.alias) as cursor:
             yield text, cursor
-
-
-@contextlib.contextmanager
-def _unprinted() -> Iterator[None]:
-    """Keep psycopg2 from also printing what it raises when a connection breaks within a COPY."""
-    hook = sys.excepthook
-    sys.excepthook = lambda *_: None
-    try:
-        yield
-    finally:
-        sys.excepthook = hook

@@ -4,13 +4,12 @@ import contextlib
 import re
 from collections.abc import Iterator
 
-import psycopg2
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, InterfaceError, NotSupportedError, OperationalError
-from psycopg2 import errorcodes
 
 from ..errors import ConnectionLost, DatabaseFailure, LockConflict, Refused, in_a_line
 from ..text import one_line
+from . import driver
 from .calls import calling
 from .hints import hint
 
@@ -22,19 +21,13 @@ OUTAGES = {"57P01", "57P02", "57P03", "25P03", "53300"}
 #: After a failover the old primary, or a proxy that still leads there, accepts no writes for a while.
 READ_ONLY = "25006"
 TOKEN_DIGITS = 32  # hexadecimal digits of a UUID
-#: What psycopg2 raises, without an SQLSTATE, when the connection itself breaks, and Django's own words.
-BROKEN = {
-    psycopg2.OperationalError,
-    psycopg2.InterfaceError,
-    psycopg2.DatabaseError,
-    OperationalError,
-    InterfaceError,
-}
+#: Django's own words for a connection that is no more.
+BROKEN = {OperationalError, InterfaceError}
 
 
 @contextlib.contextmanager
 def translated(doing: str, alias: str = "", hints: bool = True) -> Iterator[None]:
-    """Turn what Django and psycopg2 raise in the block into the engine's errors.
+    """Turn what Django and its driver raise in the block into the engine's errors.
 
     PostgreSQL's own words are dropped, except for a failure to connect: they may quote a token.
     Notes the call while it lasts; see calls.calling. `hints`: errors also say what to do.
@@ -44,41 +37,33 @@ def translated(doing: str, alias: str = "", hints: bool = True) -> Iterator[None
             yield
     except ImproperlyConfigured as error:  # Django's, when it connects
         raise Refused(f"can't connect to database {alias}: {in_a_line(error)}") from error
-    except (DatabaseError, InterfaceError, psycopg2.Error) as error:
+    except (DatabaseError, InterfaceError, driver.Error) as error:
         if isinstance(error, NotSupportedError) and error.__cause__ is None:
             # Django's own check of the server's version; errors from the server have a cause.
             raise Refused(f"{error}; upgrade the server") from error
         cause = _of_the_driver(error)
-        sqlstate = getattr(cause, "pgcode", None)
+        sqlstate = driver.sqlstate(cause)
         # `from None`: with --traceback Django would print the cause, and a token in its DETAIL.
         if sqlstate in CONFLICTS:
-            raise LockConflict(f"{doing}: {condition(sqlstate)}") from None
-        broken = sqlstate is None and type(cause) in BROKEN
+            raise LockConflict(f"{doing}: {driver.condition(sqlstate)}") from None
+        broken = sqlstate is None and (driver.lost(cause) or type(cause) in BROKEN)
         if broken or sqlstate in OUTAGES or (sqlstate or "").startswith("08"):
             raise ConnectionLost(_first_line(error, doing), doing != "connecting") from None
         if sqlstate is None and doing == "connecting":
             raise Refused(f"can't connect to database {alias}: {_first_line(error, doing)}") from None
         what_to_do = hint(sqlstate) if hints else ""
         name = _name_of_object(cause)
-        raise DatabaseFailure(sqlstate, condition(sqlstate), doing, name, what_to_do) from None
+        raise DatabaseFailure(sqlstate, driver.condition(sqlstate), doing, name, what_to_do) from None
 
 
 def _of_the_driver(error: BaseException) -> BaseException:
-    """What psycopg2 raised, of which Django, or a migration, has made an error of its own."""
+    """What the driver raised, of which Django, or a migration, has made an error of its own."""
     inner: BaseException | None = error
     while inner is not None:
-        if isinstance(inner, psycopg2.Error):
+        if isinstance(inner, driver.Error):
             return inner
         inner = inner.__cause__ or inner.__context__
     return error
-
-
-def condition(sqlstate: str | None) -> str:
-    """The SQL standard's name of a SQLSTATE, in words: 'unique violation'."""
-    try:
-        return errorcodes.lookup(sqlstate or "").lower().replace("_", " ")
-    except KeyError:
-        return "an error"
 
 
 def _name_of_object(cause: BaseException) -> str:
@@ -98,5 +83,4 @@ def _first_line(error: Exception, doing: str) -> str:
     # Before a session exists, libpq names hosts and users; during one, the server might quote data.
     if doing != "connecting":
         return "the connection was lost"
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else "the connection failed, without a reason (ulimit -n?)"
+    return driver.reason(error) or "the connection failed, without a reason (ulimit -n?)"

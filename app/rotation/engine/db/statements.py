@@ -1,4 +1,4 @@
-"""Loads the statements of `sql/` and puts identifiers into them. The only user of psycopg2.sql."""
+"""Loads the statements of `sql/` and puts identifiers into them."""
 
 import functools
 import re
@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from psycopg2 import sql
-
 from ...schema import DIRECTORY
+from .driver import sql
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ def find_files() -> dict[str, Path]:
 def load(name: str, variants: tuple[str, ...] = ()) -> str:
     """Return a statement without its comments, from the first of `variants` that has it.
 
-    Comments are removed because psycopg2 would take a percent sign in one for a parameter.
+    Comments are removed because the driver would take a percent sign in one for a parameter.
     """
     files = find_files()
     path = next((files[one] for folder in variants if (one := f"{folder}/{name}") in files), files[name])
@@ -61,14 +60,14 @@ def load(name: str, variants: tuple[str, ...] = ()) -> str:
 def compose(
     statements: tuple[str, ...], names: Names, connection: Any, variants: tuple[str, ...] = ()
 ) -> str:
-    """Return statements with their `{names}` filled in, ready for psycopg2's `%(parameters)s`.
+    """Return statements with their `{names}` filled in, ready for `%(parameters)s`.
 
-    `connection` is a psycopg2 connection: quoting depends on its encoding.
+    `connection` is the driver's: quoting depends on its encoding.
     """
     text = "\n".join(load(name, variants) for name in statements)
     takes_parameters = "%(" in text
     identifiers = {
-        # psycopg2 leaves a statement without parameters alone, and unescapes %% in all others.
+        # The driver leaves a statement without parameters alone, and unescapes %% in all others.
         key: sql.SQL(_quoted(value, connection).replace("%", "%%" if takes_parameters else "%"))
         for key, value in names.items()
         if isinstance(value, tuple)

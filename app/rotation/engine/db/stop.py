@@ -59,7 +59,7 @@ class StopSwitch:
 
     @contextlib.contextmanager
     def cancellable(self, connection: Any, at_once: bool = False) -> Iterator[None]:
-        """Within the block, an immediate stop cancels what this psycopg2 connection runs.
+        """Within the block, an immediate stop cancels what this connection of the driver's runs.
 
         `at_once`: the first request does, for one long statement that starts again anyway.
         """

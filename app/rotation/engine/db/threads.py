@@ -7,6 +7,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, TypeVar
 
+from .driver import own_connection
 from .session import Session
 
 # libc loads it when a thread ends, and aborts the process if there is no memory left then.
@@ -51,6 +52,7 @@ class Thread(threading.Thread):
     def run(self) -> None:
         """Work, and keep the result or the failure."""
         try:
+            own_connection(self._session.alias)
             self.result = self._work()
         except Exception as failure:
             self.failure = failure

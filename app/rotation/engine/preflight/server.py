@@ -130,6 +130,7 @@ def require_state(session: Session, server: Row) -> None:
     names = (*STATE_TABLES, *STATE_FUNCTIONS)
     session.names |= {name: (server["state_schema"], name) for name in names}
     session.names["state"] = (server["state_schema"],)
+    session.aurora = server["aurora"]
 
 
 def refuse_strangers(session: Session, server: Row) -> None:

@@ -3,12 +3,15 @@
 from collections.abc import Iterator
 
 from ..db.session import Row, Session
+from ..errors import DatabaseFailure
 from ..events import NOTE, REFUSE, WARN, Found
 from ..options import Options
 from ..table.disk import find_free
 from ..table.target import Target
 from ..text import count, size
 from ..throttle.connections import FEWEST, KEPT_FREE, workers_of
+from ..throttle.probes import MEASURES, Measure, is_blind
+from ..throttle.standbys import read_standbys
 
 
 def of_server(session: Session, table: Row, target: Target, options: Options) -> Iterator[Found]:
@@ -16,7 +19,6 @@ def of_server(session: Session, table: Row, target: Target, options: Options) ->
     yield from _of_vacuum(table, target, options)
     yield from _of_disk(session, target, options)
     yield from _of_old_snapshots(session)
-    yield from _of_standbys(session, options)
     yield from _of_connections(session, options)
 
 
@@ -91,15 +93,40 @@ def _of_old_snapshots(session: Session) -> Iterator[Found]:
         )
 
 
-def _of_standbys(session: Session, options: Options) -> Iterator[Found]:
-    standbys = session.rows("read_standbys")
-    measured = options.wait_replicas or options.standbys or options.max_lag or options.max_lag_bytes
-    if measured and any(row["state"] is None for row in standbys):
-        yield Found(
-            REFUSE,
-            "standbys are connected, but this role may not see how far behind they are: GRANT pg_monitor"
-            " to it, or run with --max-lag off --no-wait-replicas",
-        )
+def of_limits(session: Session, options: Options) -> Iterator[Found]:
+    """Yield what can't be measured here: a limit that was asked for is refused, a default is not.
+
+    Not within a transaction: what can't be measured ends it.
+    """
+    for measure in MEASURES.values():
+        if not measure.limited(options):
+            continue
+        try:
+            with session.reading():
+                measure.read(session)
+        except DatabaseFailure as failure:
+            if not is_blind(failure):
+                raise
+            yield _of_blindness(measure, f"{failure.condition}, SQLSTATE {failure.sqlstate}", options)
+        else:
+            if measure.read is read_standbys:
+                yield from _of_standbys(session, measure, options)
+
+
+def _of_blindness(measure: Measure, why: str, options: Options) -> Found:
+    text = f"this role can't see {measure.what} ({why})"
+    if asked := measure.asked(options):
+        flags = " ".join("--" + name.replace("_", "-") for name in asked)
+        off = "without --standby" if "standbys" in asked else f"with {flags} off"
+        return Found(REFUSE, f"{text}: GRANT {measure.needs} to it, or run {off}")
+    return Found(NOTE, f"{text}: {measure.without}; GRANT {measure.needs} to change that")
+
+
+def _of_standbys(session: Session, measure: Measure, options: Options) -> Iterator[Found]:
+    with session.reading():
+        standbys = read_standbys(session)
+    if any(row["state"] is None for row in standbys):
+        yield _of_blindness(measure, "some are connected", options)
     for name in options.standbys:
         if name not in {row["name"] for row in standbys}:
             yield Found(WARN, f"standby {name} is not connected: windows wait until it is")

@@ -13,7 +13,7 @@ from ..table.windows import find_window
 from ..text import one_line, shown, size
 from . import indexes, sampling
 from .replication import of_replication
-from .surroundings import of_server
+from .surroundings import of_limits, of_server
 
 SEARCH = "afterwards run rotation verify --search-copies"
 SAMPLE = 1000  # rows whose text is checked before the run starts
@@ -55,7 +55,7 @@ def find_all(
             *of_server(session, table, target, options),
             *target.placement.findings(f"{target.schema}.{target.table}", options),
         ]
-    findings += sampling.findings(session, target)
+    findings += [*of_limits(session, options), *sampling.findings(session, target)]
     if not any(finding.level == REFUSE for finding in findings):
         # It takes long: not worth waiting for if the run is refused anyway.
         findings += indexes.by_amcheck(session, target, amcheck_seconds)

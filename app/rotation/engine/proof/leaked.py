@@ -55,7 +55,8 @@ def read_whole(stream: BinaryIO) -> BinaryIO:
 class CopySource:
     """The tokens of a list as a file-like object in the binary format of COPY.
 
-    An error in the list is kept in `error`: psycopg2 would send it to the server's log.
+    It ends with an error in the list, which is kept in `error`: raised, it would get into the server's
+    log.
     """
 
     def __init__(self, leaked: LeakedList, column: str) -> None:
@@ -71,7 +72,6 @@ class CopySource:
                 self._rest = next(self._parts, b"")
             except UsageError as error:
                 self.error = error
-                raise OSError("the list of leaked tokens can't be read") from None
         part = self._rest[:size]
         self._rest = self._rest[size:]
         return part

@@ -6,7 +6,7 @@ from ...models import Rotation
 from ..db.retry import LOOK_SECONDS, Every, Wait
 from ..db.session import Session
 from ..db.sqlstate import translated
-from ..errors import DatabaseFailure, Refused, RotationError
+from ..errors import DatabaseFailure, Refused
 from ..events import ListRead, Waiting
 from ..table.target import Target
 from ..text import shown
@@ -87,10 +87,7 @@ def receive(session: Session, target: Target, leaked: LeakedList) -> int:
             " then run the same command again"
         ) from failure
     source = CopySource(leaked, target.column)
-    try:
-        session.copy("copy_leaked", source)
-    except RotationError:
-        if source.error:
-            raise source.error from None
-        raise
+    session.copy("copy_leaked", source)
+    if source.error:
+        raise source.error
     return source.tokens

@@ -1,7 +1,7 @@
 """What a rotation looks like from outside, for both `rotation status` and the web."""
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypedDict
 
 from ...models import ROTATING, WORKING, BatchProgress, Rotation, Status
 from ..db.session import Session
@@ -64,7 +64,32 @@ def why_failed(session: Session, rotation: Rotation, progress: Progress) -> str:
     return " | ".join(reasons) or "the reason was told by the run that ended so"
 
 
-def describe(session: Session, rotation: Rotation, state: State | None = None) -> dict[str, Any]:
+class RotationStatus(TypedDict):
+    """A rotation as `rotation status --json` prints it; the documentation says what each key means."""
+
+    id: int
+    table: str
+    column: str
+    status: str
+    stalled: bool
+    rows_done: int
+    rows_total: int | None
+    rows_total_exact: bool
+    percent: float | None
+    rows_per_second: float | None
+    eta_seconds: float | None
+    throttle: str | None
+    windows: int
+    lanes: list[dict[str, Any]]
+    revoked: int | None
+    survivors: int | None
+    holes: int
+    workers: int
+    started_at: str | None
+    finished_at: str | None
+
+
+def describe(session: Session, rotation: Rotation, state: State | None = None) -> RotationStatus:
     """Return the rotation as plain data, with the keys that the documentation promises."""
     state = state or read_state(session, rotation.pk)
     progress = state.progress

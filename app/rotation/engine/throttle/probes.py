@@ -1,26 +1,88 @@
 """Probes: measure the server against the limits of a run, and give reasons to wait."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
 
+from ..db.driver import condition
 from ..db.session import Row, Session
-from ..db.sqlstate import condition
 from ..errors import ConnectionLost, DatabaseFailure, RotationError, Stopped
 from ..hours import Hours
 from ..options import Options
 from ..table.disk import find_free
 from ..text import size
 from .bucket import Bucket
-from .standbys import LagClock
+from .standbys import UNMEASURABLE, LagClock, read_standbys
 
 SQL_TIMEOUT = "5s"  # for --throttle-sql
 MOST_WAL_SECONDS = 5.0  # that windows wait for WAL that was written faster than --max-wal-rate
 #: SQLSTATEs for a cursor on anything but one query, and for a write.
 NO_CURSOR = "42P11"
 READ_ONLY = "25006"
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What some limits need, and what a role, or a managed server, may not let us measure."""
+
+    what: str
+    limits: tuple[str, ...]  #: the options
+    read: Callable[[Session], object]
+    needs: str  #: the rights
+    without: str  #: what follows if it can't be measured
+
+    def limited(self, options: Options) -> bool:
+        """Whether any of the limits is on."""
+        return any(getattr(options, name) not in (None, ()) for name in self.limits)
+
+    def asked(self, options: Options) -> list[str]:
+        """The limits that somebody asked for: those that are on, and no defaults."""
+        return [
+            name
+            for name in self.limits
+            if getattr(options, name) not in (None, (), getattr(Options, name))
+        ]
+
+
+LSN = "EXECUTE ON FUNCTION pg_current_wal_lsn()"
+MEASURES = {
+    "read_standbys": Measure(
+        "how far standbys are behind",
+        ("max_lag", "max_lag_bytes", "critical_lag", "standbys"),
+        read_standbys,
+        f"pg_monitor, and {LSN}",
+        "windows don't wait for standbys, nor does the end",
+    ),
+    "read_wal": Measure(
+        "how much WAL is retained",
+        ("max_wal", "critical_wal"),
+        lambda session: session.rows("read_wal"),
+        f"pg_monitor, and {LSN}",
+        "",
+    ),
+    "read_wal_position": Measure(
+        "how much WAL is written",
+        ("max_wal_rate",),
+        lambda session: session.rows("read_wal_position"),
+        LSN,
+        "",
+    ),
+    "count_waiting": Measure(
+        "how many sessions wait for windows",
+        ("max_waiting",),
+        lambda session: session.rows("count_waiting", rotation=0),
+        "SELECT ON pg_locks",
+        "windows don't make way for them",
+    ),
+}
+
+
+def is_blind(error: RotationError) -> bool:
+    """Whether this role can't measure something, or the server has no such thing."""
+    return isinstance(error, DatabaseFailure) and error.sqlstate in UNMEASURABLE
 
 
 class Probes:
@@ -42,27 +104,28 @@ class Probes:
         """
         if options.only_between is not None and (why := Hours.parse(options.only_between).wait(now)):
             yield why
-        for what, probe in (
-            ("replica lag", self._standbys),
-            ("retained WAL", self._wal),
-            ("the rate of WAL", self._wal_rate),
-            ("free disk", self._disk),
-            ("waiting sessions", self._waiting),
-            ("--throttle-sql", self._asked),
+        for what, probe, measure in (
+            ("replica lag", self._standbys, "read_standbys"),
+            ("retained WAL", self._wal, "read_wal"),
+            ("the rate of WAL", self._wal_rate, "read_wal_position"),
+            ("free disk", self._disk, ""),
+            ("waiting sessions", self._waiting, "count_waiting"),
+            ("--throttle-sql", self._asked, ""),
         ):
             try:
                 yield from probe(options)
             except (Stopped, ConnectionLost):
                 raise
             except RotationError as error:
-                yield f"{what} could not be measured ({error})"
+                if not is_blind(error) or measure not in MEASURES or MEASURES[measure].asked(options):
+                    yield f"{what} could not be measured ({error})"
 
     def _standbys(self, options: Options) -> Iterator[str]:
         limits = (options.max_lag, options.max_lag_bytes, options.critical_lag)
         if not options.standbys and limits == (None, None, None):
             return
         with self._session.reading(SQL_TIMEOUT):
-            standbys = self._session.rows("read_standbys")
+            standbys = read_standbys(self._session)
         connected = {row["name"] for row in standbys if row["replayed"] is not None}
         for name in options.standbys:
             if name not in connected:

@@ -6,12 +6,19 @@ from collections.abc import Callable
 
 from ..db.retry import Wait
 from ..db.session import Row, Session
+from ..errors import DatabaseFailure
 from ..events import WARN, Found, Waiting
 from ..options import LiveOptions
 from ..text import size
 
 KEPT_POSITIONS = 7200  # of the primary, one per second: lags up to two hours are exact
 LOOK_SECONDS = 0.2
+
+
+#: What a role that may not measure something is answered, or a server that has no such thing:
+#: insufficient_privilege, feature_not_supported, undefined_function, undefined_table,
+#: object_not_in_prerequisite_state.
+UNMEASURABLE = {"42501", "0A000", "42883", "42P01", "55000"}
 
 
 class LagClock:
@@ -34,10 +41,16 @@ class LagClock:
 def wait_for_standbys(session: Session, live: LiveOptions, check: Callable[[], None]) -> list[str]:
     """Return when every connected standby has replayed what is written now; returns their names.
 
-    Those of the option `standbys` must be connected. `check` is called now and then, and may raise.
+    None where this role may not see them, which the preflight has said. Those of the option `standbys`
+    must be connected. `check` is called now and then, and may raise.
     Raises Stopped when a stop is requested.
     """
-    now = session.through_outages(lambda: look(session))
+    try:
+        now = session.through_outages(lambda: look(session))
+    except DatabaseFailure as failure:
+        if failure.sqlstate not in UNMEASURABLE or live.now.standbys:
+            raise
+        return []
     goal = 0
     seen = Counter[str]()
     wait = Wait(session)
@@ -67,7 +80,12 @@ def wait_for_standbys(session: Session, live: LiveOptions, check: Callable[[], N
 def look(session: Session) -> list[Row]:
     """The connected standbys that report their position; several may have the same name."""
     with session.reading():
-        return [row for row in session.rows("read_standbys") if row["replayed"] is not None]
+        return [row for row in read_standbys(session) if row["replayed"] is not None]
+
+
+def read_standbys(session: Session) -> list[Row]:
+    """How far each standby is behind; see read_standbys.sql."""
+    return session.rows("read_aurora_replicas" if session.aurora else "read_standbys")
 
 
 def _describe(behind: list[Row], missing: list[str]) -> str:

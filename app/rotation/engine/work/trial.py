@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 
+from ..db.driver import condition
 from ..db.session import Row, Session
-from ..db.sqlstate import CONFLICTS, condition
+from ..db.sqlstate import CONFLICTS
 from ..db.statements import Fragment, Name
 from ..errors import LockConflict, Refused
 from ..table.target import NUMBER_TYPES, Target

@@ -1,6 +1,7 @@
 """Replace every token of a table, in the server; run it again to resume after an interruption."""
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from django.core.management.base import CommandParser
@@ -12,6 +13,7 @@ from ...engine.text import parse_size, parse_size_rate
 from ...operations import asking, inputs
 from ...operations.databases import RunRequest, run_side_by_side
 from ...operations.dry_run import plan_rotation
+from ...operations.herald import parse_hook
 from ...operations.run import run_rotation
 from ...operations.serve import serve
 from .. import base
@@ -65,6 +67,17 @@ def pace_flags() -> Iterator[tuple[str, Callable[[str], Any], str, str]]:
     yield "--stop-after", int, "ROWS", after
 
 
+def metrics_served(aliases: list[str], port: int | None) -> AbstractContextManager[None]:
+    """Within the block, answer /metrics on a port, if there is one."""
+    if port is None:
+        return nullcontext()
+    try:
+        from ...operations.metrics import served  # noqa: PLC0415 (needs a package that hosts may lack)
+    except ImportError as error:
+        raise UsageError("--metrics-port needs a package: pip install prometheus-client") from error
+    return served(aliases, port)
+
+
 class Command(base.RotationCommand):
     help = (
         "Replace every token of a live table with a new random UUID, window by window, in the server."
@@ -86,6 +99,17 @@ class Command(base.RotationCommand):
             help="keep running, and pick up rotations that were recorded or abandoned",
         )
         parser.add_argument("--reason", default="", metavar="TEXT", help="stored with the rotation")
+        parser.add_argument(
+            "--hook",
+            metavar="COMMAND",
+            help="tell this command (JSON on its standard input) when the rotation starts, waits, ends",
+        )
+        parser.add_argument(
+            "--metrics-port",
+            type=int,
+            metavar="N",
+            help="meanwhile answer Prometheus at http://this-machine:N/metrics",
+        )
         parser.add_argument(
             "--progress",
             choices=MODES,
@@ -231,7 +255,7 @@ class Command(base.RotationCommand):
                 text = f"--{flag.replace('_', '-')}: not with --serve, which picks up what was recorded"
                 raise UsageError(text)
         reporter = Console(self.stdout, given["progress"], given["verbosity"])
-        serve(Session(alias), reporter, given["throttle_sql"])
+        serve(Session(alias), reporter, given["throttle_sql"], given["hook"])
 
     def handle(self, *args: Any, **given: Any) -> None:
         with base.one_line_errors():
@@ -239,28 +263,41 @@ class Command(base.RotationCommand):
             inputs.require_text("--notify", given["notify"])
             given["standbys"] = tuple(given["standbys"])
             options = Options(**{name: given[name] for name in TYPES if name in given})
+            given["hook"] = parse_hook(given["hook"])
             aliases = inputs.checked_databases(given)
-            alias = aliases[0]
-            if len(aliases) > 1 and (given["serve"] or given["dry_run"]):
-                raise UsageError("--database: give only one with --serve or --dry-run")
-            if given["serve"]:
-                self.serve(alias, given)
-                return
-            name = inputs.target_from(given)
-            inputs.require_text("--reason", given["reason"])
-            if len(aliases) > 1:
-                asked = RunRequest(name, options, given["new"], given["reason"], given["leaked"])
+            with metrics_served(aliases, given["metrics_port"]):
+                self.rotate(aliases, options, given)
+
+    def rotate(self, aliases: list[str], options: Options, given: dict[str, Any]) -> None:
+        """Do what was asked, on these databases."""
+        alias = aliases[0]
+        if len(aliases) > 1 and (given["serve"] or given["dry_run"]):
+            raise UsageError("--database: give only one with --serve or --dry-run")
+        if given["serve"]:
+            self.serve(alias, given)
+            return
+        name = inputs.target_from(given)
+        inputs.require_text("--reason", given["reason"])
+        if len(aliases) > 1:
+            asked = RunRequest(
+                name, options, given["new"], given["reason"], given["leaked"], given["hook"]
+            )
+            reporter = Console(self.stdout, given["progress"], given["verbosity"])
+            run_side_by_side(aliases, asked, reporter)
+            return
+        with inputs.leaked_list(given["leaked"]) as leaked:
+            if given["dry_run"]:
+                reporter = Console(self.stdout, "lines", given["verbosity"])
+                everything = given["verbosity"] > 1
+                plan_rotation(alias, name, options, reporter, given["new"], everything, leaked)
+            else:
                 reporter = Console(self.stdout, given["progress"], given["verbosity"])
-                run_side_by_side(aliases, asked, reporter)
-                return
-            with inputs.leaked_list(given["leaked"]) as leaked:
-                if given["dry_run"]:
-                    reporter = Console(self.stdout, "lines", given["verbosity"])
-                    everything = given["verbosity"] > 1
-                    plan_rotation(alias, name, options, reporter, given["new"], everything, leaked)
-                else:
-                    reporter = Console(self.stdout, given["progress"], given["verbosity"])
-                    asks = given["table"] is not None and not given["yes"] and asking.on_a_terminal()
-                    confirm = asking.confirm if asks else None
-                    more = {"reason": given["reason"], "leaked": leaked, "confirm": confirm}
-                    run_rotation(alias, name, options, reporter, given["new"], **more)
+                asks = given["table"] is not None and not given["yes"] and asking.on_a_terminal()
+                confirm = asking.confirm if asks else None
+                more = {
+                    "reason": given["reason"],
+                    "leaked": leaked,
+                    "confirm": confirm,
+                    "hook": given["hook"],
+                }
+                run_rotation(alias, name, options, reporter, given["new"], **more)

@@ -1,0 +1,244 @@
+"""Rotations from a project's own code or task queue: `from rotate_tokens import rotate, status, verify`.
+
+Each call works in a thread of its own, on connections of its own: what the caller's transaction has not
+committed is not seen. Signals are left to the caller; `StopSwitch.request(reason)`, from another thread,
+ends a run after its current windows, and so does an exception that a signal raises in the caller.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from django.db import connections
+
+from .engine.db.session import Session
+from .engine.db.stop import StopSwitch
+from .engine.db.threads import Thread
+from .engine.errors import (
+    LockConflict,
+    Refused,
+    RotationError,
+    Stopped,
+    Unproven,
+    UsageError,
+)
+from .engine.options import Options
+from .engine.state.status import RotationStatus, describe
+from .engine.table.target import TargetName
+from .operations import inputs
+from .operations.herald import parse_hook
+from .operations.project import find_field
+from .operations.run import rotate as run
+from .operations.verify import verify_rotation
+
+__all__ = [
+    "Options",
+    "Refused",
+    "Result",
+    "RotationError",
+    "RotationStatus",
+    "StopSwitch",
+    "Stopped",
+    "Unproven",
+    "UsageError",
+    "Verification",
+    "rotate",
+    "status",
+    "verify",
+]
+Done = TypeVar("Done")
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished rotation."""
+
+    rotation: int  #: its number
+    target: str  #: schema.table.column
+    rows: int  #: tokens replaced by this call
+    rows_done: int  #: by all runs of this rotation
+    revoked: int | None  #: tokens that must never return
+    survivors: int | None  #: rows that hold one of them; None: not verified
+    verified_at: datetime | None
+    seconds: float  #: that this call took
+    already: bool  #: it was finished before this call, which did nothing
+
+    @property
+    def proven(self) -> bool:
+        """Whether no revoked token survives, by value."""
+        return self.survivors == 0
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What `verify` found."""
+
+    rotation: int
+    proven: bool  #: no revoked token survives
+    said: tuple[str, ...]  #: what was found, in sentences
+
+
+def rotate(
+    target: str | None = None,
+    *,
+    table: str | None = None,
+    column: str | None = None,
+    pk: str | None = None,
+    database: str = "default",
+    new: bool = False,
+    reason: str = "",
+    leaked: str | Path | None = None,
+    options: Options | None = None,
+    stop: StopSwitch | None = None,
+    on_event: Callable[[Any], None] = lambda event: None,
+    hook: str | None = None,
+) -> Result:
+    """Replace every token of a column, or continue where an earlier call or command has stopped.
+
+    `target`: app, model and field, such as "accounts.Account.api_key"; or `table`, and `column` and `pk`
+    where they are not evident; by default that of the settings. `new`: start another after a finished
+    one. `leaked`: a file of leaked tokens, revoked too. `on_event` gets the engine's events and
+    Progress, in the thread that works. `hook`: see --hook.
+
+    Raises Refused (nothing was done), UsageError, Stopped (call it again to continue), Unproven (revoked
+    tokens survive), or another RotationError. Each has an `exit_code`.
+    """
+    words = parse_hook(hook)
+    name = _named(target, table, column, pk)
+    _require_postgresql(database)
+    inputs.require_text("reason", reason)
+    switch = stop or StopSwitch()
+
+    def work() -> Result:
+        with inputs.leaked_list(None if leaked is None else str(leaked)) as listed:
+            return _result(
+                run(
+                    *(database, name, options or Options(), switch, on_event),
+                    new=new,
+                    reason=reason,
+                    leaked=listed,
+                    hook=words,
+                )
+            )
+
+    try:
+        return _in_a_thread(database, work, switch)
+    except LockConflict as conflict:
+        if not switch.requested:
+            raise
+        raise Stopped(f"by {switch.reason}; call it again to continue") from conflict
+
+
+def status(
+    target: str | None = None,
+    *,
+    table: str | None = None,
+    column: str | None = None,
+    database: str = "default",
+) -> RotationStatus | None:
+    """The unfinished rotation, else the latest, as `rotation status --json` shows it; None without one.
+
+    Of any column, unless one is named as for `rotate`.
+    """
+    stop = StopSwitch(patient=False)
+    asked = _asked(target, table, column)
+    return _in_a_thread(database, lambda: _status(database, asked, stop), stop)
+
+
+def verify(
+    target: str | None = None,
+    *,
+    table: str | None = None,
+    column: str | None = None,
+    database: str = "default",
+    leaked: str | Path | None = None,
+    search_copies: bool = False,
+) -> Verification:
+    """Compare every token with the revoked ones, by value, now; see `rotation verify`.
+
+    The latest rotation of any column, unless one is named as for `rotate`. Raises Refused if there is
+    nothing to verify, or another RotationError.
+    """
+
+    stop = StopSwitch(patient=False)
+    asked = _asked(target, table, column)
+
+    def work() -> Verification:
+        said: list[str] = []
+        with inputs.leaked_list(None if leaked is None else str(leaked)) as listed:
+            session = inputs.open_session(database, stop)
+            with session.looking("reading the rotations"):
+                rotation = inputs.chosen(session, asked).first()
+            if rotation is None:
+                raise Refused(inputs.none_found(asked))
+            try:
+                verify_rotation(session, rotation, listed, said.append, search_copies)
+            except Unproven as error:
+                return Verification(rotation.pk, False, (*said, str(error)))
+        return Verification(rotation.pk, True, tuple(said))
+
+    return _in_a_thread(database, work, stop)
+
+
+def _in_a_thread(alias: str, work: Callable[[], Done], stop: StopSwitch) -> Done:
+    """Do it with a connection of its own, whatever transaction the caller is in."""
+    _require_postgresql(alias)
+    thread = Thread(Session(alias), work)
+    thread.start()
+    try:
+        thread.join()
+    except BaseException as error:  # KeyboardInterrupt, a task queue's time limit
+        stop.request(type(error).__name__)
+        thread.join()
+        raise
+    if thread.failure is not None:
+        raise thread.failure
+    result: Done = thread.result
+    return result
+
+
+def _require_postgresql(alias: str) -> None:
+    if alias not in connections.databases:
+        raise UsageError(f"database {alias}: settings.DATABASES has {', '.join(connections.databases)}")
+    if connections[alias].vendor != "postgresql":
+        raise UsageError(f"database {alias}: it is {connections[alias].vendor}, not PostgreSQL")
+
+
+def _named(target: str | None, table: str | None, column: str | None, pk: str | None) -> TargetName:
+    if target is None:
+        return inputs.target_from({"table": table, "column": column, "pk": pk})
+    if table is not None or column is not None:
+        raise UsageError("name the target, or its table and column, not both")
+    return TargetName(*find_field(target), pk)
+
+
+def _asked(target: str | None, table: str | None, column: str | None) -> dict[str, Any]:
+    """As the commands' flags name a rotation."""
+    if target is not None:
+        name = _named(target, table, column, None)
+        table, column = '"' + name.table.replace('"', '""') + '"', name.column
+    return {"table": table, "column": column}
+
+
+def _status(alias: str, asked: dict[str, Any], stop: StopSwitch) -> RotationStatus | None:
+    session = inputs.open_session(alias, stop)
+    with session.looking("reading the rotations"):
+        rotation = inputs.chosen(session, asked).first()
+    return describe(session, rotation) if rotation else None
+
+
+def _result(outcome: Any) -> Result:
+    progress = outcome.progress
+    return Result(
+        rotation=outcome.rotation,
+        target=outcome.target,
+        rows=outcome.rows,
+        rows_done=progress.rows_done,
+        revoked=progress.revoked,
+        survivors=progress.survivors,
+        verified_at=progress.verified_at,
+        seconds=outcome.seconds,
+        already=outcome.already,
+    )

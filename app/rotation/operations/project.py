@@ -1,0 +1,41 @@
+"""What the project's settings say: one dictionary, ROTATION."""
+
+from typing import Any
+
+from django.apps import apps
+from django.conf import settings
+
+from ..engine.errors import UsageError
+
+#: What ROTATION may hold. A setting of its own, such as ROTATION_TARGET, is read as well.
+KEYS = {"TARGET", "METRICS", "HOOK"}
+
+
+def read_settings() -> Any:
+    """settings.ROTATION as it is, which may be wrong."""
+    return getattr(settings, "ROTATION", {})
+
+
+def setting(name: str) -> Any:
+    """One of KEYS; None if the project does not set it."""
+    given = read_settings()
+    if isinstance(given, dict) and name in given:
+        return given[name]
+    return getattr(settings, f"ROTATION_{name}", None)
+
+
+def read_target() -> tuple[str, str] | None:
+    """Table and column that the settings name, if any. Raises UsageError if there is no such field."""
+    label = setting("TARGET")
+    return find_field(label, "settings.ROTATION['TARGET'] ") if label else None
+
+
+def find_field(label: str, where: str = "") -> tuple[str, str]:
+    """Table and column of app, model and field. Raises UsageError, which says `where`, without one."""
+    try:
+        app, model_name, field_name = label.split(".")
+        model = apps.get_model(app, model_name)
+        column = model._meta.get_field(field_name).column
+    except Exception as error:
+        raise UsageError(f"{where}{label!r}: {error}") from error
+    return model._meta.db_table, column

@@ -1,0 +1,145 @@
+"""A stranger's Django project, with the wheel in it: its files, and how to run its manage.py."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.conftest import Database
+
+ROWS = 2_000
+#: What a host has of its own; `MORE` is what a test adds.
+SETTINGS = """
+import os
+
+SECRET_KEY = "of a test"
+INSTALLED_APPS = [
+    "django.contrib.contenttypes",
+    "django.contrib.auth",
+    "pgtrigger",
+    "rotate_tokens",
+    "app.accounts",
+]
+from app.database import DATABASE
+DATABASES = {"default": DATABASE}
+ROTATION = {"TARGET": "accounts.Account.api_key"}
+exec(os.environ.get("MORE", ""))
+"""
+#: It reads the database's address as the tests give it.
+DATABASE = """
+import os
+from urllib.parse import parse_qs, unquote, urlsplit
+
+url = urlsplit(os.environ["DATABASE_URL"])
+HOST = parse_qs(url.query).get("host", [unquote(url.netloc.rpartition("@")[2].partition(":")[0])])[0]
+DATABASE = {
+    "ENGINE": "django.db.backends.postgresql",
+    "NAME": url.path.lstrip("/"),
+    "USER": url.username,
+    "PASSWORD": url.password or "",
+    "HOST": HOST,
+    "PORT": url.port or "",
+}
+"""
+MODELS = """
+import uuid
+
+from django.db import models
+from rotate_tokens.triggers import TokenGuard
+
+
+class Account(models.Model):
+    api_key = models.UUIDField(default=uuid.uuid4, unique=True)
+
+    class Meta:
+        triggers = [TokenGuard("api_key")]
+"""
+MANAGE = """
+import os
+import sys
+
+os.environ["DJANGO_SETTINGS_MODULE"] = "app.settings"
+from django.core.management import execute_from_command_line
+
+execute_from_command_line(sys.argv)
+"""
+FILES = {
+    "manage.py": MANAGE,
+    "app/__init__.py": "",
+    "app/settings.py": SETTINGS,
+    "app/database.py": DATABASE,
+    "app/accounts/__init__.py": "",
+    "app/accounts/models.py": MODELS,
+    "app/accounts/migrations/__init__.py": "",
+}
+
+
+def run(*command: str | Path, **options: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(list(map(str, command)), capture_output=True, text=True, **options)  # type: ignore[call-overload]
+
+
+@dataclass
+class Host:
+    """The project in a folder; its database is empty at first."""
+
+    db: Database
+    folder: Path
+    python: Path = Path(sys.executable)
+    path: str = ""  #: where the wheel's package is, unless it is installed
+    more: dict[str, str] = field(default_factory=dict)  #: environment variables
+
+    def __post_init__(self) -> None:
+        for name, text in FILES.items():
+            self.write(name, text)
+        self.db.sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+
+    def write(self, name: str, text: str) -> None:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    def try_to(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+        """Run manage.py, with more settings as the text MORE."""
+        environment = {"DATABASE_URL": self.db.url, "PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
+        if self.path:
+            environment["PYTHONPATH"] = self.path
+        its = environment | self.more | more
+        return run(self.python, "manage.py", *arguments, cwd=self.folder, env=its)
+
+    def manage(self, *arguments: str, **more: str) -> str:
+        done = self.try_to(*arguments, **more)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def set_up(self, **more: str) -> None:
+        """As README says: check, migrations of its own, migrate; and rows."""
+        done = self.try_to("check", **more)
+        assert done.returncode == 0, done.stderr
+        assert "rotat" not in done.stderr
+        self.manage("makemigrations", "accounts", **more)
+        self.manage("makemigrations", "--check", "--dry-run", **more)
+        self.manage("migrate", "-v", "0", **more)
+
+    def fill(self, table: str = "accounts_account") -> None:
+        self.db.sql(
+            f"INSERT INTO {table} (id, api_key)"
+            f" SELECT n, gen_random_uuid() FROM generate_series(1, {ROWS}) AS n"
+        )
+        self.db.sql("DROP TABLE IF EXISTS before")
+        self.db.remember(table, "id", "api_key")
+
+    def is_rotated(self, table: str = "accounts_account") -> bool:
+        changed = (
+            f"SELECT count(*) FROM before INNER JOIN {table} AS now ON now.id::text = before.id"
+            " WHERE now.api_key::text <> before.token"
+        )
+        return self.db.value(changed) == ROWS
+
+    def rotate(self, **more: str) -> str:
+        """Rotate, and see that every token was replaced, proven, and is guarded."""
+        done = self.manage("rotate_tokens_sql", "--window", "500", **more)
+        assert f"verified by value: 0 of {ROWS} revoked tokens survive" in done
+        assert self.is_rotated()
+        assert "is guarded by" in self.manage("rotation", "guard", "status", **more)
+        return done
