@@ -235,6 +235,13 @@ def test_psycopg_3_is_not_here() -> None:
         __import__("psycopg")
 
 
+def test_what_the_package_offers_is_what_the_api_has() -> None:
+    from app import rotation
+    from app.rotation import api
+
+    assert {*api.__all__} == rotation.OF_API
+
+
 def test_migrations_are_complete(db: Database) -> None:
     from django.core.management import call_command
 

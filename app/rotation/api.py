@@ -11,8 +11,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from django.db import connections
-
 from .engine.db.session import Session
 from .engine.db.stop import StopSwitch
 from .engine.db.threads import Thread
@@ -107,7 +105,6 @@ def rotate(
     """
     words = parse_hook(hook)
     name = _named(target, table, column, pk)
-    _require_postgresql(database)
     inputs.require_text("reason", reason)
     switch = stop or StopSwitch()
 
@@ -184,7 +181,7 @@ def verify(
 
 def _in_a_thread(alias: str, work: Callable[[], Done], stop: StopSwitch) -> Done:
     """Do it with a connection of its own, whatever transaction the caller is in."""
-    _require_postgresql(alias)
+    inputs.require_postgresql(alias, f"database {alias}")
     thread = Thread(Session(alias), work)
     thread.start()
     try:
@@ -197,13 +194,6 @@ def _in_a_thread(alias: str, work: Callable[[], Done], stop: StopSwitch) -> Done
         raise thread.failure
     result: Done = thread.result
     return result
-
-
-def _require_postgresql(alias: str) -> None:
-    if alias not in connections.databases:
-        raise UsageError(f"database {alias}: settings.DATABASES has {', '.join(connections.databases)}")
-    if connections[alias].vendor != "postgresql":
-        raise UsageError(f"database {alias}: it is {connections[alias].vendor}, not PostgreSQL")
 
 
 def _named(target: str | None, table: str | None, column: str | None, pk: str | None) -> TargetName:

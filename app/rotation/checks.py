@@ -4,13 +4,12 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import pgtrigger
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import DatabaseError, connections, router
 
 from .engine.errors import UsageError
 from .operations.project import KEYS, read_settings, read_target
-from .triggers import TokenGuard, is_enabled
+from .triggers import declared, is_enabled
 
 MIGRATE = "run python manage.py migrate"
 
@@ -81,10 +80,8 @@ def _check_database(alias: str) -> Iterator[CheckMessage]:
             id="rotate_tokens.W001",
         )
         return
-    for model, guard in pgtrigger.registered():
-        if not isinstance(guard, TokenGuard) or model._meta.db_table not in tables:
-            continue
-        if not router.allow_migrate_model(alias, model):  # type: ignore[arg-type]
+    for model, guard in declared(alias):
+        if model._meta.db_table not in tables:
             continue
         name = f"the guard of {model._meta.label}.{guard.field} in database {alias}"
         enabled = is_enabled(guard, model, alias)

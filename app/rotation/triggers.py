@@ -8,6 +8,7 @@ The model's migrations then install, as the table's owner, what a run would inst
 """
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import pgtrigger
@@ -38,20 +39,23 @@ class Guard(compiler.Trigger):
     @property
     def uninstall_sql(self) -> str:
         """The statements that drop both."""
-        return self._of_both("drop_guard")
+        return self._of_both("'DROP TRIGGER ', half.name, ' ON ', half.guarded")
 
     @property
     def enable_sql(self) -> str:
         """The statements of `pgtrigger enable`."""
-        return self._of_both("switch_guard", how="ENABLE ALWAYS")
+        return self._switch("ENABLE ALWAYS")
 
     @property
     def disable_sql(self) -> str:
         """The statements of `pgtrigger disable`."""
-        return self._of_both("switch_guard", how="DISABLE")
+        return self._switch("DISABLE")
 
-    def _of_both(self, name: str, how: str = "") -> str:
-        text = read_body(name).replace("{how}", how).replace("{pgid}", self.sql.pgid)
+    def _switch(self, how: str) -> str:
+        return self._of_both(f"'ALTER TABLE ', half.guarded, ' {how} TRIGGER ', half.name")
+
+    def _of_both(self, change: str) -> str:
+        text = read_body("change_guard").replace("{change}", change).replace("{pgid}", self.sql.pgid)
         # The table's name last: it may contain anything.
         return text.replace("{table}", _quoted(self.sql.table))
 
@@ -100,6 +104,13 @@ def is_enabled(guard: TokenGuard, model: Any, using: str) -> bool | None:
     return enabled
 
 
+def declared(using: str) -> Iterator[tuple[Any, TokenGuard]]:
+    """The guards of all models whose tables may be in a database."""
+    for model, trigger in pgtrigger.registered():
+        if isinstance(trigger, TokenGuard) and router.allow_migrate_model(using, model):  # type: ignore[arg-type]
+            yield model, trigger
+
+
 def install_missing(using: str) -> None:
     """Install the guards of models whose tables exist, belong to this role, and have none yet.
 
@@ -109,9 +120,7 @@ def install_missing(using: str) -> None:
     if connection.vendor != "postgresql":
         return
     with connection.cursor() as cursor:
-        for model, trigger in pgtrigger.registered():
-            if not isinstance(trigger, TokenGuard) or not router.allow_migrate_model(using, model):  # type: ignore[arg-type]
-                continue
+        for model, trigger in declared(using):
             cursor.execute(
                 read_body("needs_guard"), [_quoted(model._meta.db_table), trigger.get_pgid(model)]
             )

@@ -21,8 +21,8 @@ MUTANTS = [
     Mutant(
         "pgtrigger enable weakens the guard",
         "app/rotation/triggers.py",
-        'how="ENABLE ALWAYS"',
-        'how="ENABLE"',
+        '_switch("ENABLE ALWAYS")',
+        '_switch("ENABLE")',
         "tests/host/test_settings.py -k pgtrigger_says",
     ),
     Mutant(

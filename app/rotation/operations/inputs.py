@@ -134,20 +134,25 @@ def checked_databases(options: dict[str, Any]) -> list[str]:
     return list(map(fit_for_outages, aliases))
 
 
+def require_postgresql(alias: str, what: str) -> None:
+    """Raise UsageError, which begins with `what`, unless the settings have such a database."""
+    if alias not in connections.databases:
+        known = ", ".join(connections.databases)
+        raise UsageError(f"{what}: settings.DATABASES has {known}; name one of those")
+    try:
+        vendor = connections[alias].vendor
+    except ImproperlyConfigured as error:
+        raise UsageError(f"{what}: {in_a_line(error)}") from error
+    if vendor != "postgresql":
+        raise UsageError(f"{what}: it is {vendor}, not PostgreSQL")
+
+
 def fit_for_outages(alias: str) -> str:
     """Give a database timeouts for a network that drops packets; return its alias.
 
     Raises UsageError if the settings have no database of that name, or it is not PostgreSQL.
     """
-    if alias not in connections.databases:
-        known = ", ".join(connections.databases)
-        raise UsageError(f"--database {alias}: settings.DATABASES has {known}; name one of those")
-    try:
-        vendor = connections[alias].vendor
-    except ImproperlyConfigured as error:
-        raise UsageError(f"--database {alias}: {in_a_line(error)}") from error
-    if vendor != "postgresql":
-        raise UsageError(f"--database {alias}: it is {vendor}, not PostgreSQL")
+    require_postgresql(alias, f"--database {alias}")
     make_fit(connections.databases[alias])
     return alias
 

@@ -103,14 +103,14 @@ def of_limits(session: Session, options: Options) -> Iterator[Found]:
             continue
         try:
             with session.reading():
-                measure.read(session)
+                found = measure.read(session)
         except DatabaseFailure as failure:
             if not is_blind(failure):
                 raise
             yield _of_blindness(measure, f"{failure.condition}, SQLSTATE {failure.sqlstate}", options)
         else:
             if measure.read is read_standbys:
-                yield from _of_standbys(session, measure, options)
+                yield from _of_standbys(found, measure, options)
 
 
 def _of_blindness(measure: Measure, why: str, options: Options) -> Found:
@@ -122,9 +122,7 @@ def _of_blindness(measure: Measure, why: str, options: Options) -> Found:
     return Found(NOTE, f"{text}: {measure.without}; GRANT {measure.needs} to change that")
 
 
-def _of_standbys(session: Session, measure: Measure, options: Options) -> Iterator[Found]:
-    with session.reading():
-        standbys = read_standbys(session)
+def _of_standbys(standbys: list[Row], measure: Measure, options: Options) -> Iterator[Found]:
     if any(row["state"] is None for row in standbys):
         yield _of_blindness(measure, "some are connected", options)
     for name in options.standbys:

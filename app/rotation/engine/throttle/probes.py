@@ -30,7 +30,7 @@ class Measure:
 
     what: str
     limits: tuple[str, ...]  #: the options
-    read: Callable[[Session], object]
+    read: Callable[[Session], list[Row]]
     needs: str  #: the rights
     without: str  #: what follows if it can't be measured
 
