@@ -65,8 +65,15 @@ def read_url(variable: str, url: str) -> dict[str, Any]:
         found: dict[str, Any] = dict(dj_database_url.parse(url))
     except ValueError:  # its message would show the password
         raise ImproperlyConfigured(f"{variable} can't be read: {EXPECTED}") from None
+    parts = urlsplit(url)
+    # As libpq reads them: a password may consist of digits, and have a plus sign.
+    texts = {name: unquote(one) for name, _, one in (p.partition("=") for p in parts.query.split("&"))}
     given: dict[str, Any] = found.get("OPTIONS") or {}
-    options = {name: Secret(one) if "password" in name else one for name, one in given.items()}
+    read = {name: texts.get(name, one) for name, one in given.items()}
+    options = {name: Secret(one) if "password" in name else one for name, one in read.items()}
+    host = parts.netloc.rpartition("@")[2].partition(":")[0]
+    if host.lower().startswith("%2f"):  # a folder, whose capitals matter
+        found["HOST"] = unquote(host)
     return found | {"PASSWORD": Secret(found.get("PASSWORD") or ""), "OPTIONS": options}
 
 
@@ -131,6 +138,10 @@ def find_odd_options(parts: SplitResult) -> Iterator[str]:
         "host": parts.hostname,
         "port": parts.port,
     }
+    if re.search("%(?![0-9a-fA-F]{2})", parts.netloc):
+        yield f"a % in its user, password or host must be written %25; {EXPECTED}"
+    if "currentSchema" in options and "options" in options:
+        yield "it has currentSchema and options, which say the same; remove one of them"
     for name, values in options.items():
         if len(values) > 1 or rest.get(name):
             yield f"it says its {name} twice; remove the one after the ?"

@@ -133,11 +133,12 @@ def become(asked: dict[str, Any], handles: list[int]) -> None:
     os.environ.clear()
     os.environ.update(asked["env"])
     os.chdir(asked["cwd"])
-    sys.argv = [MANAGE, *asked["arguments"]]
-    sys.path[0] = str(Path(MANAGE).parent)
+    manage = asked.get("manage", MANAGE)
+    sys.argv = [manage, *asked["arguments"]]
+    sys.path[0] = str(Path(manage).parent)
     code, interrupted = 1, False
     try:
-        runpy.run_path(MANAGE, run_name="__main__")
+        runpy.run_path(manage, run_name="__main__")
         code = 0
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
@@ -204,10 +205,13 @@ class ForkServer:
 class Forked(subprocess.Popen):  # type: ignore[type-arg]
     """A manage.py like that of Popen, but forked."""
 
-    def __init__(self, server: ForkServer, *arguments: str, **settings: Any) -> None:
+    def __init__(
+        self, server: ForkServer, *arguments: str, manage: str = MANAGE, **settings: Any
+    ) -> None:
         self._server = server
+        self._manage = manage
         self._arguments = arguments
-        super().__init__([sys.executable, MANAGE, *arguments], **settings)
+        super().__init__([sys.executable, manage, *arguments], **settings)
 
     def _execute_child(  # type: ignore[override]
         self,
@@ -231,6 +235,7 @@ class Forked(subprocess.Popen):  # type: ignore[type-arg]
     ) -> None:
         self._status, told = os.pipe()
         asked = {
+            "manage": self._manage,
             "arguments": self._arguments,
             "env": dict(os.environ if env is None else env),
             "cwd": os.fspath(cwd or Path.cwd()),

@@ -1,7 +1,7 @@
 """`python3 run.py matrix`: the main tests on every Python, Django and PostgreSQL that is available.
 
 Each pair of Python and Django gets its own environment below .matrix/. What is missing is
-named. With --write the table is kept in docs/reliability.md.
+named. With --write the results are kept in the table of docs/reliability.md.
 """
 
 import argparse
@@ -74,7 +74,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="run.py matrix", description=__doc__, allow_abbrev=False)
     parser.add_argument("words", nargs="*", metavar="WORD", help="such as 3.13 or 18: where all stand")
     parser.add_argument("--whole", action="store_true", help="every test, not only the main ones")
-    parser.add_argument("--write", action="store_true", help="put the table into docs/reliability.md")
+    parser.add_argument("--write", action="store_true", help="put them into docs/reliability.md")
     asked = parser.parse_args()
     words = asked.words
     if not any(all(word in place.name for word in words) for place in PLACES):
@@ -85,7 +85,7 @@ def main() -> None:
             continue
         result = run(place, asked.whole)
         failed = failed or "failed" in result
-        rows.append((place.name, result))
+        rows.append((f"{place.name}, every test" if asked.whole else place.name, result))
         say(f"{place.name:<48} {result}")
     if asked.write:
         write(rows)
@@ -155,11 +155,14 @@ def make_environment(python: Path, place: Place) -> Path | None:
 
 
 def write(rows: list[tuple[str, str]]) -> None:
-    """Put the table between the page's marks."""
+    """Put rows into the table between the page's marks; those of other places stay, with their dates."""
     page = PAGE.read_text()
     before, after = page.split(BEGIN)[0], page.split(END)[1]
-    lines = [f"`python3 run.py matrix`, {date.today()}:", "", "| where | result |", "|---|---|"]
-    lines += [f"| {name} | {result} |" for name, result in rows]
+    there = re.findall(r"^\| (Python .*?) \| (.*) \| (.*) \|$", page, re.MULTILINE)
+    table = {name: (result, when) for name, result, when in there}
+    table |= {name: (result, str(date.today())) for name, result in rows}
+    lines = ["`python3 run.py matrix`:", "", "| where | result | when |", "|---|---|---|"]
+    lines += [f"| {name} | {result} | {when} |" for name, (result, when) in table.items()]
     PAGE.write_text(before + BEGIN + "\n".join(lines) + "\n" + END + after)
 
 

@@ -31,6 +31,8 @@ MISTAKES = {
     f"postgres://u:{SECRET}#x@h/db": "a password has an unquoted sign",
     f"postgres://u:{SECRET}?x@h/db": "a password has an unquoted sign",
     f"postgres://u:{SECRET}@h": "it names no database",
+    f"postgres://u:{SECRET}%x@h/db": "a % in its user, password or host must be written %25",
+    f"postgres://u:{SECRET}@h/db?currentSchema=a&options=-cjit%3Doff": "currentSchema and options",
     f"postgres://u:{SECRET}@h/": "it names no database",
     f"postgres://u:{SECRET}@h/db#x": "a # in it must be written %23",
     f"postgres://u:{SECRET}@h/db?pgbouncer=true": "libpq has no option 'pgbouncer'",
@@ -126,6 +128,15 @@ def test_a_mistake_is_one_line_of_manage_py(environment: dict[str, str], says: s
 )
 def test_what_can_be_used(url: str) -> None:
     assert read_databases({"DATABASE_URL": url})["default"]["NAME"] == "db"
+
+
+def test_options_are_texts() -> None:
+    """As libpq reads them: neither zeros nor a plus sign of a password get lost; nor do capitals."""
+    url = "postgres://%2FTmp%2FSockets/db?password=0815&application_name=a+b&user=true"
+    read = read_databases({"DATABASE_URL": url})["default"]
+    assert read["HOST"] == "/Tmp/Sockets"
+    assert str(read["OPTIONS"]["password"]) == "0815"
+    assert (read["OPTIONS"]["application_name"], read["OPTIONS"]["user"]) == ("a+b", "true")
 
 
 def test_a_service_file(db: Database, tmp_path: Path) -> None:

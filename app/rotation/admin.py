@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.html import format_html
@@ -35,6 +36,10 @@ class ReadOnly(admin.ModelAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """The list, with its own title."""
         return super().changelist_view(request, {"title": self.title} | (extra_context or {}))
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Of the database whose state the pages read, whatever routers say."""
+        return super().get_queryset(request).using("default")
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Never: the engine writes these rows."""

@@ -1,26 +1,33 @@
 """Rotations from a project's own code or task queue: `from rotate_tokens import rotate, status, verify`.
 
 Each call works in a thread of its own, on connections of its own: what the caller's transaction has not
-committed is not seen. Signals are left to the caller; `StopSwitch.request(reason)`, from another thread,
-ends a run after its current windows, and so does an exception that a signal raises in the caller.
+committed is not seen, and a rotation would wait for it. Signals are left to the caller;
+`StopSwitch.request(reason)`, from another thread, ends a run after its current windows, and so does an
+exception that a signal raises in the caller.
 """
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+from django.db import connections
+
 from .engine.db.session import Session
+from .engine.db.sqlstate import translated
 from .engine.db.stop import StopSwitch
 from .engine.db.threads import Thread
 from .engine.errors import (
+    ConnectionLost,
     LockConflict,
     Refused,
     RotationError,
     Stopped,
     Unproven,
     UsageError,
+    in_a_line,
 )
 from .engine.options import Options
 from .engine.state.status import RotationStatus, describe
@@ -30,6 +37,7 @@ from .operations.herald import parse_hook
 from .operations.project import find_field
 from .operations.run import rotate as run
 from .operations.verify import verify_rotation
+from .schema import read_body
 
 __all__ = [
     "Options",
@@ -47,6 +55,7 @@ __all__ = [
     "verify",
 ]
 Done = TypeVar("Done")
+LOG = logging.getLogger("rotate_tokens")
 
 
 @dataclass(frozen=True)
@@ -98,12 +107,16 @@ def rotate(
     `target`: app, model and field, such as "accounts.Account.api_key"; or `table`, and `column` and `pk`
     where they are not evident; by default that of the settings. `new`: start another after a finished
     one. `leaked`: a file of leaked tokens, revoked too. `on_event` gets the engine's events and
-    Progress, in the thread that works. `hook`: see --hook.
+    Progress, in a thread of the run; it should not wait for anything. `hook`: see --hook.
 
-    Raises Refused (nothing was done), UsageError, Stopped (call it again to continue), Unproven (revoked
-    tokens survive), or another RotationError. Each has an `exit_code`.
+    After a finished rotation, without `new`, nothing is done, and the result is `already` there. A call
+    that continues must not have `new`.
+
+    Raises Refused (nothing was done, or no database is there), UsageError, Stopped (call it again to
+    continue), Unproven (revoked tokens survive), or another RotationError. Each has an `exit_code`.
     """
     words = parse_hook(hook)
+    _require_nothing_written(database)
     name = _named(target, table, column, pk)
     inputs.require_text("reason", reason)
     switch = stop or StopSwitch()
@@ -112,7 +125,7 @@ def rotate(
         with inputs.leaked_list(None if leaked is None else str(leaked)) as listed:
             return _result(
                 run(
-                    *(database, name, options or Options(), switch, on_event),
+                    *(database, name, options or Options(), switch, _lasting(on_event)),
                     new=new,
                     reason=reason,
                     leaked=listed,
@@ -122,10 +135,9 @@ def rotate(
 
     try:
         return _in_a_thread(database, work, switch)
-    except LockConflict as conflict:
-        if not switch.requested:
-            raise
-        raise Stopped(f"by {switch.reason}; call it again to continue") from conflict
+    except (ConnectionLost, LockConflict) as error:
+        why = f"by {switch.reason}" if switch.requested else str(error)
+        raise Stopped(f"{why}; call it again to continue") from error
 
 
 def status(
@@ -166,10 +178,7 @@ def verify(
         said: list[str] = []
         with inputs.leaked_list(None if leaked is None else str(leaked)) as listed:
             session = inputs.open_session(database, stop)
-            with session.looking("reading the rotations"):
-                rotation = inputs.chosen(session, asked).first()
-            if rotation is None:
-                raise Refused(inputs.none_found(asked))
+            rotation = inputs.require_latest(session, asked)
             try:
                 verify_rotation(session, rotation, listed, said.append, search_copies)
             except Unproven as error:
@@ -177,6 +186,35 @@ def verify(
         return Verification(rotation.pk, True, tuple(said))
 
     return _in_a_thread(database, work, stop)
+
+
+def _require_nothing_written(alias: str) -> None:
+    """Raise UsageError if the caller's transaction has written: the rotation would wait for its end."""
+    inputs.require_postgresql(alias, f"database {alias}")
+    if not connections[alias].in_atomic_block:
+        return
+    with translated("looking at the caller's transaction"), connections[alias].cursor() as cursor:
+        cursor.execute(read_body("has_written"))
+        if cursor.fetchone()[0]:
+            raise UsageError(
+                "rotate() is called in a transaction that has written or locked rows, for whose end the"
+                " rotation would wait: call it after the COMMIT, as by transaction.on_commit"
+            )
+
+
+def _lasting(on_event: Callable[[Any], None]) -> Callable[[Any], None]:
+    """The same, which ends no run by failing; the first failure is logged, without its text."""
+    failed: list[Exception] = []
+
+    def tell(event: Any) -> None:
+        try:
+            on_event(event)
+        except Exception as error:
+            if not failed:
+                LOG.warning("on_event: %s; the run goes on", in_a_line(error))
+            failed.append(error)
+
+    return tell
 
 
 def _in_a_thread(alias: str, work: Callable[[], Done], stop: StopSwitch) -> Done:
@@ -214,8 +252,7 @@ def _asked(target: str | None, table: str | None, column: str | None) -> dict[st
 
 def _status(alias: str, asked: dict[str, Any], stop: StopSwitch) -> RotationStatus | None:
     session = inputs.open_session(alias, stop)
-    with session.looking("reading the rotations"):
-        rotation = inputs.chosen(session, asked).first()
+    rotation = inputs.latest(session, asked)
     return describe(session, rotation) if rotation else None
 
 

@@ -62,8 +62,8 @@ def warn_of_publications(using: str, plan: Any = (), interactive: bool = False, 
         raise CommandError("not confirmed: nothing was changed")
 
 
-def install_guards(using: str, **_: Any) -> None:
+def install_guards(using: str, apps: Any = apps, **_: Any) -> None:
     """Install the guards of models that were migrated before the state of rotations existed."""
     from .triggers import install_missing  # noqa: PLC0415 (models are not loaded yet)
 
-    install_missing(using)
+    install_missing(using, apps)

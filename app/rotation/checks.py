@@ -5,9 +5,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
-from django.db import DatabaseError, connections, router
+from django.core.exceptions import ImproperlyConfigured
+from django.db import DatabaseError, InterfaceError, connections, router
 
-from .engine.errors import UsageError
+from .engine.errors import UsageError, in_a_line
+from .operations.herald import parse_hook
 from .operations.project import KEYS, read_settings, read_target
 from .triggers import declared, is_enabled
 
@@ -34,22 +36,33 @@ def _check_engines() -> Iterator[CheckMessage]:
 
 def _check_names() -> Iterator[CheckMessage]:
     given = read_settings()
-    if not isinstance(given, dict) or not given.keys() <= KEYS:
-        names = "" if not isinstance(given, dict) else f": {', '.join(sorted(given.keys() - KEYS))}"
-        yield Error(
-            f"settings.ROTATION has keys that rotate_tokens does not know{names}",
-            hint=f"it is a dictionary with {', '.join(sorted(KEYS))}",
-            id="rotate_tokens.E002",
-        )
+    if why := _misread(given):
+        hint = f"it is a dictionary with {', '.join(sorted(KEYS))}"
+        yield Error(f"settings.ROTATION {why}", hint=hint, id="rotate_tokens.E002")
         return
     try:
         read_target()
     except UsageError as error:
         yield Error(
             str(error),
-            hint="name it as app, model and field: 'accounts.Account.api_key'",
+            hint="name it as app label, model and field: 'accounts.Account.api_key'",
             id="rotate_tokens.E003",
         )
+    try:
+        parse_hook(None)
+    except UsageError as error:
+        hint = "without it nobody is told, and no run starts"
+        yield Warning(str(error), hint=hint, id="rotate_tokens.W005")
+
+
+def _misread(given: Any) -> str:
+    """Why ROTATION can't be read, or nothing."""
+    if not isinstance(given, dict):
+        return "is no dictionary"
+    if unknown := given.keys() - KEYS:
+        return f"has keys that rotate_tokens does not know: {', '.join(sorted(map(str, unknown)))}"
+    metrics = given.get("METRICS", False)
+    return "" if isinstance(metrics, bool) else f"has METRICS {metrics!r}, which is not True or False"
 
 
 @register(Tags.database)
@@ -64,8 +77,14 @@ def check_databases(
         if connections[alias].vendor == "postgresql":
             try:
                 found += _check_database(alias)
-            except DatabaseError:
-                continue  # Django says why it can't be reached
+            except (DatabaseError, InterfaceError, ImproperlyConfigured) as error:
+                found.append(
+                    Warning(
+                        f"database {alias} could not be checked: {in_a_line(error)}",
+                        hint="correct its address, or let this role read it",
+                        id="rotate_tokens.W004",
+                    )
+                )
     return found
 
 
@@ -76,7 +95,7 @@ def _check_database(alias: str) -> Iterator[CheckMessage]:
     if router.allow_migrate(alias, "rotation") and "rotation" not in tables:
         yield Warning(
             f"database {alias} has no state of rotations",
-            hint=f"{MIGRATE} --database {alias}; no token can be rotated or guarded there before",
+            hint=f"{MIGRATE} rotation --database {alias}; before, no token can be rotated or guarded",
             id="rotate_tokens.W001",
         )
         return

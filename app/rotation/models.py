@@ -212,6 +212,7 @@ class Rotation(models.Model):
     )
 
     class Meta:
+        required_db_vendor = "postgresql"
         db_table = "rotation"
         constraints = [
             models.UniqueConstraint(
@@ -267,6 +268,7 @@ class BatchProgress(models.Model):
     updated_at = Moment(db_default=Now())
 
     class Meta:
+        required_db_vendor = "postgresql"
         db_table = "batchprogress"
         verbose_name = "lane"
         constraints = [
@@ -306,6 +308,7 @@ class RotationWindow(models.Model):
     finished_at = Moment(db_default=Now())
 
     class Meta:
+        required_db_vendor = "postgresql"
         db_table = "rotation_window"
         verbose_name = "window"
         indexes = [models.Index(fields=["rotation", "id"], name="rotation_window_latest")]
@@ -335,6 +338,7 @@ class Leftover(models.Model):
     rotated_at = Moment(null=True)
 
     class Meta:
+        required_db_vendor = "postgresql"
         db_table = "rotation_leftover"
         constraints = [
             # Not the key itself: what fits into the primary key's index need not fit into another.

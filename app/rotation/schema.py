@@ -34,6 +34,8 @@ def in_the_state(*names: str) -> Operation:
     """
 
     def run(apps: Any, schema_editor: Any) -> None:
+        if schema_editor.connection.vendor != "postgresql":
+            return  # a project's other database, in which no token can be rotated
         with schema_editor.connection.cursor() as cursor:
             cursor.execute(read("find_state"), None)
             state = cursor.fetchone()[0]
@@ -42,6 +44,16 @@ def in_the_state(*names: str) -> Operation:
             with pinned(cursor):
                 for name in names:
                     cursor.execute(read(name, state), None)
+
+    return run
+
+
+def anywhere(name: str) -> Operation:
+    """Return a migration operation that runs one file as it is, wherever the state was."""
+
+    def run(apps: Any, schema_editor: Any) -> None:
+        if schema_editor.connection.vendor == "postgresql":
+            schema_editor.execute(read(name), None)
 
     return run
 

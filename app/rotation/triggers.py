@@ -72,12 +72,18 @@ class TokenGuard(pgtrigger.Trigger):
         super().__init__(name=name or f"guard_{field}"[:47])
 
     def compile(self, model: Any) -> compiler.Trigger:
-        """Return the guard of a model, as its migrations store it."""
+        """Return the guard of a model, as its migrations store it. Raises ValueError for another's."""
+        field = model._meta.get_field(self.field)
+        if getattr(field, "column", None) is None or field.model._meta.db_table != model._meta.db_table:
+            raise ValueError(
+                f"TokenGuard({self.field!r}) of {model._meta.label}: its table has no such column: guard"
+                " the model that has it"
+            )
         return Guard(
             name=self.name,
             sql=GuardSql(
                 pgid=self.get_pgid(model),
-                func=quote_literal(model._meta.get_field(self.field).column),
+                func=quote_literal(field.column),
                 table=model._meta.db_table,
                 when=self.when,
                 operation=self.operation,
@@ -111,21 +117,33 @@ def declared(using: str) -> Iterator[tuple[Any, TokenGuard]]:
             yield model, trigger
 
 
-def install_missing(using: str) -> None:
+def install_missing(using: str, migrated: Any) -> None:
     """Install the guards of models whose tables exist, belong to this role, and have none yet.
 
     A model's migrations may run before those of rotations, without whose state no guard can be made.
+    `migrated`: the apps as the database's migrations have left them; a guard may not have come yet, or
+    have gone again.
     """
     connection = connections[using]
     if connection.vendor != "postgresql":
         return
     with connection.cursor() as cursor:
         for model, trigger in declared(using):
-            cursor.execute(
-                read_body("needs_guard"), [_quoted(model._meta.db_table), trigger.get_pgid(model)]
-            )
+            if not _is_migrated(model, trigger, migrated):
+                continue
+            column = model._meta.get_field(trigger.field).column
+            its = [_quoted(model._meta.db_table), column, trigger.get_pgid(model)]
+            cursor.execute(read_body("needs_guard"), its)
             if cursor.fetchone() is not None:
                 cursor.execute(trigger.compile(model).install_sql, None)
+
+
+def _is_migrated(model: Any, trigger: TokenGuard, migrated: Any) -> bool:
+    try:
+        then = migrated.get_model(model._meta.label)
+    except LookupError:
+        return False
+    return trigger.name in {one.name for one in getattr(then._meta, "triggers", ())}
 
 
 def quote_literal(name: str) -> str:

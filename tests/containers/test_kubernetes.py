@@ -1,6 +1,10 @@
 """The Job in docs/kubernetes.md: valid by Kubernetes' own schema, and its command one of ours."""
 
+import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import kubernetes_validate
 import pytest
@@ -14,6 +18,7 @@ PAGE = (PROJECT / "docs" / "kubernetes.md").read_text()
 JOB = yaml.safe_load(MANIFEST)
 SPEC = JOB["spec"]
 (CONTAINER,) = SPEC["template"]["spec"]["containers"]
+(WAIT,) = SPEC["template"]["spec"]["initContainers"]
 
 
 def test_is_valid() -> None:
@@ -37,6 +42,15 @@ def all_errors(kind: type[RotationError]) -> list[type[RotationError]]:
 
 def test_its_command_rotates(db: Database) -> None:
     db.tickets(30)
-    arguments = [*CONTAINER["command"], *CONTAINER["args"]][2:]
+    arguments = [*CONTAINER["command"], *CONTAINER["args"], "--table=ticket", "--column=token"][2:]
     assert db.run(*(one for one in arguments if "port" not in one)).code == 0
     db.each_once(30)
+
+
+def test_it_waits_for_the_database(db: Database) -> None:
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    command = [*WAIT["command"], *(one.replace("sleep 10", "exit 9") for one in WAIT["args"])]
+    for url, code in ((db.url, 0), ("postgres://nobody@127.0.0.1:1/nothing", 9)):
+        environment = db.environment(DATABASE_URL=url, PATH=path)
+        done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, check=False)
+        assert done.returncode == code, done.stderr

@@ -13,7 +13,7 @@ MUTANTS = [
     Mutant(
         "who keeps vacuum from helping is not named",
         f"{ENGINE}/maintenance/vacuum.py",
-        "        if self._mark is not None:\n",
+        "        if self._mark is not None and self._sees:\n",
         "        if self._mark == '':\n",
         "tests/maintenance/test_vacuum.py",
     ),

@@ -15,6 +15,13 @@ class Router:
     def allow_migrate(self, db, app_label, **hints):
         return db == "default"
 """
+BARE = """
+from django.db import models
+
+
+class Account(models.Model):
+    pass
+"""
 USER = """
 from django.contrib.auth.models import AbstractUser
 
@@ -35,6 +42,9 @@ VARIANTS = {
     ),
     "a router, several databases": (
         "DATABASE_ROUTERS = ['app.router.Router']; DATABASES['other'] = DATABASE"
+    ),
+    "a database that is not PostgreSQL's, without a router": (
+        "DATABASES['legacy'] = {'ENGINE': 'django.db.backends.sqlite3', 'NAME': 'legacy.sqlite3'}"
     ),
     "another user model, MIGRATION_MODULES": (
         "INSTALLED_APPS.append('app.people'); AUTH_USER_MODEL = 'people.Person';"
@@ -61,6 +71,9 @@ def test_variants(host: Host, name: str) -> None:
     if "people" in VARIANTS[name]:
         host.manage("makemigrations", "people")
     host.set_up()
+    if "legacy" in VARIANTS[name]:
+        host.manage("migrate", "--database", "legacy", "-v", "0")
+        host.manage("migrate", "rotation", "zero", "--database", "legacy", "-v", "0")
     host.fill(f"{schema}.accounts_account")
     host.rotate() if schema == "public" else host.manage("rotate_tokens_sql")
     assert host.is_rotated(f"{schema}.accounts_account")
@@ -90,6 +103,24 @@ def test_the_guard_is_added_later(host: Host) -> None:
     host.rotate()
 
 
+def test_a_guard_that_is_reversed_stays_away(host: Host) -> None:
+    """And one that has not come yet does not come early, nor on a column that is not there."""
+    host.write("app/accounts/models.py", BARE)
+    host.set_up(MORE="ROTATION = {}")
+    guarded = MODELS.replace("default=uuid.uuid4, unique=True", "null=True")
+    for then in (guarded.replace('triggers = [TokenGuard("api_key")]', "pass"), guarded):
+        host.write("app/accounts/models.py", then)
+        host.manage("makemigrations", "accounts")
+    for asked, expected in (("auth", 0), ("accounts 0002", 0), ("accounts", 2), ("accounts 0002", 0)):
+        host.manage("migrate", *asked.split(), "-v", "0")
+        assert guards(host) == expected, asked
+
+
+def guards(host: Host) -> int:
+    triggers = "SELECT count(*) FROM pg_trigger WHERE tgrelid = 'accounts_account'::regclass"
+    return int(host.db.value(f"{triggers} AND NOT tgisinternal"))
+
+
 def test_pgtrigger_says_the_truth_of_a_guard(host: Host) -> None:
     """Its trigger always fires, which django-pgtrigger alone takes for disabled, and would undo."""
     host.set_up()
@@ -112,9 +143,13 @@ def test_pgtrigger_says_the_truth_of_a_guard(host: Host) -> None:
             "(rotate_tokens.E001) rotate_tokens needs PostgreSQL, and",
         ),
         ("ROTATION = {'TARGET': 'accounts.Account.token'}", "(rotate_tokens.E003)"),
-        ("ROTATION = {'TARGET': 'Account'}", "(rotate_tokens.E003)"),
+        ("ROTATION = {'TARGET': 'Account'}", "expected app label, model and field, joined by dots"),
+        ("ROTATION = {'TARGET': 'project.accounts.Account.api_key'}", "(rotate_tokens.E003)"),
         ("ROTATION = {'TARGETS': {}, 'TARGE': ''}", "(rotate_tokens.E002)"),
-        ("ROTATION = ['accounts.Account.api_key']", "(rotate_tokens.E002)"),
+        ("ROTATION = ['accounts.Account.api_key']", "settings.ROTATION is no dictionary"),
+        ("ROTATION = {1: 'accounts.Account.api_key'}", "does not know: 1"),
+        ("ROTATION = {'METRICS': '0'}", "METRICS '0', which is not True or False"),
+        ("ROTATION = {'TARGET': 'auth.User.groups'}", "it is no column of a table"),
     ],
 )
 def test_check_says_what_is_wrong_with_settings(host: Host, more: str, says: str) -> None:
@@ -132,6 +167,12 @@ def test_check_says_what_is_missing_in_a_database(host: Host) -> None:
     host.manage("pgtrigger", "uninstall")
     said = host.try_to("check", "--database", "default").stderr
     assert "rotate_tokens.W002" in said
+    away = host.try_to("check", "--database", "default", MORE="DATABASES['default']['NAME'] = 'nosuch'")
+    assert "rotate_tokens.W004" in away.stderr
+    assert "database default could not be checked: " in away.stderr
+    mute = host.try_to("check", MORE="ROTATION['HOOK'] = '/no/such https://secret'")
+    assert "rotate_tokens.W005" in mute.stderr
+    assert "secret" not in mute.stderr
     assert "python manage.py migrate" in said
 
 

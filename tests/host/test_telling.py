@@ -104,9 +104,9 @@ def test_windows_that_wait_are_told_once(host: Host, hook: Path) -> None:
 @pytest.mark.parametrize(
     ("command", "says"),
     [
-        ("", "--hook : there is no such program"),
-        ("/no/such/thing -x", "--hook /no/such/thing -x: there is no such program"),
-        ("echo 'half", "--hook echo 'half: no closing quotation"),
+        ("", "--hook: there is no such program"),
+        ("/no/such/thing -x", "--hook /no/such/thing: there is no such program"),
+        ("echo 'half", "--hook: no closing quotation"),
     ],
 )
 def test_a_hook_that_can_not_be(host: Host, command: str, says: str) -> None:
@@ -130,7 +130,8 @@ def test_a_hook_that_fails_stops_nothing(host: Host, command: str) -> None:
 
 API = """
 from django.db import transaction
-from rotate_tokens import Options, Refused, rotate, status, verify
+from app.accounts.models import Account
+from rotate_tokens import Options, Refused, UsageError, rotate, status, verify
 
 assert status() is None
 try:
@@ -138,12 +139,29 @@ try:
 except Refused as error:
     print(error.exit_code, error)
 with transaction.atomic():  # as ATOMIC_REQUESTS has it
-    done = rotate("accounts.Account.api_key", reason="a leak", options=Options(window=500))
+    Account.objects.first()
+
+    def fail(event):
+        raise OSError("secret")
+
+    some = Options(window=500)
+    done = rotate("accounts.Account.api_key", reason="a leak", options=some, on_event=fail)
 print(done.rows, done.proven, done.already, done.survivors)
 again = rotate(table="accounts_account", column="api_key")
 print(again.rows, again.already)
 print(status("accounts.Account.api_key")["status"])
 print(verify().proven)
+for wrong in ({"standbys": "one"}, {"max_wal": "20GB"}):
+    try:
+        Options(**wrong)
+    except UsageError as error:
+        print(error)
+try:
+    with transaction.atomic():
+        Account.objects.filter(id=1).update(id=1)
+        rotate(new=True)
+except UsageError as error:
+    print(error)
 import rotate_tokens
 try:
     rotate_tokens.nothing
@@ -155,10 +173,18 @@ except AttributeError as error:
 def test_python_api(host: Host) -> None:
     host.set_up()
     host.fill()
-    said = host.manage("shell", "-c", API).splitlines()[-6:]
+    done = host.try_to("shell", "-c", API)
+    assert done.stderr.count("on_event: unexpected OSError") == 1, done.stderr
+    assert "secret" not in done.stderr
+    said = done.stdout.splitlines()[-9:]
     assert said[0] == "1 no rotation yet: python manage.py rotate_tokens_sql starts one"
     assert said[1:5] == [f"{ROWS} True False 0", "0 True", "succeeded", "True"]
-    assert "has no attribute 'nothing'" in said[5]
+    assert said[5:7] == [
+        "standbys: expected names in a tuple, such as ('one',)",
+        "--max-wal '20GB': expected a number, of bytes",
+    ]
+    assert said[7].startswith("rotate() is called in a transaction that has written or locked rows")
+    assert "has no attribute 'nothing'" in said[8]
     assert host.is_rotated()
 
 

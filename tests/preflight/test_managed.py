@@ -14,6 +14,7 @@ WITHOUT = (
     "REVOKE EXECUTE ON FUNCTION pg_catalog.pg_current_wal_lsn() FROM PUBLIC;"
     "REVOKE EXECUTE ON FUNCTION pg_catalog.pg_control_system() FROM PUBLIC"
 )
+METRICS = "from app.rotation.operations.metrics import collect; print(collect(['default']).decode())"
 AURORA = """
     CREATE FUNCTION pg_catalog.aurora_replica_status(
         OUT server_id text, OUT session_id text, OUT replica_lag_in_msec float8
@@ -59,6 +60,8 @@ def test_owner_of_a_table_and_nothing_more(db: Database, owner: Owner) -> None:
     """With the default limits it rotates, proves and guards, and says what it could not see."""
     db.sql(WITHOUT)
     done = owner("rotate_tokens_sql", *TABLE)
+    read = owner("shell", "-c", METRICS)
+    assert 'rotation_database_up{database="default"} 1.0' in read.out
     assert done.code == 0, done.err
     assert done.out.count("can't see how far standbys are behind (insufficient privilege") == 1
     assert "windows don't wait for standbys, nor does the end" in done.out
@@ -131,3 +134,44 @@ def test_a_reader_of_aurora_that_is_behind(db: Database, owner: Owner) -> None:
     db.sql(AURORA.format(1).replace("CREATE", "CREATE OR REPLACE"))
     out = child.communicate(timeout=60)[0]
     assert child.returncode == 0, out
+
+
+@pytest.mark.parametrize("view", ["pg_prepared_xacts", "pg_replication_slots", "pg_stat_replication"])
+def test_views_that_only_tell_what_holds_vacuum_back(db: Database, owner: Owner, view: str) -> None:
+    db.sql(f"REVOKE SELECT ON pg_catalog.{view} FROM PUBLIC")
+    done = owner("rotate_tokens_sql", *TABLE)
+    assert done.code == 0, done.err
+    assert done.out.count(f"this role may not read {view}: what holds vacuum back is not named") == 1
+    assert f"GRANT SELECT ON {view} to change that" in done.out
+    assert "vacuum skipped" not in done.out
+    assert db.unchanged("account", "api_key") == 0
+
+
+@pytest.mark.parametrize("view", ["pg_locks", "pg_stat_activity"])
+def test_views_that_the_proof_needs(db: Database, owner: Owner, view: str) -> None:
+    """Before anything is written, and by its name when it is revoked meanwhile."""
+    db.sql(f"REVOKE SELECT ON pg_catalog.{view} FROM PUBLIC")
+    done = owner("rotate_tokens_sql", *TABLE)
+    assert done.code == 1
+    assert f"may not read {view}, which tells who else writes to the table: GRANT SELECT" in done.err
+    assert len(done.err.splitlines()) == 1
+    assert db.value("SELECT count(*) FROM rotation") == 0
+
+
+@pytest.mark.parametrize(
+    ("what", "name"),
+    [
+        ("FUNCTION pg_catalog.pg_get_replication_slots()", "pg_get_replication_slots"),
+        ("FUNCTION pg_catalog.pg_prepared_xact()", "pg_prepared_xact"),
+        ("FUNCTION pg_catalog.pg_lock_status()", "pg_lock_status"),
+        ("TABLE pg_catalog.pg_roles", "pg_roles"),
+    ],
+)
+def test_others_are_named(db: Database, owner: Owner, what: str, name: str) -> None:
+    """PostgreSQL's error says what the role may not use, without PostgreSQL's text."""
+    db.sql(f"REVOKE ALL ON {what} FROM PUBLIC")
+    done = owner("rotate_tokens_sql", *TABLE)
+    assert done.code == 1
+    assert f"insufficient privilege for {name} (SQLSTATE 42501)" in done.err
+    assert len(done.err.splitlines()) == 1
+    assert db.unchanged("account", "api_key") == 20

@@ -18,6 +18,7 @@ from app.rotation.schema import DIRECTORY
 from tests.conftest import PROJECT, SERVER, Database, databases, migrated, until
 from tests.proof.account import ACCOUNT, is_refused, make, old
 from tests.servers import DEBIAN_BINARIES, make_server, running
+from tests.work.pooler import PGBOUNCER, pooler
 
 #: Each by itself: how SQL is read, how names are printed, who else runs, what an error ends.
 ALONE = {
@@ -159,6 +160,16 @@ def test_settings(db: Database, type_: str, settings: dict[str, str]) -> None:
 
 def test_settings_on_postgresql_15(fifteen: Database) -> None:
     for db in databases(fifteen.server):
+        stays_as_it_is(db, "text", ALONE | TOGETHER | PLPGSQL | PLANNED)
+
+
+@pytest.mark.parametrize("mode", ["transaction", "session"])
+def test_settings_behind_a_pooler(db: Database, mode: str) -> None:
+    """Which answers some of them itself, and keeps sessions for several clients."""
+    if not PGBOUNCER:
+        pytest.skip("pgbouncer is not installed")
+    with pooler(db, mode, default_pool_size=10) as one:
+        db.url = one.url
         stays_as_it_is(db, "text", ALONE | TOGETHER | PLPGSQL | PLANNED)
 
 

@@ -4,6 +4,7 @@ import socket
 import time
 import urllib.error
 import urllib.request
+from contextlib import closing
 
 from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
@@ -95,6 +96,13 @@ def test_a_run_answers_without_the_site(db: Database) -> None:
     assert sample.value == 300
     assert sample.labels["database"] == "default"
     assert 'rotation_database_up{database="default"} 1.0' in ask(port)
+    with closing(
+        socket.create_connection(("::1", port) if socket.has_ipv6 else ("127.0.0.1", port))
+    ) as gone:
+        gone.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")  # and it does not read the answer
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/metrics", method="HEAD")
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        assert (answer.status, answer.read()) == (200, b"")
     try:
         ask(port, "/")
     except urllib.error.HTTPError as error:
@@ -103,6 +111,7 @@ def test_a_run_answers_without_the_site(db: Database) -> None:
     out = child.communicate(timeout=60)[0]
     assert child.returncode == 0, out
     assert "GET" not in out
+    assert "Traceback" not in out
     with socket.socket() as gone:
         assert gone.connect_ex(("127.0.0.1", port)) != 0
 
@@ -112,7 +121,11 @@ def test_a_port_that_can_not_be_had(db: Database) -> None:
     with socket.socket() as taken:
         taken.bind(("", 0))
         taken.listen()
-        for port, why in ((taken.getsockname()[1], "address already in use"), (70_000, "port must be")):
+        for port, why in (
+            (taken.getsockname()[1], "address already in use"),
+            (70_000, "port must be"),
+            (0, ""),
+        ):
             done = db.run(*RUN, "--metrics-port", str(port))
             assert (done.code, len(done.err.splitlines())) == (2, 1), done
             assert f"--metrics-port {port}: " in done.err

@@ -49,14 +49,14 @@ class Unproven(RotationError):
 class DatabaseFailure(RotationError):
     """PostgreSQL refused a statement for a reason that a retry won't fix; it was rolled back.
 
-    Carries only the SQLSTATE, its standard name, the object's name and what to do: PostgreSQL's own
-    message may quote a token.
+    Carries only the SQLSTATE, its standard name, which object it is about and what to do: PostgreSQL's
+    own message may quote a token.
     """
 
     def __init__(
-        self, sqlstate: str | None, condition: str, doing: str, name: str = "", hint: str = ""
+        self, sqlstate: str | None, condition: str, doing: str, about: str = "", hint: str = ""
     ) -> None:
-        self.what = f"{condition}{f' of {name}' if name else ''} (SQLSTATE {sqlstate})"
+        self.what = f"{condition}{about and ' '}{about} (SQLSTATE {sqlstate})"
         super().__init__(f"{doing}: PostgreSQL answered {self.what}{f': {hint}' if hint else ''}")
         self.doing = doing
         self.sqlstate = sqlstate

@@ -58,8 +58,12 @@ class Options:
     throttle_sql: str | None = None  #: a query: true or a nonzero number throttles
 
     def __post_init__(self) -> None:
+        if not isinstance(self.standbys, tuple):
+            raise UsageError("standbys: expected names in a tuple, such as ('one',)")
         for name, (flag, least, most, unit) in LIMITS.items():
             value = getattr(self, name)
+            if not isinstance(value, (int, float, NoneType)):
+                raise UsageError(f"{flag} {value!r}: expected a number, of {unit}")
             if value is not None and not least <= value <= most:
                 raise UsageError(f"{flag} {value}: expected {least} to {most} {unit}")
         if self.notify is not None and not 0 < len(self.notify.encode()) <= MOST_NAME:

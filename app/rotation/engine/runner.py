@@ -262,13 +262,19 @@ class RotationDriver:
         self._session.close()  # until then the sampler's connection does
         sampler = Sampler(self._own("sampler"), rotation)
         sampler.start()
-        while thread.is_alive() or not self._events.empty():
-            with contextlib.suppress(queue.Empty):
-                event = self._events.get(timeout=0.1 if thread.is_alive() else 0)
-                if not isinstance(event, Progress):
-                    sampler.note(event)
-                self._emit(event)
-        sampler.end()
+        try:
+            while thread.is_alive() or not self._events.empty():
+                with contextlib.suppress(queue.Empty):
+                    event = self._events.get(timeout=0.1 if thread.is_alive() else 0)
+                    if not isinstance(event, Progress):
+                        sampler.note(event)
+                    self._emit(event)
+        except BaseException as error:  # whoever is told has failed: nothing goes on that nobody sees
+            self._stop.request(type(error).__name__)
+            thread.join()
+            raise
+        finally:
+            sampler.end()
 
     def _last_words(self, failure: Exception, rotation: int, workers: set[str]) -> Exception:
         """The error to raise for what ended the work; makes durable what was done."""

@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from ..engine.errors import ConnectionLost, DatabaseFailure, LockConflict, RotationError, in_a_line
 from ..engine.text import one_line
+from ..operations import inputs
 from .streams import Lenient
 
 
@@ -42,6 +43,7 @@ class RotationCommand(BaseCommand):
     """A command of the product."""
 
     requires_system_checks: list[str] = []
+    _own_process = False  # it was not called from another's code
 
     def __init__(self, stdout: Any = None, stderr: Any = None, **also: Any) -> None:
         self._out = Lenient(stdout or sys.stdout)
@@ -53,11 +55,19 @@ class RotationCommand(BaseCommand):
         threading.excepthook = lambda args: self.stderr.write(
             f"a thread ended: {in_a_line(args.exc_value or MemoryError())}"
         )
+        self._own_process = True
         try:
             super().run_from_argv(argv)
         except KeyboardInterrupt:
             self.stderr.write("Stopped: by SIGINT, before any work")
             sys.exit(STOPPED_BY_SIGNAL)
+
+    def databases(self, options: dict[str, Any]) -> list[str]:
+        """The aliases that --database names; made fit for outages if the process is our own."""
+        aliases = inputs.checked_databases(options)
+        if self._own_process:
+            inputs.fit_for_outages(aliases)
+        return aliases
 
     def execute(self, *args: Any, **options: Any) -> Any:
         """Do it, and say so if its output could not be written."""

@@ -7,7 +7,7 @@ import pgtrigger.migrations
 from django.db import migrations, models
 
 from ..invariants import InvariantSql
-from ..schema import in_the_state, read, read_body
+from ..schema import anywhere, in_the_state, read_body
 
 
 class Migration(migrations.Migration):
@@ -18,7 +18,7 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        migrations.RunSQL(migrations.RunSQL.noop, read('remove_functions')),
+        migrations.RunPython(migrations.RunPython.noop, anywhere('remove_functions')),
         migrations.CreateModel(
             name='BatchProgress',
             fields=[
@@ -35,6 +35,7 @@ class Migration(migrations.Migration):
                 ('updated_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
             ],
             options={
+                'required_db_vendor': 'postgresql',
                 'verbose_name': 'lane',
                 'db_table': 'batchprogress',
             },
@@ -54,6 +55,7 @@ class Migration(migrations.Migration):
                 ('finished_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
             ],
             options={
+                'required_db_vendor': 'postgresql',
                 'verbose_name': 'window',
                 'db_table': 'rotation_window',
             },
@@ -71,6 +73,7 @@ class Migration(migrations.Migration):
                 ('lane', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='leftovers', to='rotation.batchprogress')),
             ],
             options={
+                'required_db_vendor': 'postgresql',
                 'db_table': 'rotation_leftover',
             },
         ),
@@ -122,6 +125,7 @@ class Migration(migrations.Migration):
                 ('retired_at', models.DateTimeField(help_text='when its rows were replaced: says nothing about the present ones', null=True)),
             ],
             options={
+                'required_db_vendor': 'postgresql',
                 'db_table': 'rotation',
                 'constraints': [models.UniqueConstraint(condition=models.Q(('status__in', ['pending', 'running', 'pausing', 'paused', 'verifying', 'cancelling', 'failed'])), fields=('table_oid',), name='one_active_rotation_per_table'), models.UniqueConstraint(condition=models.Q(('status__in', ['pending', 'running', 'pausing', 'paused', 'verifying', 'cancelling', 'failed'])), fields=('set_id',), name='one_active_rotation_per_set'), models.CheckConstraint(condition=models.Q(('status__in', ['pending', 'running', 'pausing', 'paused', 'verifying', 'cancelling', 'cancelled', 'succeeded', 'failed'])), name='status_is_one_that_we_know')],
             },

@@ -17,9 +17,10 @@ from ..engine.db.retry import Every
 from ..engine.errors import Stopped, UsageError, in_a_line
 from ..engine.events import WARN, Emit, Found, RotationStarted, Throttled
 from ..engine.state.progress import Outcome
+from ..engine.text import count
 from ..models import Rotation
 from ..signals import SIGNALS
-from .project import setting
+from .project import name_of, setting
 
 HOOK_SECONDS = 10.0  # for the command, before it is killed
 AGAIN_SECONDS = 60.0  # between two announcements that windows wait
@@ -30,15 +31,16 @@ def parse_hook(given: str | None) -> list[str]:
     text = setting("HOOK") if given is None else given
     if not text and given is None:
         return []
+    flag = name_of("HOOK") if given is None else "--hook"
     if not isinstance(text, str):
-        raise UsageError("settings.ROTATION['HOOK']: expected a command, as text")
-    flag = "settings.ROTATION['HOOK']" if given is None else "--hook"
+        raise UsageError(f"{flag}: expected a command, as text")
     try:
         words = shlex.split(text)
     except ValueError as error:
-        raise UsageError(f"{flag} {text}: {str(error).lower()}") from error
+        raise UsageError(f"{flag}: {str(error).lower()}") from error
     if not words or not shutil.which(words[0]):
-        raise UsageError(f"{flag} {text}: there is no such program; give its path, or install it")
+        name = f" {words[0]}" if words else ""
+        raise UsageError(f"{flag}{name}: there is no such program; give its path, or install it")
     return words
 
 
@@ -48,6 +50,7 @@ class Hook:
     def __init__(self, words: list[str], emit: Emit) -> None:
         self._words = words
         self._emit = emit
+        self._child: subprocess.Popen[bytes] | None = None
         self._waiting: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
@@ -61,21 +64,36 @@ class Hook:
         self._waiting.put(json.dumps(told).encode())
 
     def close(self) -> None:
-        """Wait until it has been told everything, for two calls at most."""
-        if self._thread is not None:
-            self._waiting.put(None)
-            self._thread.join(2 * HOOK_SECONDS)
-            self._thread = None
+        """Wait until it has been told everything, for two calls at most; then say what it was not."""
+        if self._thread is None:
+            return
+        self._waiting.put(None)
+        self._thread.join(2 * HOOK_SECONDS)
+        if untold := self._waiting.qsize():
+            self._warn(f"it was too slow to hear of the last {count(untold, 'event')}")
+        if self._thread.is_alive():
+            self._kill()
+        self._thread = None
 
     def _work(self) -> None:
         while (told := self._waiting.get()) is not None:
             if why := self._call(told):
-                self._emit(Found(WARN, f"--hook {shlex.join(self._words)}: {why}; the run goes on"))
+                self._warn(f"{why}; the run goes on")
+
+    def _warn(self, why: str) -> None:
+        # Only the program: what follows may be a secret address.
+        self._emit(Found(WARN, f"the hook {self._words[0]}: {why}"))
+
+    def _kill(self) -> None:
+        """End the present call, with whatever it has started."""
+        if self._child is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._child.pid, signal.SIGKILL)
 
     def _call(self, told: bytes) -> str:
         """Run it once; return why it failed, or nothing."""
         try:
-            child = subprocess.Popen(
+            self._child = child = subprocess.Popen(
                 self._words,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
@@ -87,8 +105,7 @@ class Hook:
         try:
             child.communicate(told, timeout=HOOK_SECONDS)
         except subprocess.TimeoutExpired:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(child.pid, signal.SIGKILL)
+            self._kill()
             child.wait()
             return f"no end after {HOOK_SECONDS:.0f} s: killed"
         return f"it ended with exit code {child.returncode}" if child.returncode else ""
@@ -137,7 +154,7 @@ class Herald:
     def _tell_success(self, outcome: Outcome) -> None:
         progress = outcome.progress
         its = {"rows": progress.rows_done, "seconds": round(outcome.seconds, 1)}
-        if progress.verified_at is None:
+        if progress.verified_at is None or progress.survivors != 0:
             self._tell("rotation_unproven", **its)
         else:
             self._tell("rotation_proven", revoked=progress.revoked, **its)
@@ -147,7 +164,6 @@ class Herald:
         for receiver, answer in SIGNALS[name].send_robust(sender=Rotation, **told):
             if isinstance(answer, Exception):
                 called = getattr(receiver, "__qualname__", type(receiver).__name__)
-                self._emit(
-                    Found(WARN, f"{called}, a receiver of {name}: {in_a_line(answer)}; the run goes on")
-                )
+                why = in_a_line(answer).replace("--traceback shows", "the logger django.dispatch has")
+                self._emit(Found(WARN, f"{called}, a receiver of {name}: {why}; the run goes on"))
         self._hook.send({"event": name, "time": datetime.now(timezone.utc).isoformat(), **told})

@@ -17,7 +17,7 @@ from ..engine import errors
 from ..engine.db.driver import make_fit
 from ..engine.db.session import Session
 from ..engine.db.stop import SIGNALS, StopSwitch
-from ..engine.errors import UsageError, in_a_line
+from ..engine.errors import Refused, UsageError, in_a_line
 from ..engine.preflight.server import describe_server, require_state
 from ..engine.proof.leaked import LeakedList, read_whole
 from ..engine.state.rotations import rotations
@@ -125,13 +125,17 @@ def _stopped_at_once(what: str) -> Iterator[None]:
 
 
 def checked_databases(options: dict[str, Any]) -> list[str]:
-    """The aliases that --database names where it may be repeated; see fit_for_outages."""
+    """The aliases that --database names, where it may be repeated or not.
+
+    Raises UsageError if the settings have no database of that name, or it is not PostgreSQL.
+    """
     given = options["database"] or ["default"]
     aliases = [given] if isinstance(given, str) else given
     for alias in aliases:
         if aliases.count(alias) > 1:
             raise UsageError(f"--database {alias}: given twice")
-    return list(map(fit_for_outages, aliases))
+        require_postgresql(alias, f"--database {alias}")
+    return aliases
 
 
 def require_postgresql(alias: str, what: str) -> None:
@@ -147,14 +151,13 @@ def require_postgresql(alias: str, what: str) -> None:
         raise UsageError(f"{what}: it is {vendor}, not PostgreSQL")
 
 
-def fit_for_outages(alias: str) -> str:
-    """Give a database timeouts for a network that drops packets; return its alias.
+def fit_for_outages(aliases: list[str]) -> None:
+    """Give databases timeouts for a network that drops packets, in all of this process.
 
-    Raises UsageError if the settings have no database of that name, or it is not PostgreSQL.
+    For a process of our own: in another's its connections and its pool must stay as they are.
     """
-    require_postgresql(alias, f"--database {alias}")
-    make_fit(connections.databases[alias])
-    return alias
+    for alias in aliases:
+        make_fit(connections.databases[alias])
 
 
 def open_session(alias: str, stop: StopSwitch | None = None) -> Session:
@@ -176,6 +179,20 @@ def chosen(session: Session, options: dict[str, Any]) -> "QuerySet[Rotation]":
     its = {"schema": schema, "table": table, "column": options["column"]}
     with session.looking("reading the rotations"):
         return found.filter(pk__in={row["id"] for row in session.rows("find_rotations", **its)})
+
+
+def latest(session: Session, options: dict[str, Any]) -> Rotation | None:
+    """The first of those; None without one."""
+    with session.looking("reading the rotations"):
+        return chosen(session, options).first()
+
+
+def require_latest(session: Session, options: dict[str, Any]) -> Rotation:
+    """The same. Raises Refused without one."""
+    rotation = latest(session, options)
+    if rotation is None:
+        raise Refused(none_found(options))
+    return rotation
 
 
 def none_found(options: dict[str, Any]) -> str:

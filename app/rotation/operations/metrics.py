@@ -1,7 +1,10 @@
 """The progress of rotations, for Prometheus: on the site, or from a run without it (--metrics-port)."""
 
 import http.server
+import socket
+import socketserver
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,15 +13,18 @@ from django.db import connections
 from django.db.models import Max
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 
-from ..engine.db.session import Session
+from ..engine.db.driver import own_connection
+from ..engine.db.session import Row, Session
 from ..engine.db.threads import Thread
 from ..engine.errors import RotationError, UsageError
 from ..engine.state.rotations import rotations
 from ..engine.state.status import read_state
+from ..engine.throttle.probes import is_blind
 from ..engine.throttle.standbys import look
 from ..models import Rotation, Status
 from .inputs import open_session
 
+FRESH_SECONDS = 1.0  # for which an answer is given again
 LABELS = ("database", "rotation", "table", "column")
 #: Each figure of a rotation: name, help.
 FIGURES = {
@@ -57,7 +63,7 @@ class Metrics:
             for rotation in found:
                 self._add_rotation(session, rotation)
             # Several standbys may have the same name: the one furthest behind counts.
-            for row in sorted(look(session), key=lambda row: row["replayed"], reverse=True):
+            for row in sorted(_seen(session), key=lambda row: row["replayed"], reverse=True):
                 self._lag.labels(alias, row["name"]).set(row["written"] - row["replayed"])
         except RotationError:
             self._up.labels(alias).set(0)
@@ -91,6 +97,16 @@ class Metrics:
         return generate_latest(self._registry)
 
 
+def _seen(session: Session) -> list[Row]:
+    """The standbys that this role may see."""
+    try:
+        return look(session)
+    except RotationError as error:
+        if not is_blind(error):
+            raise
+        return []
+
+
 def with_state() -> list[str]:
     """The databases of the project that may hold rotations: those on PostgreSQL."""
     return [alias for alias in connections if connections[alias].vendor == "postgresql"]
@@ -104,13 +120,47 @@ def collect(aliases: Iterable[str]) -> bytes:
     return metrics.text()
 
 
-def _collect_and_leave(aliases: list[str]) -> bytes:
-    """The same, in a thread that ends afterwards."""
-    try:
-        return collect(aliases)
-    finally:
-        for alias in aliases:
-            connections[alias].close()
+class Latest:
+    """The metrics as they were a second ago at most: many readers cost no more than one."""
+
+    def __init__(self, aliases: list[str]) -> None:
+        self._aliases = aliases
+        self._lock = threading.Lock()
+        self._until = 0.0
+        self._answer: bytes | None = None
+
+    def read(self) -> bytes | None:
+        """One reader at a time asks the databases; None if that fails."""
+        with self._lock:
+            if time.monotonic() > self._until:
+                reading = Thread(Session(self._aliases[0]), self._collect)
+                reading.start()
+                reading.join()
+                self._answer = reading.result
+                self._until = time.monotonic() + FRESH_SECONDS
+            return self._answer
+
+    def _collect(self) -> bytes:
+        """On connections that end with the thread."""
+        for alias in self._aliases:
+            own_connection(alias)
+        return collect(self._aliases)
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """On all addresses of the machine, IPv4 and IPv6; a client that goes away is no news."""
+
+    daemon_threads = True
+    address_family = socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET
+
+    def server_bind(self) -> None:
+        """Bind both families; without asking any name server who this machine is."""
+        if self.address_family == socket.AF_INET6:
+            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        socketserver.TCPServer.server_bind(self)
+
+    def handle_error(self, *_: Any) -> None:
+        """Say nothing: the run's own lines are on the same terminal."""
 
 
 @contextmanager
@@ -119,32 +169,36 @@ def served(aliases: list[str], port: int) -> Iterator[None]:
 
     Raises UsageError if the port can't be had.
     """
+    latest = Latest(aliases)
 
     class Answer(http.server.BaseHTTPRequestHandler):
+        timeout = 10.0  # seconds, for a client that asks nothing, or does not read the answer
+
         def do_GET(self) -> None:
             if self.path.partition("?")[0] != "/metrics":
                 self.send_error(404)
                 return
-            reading = Thread(Session(aliases[0]), lambda: _collect_and_leave(aliases))
-            reading.start()
-            reading.join()
-            if reading.failure is not None:
+            answer = latest.read()
+            if answer is None:
                 self.send_error(500)
                 return
             self.send_response(200)
             self.send_header("Content-Type", CONTENT_TYPE_LATEST)
+            self.send_header("Content-Length", str(len(answer)))
             self.end_headers()
-            self.wfile.write(reading.result)
+            if self.command == "GET":
+                self.wfile.write(answer)
+
+        do_HEAD = do_GET
 
         def log_message(self, format: str, *arguments: Any) -> None:
-            """Say nothing: the run's own lines are on the same terminal."""
+            """Say nothing, as above."""
 
     try:
-        server = http.server.ThreadingHTTPServer(("", port), Answer)
+        server = Server(("", port), Answer)
     except (OSError, OverflowError) as error:
         why = (getattr(error, "strerror", None) or str(error)).lower()
         raise UsageError(f"--metrics-port {port}: {why}") from error
-    server.daemon_threads = True
     threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
     try:
         yield

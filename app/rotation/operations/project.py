@@ -27,15 +27,27 @@ def setting(name: str) -> Any:
 def read_target() -> tuple[str, str] | None:
     """Table and column that the settings name, if any. Raises UsageError if there is no such field."""
     label = setting("TARGET")
-    return find_field(label, "settings.ROTATION['TARGET'] ") if label else None
+    return find_field(label, f"{name_of('TARGET')} ") if label else None
+
+
+def name_of(key: str) -> str:
+    """What the project calls a setting."""
+    given = read_settings()
+    within = isinstance(given, dict) and key in given
+    return f"settings.ROTATION['{key}']" if within else f"settings.ROTATION_{key}"
 
 
 def find_field(label: str, where: str = "") -> tuple[str, str]:
     """Table and column of app, model and field. Raises UsageError, which says `where`, without one."""
+    parts = label.split(".") if isinstance(label, str) else []
+    if len(parts) != 3:
+        raise UsageError(f"{where}{label!r}: expected app label, model and field, joined by dots")
+    app, model_name, field_name = parts
     try:
-        app, model_name, field_name = label.split(".")
-        model = apps.get_model(app, model_name)
-        column = model._meta.get_field(field_name).column
+        field = apps.get_model(app, model_name)._meta.get_field(field_name)
     except Exception as error:
         raise UsageError(f"{where}{label!r}: {error}") from error
-    return model._meta.db_table, column
+    if field.many_to_many or getattr(field, "column", None) is None:
+        raise UsageError(f"{where}{label!r}: it is no column of a table")
+    # A parent's field is in the parent's table.
+    return field.model._meta.db_table, field.column

@@ -6,6 +6,7 @@ import functools
 import importlib
 import re
 import sys
+import threading
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
@@ -23,7 +24,10 @@ __all__ = ["Error", "sql"]
 
 Error: type[Exception] = chosen.Error
 TIMESTAMPTZ = 1184  # its number in pg_type
+SILENCE = threading.Lock()
 COPIED_AT_ONCE = 1 << 16  # bytes
+#: How notices begin that are no warnings. Behind a pooler even those of a debugger may come.
+LESSER = ("INFO", "NOTICE", "LOG", "DEBUG")
 #: What is raised, without an SQLSTATE, when the connection itself breaks. psycopg 3's InterfaceError is
 #: for mistakes of ours.
 BROKEN = {chosen.OperationalError, chosen.DatabaseError}
@@ -103,24 +107,31 @@ def copy_in(cursor: Any, text: str, source: Any) -> None:
 
 @contextlib.contextmanager
 def _unprinted() -> Iterator[None]:
-    """Keep psycopg2 from also printing what it raises when a connection breaks within a COPY."""
-    hook = sys.excepthook
-    sys.excepthook = lambda *_: None
-    try:
-        yield
-    finally:
-        sys.excepthook = hook
+    """Keep psycopg2 from also printing what it raises when a connection breaks within a COPY.
+
+    Not two threads at once: the second would take the first one's silence for what there was before.
+    """
+    with SILENCE:
+        hook = sys.excepthook
+        sys.excepthook = lambda *_: None
+        try:
+            yield
+        finally:
+            sys.excepthook = hook
 
 
 @contextlib.contextmanager
 def warnings_of(connection: Any) -> Iterator[list[str]]:
-    """Collect what the server tells within the block, other than information that was asked for."""
+    """Collect the server's warnings within the block, and no information that was asked for.
+
+    psycopg2 gives the server's text, whose first word is in the server's language.
+    """
     told: list[str] = []
     if is_psycopg3:
 
         def note(diagnostic: Any) -> None:
-            if diagnostic.severity_nonlocalized != "INFO":
-                told.append(diagnostic.severity_nonlocalized or "")
+            if diagnostic.severity_nonlocalized == "WARNING":
+                told.append("WARNING")
 
         connection.add_notice_handler(note)
         try:
@@ -130,7 +141,7 @@ def warnings_of(connection: Any) -> Iterator[list[str]]:
         return
     del connection.notices[:]
     yield told
-    told += [notice for notice in connection.notices if not notice.startswith("INFO")]
+    told += [notice for notice in connection.notices if not notice.startswith(LESSER)]
 
 
 #: For libpq: without them it waits forever for a server that vanished silently. As for the server's end

@@ -20,6 +20,7 @@ CONFLICTS = {"55P03", "40P01", "40001", "57014"}
 OUTAGES = {"57P01", "57P02", "57P03", "25P03", "53300"}
 #: After a failover the old primary, or a proxy that still leads there, accepts no writes for a while.
 READ_ONLY = "25006"
+DENIED = "42501"
 TOKEN_DIGITS = 32  # hexadecimal digits of a UUID
 #: Django's own words for a connection that is no more.
 BROKEN = {OperationalError, InterfaceError}
@@ -52,8 +53,8 @@ def translated(doing: str, alias: str = "", hints: bool = True) -> Iterator[None
         if sqlstate is None and doing == "connecting":
             raise Refused(f"can't connect to database {alias}: {_first_line(error, doing)}") from None
         what_to_do = hint(sqlstate) if hints else ""
-        name = _name_of_object(cause)
-        raise DatabaseFailure(sqlstate, driver.condition(sqlstate), doing, name, what_to_do) from None
+        about = _about(cause, sqlstate)
+        raise DatabaseFailure(sqlstate, driver.condition(sqlstate), doing, about, what_to_do) from None
 
 
 def _of_the_driver(error: BaseException) -> BaseException:
@@ -66,16 +67,20 @@ def _of_the_driver(error: BaseException) -> BaseException:
     return error
 
 
-def _name_of_object(cause: BaseException) -> str:
-    """The constraint or table that an error is about, unless its name could be a token.
+def _about(cause: BaseException, sqlstate: str | None) -> str:
+    """The constraint, the table, or PostgreSQL's own view or function that an error is about.
 
-    A trigger may put anything there.
+    Not if its name could be a token: a trigger may put anything there.
     """
     diagnostics = getattr(cause, "diag", None)
     for kind in ("constraint", "table"):
         name = getattr(diagnostics, f"{kind}_name", None)
         if name and len(re.findall("[0-9a-fA-F]", name)) < TOKEN_DIGITS:
-            return f"{kind} {one_line(name)}"
+            return f"of {kind} {one_line(name)}"
+    if sqlstate == DENIED:
+        # PostgreSQL names it in its text only, whatever the language.
+        own = re.search(r"\bpg_[a-z_]{1,60}\b", getattr(diagnostics, "message_primary", None) or "")
+        return f"for {own.group()}" if own else ""
     return ""
 
 

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, TypeVar
 
+from django.db import connections
+
 from .driver import own_connection
 from .session import Session
 
@@ -58,3 +60,4 @@ class Thread(threading.Thread):
             self.failure = failure
         finally:
             self._session.close()
+            connections.close_all()  # this thread's: a receiver of a signal may have used another one

@@ -26,6 +26,7 @@ class Vacuum(Thread):
         self._rotation = rotation
         self._target = target
         self._may: bool | None = None  # whether this role may vacuum the table, once known
+        self._sees = False  # whether it may read what holds vacuum back
         self._live = live
         self._ended = threading.Event()
         self._mark: str | None = None  # of the vacuum before
@@ -63,6 +64,7 @@ class Vacuum(Thread):
         if self._may is None:
             with session.reading():
                 table = session.row("describe_table", oid=self._target.oid, attnum=self._target.attnum)
+                self._sees = not session.row("check_session_access")["hidden"]
             self._may = table["may_vacuum"]  # if not, the preflight has said so
         if not self._may:
             return
@@ -72,7 +74,7 @@ class Vacuum(Thread):
             return
         if session.outside_transactions("vacuum_target"):
             self._tell(VacuumSkipped("another vacuum of the table is running"))
-        if self._mark is not None:
+        if self._mark is not None and self._sees:
             for holder in session.rows("list_old_snapshots", mark=self._mark):
                 self._tell(VacuumHindered(holder["holder"]))
         self._mark = due[0]["mark"]

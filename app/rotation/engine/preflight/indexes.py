@@ -8,13 +8,13 @@ import time
 from collections.abc import Iterator
 
 from ..db.session import Row, Session
+from ..db.sqlstate import DENIED
 from ..db.statements import Fragment
 from ..errors import DatabaseFailure, LockConflict, Stopped
 from ..events import NOTE, REFUSE, Found
 from ..table.target import Target
 
 AMCHECK_SECONDS = 60.0  # limit for amcheck, for all indexes of a table together
-NOT_PERMITTED = "42501"
 AGAIN = "then run the same command again"
 #: Used in compare_collations.sql, where the server has it and where it does not.
 DATABASE_VERSION = Fragment("pg_catalog.pg_database_collation_actual_version(database.oid)")
@@ -109,7 +109,7 @@ def by_amcheck(session: Session, target: Target, seconds: float) -> Iterator[Fou
         try:
             ended = left > 0 and _check(session, index, left)
         except DatabaseFailure as failure:
-            if failure.sqlstate == NOT_PERMITTED:
+            if failure.sqlstate == DENIED:
                 return
             yield _failed(session, target, index, failure)
         else:

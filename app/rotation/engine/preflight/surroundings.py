@@ -18,8 +18,34 @@ def of_server(session: Session, table: Row, target: Target, options: Options) ->
     """Yield what would slow the run or bloat the table; `table` is a row of describe_table.sql."""
     yield from _of_vacuum(table, target, options)
     yield from _of_disk(session, target, options)
-    yield from _of_old_snapshots(session)
-    yield from _of_connections(session, options)
+    access = session.row("check_session_access")
+    yield from _of_access(access)
+    if not access["needed"]:
+        yield from _of_connections(session, options)
+        if not access["hidden"]:
+            yield from _of_old_snapshots(session)
+
+
+def _of_access(access: Row) -> Iterator[Found]:
+    """What a role can't see of others' sessions; see check_session_access.sql."""
+    if access["needed"]:
+        yield Found(
+            REFUSE,
+            f"this role may not read {access['needed']}, which tells who else writes to the table: GRANT"
+            f" SELECT ON {access['needed']} to it",
+        )
+    if not access["all"]:
+        yield Found(
+            NOTE,
+            "this role can't see other roles' sessions: GRANT pg_monitor to it, so that those that hold"
+            " vacuum back are named",
+        )
+    if access["hidden"]:
+        yield Found(
+            NOTE,
+            f"this role may not read {access['hidden']}: what holds vacuum back is not named; GRANT"
+            f" SELECT ON {access['hidden']} to change that",
+        )
 
 
 def _of_connections(session: Session, options: Options) -> Iterator[Found]:
@@ -45,13 +71,14 @@ def _of_vacuum(table: Row, target: Target, options: Options) -> Iterator[Found]:
         yield Found(
             NOTE,
             f"this role may not vacuum {target.schema}.{target.table}: unless autovacuum keeps up, it"
-            " may grow to twice its size; run as its owner to avoid that",
+            " may grow to twice its size; to avoid that run as its owner, or with MAINTAIN on it (from"
+            " PostgreSQL 17 on)",
         )
     if options.reindex and not table["may_rebuild"]:
         yield Found(
             REFUSE,
             f"this role may not rebuild the indexes of {target.schema}.{target.table}: run as its owner,"
-            " or without --reindex",
+            " with MAINTAIN on it (from PostgreSQL 17 on), or without --reindex",
         )
 
 
@@ -78,12 +105,6 @@ def _of_disk(session: Session, target: Target, options: Options) -> Iterator[Fou
 
 
 def _of_old_snapshots(session: Session) -> Iterator[Found]:
-    if not session.row("check_session_access")["all"]:
-        yield Found(
-            NOTE,
-            "this role can't see other roles' sessions: GRANT pg_monitor to it, so that those that hold"
-            " vacuum back are named",
-        )
     for holder in session.rows("list_old_snapshots", mark=None):
         since = f" for {holder['seconds']:.0f} s" if holder["seconds"] else ""
         yield Found(
@@ -107,7 +128,7 @@ def of_limits(session: Session, options: Options) -> Iterator[Found]:
         except DatabaseFailure as failure:
             if not is_blind(failure):
                 raise
-            yield _of_blindness(measure, f"{failure.condition}, SQLSTATE {failure.sqlstate}", options)
+            yield _of_blindness(measure, failure.what.replace(" (", ", ").rstrip(")"), options)
         else:
             if measure.read is read_standbys:
                 yield from _of_standbys(found, measure, options)

@@ -5,15 +5,13 @@ from django.db.models import F
 from ...models import Rotation
 from ..db.retry import LOOK_SECONDS, Every, Wait
 from ..db.session import Session
-from ..db.sqlstate import translated
+from ..db.sqlstate import DENIED, translated
 from ..errors import DatabaseFailure, Refused
 from ..events import ListRead, Waiting
 from ..table.target import Target
 from ..text import shown
 from .leaked import CopySource, LeakedList
 from .parts import hold, require_same
-
-NO_PRIVILEGE = "42501"
 
 
 def take_snapshot(session: Session, rotation: Rotation, target: Target) -> int:
@@ -80,7 +78,7 @@ def receive(session: Session, target: Target, leaked: LeakedList) -> int:
     try:
         session.change("create_leaked")
     except DatabaseFailure as failure:
-        if failure.sqlstate != NO_PRIVILEGE:
+        if failure.sqlstate != DENIED:
             raise
         raise Refused(
             "--leaked needs TEMPORARY on the database, for a temporary table: GRANT it to this role,"

@@ -347,7 +347,8 @@ def _read_set(session: Session, rotation: int) -> int | None:
 
 
 def _result(verdict: Verdict | None) -> dict[str, Any]:
+    """What is known of survivors now; nothing without a verification, whatever an earlier one found."""
     if verdict is None:
-        return {}
+        return {"survivors": None, "verified_at": None}
     survivors = verdict.survivors if verdict.conclusive else None
     return {"survivors": survivors, "verified_at": verdict.at}

@@ -70,13 +70,6 @@ MEASURES = {
         LSN,
         "",
     ),
-    "count_waiting": Measure(
-        "how many sessions wait for windows",
-        ("max_waiting",),
-        lambda session: session.rows("count_waiting", rotation=0),
-        "SELECT ON pg_locks",
-        "windows don't make way for them",
-    ),
 }
 
 
@@ -109,7 +102,7 @@ class Probes:
             ("retained WAL", self._wal, "read_wal"),
             ("the rate of WAL", self._wal_rate, "read_wal_position"),
             ("free disk", self._disk, ""),
-            ("waiting sessions", self._waiting, "count_waiting"),
+            ("waiting sessions", self._waiting, ""),
             ("--throttle-sql", self._asked, ""),
         ):
             try:

@@ -71,6 +71,8 @@ def metrics_served(aliases: list[str], port: int | None) -> AbstractContextManag
     """Within the block, answer /metrics on a port, if there is one."""
     if port is None:
         return nullcontext()
+    if port < 1:
+        raise UsageError(f"--metrics-port {port}: expected a port, 1 to 65535")
     try:
         from ...operations.metrics import served  # noqa: PLC0415 (needs a package that hosts may lack)
     except ImportError as error:
@@ -264,7 +266,7 @@ class Command(base.RotationCommand):
             given["standbys"] = tuple(given["standbys"])
             options = Options(**{name: given[name] for name in TYPES if name in given})
             given["hook"] = parse_hook(given["hook"])
-            aliases = inputs.checked_databases(given)
+            aliases = self.databases(given)
             with metrics_served(aliases, given["metrics_port"]):
                 self.rotate(aliases, options, given)
 

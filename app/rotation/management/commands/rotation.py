@@ -85,7 +85,7 @@ class Command(base.RotationCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         with base.one_line_errors():
-            alias = inputs.fit_for_outages(options["database"])
+            (alias,) = self.databases(options)
             with attended([alias], Console(self.stdout, "lines", 1), patient=False) as stop:
                 self.act(alias, stop, options)
 
@@ -203,10 +203,7 @@ class Command(base.RotationCommand):
         """Prove the latest rotation again; exit code 4 if the proof fails."""
         with inputs.leaked_list(options["leaked"]) as leaked:
             session = open_session(alias, stop)
-            with session.looking("reading the rotations"):
-                rotation = chosen(session, options).first()
-            if rotation is None:
-                raise Refused(none_found(options))
+            rotation = inputs.require_latest(session, options)
             verify_rotation(session, rotation, leaked, self.say, options["search_copies"])
 
     def guard(self, alias: str, stop: StopSwitch, options: dict[str, Any]) -> None:

@@ -13,7 +13,6 @@ from app.rotation.engine.errors import DatabaseFailure, Refused, Stopped
 from app.rotation.engine.preflight.server import describe_server
 from app.rotation.management import base
 from app.rotation.management.console import Console
-from app.rotation.operations import inputs
 from app.rotation.operations.attending import attended
 
 LOCK = 7_264_518  # a number of our own
@@ -25,7 +24,7 @@ STRANGER = "RT001"  # raised by sql/schema/privileges.sql
 class Command(base.RotationCommand, migrate.Command):
     def handle(self, *args: Any, **options: Any) -> Any:
         with base.one_line_errors():
-            alias = inputs.fit_for_outages(options["database"])
+            (alias,) = self.databases(options)
             reporter = Console(self.stdout, "lines", options["verbosity"])
             with attended([alias], reporter, patient=False) as stop:
                 server = describe_server(Session(alias, stop=stop))

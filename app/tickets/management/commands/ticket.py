@@ -9,7 +9,6 @@ from app.rotation.engine.options import Options
 from app.rotation.engine.table.target import TargetName
 from app.rotation.management import base
 from app.rotation.management.console import Console
-from app.rotation.operations import inputs
 from app.rotation.operations.attending import attended
 from app.rotation.operations.run import run_rotation
 from app.tickets.models import Ticket
@@ -41,7 +40,7 @@ class Command(base.RotationCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         with base.one_line_errors():
-            alias = inputs.fit_for_outages(options["database"])
+            (alias,) = self.databases(options)
             reporter = Console(self.stdout, "lines", options["verbosity"])
             if options["init"]:
                 size = 1000 if options["size"] is None else options["size"]
