@@ -15,7 +15,7 @@ from django.db import connection
 
 from app.rotation.engine.db.session import Session
 from app.rotation.schema import DIRECTORY
-from tests.conftest import PROJECT, SERVER, Database, databases, migrated, until
+from tests.conftest import PROJECT, SERVER, Database, databases, migrated, read_until, until
 from tests.proof.account import ACCOUNT, is_refused, make, old
 from tests.servers import DEBIAN_BINARIES, make_server, running
 from tests.work.pooler import PGBOUNCER, pooler
@@ -171,6 +171,17 @@ def test_settings_behind_a_pooler(db: Database, mode: str) -> None:
     with pooler(db, mode, default_pool_size=10) as one:
         db.url = one.url
         stays_as_it_is(db, "text", ALONE | TOGETHER | PLPGSQL | PLANNED)
+
+
+def test_a_pool_that_is_too_small_is_named(db: Database) -> None:
+    """In session mode, where each of a run's connections keeps one of the pool's."""
+    if not PGBOUNCER:
+        pytest.skip("pgbouncer is not installed")
+    db.tickets(3000)
+    with pooler(db, "session", default_pool_size=2) as one:
+        db.url = one.url
+        child = db.start("rotate_tokens_sql", "--window", "100")
+        assert "a run of K workers needs K + 3" in read_until(child, "a pooler has no connection left")
 
 
 @pytest.mark.parametrize("opened", ["reading", "looking", "durable", "open_install", "open_window"])

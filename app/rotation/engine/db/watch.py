@@ -53,7 +53,10 @@ class AnswerWatch(InBackground):
             asking.start()
         asking.join(ASK_SECONDS)
         if asking.is_alive() or asking.failure:
-            return "a new connection gets none either: the server, a pooler or the network hangs"
+            return (
+                "a new connection gets none either: the server, a pooler or the network hangs, or a"
+                " pooler has no connection left (a run of K workers needs K + 3)"
+            )
         return str(asking.result)
 
 
