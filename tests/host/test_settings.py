@@ -1,5 +1,7 @@
 """Whatever a host's settings are, check, makemigrations --check, migrate and a rotation are clean."""
 
+import re
+
 import pytest
 
 from tests.host.project import MODELS, Host
@@ -119,6 +121,34 @@ def test_a_guard_that_is_reversed_stays_away(host: Host) -> None:
 def guards(host: Host) -> int:
     triggers = "SELECT count(*) FROM pg_trigger WHERE tgrelid = 'accounts_account'::regclass"
     return int(host.db.value(f"{triggers} AND NOT tgisinternal"))
+
+
+def test_it_is_removed(host: Host) -> None:
+    """By the steps of docs/projects.md, after which nothing of it is imported."""
+    host.set_up()
+    host.fill()
+    host.rotate()
+    host.write("app/accounts/models.py", MODELS.replace('triggers = [TokenGuard("api_key")]', "pass"))
+    host.manage("makemigrations", "accounts")
+    host.manage("migrate", "accounts", "-v", "0")
+    host.manage("migrate", "rotation", "zero", "-v", "0")
+    for migration in (host.folder / "app/accounts/migrations").glob("0*.py"):
+        text = re.sub("^import (pgtrigger|rotate_tokens).*\n", "", migration.read_text(), flags=re.M)
+        operation = r"^        pgtrigger\.migrations\.\w+\(\n(            .*\n)*        \),\n"
+        migration.write_text(re.sub(operation, "", text, flags=re.M))
+    without = MODELS.replace('triggers = [TokenGuard("api_key")]', "pass")
+    host.write(
+        "app/accounts/models.py", without.replace("from rotate_tokens.triggers import TokenGuard", "")
+    )
+    host.path = str(host.folder)
+    gone = {"MORE": "del ROTATION; INSTALLED_APPS[2:4] = []"}
+    host.manage("makemigrations", "--check", "--dry-run", **gone)
+    host.manage("migrate", "-v", "0", **gone)
+    left = "SELECT relname FROM pg_class WHERE relname ~ 'rotation|batchprogress'"
+    assert host.db.sql(f"{left} AND relnamespace = 'public'::regnamespace") == []
+    functions = "SELECT proname FROM pg_proc WHERE proname ~ 'rotation|pgtrigger'"
+    assert host.db.sql(f"{functions} AND pronamespace = 'public'::regnamespace") == []
+    assert guards(host) == 0
 
 
 def test_pgtrigger_says_the_truth_of_a_guard(host: Host) -> None:
