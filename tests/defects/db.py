@@ -167,8 +167,8 @@ MUTANTS = [
     Mutant(
         "names are printed as the role's settings say",
         f"{ENGINE}/db/session.py",
-        "return PLAIN + path",
-        "return path",
+        "return PLAIN + driver.READABLE + path",
+        "return driver.READABLE + path",
         "tests/proof/test_settings.py -k quote_all",
     ),
     Mutant(

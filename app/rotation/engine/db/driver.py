@@ -26,6 +26,8 @@ Error: type[Exception] = chosen.Error
 TIMESTAMPTZ = 1184  # its number in pg_type
 SILENCE = threading.Lock()
 COPIED_AT_ONCE = 1 << 16  # bytes
+#: psycopg 3 reads times of this style only, and leaves the style to the role; psycopg2 sets it itself.
+READABLE = "SET LOCAL datestyle TO iso;\n" if is_psycopg3 else ""
 #: How notices begin that are no warnings. Behind a pooler even those of a debugger may come.
 LESSER = ("INFO", "NOTICE", "LOG", "DEBUG")
 #: What is raised, without an SQLSTATE, when the connection itself breaks. psycopg 3's InterfaceError is
@@ -198,6 +200,12 @@ if is_psycopg3:
 
         class AnyYear(reads):
             reads_any_year = True
+
+            def __init__(self, *its: Any) -> None:
+                super().__init__(*its)
+                # psycopg asks for the style when the statement is over, and READABLE with it.
+                if hasattr(self, "_load_iso"):
+                    self._load_method = self._load_iso
 
             def load(self, data: Any) -> datetime:
                 try:

@@ -300,7 +300,7 @@ class Session:
             path = ROLES_OWN
         if statement in OPENS or not connections[self.alias].in_atomic_block:
             path += self._compose("plan_plainly") + "\n"
-        return PLAIN + path
+        return PLAIN + driver.READABLE + path
 
     @contextlib.contextmanager
     def _prepared(self, *names: str) -> Iterator[tuple[str, Any]]:

@@ -5,6 +5,7 @@ from typing import Any
 from django.core.management.commands import migrate
 from django.db import DatabaseError, connections
 
+from app.rotation.engine.db import driver
 from app.rotation.engine.db.identity import worker_name
 from app.rotation.engine.db.session import Row, Session
 from app.rotation.engine.db.sqlstate import translated
@@ -72,7 +73,7 @@ class Command(base.RotationCommand, migrate.Command):
             return super().handle(*args, **options)
         except DatabaseError as error:
             cause: Any = error.__cause__
-            if getattr(cause, "pgcode", None) == STRANGER:
+            if driver.sqlstate(cause) == STRANGER:
                 raise Refused(cause.diag.message_primary) from error
             raise
         finally:
