@@ -112,8 +112,8 @@ MUTANTS = [
     Mutant(
         "what a slow hook did not hear is not said",
         f"{OPERATIONS}/herald.py",
-        "        if untold := self._waiting.qsize():\n",
-        "        if untold := 0:\n",
+        "        if untold > 0:\n",
+        "        if not untold:\n",
         "tests/operations/test_herald.py -k too_slow",
     ),
     Mutant(

@@ -44,7 +44,7 @@ def test_what_it_was_too_slow_to_hear_is_said(monkeypatch: pytest.MonkeyPatch) -
     """And nothing of it runs on; what follows the program may be a secret, and is not shown."""
     events: list[Any] = []
     hook = Hook(["sleep", "70.5"], events.append)
-    for number in range(3):
+    for number in range(6):
         hook.send({"number": number})
     monkeypatch.setattr(herald, "HOOK_SECONDS", 0.2)
     hook.close()

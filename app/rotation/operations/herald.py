@@ -69,7 +69,8 @@ class Hook:
             return
         self._waiting.put(None)
         self._thread.join(2 * HOOK_SECONDS)
-        if untold := self._waiting.qsize():
+        untold = self._waiting.qsize() - 1  # without the end's mark
+        if untold > 0:
             self._warn(f"it was too slow to hear of the last {count(untold, 'event')}")
         if self._thread.is_alive():
             self._kill()
