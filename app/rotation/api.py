@@ -210,9 +210,9 @@ def _lasting(on_event: Callable[[Any], None]) -> Callable[[Any], None]:
         try:
             on_event(event)
         except Exception as error:
-            if not failed:
+            if not failed:  # only one is kept: a long run has a million events
                 LOG.warning("on_event: %s; the run goes on", in_a_line(error))
-            failed.append(error)
+                failed.append(error)
 
     return tell
 

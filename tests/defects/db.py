@@ -97,7 +97,7 @@ MUTANTS = [
     Mutant(
         "PostgreSQL's own words are shown",
         f"{ENGINE}/errors.py",
-        "f\"{condition}{about and ' '}{about} (SQLSTATE {sqlstate})\"",
+        'f"{self.subject} (SQLSTATE {sqlstate})"',
         "str(__import__('sys').exc_info()[1])",
         "tests/preflight/test_refusals.py",
     ),

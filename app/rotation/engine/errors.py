@@ -56,7 +56,8 @@ class DatabaseFailure(RotationError):
     def __init__(
         self, sqlstate: str | None, condition: str, doing: str, about: str = "", hint: str = ""
     ) -> None:
-        self.what = f"{condition}{about and ' '}{about} (SQLSTATE {sqlstate})"
+        self.subject = f"{condition}{about and ' '}{about}"  #: without its number
+        self.what = f"{self.subject} (SQLSTATE {sqlstate})"
         super().__init__(f"{doing}: PostgreSQL answered {self.what}{f': {hint}' if hint else ''}")
         self.doing = doing
         self.sqlstate = sqlstate

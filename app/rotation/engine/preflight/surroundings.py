@@ -128,7 +128,7 @@ def of_limits(session: Session, options: Options) -> Iterator[Found]:
         except DatabaseFailure as failure:
             if not is_blind(failure):
                 raise
-            yield _of_blindness(measure, failure.what.replace(" (", ", ").rstrip(")"), options)
+            yield _of_blindness(measure, f"{failure.subject}, SQLSTATE {failure.sqlstate}", options)
         else:
             if measure.read is read_standbys:
                 yield from _of_standbys(found, measure, options)
