@@ -24,7 +24,6 @@ PROJECT = Path(__file__).resolve().parents[1]
 MIGRATED = "migrated"
 HALTS = (PROJECT / "tests" / "fixtures" / "halts.sql").read_text()
 numbers = itertools.count(1)
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 # Assertions of helpers beside the tests tell what they compared, as those of tests do.
 pytest.register_assert_rewrite(
@@ -284,16 +283,11 @@ class Database:
         from django.core.management import CommandError, call_command
 
         out, err = io.StringIO(), io.StringIO()
-        # A command that was asked to stop leaves signals ignored, and every child would inherit that.
-        signals = {number: signal.getsignal(number) for number in SIGNALS}
         try:
             call_command(*self.acknowledged(command, *arguments), stdout=out, stderr=err, **options)
         except CommandError as error:
             message = f"{type(error).__name__}: {error}"
             return Done(error.returncode, out.getvalue(), err.getvalue() + message)
-        finally:
-            for number, handler in signals.items():
-                signal.signal(number, handler)
         return Done(0, out.getvalue(), err.getvalue())
 
 

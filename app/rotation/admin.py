@@ -1,14 +1,18 @@
 """The admin's pages: watch rotations, steer them, record one. Nothing can be edited or deleted."""
 
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.urls import URLPattern
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from .engine.errors import RotationError
 from .engine.state.status import State, read_state
 from .engine.text import duration, in_utc
 from .models import BatchProgress, Rotation, RotationWindow
@@ -23,6 +27,28 @@ from .operations.wording import (
 from .web.views import RotationPages
 
 
+class Explaining(admin.ModelAdmin):
+    """Pages that say in a line why they can't be shown, such as for want of a state."""
+
+    def get_urls(self) -> list[URLPattern]:
+        """The pages' URLs, whose views raise RotationError."""
+        urls = super().get_urls()
+        for one in urls:
+            one.callback = self._explained(one.callback)
+        return urls
+
+    def _explained(self, view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+        @wraps(view)
+        def show(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            try:
+                return view(request, *args, **kwargs)
+            except RotationError as error:
+                context = self.admin_site.each_context(request) | {"title": "Not now", "why": str(error)}
+                return TemplateResponse(request, "rotation/unavailable.html", context, status=503)
+
+        return show
+
+
 class ReadOnly(admin.ModelAdmin):
     """Can be viewed with the view permission, and nothing else."""
 
@@ -34,7 +60,9 @@ class ReadOnly(admin.ModelAdmin):
     list_display_links: tuple[str, ...] | None = None
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        """The list, with its own title."""
+        """The list, with its own title. Raises Refused where `default` holds no state."""
+        if self.has_view_permission(request):
+            open_session("default")
         return super().changelist_view(request, {"title": self.title} | (extra_context or {}))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
@@ -55,7 +83,7 @@ class ReadOnly(admin.ModelAdmin):
 
 
 @admin.register(Rotation)
-class RotationAdmin(RotationPages, ReadOnly):
+class RotationAdmin(Explaining, RotationPages, ReadOnly):
     """The list of rotations; the page of each is in web.views."""
 
     title = "Rotations"
@@ -141,7 +169,7 @@ class RotationAdmin(RotationPages, ReadOnly):
 
 
 @admin.register(BatchProgress)
-class LaneAdmin(ReadOnly):
+class LaneAdmin(Explaining, ReadOnly):
     """Lanes with their checkpoints."""
 
     title = "Lanes"
@@ -152,7 +180,7 @@ class LaneAdmin(ReadOnly):
 
 
 @admin.register(RotationWindow)
-class WindowAdmin(ReadOnly):
+class WindowAdmin(Explaining, ReadOnly):
     """The journal: one row for each committed window."""
 
     title = "Journal of windows"

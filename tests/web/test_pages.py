@@ -24,6 +24,15 @@ def test_nobody_looks_without_the_right(db: Database) -> None:
             assert client.get(address).status_code == code, address
 
 
+def test_pages_say_that_there_is_no_state(db: Database, steerer: Client) -> None:
+    assert db.run("migrate", "rotation", "zero", "-v", "0").code == 0
+    for address in (LIST, PAGE, f"{LIST}1/live/", f"{LIST}1/report/", "/admin/rotation/rotationwindow/"):
+        answer = steerer.get(address)
+        assert answer.status_code == 503, address
+        assert "run python manage.py migrate rotation" in answer.content.decode()
+    assert "/admin/" in text(steerer, "/admin/")
+
+
 def test_viewer_watches_and_steers_nothing(slow: Database, viewer: Client) -> None:
     page = text(viewer, PAGE)
     assert "running" in page

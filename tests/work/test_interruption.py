@@ -10,6 +10,7 @@ from contextlib import closing
 
 import pytest
 
+from app.rotation.engine.db.stop import SIGNALS
 from tests.conftest import WITHOUT_GUARD, Database, kill, read_until, until
 from tests.cutter import cutting
 from tests.work.gates import GATES, RUN, gate, waiting_at_gate
@@ -124,6 +125,25 @@ def test_a_signal_ignored_before_stays_ignored(db: Database) -> None:
         time.sleep(0.3)
     assert child.wait(30) == 0
     db.each_once(250)
+
+
+def test_signals_are_as_before_in_a_process_that_called_the_command(db: Database) -> None:
+    db.tickets(250)
+    before = [signal.getsignal(number) for number in SIGNALS]
+
+    def interrupt() -> None:
+        until(lambda: waiting_at_gate(db))
+        while waiting_at_gate(db):  # the second cancels the statement
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.2)
+
+    with gate(db, "batchprogress", "BEFORE UPDATE"):
+        thread = threading.Thread(target=interrupt)
+        thread.start()
+        done = db.call(*RUN)
+        thread.join()
+    assert done.code == 3
+    assert [signal.getsignal(number) for number in SIGNALS] == before
 
 
 def test_closed_output_does_not_stop_it(db: Database) -> None:

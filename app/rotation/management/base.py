@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from ..engine.db.stop import signals_as_before
 from ..engine.errors import ConnectionLost, DatabaseFailure, LockConflict, RotationError, in_a_line
 from ..engine.text import one_line
 from ..operations import inputs
@@ -72,7 +73,8 @@ class RotationCommand(BaseCommand):
     def execute(self, *args: Any, **options: Any) -> Any:
         """Do it, and say so if its output could not be written."""
         try:
-            done = super().execute(*args, **options)
+            with contextlib.nullcontext() if self._own_process else signals_as_before():
+                done = super().execute(*args, **options)
         finally:
             self._out.flush()
         if self._out.broken and self.shows(options):

@@ -161,7 +161,11 @@ def fit_for_outages(aliases: list[str]) -> None:
 
 
 def open_session(alias: str, stop: StopSwitch | None = None) -> Session:
-    """A session that can read the state. Raises Refused if this database has none."""
+    """A session that can read the state. Raises Refused if this database has none.
+
+    Raises UsageError if it is not PostgreSQL.
+    """
+    require_postgresql(alias, f"database {alias}")
     session = Session(alias, stop=stop or StopSwitch())
     require_state(session, describe_server(session))
     return session

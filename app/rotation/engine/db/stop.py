@@ -96,6 +96,24 @@ def _cancel(connection: Any) -> None:
 
 
 @contextlib.contextmanager
+def signals_as_before() -> Iterator[None]:
+    """After the block, signals have the handlers that they had before it.
+
+    For another's process, in which a run that was asked to stop would leave them ignored.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            if handler is not None:  # else it was set by code that is not Python
+                signal.signal(number, handler)
+
+
+@contextlib.contextmanager
 def stop_on_signals(switch: StopSwitch, abandon: Callable[[], None]) -> Iterator[None]:
     """Turn SIGINT, SIGTERM and SIGHUP into requests to stop; signals ignored before stay so.
 
