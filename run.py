@@ -3,7 +3,7 @@
 
     python3 run.py demo [--size N]    rotate a million sample tickets, interrupted and resumed
     python3 run.py demo --web         the site, with a slow rotation to watch
-    python3 run.py test [ARGS]        run the tests (pytest's arguments; --quick: some, in two minutes)
+    python3 run.py test [ARGS]        run the tests (or pytest's arguments; --quick: some; --whole: all)
     python3 run.py matrix             the main tests on every Python, Django and PostgreSQL available
     python3 run.py bench [ARGS]       measure, side by side (see benchmarks/)
     python3 run.py chaos [--quick]    break it, hundreds of times, and count what was lost

@@ -36,8 +36,8 @@ sys.dont_write_bytecode = False
 
 sys.path.insert(0, str(PROJECT))
 from app.localpg.server import Server  # noqa: E402
+from tests import selection  # noqa: E402
 from tests.forkserver import Forked, ForkServer, fits  # noqa: E402
-from tests.quick import QUICK  # noqa: E402
 from tests.servers import chosen_binaries, make_server  # noqa: E402
 
 #: Of tickets: while it stands their token keeps its type.
@@ -57,16 +57,33 @@ SERVER = make_server(chosen_binaries())
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--quick", action="store_true", help="some tests of each room, in two minutes")
+    parser.addoption("--whole", action="store_true", help="the long tests too, and every variant")
+    parser.addoption("--cut", action="store_true", help="for the processes that run the tests")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    kept = items
     if config.getoption("--quick"):
-        left_out = [one for one in items if one.path.relative_to(PROJECT).as_posix() not in QUICK]
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [one for one in items if one not in left_out]
+        kept = selection.quick(items)
+    elif config.getoption("--cut"):
+        kept = selection.main(items)
+    ids = {one.nodeid for one in kept}
+    config.hook.pytest_deselected(items=[one for one in items if one.nodeid not in ids])
+    items[:] = kept
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    if config.getoption("--quick") or not config.getoption("--cut"):
+        return None
+    return (
+        "left out: the long tests, and all but four variants of a test with parameters;"
+        " python3 run.py test --whole runs every one"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if "PYTEST_XDIST_WORKER" not in os.environ and selection.is_cut(config):
+        config.option.cut = True  # which reaches the processes that run the tests
     spread = config.getoption("numprocesses", 0) and not config.getoption("collectonly")
     if spread and "PYTEST_XDIST_WORKER" not in os.environ:
         return  # each of the processes that run the tests has a server of its own

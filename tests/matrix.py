@@ -105,7 +105,7 @@ def run(place: Place, whole: bool) -> str:
     began = time.monotonic()
     done = subprocess.run(
         [str(environment), "-m", "pytest", "-q", "-p", "no:cacheprovider",
-         *(() if whole else (f"tests/{name}.py" for name in TESTS))],
+         *(["--whole"] if whole else (f"tests/{name}.py" for name in TESTS))],
         cwd=PROJECT, capture_output=True, text=True, env={**os.environ, "ROTATION_PG": place.server},
     )  # fmt: skip
     last = done.stdout.strip().splitlines()[-1:] or done.stderr.strip().splitlines()[-1:]

@@ -37,6 +37,7 @@ ONCE: dict[str, tuple[Callable[..., None], int]] = {
 
 
 @pytest.mark.parametrize("name", ONCE)
+@pytest.mark.long
 def test_drill(name: str) -> None:
     SERVER.ensure()
     result, (harm, times) = Result(), ONCE[name]

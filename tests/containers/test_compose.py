@@ -84,6 +84,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 @pytest.mark.timeout(1200)
+@pytest.mark.long
 def test_the_steps_of_readme(stack: Stack) -> None:
     until(lambda: stack.healthy("db") and stack.healthy("app"), 120)
     with urllib.request.urlopen("http://127.0.0.1:8000/", timeout=5) as answer:

@@ -1,5 +1,7 @@
 """A host's own tests pass unchanged, and its database can be flushed, dumped and loaded."""
 
+import pytest
+
 from tests.host.project import Host
 
 TESTS = """
@@ -61,6 +63,7 @@ class AfterThem(TransactionTestCase):
 NAMED = "DATABASES['default']['TEST'] = {'NAME': 'test_' + DATABASES['default']['NAME']}"
 
 
+@pytest.mark.long
 def test_its_tests_pass(host: Host) -> None:
     host.manage("makemigrations", "accounts")
     host.write("app/accounts/tests.py", TESTS)

@@ -3,6 +3,8 @@
 import re
 import signal
 
+import pytest
+
 from tests.conftest import Database, kill, read_until, until
 from tests.maintenance.rebuilding import invalid, rebuilding, writer
 from tests.maintenance.unvacuumed import make
@@ -62,6 +64,7 @@ def test_finished_rotation(db: Database) -> None:
     assert db.value("SELECT %s::regclass::oid", token_index(db)) != oid
 
 
+@pytest.mark.long
 def test_whom_it_waits_for_is_named_and_a_signal_leaves_no_invalid_index(db: Database) -> None:
     rotated(db)
     name = token_index(db)

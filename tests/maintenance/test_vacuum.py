@@ -3,6 +3,7 @@
 from contextlib import closing
 
 import psycopg2
+import pytest
 
 from tests.conftest import MIGRATED, Database, read_until, until
 from tests.maintenance.unvacuumed import make, size
@@ -13,6 +14,7 @@ RUN = ("rotate_tokens_sql", "--max-rate", "8000", "--progress", "lines")
 VACUUMING = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query ~ '^VACUUM .SKIP'"
 
 
+@pytest.mark.long
 def test_table_does_not_double(db: Database) -> None:
     fresh = make(db)
     done = db.run(*RUN, "--vacuum", "10")
@@ -117,6 +119,7 @@ def test_vacuum_ends_with_the_run(db: Database) -> None:
     assert db.unchanged() == 0
 
 
+@pytest.mark.long
 def test_critical_limit_does_not_wait_for_a_vacuum(db: Database) -> None:
     """The run ends at once, with its reason, although a vacuum is under way."""
     make(db)
@@ -172,6 +175,7 @@ def test_holders_are_named_after_a_wraparound(db: Database) -> None:
         assert "vacuum skipped" not in out
 
 
+@pytest.mark.long
 def test_slot_and_standby_are_named(db: Database) -> None:
     """A slot that a standby with feedback left behind; and the standby itself, while it is there."""
     make(db)

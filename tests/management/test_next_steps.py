@@ -50,6 +50,7 @@ def test_stopped_after_new(slow: Database) -> None:
         "ALTER TABLE ticket OWNER TO postgres; DROP OWNED BY {0}; DROP ROLE {0}",
     ],
 )
+@pytest.mark.long
 def test_failed_where_the_state_can_no_longer_be_read(db: Database, change: str) -> None:
     """Whoever notices first, worker or monitor. How much is done is not known; that it stays is."""
     role = f"gone_{db.name}"

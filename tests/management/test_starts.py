@@ -127,6 +127,7 @@ def test_places_that_are_not_there(db: Database, tmp_path: Path, place: str) -> 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 @pytest.mark.parametrize("command", [("manage.py",), ("run.py", "manage")], ids=" ".join)
+@pytest.mark.long
 def test_signals_while_it_starts(db: Database, command: tuple[str, ...], name: str) -> None:
     """From the first line of the program on; earlier, Python itself answers."""
     codes = set()

@@ -48,6 +48,7 @@ def once_more(db: Database, command: str) -> None:
 
 
 @pytest.mark.parametrize("command", SHOW)
+@pytest.mark.long
 def test_what_only_shows(done: Database, command: str) -> None:
     full = shell(done, f"exec $F {command} >/dev/full")
     assert (full.returncode, full.stderr) == (
@@ -71,6 +72,7 @@ def test_what_works(done: Database, command: str, streams: str) -> None:
 
 
 @pytest.mark.parametrize("command", [*SHOW, *WORK])
+@pytest.mark.long
 def test_reader_that_has_enough(done: Database, command: str) -> None:
     ended = shell(done, f"set -o pipefail; $F {command} | true")
     assert (ended.returncode, ended.stderr) == (0, "")
@@ -82,6 +84,7 @@ def test_reader_that_has_enough(done: Database, command: str) -> None:
     ("command", "code"),
     [("rotation pause", 1), ("rotation status --jsn", 2), ("rotation verify --leaked -", 2)],
 )
+@pytest.mark.long
 def test_exit_codes_survive(done: Database, command: str, code: int, streams: str) -> None:
     ended = shell(done, f"exec $F {command} {streams} <&-")
     assert ended.returncode == code
@@ -89,6 +92,7 @@ def test_exit_codes_survive(done: Database, command: str, code: int, streams: st
 
 
 @pytest.mark.parametrize("encoding", ["PYTHONIOENCODING=ascii", "LC_ALL=C"])
+@pytest.mark.long
 def test_ascii_and_narrow(db: Database, encoding: str) -> None:
     make(db)
     db.sql('ALTER TABLE account RENAME TO "kontö\u202e\x1b[2J"')
@@ -116,6 +120,7 @@ def test_ascii_and_narrow(db: Database, encoding: str) -> None:
     assert json.loads(shell(db, f"{encoding} exec $M rotation status --json").stdout)["table"]
 
 
+@pytest.mark.long
 def test_programs(db: Database) -> None:
     for streams in (">/dev/full", ">&- 2>&-"):
         for program in ("$R", "$R manage help", "$M help", "$M showmigrations", "$M diffsettings"):

@@ -199,6 +199,7 @@ def test_query_of_the_command_that_goes_on(db: Database) -> None:
     db.each_once(500)
 
 
+@pytest.mark.long
 def test_server_takes_up_what_was_left_but_not_what_is_paused(slow: Database) -> None:
     assert slow.run("rotation", "pause").code == 0
     until(lambda: status(slow) == "paused")
@@ -215,6 +216,7 @@ def test_server_takes_up_what_was_left_but_not_what_is_paused(slow: Database) ->
     assert server.wait(30) == 0
 
 
+@pytest.mark.long
 def test_server_tells_what_it_can_not_do(db: Database) -> None:
     """And it keeps serving."""
     db.sql(
@@ -237,6 +239,7 @@ def test_server_tells_what_it_can_not_do(db: Database) -> None:
     assert server.wait(30) == 0
 
 
+@pytest.mark.long
 def test_server_goes_on_to_others_while_one_is_blocked(db: Database) -> None:
     """It tells why, and tries again after longer and longer; of each it tells the progress."""
     db.tickets(60)

@@ -69,6 +69,7 @@ def send(db: Database, key: int) -> None:
 
 
 @pytest.mark.parametrize("publication", [ALL, SCHEMA], ids=["all tables", "a schema"])
+@pytest.mark.long
 def test_a_subscriber_stops_as_the_line_says(logical: Server, publication: str) -> None:
     with replicated(logical, publication) as (db, reader):
         done = db.run("migrate", "rotation")
@@ -90,6 +91,7 @@ def test_a_subscriber_stops_as_the_line_says(logical: Server, publication: str) 
 
 
 @pytest.mark.parametrize("publication", [ALL, SCHEMA], ids=["all tables", "a schema"])
+@pytest.mark.long
 def test_its_way_out_keeps_the_subscriber_going(logical: Server, publication: str) -> None:
     with replicated(logical, publication) as (db, reader):
         db.sql("CREATE PUBLICATION another FOR TABLE account")

@@ -34,6 +34,7 @@ def fifteen() -> Database:
 
 
 @pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.long
 def test_no_write_is_compiled(fifteen: Database, change: str) -> None:
     """Before 18 a disabled scan costs so much that PostgreSQL compiles its plan, for each row."""
     db = fifteen

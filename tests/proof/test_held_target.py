@@ -198,6 +198,7 @@ def test_trigger_that_comes_after_the_preflight(db: Database, runner: str) -> No
     assert (run.returncode, db.value("SELECT count(*) FROM audit")) == (1, 0), out
 
 
+@pytest.mark.long
 def test_strangers_trigger_that_a_serving_process_meets_later(db: Database, runner: str) -> None:
     """--serve has looked at the table when it took it up, minutes before the first window."""
     make(db)

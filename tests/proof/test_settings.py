@@ -158,6 +158,7 @@ def test_settings(db: Database, type_: str, settings: dict[str, str]) -> None:
     stays_as_it_is(db, type_, settings)
 
 
+@pytest.mark.long
 def test_settings_on_postgresql_15(fifteen: Database) -> None:
     for db in databases(fifteen.server):
         stays_as_it_is(db, "text", ALONE | TOGETHER | PLPGSQL | PLANNED)

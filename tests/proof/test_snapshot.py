@@ -56,6 +56,7 @@ def test_snapshot_holds_a_salted_hash_of_every_token(db: Database) -> None:
     assert db.value("SELECT count(DISTINCT (set_id, salt)) FROM rotation") == 2
 
 
+@pytest.mark.long
 def test_killed_snapshot_goes_on(db: Database) -> None:
     """kill -9 in its midst: it begins again, no hash is missing, none is there twice."""
     db.tickets(60_000)

@@ -189,6 +189,7 @@ def test_lane_of_a_killed_worker_is_taken_up(db: Database) -> None:
     db.each_once(400)
 
 
+@pytest.mark.long
 def test_holes_in_several_lanes(db: Database) -> None:
     """A row that stays locked keeps no other lane's holes from being filled."""
     db.tickets(400)
@@ -236,6 +237,7 @@ def agrees_in_every_lane(db: Database) -> None:
     ) in (True, None)
 
 
+@pytest.mark.long
 def test_lanes_follow_partitions(db: Database) -> None:
     """Two hundred ranges and a default: each lane in one of them, and each window's statement, too."""
     db.sql(

@@ -87,6 +87,7 @@ def test_small_index(db: Database) -> None:
     db.each_once(100)
 
 
+@pytest.mark.long
 def test_proposed_where_the_index_is_larger_than_memory(db: Database) -> None:
     server = make_server(db.server.binaries, shared_buffers="512kB")
     with running(server):

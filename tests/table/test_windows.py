@@ -148,6 +148,7 @@ def test_every_row_in_exactly_one_window(db: Database, ids: set[int], size: int)
 
 @on_one_database
 @given(ids=any_ids, lanes=st.integers(2, 9), workers=st.integers(1, 3), analyzed=st.booleans())
+@pytest.mark.long
 def test_every_row_in_exactly_one_lane(
     db: Database, ids: set[int], lanes: int, workers: int, analyzed: bool
 ) -> None:

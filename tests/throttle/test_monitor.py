@@ -62,6 +62,7 @@ def test_throttle_fails_closed_until_the_first_look() -> None:
     assert throttle.reason() is None
 
 
+@pytest.mark.long
 def test_watch_without_a_connection_lets_nobody_go(db: Database) -> None:
     """Its backend is killed, and it can't come back: windows wait, and say why."""
     db.tickets(3000)

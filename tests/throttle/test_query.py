@@ -15,6 +15,7 @@ from tests.conftest import Database, Done, read_until, until
 from tests.throttle.small_windows import status, windows
 
 
+@pytest.mark.long
 def test_query_of_a_user(db: Database) -> None:
     """True makes windows wait, false lets them go; an error makes them wait and is shown."""
     db.tickets(3000)
@@ -203,6 +204,7 @@ def wait_by_a_tuned_query(db: Database, query: str, key: str = "k" * 50) -> Done
     return db.run("rotation", "tune", f"throttle_sql={query}", env=db.environment(SECRET_KEY=key))
 
 
+@pytest.mark.long
 def test_query_that_is_tuned(db: Database) -> None:
     """It is signed by who tunes it: what stands in the state otherwise is not run."""
     db.tickets(3000)

@@ -208,6 +208,7 @@ def test_two_standbys_of_one_name(db: Database) -> None:
             assert "; replayed by walreceiver (2)" in out
 
 
+@pytest.mark.long
 def test_required_standby_that_is_lost_under_way(db: Database) -> None:
     """Windows wait as soon as it is gone, and continue when it is back; the end waits for its replay."""
     db.tickets(3000)

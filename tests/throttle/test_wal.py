@@ -51,6 +51,7 @@ def test_archiver_that_never_succeeds(db: Database) -> None:
         assert child.returncode == 0
 
 
+@pytest.mark.long
 def test_rate_of_wal_of_everybody(db: Database) -> None:
     db.tickets(30_000)
     child = db.start(*RUN, "--max-wal-rate", "100kB/s")

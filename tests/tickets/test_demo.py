@@ -10,6 +10,8 @@ from http.cookiejar import CookieJar
 from urllib.parse import urlencode
 from urllib.request import HTTPCookieProcessor, build_opener
 
+import pytest
+
 from app.rotation.engine.db.statements import load
 from tests.conftest import PROJECT, Database, read_until, until
 
@@ -54,6 +56,7 @@ def test_old_tokens_are_counted_by_a_join(db: Database) -> None:
         assert cursor.fetchone() == (5, 20_000)
 
 
+@pytest.mark.long
 def test_site_of_the_demo(db: Database) -> None:
     child = subprocess.Popen(
         [sys.executable, "-c", SHOW], cwd=PROJECT, text=True, env=db.environment(SECRET_KEY=""),

@@ -77,6 +77,7 @@ def test_init_ends_an_unfinished_rotation(db: Database) -> None:
     assert db.call("ticket", "--process-token").code == 0
 
 
+@pytest.mark.long
 def test_init_is_refused_while_a_rotation_is_under_way(db: Database) -> None:
     db.run("ticket", "--init", "--size", "3000")
     child = db.start("rotate_tokens_sql", "--window", "3")

@@ -153,6 +153,7 @@ def test_pause_resume_and_tune(db: Database, page: Any) -> None:
     db.each_once(3000)
 
 
+@pytest.mark.long
 def test_cancel_asks_first(db: Database, page: Any) -> None:
     db.tickets(3000)
     begin(db, "--window", "25", "--max-rate", "50")
@@ -180,6 +181,7 @@ def test_start_one(db: Database, page: Any) -> None:
     db.each_once(100)
 
 
+@pytest.mark.long
 def test_lost_connection_comes_back(db: Database, site: Site, page: Any) -> None:
     db.tickets(3000)
     begin(db, "--window", "25", "--max-rate", "50")
@@ -206,6 +208,7 @@ def answer_with(code: int) -> Any:
     return lambda route: route.fulfill(status=code)
 
 
+@pytest.mark.long
 def test_says_why_there_is_no_answer(db: Database, page: Any) -> None:
     db.tickets(3000)
     begin(db, "--window", "25", "--max-rate", "50")
@@ -226,6 +229,7 @@ def test_says_why_there_is_no_answer(db: Database, page: Any) -> None:
     page.wrong.clear()
 
 
+@pytest.mark.long
 def test_hands_of_the_reader_are_left_alone(db: Database, page: Any) -> None:
     """Focus, scroll position and selection stay where they are while the page updates."""
     db.tickets(3000)
@@ -268,6 +272,7 @@ def test_by_keyboard_and_ear(db: Database, page: Any) -> None:
     until(lambda: page.wait_for_timeout(100) or "running" in page.inner_text("[role=status]"))
 
 
+@pytest.mark.long
 def test_list_and_report(db: Database, page: Any) -> None:
     db.tickets(3000)
     begin(db, "--window", "25", "--max-rate", "1000", "--reason", "leak of 12 May")
@@ -286,6 +291,7 @@ def test_list_and_report(db: Database, page: Any) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.long
 def test_fits_a_phone_while_it_runs(db: Database, page: Any, scheme: str) -> None:
     """With a stretch that is shaded; and no letter of the charts is cut off or too small to read."""
     db.tickets(20_000)

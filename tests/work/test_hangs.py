@@ -45,6 +45,7 @@ def end_by_two_signals(child: "subprocess.Popen[str]") -> str:
 
 
 @needs_pgbouncer
+@pytest.mark.long
 def test_frozen_pooler(db: Database) -> None:
     """A window is on its way: its connection, and the one that would cancel it, hang."""
     db.tickets(3000)
@@ -64,6 +65,7 @@ def test_frozen_pooler(db: Database) -> None:
 
 
 @needs_pgbouncer
+@pytest.mark.long
 def test_every_command_behind_a_frozen_pooler(db: Database) -> None:
     db.tickets(3)
     with pooler(db) as frozen:
@@ -158,6 +160,7 @@ def test_output_that_nobody_reads(db: Database) -> None:
 
 @needs_namespaces
 @pytest.mark.parametrize("lost", ["requests", "answers"])
+@pytest.mark.long
 def test_vanished_network(lost: str) -> None:
     """Packets are lost in one direction: it is said, ends at the second signal, and frees its locks."""
     with on_a_wire() as wire:
@@ -177,6 +180,7 @@ def test_vanished_network(lost: str) -> None:
 
 
 @needs_namespaces
+@pytest.mark.long
 def test_network_that_comes_back() -> None:
     """The client has noticed, too, and goes on by itself."""
     with on_a_wire() as wire:

@@ -93,6 +93,7 @@ def test_prepared_transaction_is_named(db: Database) -> None:
         db.sql("ROLLBACK PREPARED 'billing-7'")
 
 
+@pytest.mark.long
 def test_table_lock_during_the_run(db: Database) -> None:
     """Not a row but the table is locked, as by a migration."""
     db.tickets(4000)
@@ -209,6 +210,7 @@ def test_cancelled_by_the_administrator_is_tried_again(db: Database) -> None:
     db.each_once(100)
 
 
+@pytest.mark.long
 def test_first_row_that_is_locked_has_an_empty_key(db: Database) -> None:
     """The canary tries other rows than one that somebody holds, whatever its key."""
     db.sql("CREATE TABLE account (id text PRIMARY KEY, token uuid);"
@@ -221,6 +223,7 @@ def test_first_row_that_is_locked_has_an_empty_key(db: Database) -> None:
     assert "every other row is rotated" in done.err
 
 
+@pytest.mark.long
 def test_locked_row_with_a_long_key(db: Database) -> None:
     """What the primary key's index has room for, the list of rows left over has too."""
     db.sql("CREATE TABLE page (id text PRIMARY KEY, token uuid);"
@@ -238,6 +241,7 @@ def test_locked_row_with_a_long_key(db: Database) -> None:
     assert db.unchanged("page", "token") == 0
 
 
+@pytest.mark.long
 def test_no_command_waits_forever_for_a_table(db: Database) -> None:
     """Such as one with a partition that a migration rewrites."""
     parts(db)

@@ -37,6 +37,7 @@ def test_second_stands_by_and_takes_over(db: Database) -> None:
     assert db.value("SELECT count(*) FROM rotation") == 1
 
 
+@pytest.mark.long
 def test_standing_by_does_not_take_turns(db: Database) -> None:
     """While the first works, the second never slips into the moment between two windows."""
     db.tickets(4000)

@@ -17,6 +17,7 @@ needs_pgbouncer = pytest.mark.skipif(not PGBOUNCER, reason="PgBouncer is not ins
 
 
 @needs_pgbouncer
+@pytest.mark.long
 def test_a_poolers_time_limit_is_no_outage(db: Database) -> None:
     """It cuts each window, however often that is repeated; the database answers all the time."""
     db.tickets(250)

@@ -93,6 +93,7 @@ def test_the_window_in_which_the_canary_is(db: Database) -> None:
     assert db.changes() == {0: 3, 1: 197}
 
 
+@pytest.mark.long
 def test_a_table_that_cannot_be_updated(db: Database) -> None:
     """No row can: that is no matter of rows, and nothing is noted for each."""
     db.tickets(1000)
@@ -122,6 +123,7 @@ def test_a_table_that_cannot_be_updated(db: Database) -> None:
 @pytest.mark.parametrize(
     ("bad", "lanes"), [("id <= 20", 1), ("id <= 450", 1), ("id <= 250", 2), ("id BETWEEN 21 AND 300", 1)]
 )
+@pytest.mark.long
 def test_first_rows_that_cannot_be_updated(
     db: Database, bad: str, lanes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
