@@ -58,14 +58,13 @@ SERVER = make_server(chosen_binaries())
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--quick", action="store_true", help="some tests of each room, in two minutes")
     parser.addoption("--whole", action="store_true", help="the long tests too, and every variant")
-    parser.addoption("--cut", action="store_true", help="for the processes that run the tests")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     kept = items
     if config.getoption("--quick"):
         kept = selection.quick(items)
-    elif config.getoption("--cut"):
+    elif selection.is_cut(config):
         kept = selection.main(items)
     ids = {one.nodeid for one in kept}
     config.hook.pytest_deselected(items=[one for one in items if one.nodeid not in ids])
@@ -73,7 +72,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
-    if config.getoption("--quick") or not config.getoption("--cut"):
+    if config.getoption("--quick") or not selection.is_cut(config):
         return None
     return (
         "left out: the long tests, and all but four variants of a test with parameters;"
@@ -82,8 +81,6 @@ def pytest_report_header(config: pytest.Config) -> str | None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if "PYTEST_XDIST_WORKER" not in os.environ and selection.is_cut(config):
-        config.option.cut = True  # which reaches the processes that run the tests
     spread = config.getoption("numprocesses", 0) and not config.getoption("collectonly")
     if spread and "PYTEST_XDIST_WORKER" not in os.environ:
         return  # each of the processes that run the tests has a server of its own

@@ -18,6 +18,7 @@ from pathlib import Path
 from tests.defects import (
     citus,
     db,
+    formats,
     guard,
     host,
     maintenance,
@@ -39,6 +40,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 MUTANTS = [
     *citus.MUTANTS,
     *db.MUTANTS,
+    *formats.MUTANTS,
     *guard.MUTANTS,
     *host.MUTANTS,
     *maintenance.MUTANTS,

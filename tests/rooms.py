@@ -18,7 +18,7 @@ TIERS = [
     ("engine.table",),
     ("engine.db",),
     ("engine.options", "engine.events"),
-    ("engine.errors", "engine.hours", "engine.text"),
+    ("engine.errors", "engine.formats", "engine.hours", "engine.text"),
     ("models",),
     ("invariants", "triggers", "signals"),
     ("schema",),

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
+from django.db.transaction import non_atomic_requests
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern
@@ -59,6 +60,7 @@ class ReadOnly(admin.ModelAdmin):
     show_full_result_count = False
     list_display_links: tuple[str, ...] | None = None
 
+    @non_atomic_requests
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """The list, with its own title. Raises Refused where `default` holds no state."""
         if self.has_view_permission(request):
@@ -105,6 +107,7 @@ class RotationAdmin(Explaining, RotationPages, ReadOnly):
     class Media:
         css = {"all": ("rotation/live.css",)}
 
+    @non_atomic_requests
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """The list; the state of each rotation in it is read once."""
         response = super().changelist_view(request, extra_context)

@@ -31,6 +31,7 @@ NAMES = {
     "pk": ("id",),
     "pk_type": ("pg_catalog", "int8"),
     "column": ("token",),
+    "leaked_type": Fragment("pg_catalog.uuid"),
     "index": ("public", "ticket_token_key"),
     "new_token": Fragment("pg_catalog.gen_random_uuid()"),
     "window_token": Fragment("pg_catalog.gen_random_uuid()"),
@@ -60,6 +61,13 @@ NAMES = {
     **{name: ("public", name) for name in (*STATE_TABLES, *STATE_FUNCTIONS)},
 }
 
+OTHERWISE = {
+    "search_texts": {
+        "columns": Fragment("copied.{column_1}::pg_catalog.text AS value_1"),
+        "values": Fragment("(1, value_1)"),
+    }
+}
+
 
 def statement_of(file: Path) -> str:
     """The path of a statement below `sql/`, by which it can be loaded whatever its room."""
@@ -79,7 +87,8 @@ def test_prepares(db: Database, file: Path) -> None:
             cursor.execute("CREATE TABLE demo_before (token uuid)")
         if "{bt_index_check}" in statements.load(statement_of(file)):
             cursor.execute("CREATE EXTENSION amcheck")
-        text = statements.compose((statement_of(file),), NAMES, quoting(connection))
+        names = NAMES | OTHERWISE.get(file.stem, {})
+        text = statements.compose((statement_of(file),), names, quoting(connection))
         numbers: dict[str, int] = {}
         number = lambda found: f"${numbers.setdefault(found[1], len(numbers) + 1)}"  # noqa: E731
         text = re.sub(r"%\((\w+)\)s", number, text).replace("%%", "%")

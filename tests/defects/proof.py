@@ -111,8 +111,8 @@ MUTANTS = [
     Mutant(
         "any first line of a list is taken for a header",
         f"{ENGINE}/proof/token_list.py",
-        "tokens[:1] or _named_columns(number, fields, column)\n",
-        "tokens[:1] or _named_columns(number, fields, column) or [0]\n",
+        "for at in named or tokens[:1]]",
+        "for at in named or tokens[:1] or [0]]",
         "tests/proof/test_leaked_lists.py",
     ),
     Mutant(

@@ -175,7 +175,7 @@ UNCERTAIN = {
     "gzip": (gzip.compress(ONE.encode()), f"{TEXT}it is a gzip file"),
     "a spreadsheet": (b"PK\x03\x04\x14\0\6\0", f"{TEXT}it is a spreadsheet (xlsx) or a zip file"),
     "an archive": (b"PGDMP\1\x0e\0", f"{TEXT}it is an archive of pg_dump"),
-    "binary COPY": (HEADER + ROW + bytes(16) + TRAILER, f"{TEXT}it is COPY's binary format"),
+    "binary COPY": (HEADER + ROW.pack(1, 16) + bytes(16) + TRAILER, f"{TEXT}it is COPY's binary format"),
     "a NUL": (f"{ONE}\n{TWO}\0\n", "line 2 holds a control character"),
     "an escape": (f"token,note\n{ONE},\x1b[1m\n", "line 2 holds a control character"),
     "lone carriage returns": (f"{ONE}\r{TWO}\r", "line 1 holds a control character"),

@@ -1,12 +1,12 @@
 """Settings of production, health, static files, and the policy for content."""
 
+import html
 from contextlib import closing
 
 import pytest
 from django.db import connection
 from django.test import Client
 
-from app.rotation.engine.errors import Refused
 from tests.conftest import Database
 from tests.web.site import LIST, PAGE, in_new_process
 
@@ -55,11 +55,13 @@ def test_static_files_and_policy(db: Database, viewer: Client) -> None:
 def test_site_that_does_not_commit(
     db: Database, steerer: Client, monkeypatch: pytest.MonkeyPatch, page: str
 ) -> None:
-    """The log says why: what a page's transaction sets would last for the next one."""
+    """The page says why: what a page's transaction sets would last for the next one."""
     db.tickets(5)
     assert db.call("rotate_tokens_sql").code == 0
     monkeypatch.setitem(connection.settings_dict, "AUTOCOMMIT", False)
     connection.close()
-    with pytest.raises(Refused, match="AUTOCOMMIT: False, with which a site can't commit here"):
-        steerer.get(page)
+    answer = steerer.get(page)
     connection.close()
+    assert answer.status_code == 503
+    said = html.unescape(answer.content.decode())
+    assert "AUTOCOMMIT: False, with which a site can't commit here" in said

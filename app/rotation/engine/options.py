@@ -11,6 +11,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 from django.core import signing
 
 from .errors import Refused, UsageError
+from .formats import TokenFormat, parse_format
 from .hours import Hours
 from .text import parse_size, parse_size_rate
 
@@ -54,6 +55,7 @@ class Options:
     vacuum: float | None = 10.0  #: percent of the rows after which the table is vacuumed; None: never
     local_tokens: bool = False  #: each window draws its tokens from a slice of all; see slices.py
     reindex: str | None = None  #: which indexes are rebuilt at the end: see REINDEX
+    format: str | None = None  #: template of new tokens; see formats.py; None: UUIDs, spelled as before
     notify: str | None = None  #: channel to notify of each window
     throttle_sql: str | None = None  #: a query: true or a nonzero number throttles
 
@@ -75,6 +77,18 @@ class Options:
                 Hours.parse(self.only_between)
             except ValueError as error:
                 raise UsageError(f"--only-between {self.only_between}: {error}") from error
+        if self.form and self.local_tokens:
+            raise UsageError("--local-tokens makes UUIDs: leave it out with --format")
+
+    @property
+    def form(self) -> TokenFormat | None:
+        """The format of new tokens. Raises UsageError for a template that can't be used."""
+        if self.format is None:
+            return None
+        try:
+            return parse_format(self.format)
+        except ValueError as error:
+            raise UsageError(f"--format {self.format!r}: {error}") from error
 
 
 #: For each numeric option: its flag, minimum, maximum and unit.
@@ -120,6 +134,12 @@ def from_stored(stored: Any) -> Options:
     option, for a value that has the wrong type or can't be used.
     """
     return Options(**_known(stored, "rotation.options", TYPES))
+
+
+def kept_format(stored: Any) -> str | None:
+    """The format stored with a rotation's options. Raises UsageError for a value of the wrong type."""
+    found: str | None = _known(as_kept(stored), "rotation.options", ["format"]).get("format")
+    return found
 
 
 def as_kept(stored: Any) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import queue
+import shlex
 import time
 from collections.abc import Generator
 from typing import Any
@@ -14,7 +15,7 @@ from .db.stop import StopSwitch
 from .db.threads import Thread
 from .errors import DatabaseFailure, LockConflict, Refused, RotationError, Stopped, UsageError, in_a_line
 from .events import NOTE, REFUSE, WARN, Emit, Found, RotationStarted, without_names
-from .options import BINDING, REPEATED, Options, as_flags, as_kept
+from .options import BINDING, REPEATED, Options, as_flags, as_kept, kept_format
 from .phases import Phases
 from .preflight import indexes
 from .preflight.server import check_server, connected
@@ -30,7 +31,7 @@ from .table.owners import code_of_others
 from .table.plan import Plan, make_plan
 from .table.shape import read_shape
 from .table.slices import cut_slices
-from .table.target import Target, TargetName, aim, resolve
+from .table.target import Target, TargetName, aim, in_form, resolve
 from .table.windows import Window
 from .text import count
 from .throttle.probes import ask
@@ -55,12 +56,34 @@ class RotationDriver:
         self.server = check_server(self._session)
         self.where = connected(self._session, self.server)
         found = resolve(self._session, name)
+        self.options = self._as_begun(found)
+        found = in_form(found, self.options.form)
         self.target: Target = citus.place(self._session, found, self.server["citus"])
         if options.local_tokens:
             slices = cut_slices(self._session, self.target.oid, self.target.column)
             self.target = dataclasses.replace(self.target, slices=slices)
         aim(self._session, self.target)
         self._shape: Row = {}  #: what the target was before anything was judged
+
+    def _as_begun(self, target: Target) -> Options:
+        """The options, with new tokens as the target's unfinished rotation makes them."""
+        rotation = find_unfinished(self._session, target)
+        if rotation is None:
+            return self.options
+        kept = kept_format(rotation.options)
+        if self.options.format is None:
+            return dataclasses.replace(self.options, format=kept)
+        self._require_format(rotation, kept)
+        return self.options
+
+    def _require_format(self, rotation: Rotation, kept: str | None) -> None:
+        """Raise Refused if a rotation makes other tokens than this run would."""
+        if self.options.format != kept:
+            began = f"with --format {shlex.quote(kept)}" if kept else "without --format"
+            raise Refused(
+                f"{rotation} is unfinished, and was started {began}: run the same command without"
+                " --format to continue it, or end it with python manage.py rotation cancel"
+            )
 
     def unfinished(self, new: bool = False) -> Rotation | None:
         """The rotation that `run` would resume now; None: it would start one.
@@ -194,6 +217,7 @@ class RotationDriver:
             self.target.placement.prepare(self._session, self.target.oid)
             plan = self.plan(rotation)
             if rotation:
+                self._require_format(rotation, kept_format(rotation.options))
                 transitions.take_up(self._session, rotation, self.target, leaked)
                 self._tell_lanes(rotation, len(plan.lanes))
                 self._tell_limits(rotation)

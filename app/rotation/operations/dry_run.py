@@ -7,6 +7,7 @@ from ..engine.errors import LockConflict, Refused, Stopped
 from ..engine.events import REFUSE
 from ..engine.options import Options
 from ..engine.proof.leaked import LeakedList
+from ..engine.proof.revoked import kind_of
 from ..engine.proof.token_list import read_tokens
 from ..engine.runner import RotationDriver
 from ..engine.table.plan import Plan
@@ -36,7 +37,8 @@ def plan_rotation(
         try:
             show_plan(driver, reporter.line, new, everything)
             if leaked:
-                listed = sum(1 for _ in read_tokens(leaked.name, leaked.stream, driver.target.column))
+                asked = (leaked.name, leaked.stream, driver.target.column, kind_of(driver.target))
+                listed = sum(1 for _ in read_tokens(*asked))
                 reporter.line(f"leaked     {listed} tokens in {leaked.name}, to be revoked too")
         except LockConflict as conflict:
             raise Stopped(f"dry run ended ({stop.reason or conflict})") from conflict
@@ -116,6 +118,8 @@ def _show_statement(plan: Plan, write: Any) -> None:
     write(f"statement  {lines[0]}")
     for line in lines[1:]:
         write(f"           {line}")
+    if form := plan.target.form:
+        write(f"tokens     {form.template}: {form.random_bits} random bits")
     if plan.target.slices.bits:
         write(f"tokens     {plan.target.slices.random_bits} of 122 random bits: see --local-tokens")
     write(f"found by   {plan.explained}")

@@ -1,10 +1,11 @@
 """Proves a rotation again, at any time, and searches for copies of its revoked tokens."""
 
+from dataclasses import replace
 from typing import Any
 
 from ..engine.db.session import Session
 from ..engine.errors import Refused, Unproven
-from ..engine.options import Options
+from ..engine.options import Options, kept_format
 from ..engine.preflight.server import describe_server
 from ..engine.proof import copies, guard
 from ..engine.proof.leaked import LeakedList
@@ -75,7 +76,7 @@ def find_rotated(session: Session, rotation: Rotation) -> Target:
     names = (rotation.table_name, rotation.token_column, rotation.pk_column, rotation.table_schema)
     now = read_shape(session, rotation.table_oid, rotation.token_attnum)
     try:
-        target = resolve(session, TargetName(*names), inheritance=True)
+        target = _with_form(resolve(session, TargetName(*names), inheritance=True), rotation)
         if target.oid != rotation.table_oid or target.attnum == rotation.token_attnum:
             return target
     except Refused:
@@ -86,7 +87,13 @@ def find_rotated(session: Session, rotation: Rotation) -> Target:
             f"{target.label} is not the column that was rotated, which was dropped: rotate this one"
         )
     name = TargetName(now["table"], now["column"], None, now["schema"])
-    return resolve(session, name, inheritance=True)
+    return _with_form(resolve(session, name, inheritance=True), rotation)
+
+
+def _with_form(target: Target, rotation: Rotation) -> Target:
+    """The target with new tokens as the rotation has made them."""
+    kept = kept_format(rotation.options)
+    return replace(target, form=Options(format=kept).form if target.is_text else None)
 
 
 def _of_proof(

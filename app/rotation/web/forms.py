@@ -35,6 +35,10 @@ class NewRotation(forms.Form):
     table = forms.CharField(help_text="[schema.]table, by its exact name")
     pk = forms.CharField(label="Primary key", required=False, help_text="empty: from the catalog")
     column = forms.CharField(help_text="the column that holds the tokens")
+    format = forms.CharField(
+        required=False,
+        help_text="of new tokens, e.g. sk_{hex:40}; empty: UUIDs, spelled as the old ones",
+    )
     reason = forms.CharField(required=False, help_text="stored with the rotation, and in its report")
     workers = forms.IntegerField(initial=Options.workers, help_text="connections side by side")
     window = forms.IntegerField(required=False, help_text="rows; empty: sized while running")
@@ -129,6 +133,7 @@ def propose(user: Any, given: dict[str, Any], stop: StopSwitch) -> Proposal:
     options = Options(
         workers=given["workers"],
         max_rate=given["max_rate"],
+        format=given["format"] or None,
         only_between=given["only_between"] or None,
         max_lag=given["max_lag"],
         window=given["window"],

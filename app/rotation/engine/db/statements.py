@@ -15,15 +15,22 @@ from .driver import sql
 class Fragment:
     """Text that goes into a statement; written by us, never taken from the catalog or from a user.
 
-    It may contain `{names}` of identifiers, which are filled in: text from elsewhere would be taken
-    for such names, and for SQL.
+    It may contain `{names}` of identifiers and constants, which are filled in: text from elsewhere would
+    be taken for such names, and for SQL.
     """
 
     text: str
 
 
-#: What stands in braces in a statement: an identifier with its qualifiers, or a fragment.
-Name = tuple[str, ...] | Fragment
+@dataclass(frozen=True)
+class Constant:
+    """A value that goes into a statement as a literal, quoted by the driver."""
+
+    value: str | int
+
+
+#: What stands in braces in a statement: an identifier with its qualifiers, a constant, or a fragment.
+Name = tuple[str, ...] | Constant | Fragment
 Names = Mapping[str, Name]
 
 
@@ -70,7 +77,7 @@ def compose(
         # The driver leaves a statement without parameters alone, and unescapes %% in all others.
         key: sql.SQL(_quoted(value, connection).replace("%", "%%" if takes_parameters else "%"))
         for key, value in names.items()
-        if isinstance(value, tuple)
+        if not isinstance(value, Fragment)
     }
     fragments = {
         key: sql.SQL(value.text).format(**identifiers)
@@ -80,5 +87,6 @@ def compose(
     return sql.SQL(text).format(**identifiers, **fragments).as_string(connection)
 
 
-def _quoted(name: tuple[str, ...], connection: Any) -> str:
-    return sql.Identifier(*name).as_string(connection)
+def _quoted(name: tuple[str, ...] | Constant, connection: Any) -> str:
+    made = sql.Literal(name.value) if isinstance(name, Constant) else sql.Identifier(*name)
+    return made.as_string(connection)

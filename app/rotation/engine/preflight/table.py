@@ -4,13 +4,14 @@ from collections.abc import Iterator
 
 from ..db.session import Row, Session
 from ..events import NOTE, REFUSE, WARN, Found, FoundElsewhere
+from ..formats import TokenFormat
 from ..options import Options
 from ..proof import guard
 from ..table.owners import code_of_others
 from ..table.slices import slices_of
 from ..table.target import Target
-from ..table.windows import find_window
-from ..text import one_line, shown, size
+from ..table.windows import Window, find_window
+from ..text import count, one_line, shown, size
 from . import indexes, sampling
 from .replication import of_replication
 from .surroundings import of_limits, of_server
@@ -100,12 +101,16 @@ def _of_texts(session: Session, target: Target) -> Iterator[Found]:
         return
     whole = session.rows("draw_lanes", cuts=[])
     first = find_window(session, **whole[0], last_id=None, size=SAMPLE) if whole else None
+    if target.form:
+        yield from _of_format(session, target, target.form, first)
+        return
     misfits = session.rows("find_non_uuid", lo=first.lo, hi=first.hi) if first else []
     if misfits:
         yield Found(
             REFUSE,
             f"{target.label} of the row with {target.pk} {shown(misfits[0]['key'])} is not a UUID of 32"
-            " or 36 characters in one case: name the token's column with --column, or fix that row",
+            " or 36 characters in one case: name the token's column with --column, give --format if"
+            " tokens are no UUIDs (such as --format '{hex:40}'), or fix that row",
         )
     else:
         yield Found(
@@ -113,6 +118,33 @@ def _of_texts(session: Session, target: Target) -> Iterator[Found]:
             f"{target.label} is of type {target.column_type}: each new token is spelled like the old"
             " one (hyphens, capitals); text that is not a UUID ends the snapshot, with nothing replaced",
         )
+
+
+def _of_format(
+    session: Session, target: Target, form: TokenFormat, first: Window | None
+) -> Iterator[Found]:
+    """How the present tokens of the first window differ from what the new ones will look like."""
+    yield Found(
+        NOTE, f"each new token of {target.label} is {form.template}, with {form.random_bits} random bits"
+    )
+    if not first:
+        return
+    its = {"size": form.size, "prefix": form.prefix, "suffix": form.suffix}
+    found = session.row("compare_formats", lo=first.lo, hi=first.hi, pattern=f"^{form.pattern}$", **its)
+    if not found["different"]:
+        return
+    ways = {
+        "otherwise_long": f"are not {form.size} characters long",
+        "otherwise_begun": f"don't begin with {form.prefix}",
+        "otherwise_ended": f"don't end with {form.suffix}",
+    }
+    told = [f"{found[name]} {text}" for name, text in ways.items() if found[name]]
+    told = told or [f"{found['different']} have other characters"]
+    yield Found(
+        WARN,
+        f"of {count(found['tokens'], 'present token')} looked at, {', '.join(told)}: check that the"
+        f" application accepts {form.template}",
+    )
 
 
 def _of_references(session: Session, columns: Row, target: Target, options: Options) -> Iterator[Found]:

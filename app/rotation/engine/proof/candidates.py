@@ -21,10 +21,13 @@ class Column:
     refers: bool
     indexed: bool
     obstacle: str | None  #: as there, or stranger: code of others would run
+    exact: bool = False  #: tokens are any text, compared as it is, and not UUIDs
 
     def token(self, alias: str, placeholder: str) -> str:
-        """The expression of its value as a uuid; NULL for text that is not one."""
+        """The expression of its value as a token: a uuid, and NULL for text that is not one; or text."""
         column = f"{alias}.{{{placeholder}}}"
+        if self.exact:
+            return f'{column}::pg_catalog.text COLLATE "C"'
         if self.sort == "uuid":
             return f"{column}::pg_catalog.uuid"
         text = f"{column}::pg_catalog.text"
@@ -36,13 +39,16 @@ class Column:
         )
 
     def holds(self) -> str:
-        """The condition that it holds the uuid `held.token`, using its index if it has one."""
+        """The condition that it holds the token `held.token`, using its index if it has one."""
         column = "looked_up.{looked_up_column}"
         if not self.indexed:
             return f"{self.token('looked_up', 'looked_up_column')} = held.token"
         if self.sort == "uuid":
             return f"{column} = held.token"
         kind = "bpchar" if self.sort == "padded" else "text"
+        if self.exact:  # from bytes, which have no collation that the column's could conflict with
+            bare = "pg_catalog.convert_from(pg_catalog.convert_to(held.token, 'UTF8'), 'UTF8')"
+            return f"{column} = {bare}::pg_catalog.{kind}"
         spellings = load("list_spellings")
         return f"{column} = ANY ({spellings}::pg_catalog.{kind}[])"
 
@@ -105,6 +111,7 @@ def list_candidates(session: Session, target: Target) -> list[CandidateTable]:
                 refers=row["refers"],
                 indexed=row["indexed"],
                 obstacle=row["obstacle"] or ("stranger" if row["oid"] in others else None),
+                exact=target.form is not None,
             )
             for row in of_table
         )

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import BinaryIO, cast
 
 from ..errors import UsageError
-from .token_list import LONGEST, read_tokens
+from .token_list import LONGEST, Kind, read_tokens
 
 #: The binary format of COPY (PostgreSQL's documentation, COPY, 'Binary Format'): signature, flags,
-#: length of the extension; for each row the number of fields and the length of its one field; the end.
+#: length of the extension; before each field the number of fields in its row, and its length; the end.
 HEADER = b"PGCOPY\n\xff\r\n\0" + struct.pack(">ii", 0, 0)
-ROW = struct.pack(">hi", 1, 16)
+ROW = struct.Struct(">hi")
 TRAILER = struct.pack(">h", -1)
 BATCH = 1000  # rows handed over at once
 IN_MEMORY = 2**20  # bytes of a list from a pipe; a longer one goes into a temporary file
@@ -59,10 +59,10 @@ class CopySource:
     log.
     """
 
-    def __init__(self, leaked: LeakedList, column: str) -> None:
+    def __init__(self, leaked: LeakedList, column: str, kind: Kind) -> None:
         self.error: UsageError | None = None
         self.tokens = 0  #: read so far; one that is listed twice counts twice
-        self._parts = self._encode(read_tokens(leaked.name, leaked.from_the_start(), column))
+        self._parts = self._encode(read_tokens(leaked.name, leaked.from_the_start(), column, kind))
         self._rest = b""
 
     def read(self, size: int) -> bytes:
@@ -80,5 +80,5 @@ class CopySource:
         yield HEADER
         while batch := list(itertools.islice(tokens, BATCH)):
             self.tokens += len(batch)
-            yield b"".join(ROW + token for token in batch)
+            yield b"".join(ROW.pack(1, len(token)) + token for token in batch)
         yield TRAILER

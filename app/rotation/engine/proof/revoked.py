@@ -12,6 +12,7 @@ from ..table.target import Target
 from ..text import shown
 from .leaked import CopySource, LeakedList
 from .parts import hold, require_same
+from .token_list import TEXTS, UUIDS, Kind
 
 
 def take_snapshot(session: Session, rotation: Rotation, target: Target) -> int:
@@ -39,11 +40,12 @@ def take_snapshot(session: Session, rotation: Rotation, target: Target) -> int:
 def _take(session: Session, rotation: Rotation, target: Target) -> int:
     parts = hold(session, target)
     session.change("read_heap")
-    if target.is_text and (misfits := session.rows("find_non_uuid", lo=None, hi=None)):
+    must_be_uuids = target.is_text and not target.form
+    if must_be_uuids and (misfits := session.rows("find_non_uuid", lo=None, hi=None)):
         raise Refused(
             f"{target.label} of the row with {target.pk} {shown(misfits[0]['key'])} is not a UUID of"
             " 32 or 36 characters in one case; nothing was replaced: fix or empty it and run the"
-            " same command again, or give up with rotation cancel"
+            " same command again; or give up with rotation cancel, and start again with --format"
         )
     # If the set has an index, fill it in the index's order: that is much faster.
     its = {"rotation": rotation.pk, **in_set(rotation), "sorted": rotation.set_id != rotation.pk}
@@ -73,6 +75,11 @@ def revoke_listed(session: Session, rotation: Rotation, target: Target, leaked: 
     return ListRead(leaked.name, tokens, added)
 
 
+def kind_of(target: Target) -> Kind:
+    """What a list of its tokens holds."""
+    return TEXTS if target.form else UUIDS
+
+
 def receive(session: Session, target: Target, leaked: LeakedList) -> int:
     """Copy a list into the transaction's own table; how many tokens it holds."""
     try:
@@ -84,7 +91,7 @@ def receive(session: Session, target: Target, leaked: LeakedList) -> int:
             "--leaked needs TEMPORARY on the database, for a temporary table: GRANT it to this role,"
             " then run the same command again"
         ) from failure
-    source = CopySource(leaked, target.column)
+    source = CopySource(leaked, target.column, kind_of(target))
     session.copy("copy_leaked", source)
     if source.error:
         raise source.error

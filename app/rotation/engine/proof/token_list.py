@@ -1,4 +1,4 @@
-"""A list of tokens read strictly, line by line, in any spelling of a UUID.
+"""A list of tokens read strictly, line by line: UUIDs in any spelling, or text exactly as it is.
 
 Lists are made by people in a hurry. Anything that is not certainly a token or a line of column names is
 an error with its line number; nothing but blank lines is skipped.
@@ -7,7 +7,7 @@ an error with its line number; nothing but blank lines is skipped.
 import csv
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -50,10 +50,11 @@ class Layout:
     delimiter: str
     width: int  #: fields in a row
     place: int  #: of the token's field, the first being 0
+    kind: "Kind"  #: of its tokens
 
     def token(self, number: int, text: str) -> bytes:
         """The 16 bytes of a row's token. Raises NoList if the row is not laid out like the first one."""
-        if not self.named and len(UUID.findall(text)) > 1:
+        if not self.named and self.kind.several(text):
             raise NoList(
                 f"line {number} holds several UUIDs: start the file with a line of column names,"
                 f" one of them {self.column}"
@@ -65,20 +66,20 @@ class Layout:
             has = count(len(fields), "field")
             raise NoList(f"line {number} has {has}, not {self.width} like line {self.line}")
         chosen = fields[self.place]
-        token = parse_uuid(chosen)
+        token = self.kind.parse(chosen)
         if token is None:
             where = f" in field {self.place + 1}" if self.width > 1 else ""
             # They are invisible, or look like a hyphen: without this the error is baffling.
             odd = "" if chosen.strip().isascii() else ", but non-ASCII characters"
-            raise NoList(f"line {number} holds no UUID{where}{odd}: fix or delete it")
+            raise NoList(f"line {number} holds no {self.kind.name}{where}{odd}: fix or delete it")
         return token
 
 
-def read_tokens(name: str, stream: BinaryIO, column: str) -> Iterator[bytes]:
-    """Yield the 16 bytes of each token. Raises UsageError naming the line, never what is in it."""
+def read_tokens(name: str, stream: BinaryIO, column: str, kind: "Kind") -> Iterator[bytes]:
+    """Yield the bytes of each token. Raises UsageError naming the line, never what is in it."""
     empty = True
     try:
-        for token in _parse(stream, column):
+        for token in _parse(stream, column, kind):
             empty = False
             yield token
     except NoList as error:
@@ -90,14 +91,14 @@ def read_tokens(name: str, stream: BinaryIO, column: str) -> Iterator[bytes]:
         raise UsageError(f"--leaked {name}: holds no token; nothing was changed")
 
 
-def _parse(stream: BinaryIO, column: str) -> Iterator[bytes]:
+def _parse(stream: BinaryIO, column: str, kind: "Kind") -> Iterator[bytes]:
     layout: Layout | None = None
     for number, text in _lines(stream):
         # It may be an explanation, or a token that somebody wants left alone: we can't tell.
         if text.lstrip().startswith("#"):
             raise NoList(f"line {number} starts with #, but comments are not skipped: delete it")
         if layout is None:
-            layout = _first_line(number, text, column)
+            layout = _first_line(number, text, column, kind)
             if layout.named:
                 continue
         yield layout.token(number, text)
@@ -136,7 +137,7 @@ def _decode(number: int, line: bytes) -> str:
     return text
 
 
-def _first_line(number: int, text: str, column: str) -> Layout:
+def _first_line(number: int, text: str, column: str, kind: "Kind") -> Layout:
     """The layout of all rows. Raises NoList if this line is neither a row nor a header."""
     found = []
     quoted_well = False
@@ -146,15 +147,18 @@ def _first_line(number: int, text: str, column: str) -> Layout:
         if fields is None:
             continue
         quoted_well = True
-        tokens = [place for place, one in enumerate(fields) if parse_uuid(one)]
-        places = tokens[:1] or _named_columns(number, fields, column)
-        found += [Layout(number, not tokens, column, delimiter, len(fields), at) for at in places]
+        tokens = [place for place, one in enumerate(fields) if kind.parse(one)]
+        named = _named_columns(number, fields, column) if kind.anything or not tokens else []
+        if kind.anything and not named and len(fields) > 1:
+            continue  # which of them is the token?
+        layout = (number, bool(named), column, delimiter, len(fields))
+        found += [Layout(*layout, at, kind) for at in named or tokens[:1]]
     if not quoted_well:
         raise NoList(_bad_quotes(number, text))
     if not found:
         raise NoList(
-            f"line {number} names no column {column}, and holds no UUID: fix it, or put a line of"
-            " column names before it"
+            f"line {number} names no column {column}, and holds no {kind.name}{kind.alone}: fix it,"
+            " or put a line of column names before it"
         )
     if len(found) > 1:
         raise NoList(
@@ -191,7 +195,34 @@ def _bad_quotes(number: int, text: str) -> str:
     return f"line {number} has a stray quote: fix or delete it"
 
 
+@dataclass(frozen=True)
+class Kind:
+    """What the tokens of a list are."""
+
+    name: str
+    parse: Callable[[str], bytes | None]  #: the bytes of a field's token; None: it holds none
+    anything: bool = False  #: a field of any text is one
+
+    @property
+    def alone(self) -> str:
+        """What else a line without names must be."""
+        return " alone" if self.anything else ""
+
+    def several(self, text: str) -> bool:
+        """Whether it can't be told which of a line's tokens is meant."""
+        return not self.anything and len(UUID.findall(text)) > 1
+
+
 def parse_uuid(text: str) -> bytes | None:
     """The 16 bytes of a UUID in any spelling: capitals, braces, urn:uuid:, without hyphens; or None."""
     found = UUID.fullmatch(text.strip())
     return bytes.fromhex("".join(found.group(2, 4, 5, 6, 7))) if found else None
+
+
+def parse_text(text: str) -> bytes | None:
+    """The token as it is; None if it is empty or has blanks in it, as prose has."""
+    return text.encode() if text and not re.search(r"\s", text) else None
+
+
+UUIDS = Kind("UUID", parse_uuid)
+TEXTS = Kind("token", parse_text, anything=True)

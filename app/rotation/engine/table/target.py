@@ -2,11 +2,12 @@
 
 import difflib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..db.session import Row, Session
-from ..db.statements import Fragment, Names, load
+from ..db.statements import Constant, Fragment, Name, Names, load
 from ..errors import Refused, UsageError
+from ..formats import TokenFormat
 from ..text import command, one_line, spelled
 from .placement import PLAIN, Placement
 from .slices import WHOLE, Slices
@@ -21,6 +22,13 @@ OWN_TYPES = {
 NUMBER_TYPES = {"smallint", "integer", "bigint"}
 TEXT_TYPES = {"text", "character varying", "character"}
 RANDOM_UUID = "pg_catalog.gen_random_uuid()"
+#: For each kind of random part: how bytes become characters, of which some are replaced or dropped.
+ENCODINGS = {
+    "hex": ("hex", "", ""),
+    "urlsafe": ("base64", "+/=\n", "-_"),
+    "base62": ("base64", "+/=\n", ""),
+    "alnum": ("base64", "+/=\nABCDEFGHIJKLMNOPQRSTUVWXYZ", ""),
+}
 NOT_A_TABLE = {
     "v": "a view: name the table behind it",
     "m": "a materialized view: name the table behind it",
@@ -56,7 +64,10 @@ class Target:
     column: str
     column_type: str  #: as regtype prints it
     attnum: int
-    is_text: bool  #: the token is text that spells a UUID, not a uuid
+    is_text: bool  #: the token is text, not a uuid
+    room: int | None  #: characters that the column holds; None: any number
+    padded: bool  #: shorter text is padded with blanks
+    form: TokenFormat | None = None  #: of new tokens; None: a UUID, spelled as the row's old token is
     partitioned: bool = False  #: its rows are in partitions
     placement: Placement = PLAIN  #: where its rows are
     slices: Slices = WHOLE  #: of which the windows draw their tokens
@@ -88,9 +99,11 @@ class Target:
             "window_token": Fragment(
                 self._new_token(load("localize_uuid") if self.slices.bits else RANDOM_UUID)
             ),
+            **self._form_names,
             # With their exact types, so that no foreign function or operator is a better match.
             "key": Fragment("target.{pk}::pg_catalog." + self.pk_type_name[1]),
             "token": Fragment("target.{column}::pg_catalog." + ("text" if self.is_text else "uuid")),
+            "leaked_type": Fragment("pg_catalog." + ("text" if self.form else "uuid")),
             **self.placement.names,
         }
 
@@ -99,10 +112,32 @@ class Target:
         return {"lo": lo, "hi": hi, **self.slices.draw()}
 
     def _new_token(self, uuid: str) -> str:
-        """The expression of a new token, spelled like the old one."""
+        """The expression of a new token: of its format, or a UUID spelled like the old one."""
         # Schema-qualified: a function of the same name elsewhere can't take its place.
-        spelled = load("respell_token").replace(RANDOM_UUID, uuid) if self.is_text else uuid
-        return self.placement.make_token(spelled)
+        made = uuid
+        if self.form and self.form.kind == "uuid":
+            made = f"{{token_prefix}} || {RANDOM_UUID}::text || {{token_suffix}}"
+        elif self.form:
+            strong = " || ".join([load("random_bytes")] * self.form.blocks)
+            made = load("random_text").replace("{random_bytes}", strong)
+        elif self.is_text:
+            made = load("respell_token").replace(RANDOM_UUID, uuid)
+        return self.placement.make_token(made)
+
+    @property
+    def _form_names(self) -> dict[str, Name]:
+        """What fills the braces in random_text.sql."""
+        if not self.form:
+            return {}
+        encoding, replaced, replacing = ENCODINGS.get(self.form.kind, ("", "", ""))
+        return {
+            "token_prefix": Constant(self.form.prefix),
+            "token_suffix": Constant(self.form.suffix),
+            "encoding": Constant(encoding),
+            "replaced": Constant(replaced),
+            "replacing": Constant(replacing),
+            "random_length": Constant(self.form.length),
+        }
 
 
 def aim(session: Session, target: Target) -> None:
@@ -149,8 +184,26 @@ def resolve(session: Session, name: TargetName, inheritance: bool = False) -> Ta
         column_type=token["type"],
         attnum=token["attnum"],
         is_text=token["base_type"] in TEXT_TYPES,
+        room=token["room"],
+        padded=token["base_type"] == "character",
         partitioned=table["kind"] == "p",
     )
+
+
+def in_form(target: Target, form: TokenFormat | None) -> Target:
+    """The target with new tokens of this format. Raises Refused if they don't fit the column."""
+    name, room = target.label, target.room
+    if form and not target.is_text:
+        if form.template != "{uuid}":
+            raise Refused(f"{name} is of type {target.column_type}: only --format {{uuid}} fits")
+        form = None
+    sizes = {form.size} if form else {32, 36}
+    if room is None or room in sizes or (not target.padded and room > min(sizes)):
+        return replace(target, form=form)
+    needs = f"--format {form.template} makes {form.size}" if form else "a UUID needs 32 or 36"
+    hint = "" if form else "; for other tokens give --format"
+    padded = ", and char is padded with blanks" * target.padded
+    raise Refused(f"{name} holds {room} characters: {needs}{padded}{hint}")
 
 
 def _find_table(session: Session, name: TargetName, inheritance: bool) -> Row:
@@ -230,12 +283,6 @@ def _find_column(columns: dict[str, Row], asked: str, label: str) -> Row:
         raise Refused(f"{name} is generated from other columns: rotate those")
     if column["base_type"] not in {"uuid"} | TEXT_TYPES:
         raise Refused(f"{name} is of type {column['type']}: uuid, text, varchar and char can be rotated")
-    room = column["room"]
-    if room is not None and (room < 32 or (column["base_type"] == "character" and room not in (32, 36))):
-        raise Refused(
-            f"{name} holds {room} characters: a UUID needs 32 or 36"
-            + ", and char is padded with blanks" * (column["base_type"] == "character")
-        )
     if not (column["may_select"] and column["may_update"]):
         raise Refused(f"this role may not change {name}: GRANT SELECT, UPDATE on it first")
     return column

@@ -82,7 +82,7 @@ def metrics_served(aliases: list[str], port: int | None) -> AbstractContextManag
 
 class Command(base.RotationCommand):
     help = (
-        "Replace every token of a live table with a new random UUID, window by window, in the server."
+        "Replace every token of a live table with a new random one, window by window, in the server."
         " Run it again to continue from the last committed window."
     )
 
@@ -171,6 +171,12 @@ class Command(base.RotationCommand):
         """Add the flags of the guard, the proof, and what the preflight wants acknowledged."""
         base.add_leaked_flag(
             parser, "tokens known to have leaked, one per line or CSV (-: standard input): revoked too"
+        )
+        parser.add_argument(
+            "--format",
+            metavar="TEMPLATE",
+            help="new tokens: text around one of {uuid} {hex:N} {base62:N} {urlsafe:N} {alnum:N}"
+            " (default: UUIDs, spelled as the old ones are)",
         )
         parser.add_argument(
             "--no-verify",
