@@ -40,7 +40,7 @@ ROOMS = {
     "engine.formats": "of tokens",
     "engine.hours": "times of day",
     "engine.errors": "one root, exit codes",
-    "engine.text": "sizes, names, moments in words",
+    "engine.text": "sizes, names, moments",
     "models": "the state's tables, every status and set of statuses",
     "invariants": "what the database refuses",
     "triggers": "TokenGuard",

@@ -32,6 +32,7 @@ NAMES = {
     "pk_type": ("pg_catalog", "int8"),
     "column": ("token",),
     "leaked_type": Fragment("pg_catalog.uuid"),
+    "key_columns": Fragment("target.{pk}"),
     "index": ("public", "ticket_token_key"),
     "new_token": Fragment("pg_catalog.gen_random_uuid()"),
     "window_token": Fragment("pg_catalog.gen_random_uuid()"),
@@ -104,6 +105,8 @@ def test_prepares(db: Database, file: Path) -> None:
                 cursor.execute(f"BEGIN; {without}; ROLLBACK")
             elif statement.startswith(("VACUUM ", "REINDEX ", "DROP INDEX ")):
                 pass  # it can't be in a transaction; test_vacuum.py and test_rebuild.py run it
+            elif statement.endswith("HEADER)"):
+                cursor.copy_expert(re.sub(r"\$\d+", "NULL", statement), io.BytesIO())
             elif statement.startswith("COPY "):
                 cursor.copy_expert(statement, io.BytesIO(HEADER + TRAILER))
             else:
@@ -125,6 +128,8 @@ def test_has_a_header_that_is_true(file: Path) -> None:
 def test_variant_for_citus_has_the_same_columns(db: Database, file: Path) -> None:
     with db.connect() as connection, connection.cursor() as cursor:
         text = re.sub(r"%\(\w+\)s", "NULL", statements.compose((file.stem,), NAMES, quoting(connection)))
+        if text.startswith("COPY "):
+            pytest.skip("its columns are those that are asked for")
         cursor.execute(f"BEGIN; {text.replace('%%', '%')}")
         told = statements.find_files()[file.stem].read_text().partition("-- Columns: ")[2]
         for column in cursor.description or ():

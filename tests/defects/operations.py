@@ -4,6 +4,48 @@ from tests.defects.mutant import ENGINE, Mutant
 
 MUTANTS = [
     Mutant(
+        "rows of a window that is yet to come are listed",
+        "sql/proof/copy_keys.sql",
+        "lane.last_id::{pk_type}",
+        "lane.upper::{pk_type}",
+        "tests/operations/test_keys.py",
+    ),
+    Mutant(
+        "rows that could not be updated are listed",
+        "sql/proof/copy_keys.sql",
+        "AND hole.rotated_at IS NULL",
+        "AND hole.rotated_at IS NOT NULL",
+        "tests/operations/test_keys.py",
+    ),
+    Mutant(
+        "tokens are listed",
+        "app/rotation/operations/keys.py",
+        "if name == target.column:",
+        "if False:",
+        "tests/operations/test_keys.py",
+    ),
+    Mutant(
+        "what is computed from tokens is listed",
+        "app/rotation/operations/keys.py",
+        'if known[name]["generated"]:',
+        "if False:",
+        "tests/operations/test_keys.py",
+    ),
+    Mutant(
+        "a list of customers keeps the mode of the file before it",
+        "app/rotation/operations/keys.py",
+        "Path(part).replace(path)",
+        "Path(path).write_bytes(Path(part).read_bytes())",
+        "tests/operations/test_keys.py",
+    ),
+    Mutant(
+        "a list goes on that nobody reads",
+        "app/rotation/management/streams.py",
+        'if getattr(self._stream, "gone", False):',
+        "if False:",
+        "tests/operations/test_keys.py",
+    ),
+    Mutant(
         "a closed output ends the run",
         "app/rotation/management/streams.py",
         "except (OSError, ValueError) as error:",

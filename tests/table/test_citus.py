@@ -3,12 +3,8 @@
 ROTATION_CITUS_URL names a database on the coordinator; the role may create databases on every node.
 """
 
-import fcntl
-import itertools
-import os
-import tempfile
+import re
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -17,42 +13,13 @@ import psycopg2
 import pytest
 
 from tests.citus_cluster import execute
-from tests.conftest import Database, kill, until
-from tests.table.citus import DISTRIBUTE, DROP_GUARD, ROWS, URL, Cluster, Coordinator
+from tests.conftest import kill, until
+from tests.table.citus import DISTRIBUTE, DROP_GUARD, ROWS, URL, Cluster
 from tests.work.gates import RUN, gate, waiting_at_gate
 
 pytestmark = pytest.mark.skipif(not URL, reason="ROTATION_CITUS_URL is not set")
-numbers = itertools.count(1)
 ROTATE = ("rotate_tokens_sql", "--no-guard", "--no-wait-replicas", "--progress", "none")
 KILLED = (*RUN, "--no-guard", "--no-wait-replicas")
-
-
-@pytest.fixture(scope="session")
-def template() -> Iterator[str]:
-    """A database with the project's tables, from before Citus was added."""
-    name = f"rotation_template_{os.getpid()}"
-    postgres = Coordinator().address("postgres")
-    execute(postgres, f"CREATE DATABASE {name}")
-    migrated = Database(Coordinator(), name)  # type: ignore[arg-type]
-    assert migrated.run("migrate", "-v", "0").code == 0
-    yield name
-    execute(postgres, f"DROP DATABASE {name} WITH (FORCE)")
-
-
-@pytest.fixture
-def citus(template: str) -> Iterator[Cluster]:
-    # Some tests crash a node: one at a time.
-    with (Path(tempfile.gettempdir()) / "rotation-citus.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        database = Cluster(f"rotation_{os.getpid()}_{next(numbers)}")
-        database.create(template)
-        yield database
-        for child in database.children:
-            if child.poll() is None:
-                kill(child)
-            if child.stdout:
-                child.stdout.close()
-        database.drop()
 
 
 @pytest.mark.parametrize("kind", DISTRIBUTE)
@@ -390,3 +357,21 @@ def test_a_plain_table_beside_is_rotated_with_its_guard(citus: Cluster) -> None:
     assert done.code == 0, done.lines
     citus.rotated(100)
     assert citus.value("SELECT to_regclass('rotation_two_phase') IS NULL")
+
+
+@pytest.mark.parametrize("kind", DISTRIBUTE)
+def test_tokens_of_a_format(citus: Cluster, kind: str) -> None:
+    citus.sql("CREATE TABLE note (id bigint PRIMARY KEY, token varchar(48))")
+    citus.sql(DISTRIBUTE[kind].replace("ticket", "note"))
+    citus.sql("INSERT INTO note SELECT n, 'sk_' || left(encode(sha256(n::text::bytea), 'hex'), 45)"
+              " FROM generate_series(1, 500) AS n")  # fmt: skip
+    citus.remember("note", "id")
+    done = citus.run(*ROTATE, "--table", "note", "--format", "sk_{base62:45}", "--window", "100")
+    assert done.code == 0, done.lines
+    tokens = [token for (token,) in citus.sql("SELECT token FROM note")]
+    assert len(tokens) == len(set(tokens)) == 500
+    assert all(re.fullmatch("sk_[0-9A-Za-z]{45}", token) for token in tokens)
+    assert citus.run("rotation", "verify").code == 0
+    keys = citus.run("rotation", "keys")
+    assert keys.code == 0, keys.lines
+    assert sorted(map(int, keys.out.split()[1:])) == list(range(1, 501))

@@ -1,8 +1,11 @@
 """Standard streams that break no command, whatever they are connected to."""
 
+import codecs
 import contextlib
 import os
 from typing import Any
+
+from ..engine.errors import Stopped
 
 
 class Lenient:
@@ -14,6 +17,11 @@ class Lenient:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
+
+    @property
+    def gone(self) -> bool:
+        """Whether nobody reads it any more, for whatever reason."""
+        return self._stream is None
 
     def isatty(self) -> bool:
         """Whether a person sees it."""
@@ -43,3 +51,17 @@ class Lenient:
                 # What is left in the buffer would raise again when Python exits.
                 os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
             self._stream = None
+
+
+class Printed:
+    """A sink for bytes of UTF-8 that writes them to the output, until nobody reads that."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream  # Django's wrapper of one, or of what a caller gave
+        self._decode = codecs.getincrementaldecoder("utf-8")().decode
+
+    def write(self, part: bytes) -> None:
+        """Write. Raises Stopped if nobody reads it."""
+        self._stream.write(self._decode(part), ending="")
+        if getattr(self._stream, "gone", False):
+            raise Stopped("nobody reads the output")

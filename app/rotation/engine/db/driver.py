@@ -107,6 +107,18 @@ def copy_in(cursor: Any, text: str, source: Any) -> None:
             target.write(part)
 
 
+def copy_out(cursor: Any, text: str, sink: Any) -> int:
+    """Stream a COPY ... TO STDOUT into a file-like object for bytes; how many rows it had."""
+    if not is_psycopg3:
+        with _unprinted():
+            cursor.copy_expert(text, sink)
+        return int(cursor.rowcount)
+    with cursor.copy(text) as source:
+        for part in source:
+            sink.write(bytes(part))
+    return int(cursor.rowcount)
+
+
 @contextlib.contextmanager
 def _unprinted() -> Iterator[None]:
     """Keep psycopg2 from also printing what it raises when a connection breaks within a COPY.

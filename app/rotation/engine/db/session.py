@@ -124,6 +124,12 @@ class Session:
         with self._prepared(statement) as (text, cursor):
             driver.copy_in(cursor, text, source)
 
+    def copy_out(self, statement: str, sink: Any, **parameters: Any) -> int:
+        """Stream a COPY ... TO STDOUT into a file-like object for bytes; how many rows it had."""
+        text = self.text(statement, **parameters)
+        with self._prepared(statement) as (_, cursor):
+            return driver.copy_out(cursor, text, sink)
+
     def ask(self, query: str) -> str:
         """The result of a user's query, as JSON; see ask_throttle.sql."""
         text = self._compose("ask_throttle")

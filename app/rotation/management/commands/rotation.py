@@ -18,10 +18,12 @@ from ...operations import guard, inputs, steer
 from ...operations.attending import attended
 from ...operations.evidence import collect
 from ...operations.inputs import chosen, entry, none_found, open_session
+from ...operations.keys import export_keys, private_file
 from ...operations.verify import verify_rotation
 from ...web.report import as_json, render
 from .. import base
 from ..console import Console, progress_line
+from ..streams import Printed
 
 
 class Command(base.RotationCommand):
@@ -37,6 +39,7 @@ class Command(base.RotationCommand):
             ("resume", "continue a paused rotation"),
             ("tune", "change options of the unfinished rotation while it runs"),
             ("cancel", "end the unfinished rotation; what it did stays done"),
+            ("keys", "whose token was replaced, as CSV; never a token"),
             ("report", "the evidence: what was rotated, why, by whom, when, and how it was proven"),
         ):
             action = actions.add_parser(name, help=text, description=text, allow_abbrev=False)
@@ -53,6 +56,8 @@ class Command(base.RotationCommand):
                 kind.add_argument("--html", metavar="FILE", help="one page, to read or print")
                 kind.add_argument("--json", action="store_true", help="for machines")
                 action.add_argument("--id", type=int, metavar="N", help="the rotation's number")
+            if name == "keys":
+                self.add_keys(action)
             if name == "tune":
                 action.add_argument(
                     "assignments",
@@ -71,6 +76,14 @@ class Command(base.RotationCommand):
                 )
         self.add_guard(actions)
 
+    def add_keys(self, action: CommandParser) -> None:
+        """Add the flags of `keys`."""
+        text = "columns to list (default: the primary key)"
+        action.add_argument("--columns", metavar="NAME,...", help=text)
+        text = "a file that only its owner may read (default: standard output)"
+        action.add_argument("--output", metavar="FILE", help=text)
+        action.add_argument("--id", type=int, metavar="N", help="the rotation's number")
+
     def add_guard(self, actions: Any) -> None:
         """Add `guard status` and `guard drop`."""
         text = "the trigger that keeps revoked tokens from being written back"
@@ -81,7 +94,7 @@ class Command(base.RotationCommand):
 
     def shows(self, options: dict[str, Any]) -> bool:
         """Whether it is nothing without its output."""
-        return options["action"] in ("status", "history", "report", "guard")
+        return options["action"] in ("status", "history", "report", "guard", "keys")
 
     def handle(self, *args: Any, **options: Any) -> None:
         with base.one_line_errors():
@@ -97,8 +110,8 @@ class Command(base.RotationCommand):
         session = open_session(alias, stop)
         found = chosen(session, options)
         self.none = none_found(options)
-        if options["action"] == "report":
-            self.report(session, found, options)
+        if options["action"] in ("report", "keys"):
+            getattr(self, options["action"])(session, self.numbered(session, found, options), options)
             return
         if options["action"] == "tune":
             self.tune(session, found, read_tuning(options["assignments"]))
@@ -179,8 +192,10 @@ class Command(base.RotationCommand):
         rotation = self.the_unfinished(session, found, "cancel")
         self.say(steer.cancel(session, rotation, here()))
 
-    def report(self, session: Session, found: "QuerySet[Rotation]", options: dict[str, Any]) -> None:
-        """Write the evidence of a rotation to a file, or as JSON to the output."""
+    def numbered(
+        self, session: Session, found: "QuerySet[Rotation]", options: dict[str, Any]
+    ) -> Rotation:
+        """The rotation that --id names, else the first found. Raises Refused without one."""
         if options["id"] is not None:
             found = found.filter(pk=options["id"])
         with session.looking("reading the rotations"):
@@ -189,6 +204,19 @@ class Command(base.RotationCommand):
             raise Refused(
                 self.none if options["id"] is None else f"there is no rotation {options['id']}"
             )
+        return rotation
+
+    def keys(self, session: Session, rotation: Rotation, options: dict[str, Any]) -> None:
+        """List the rotated rows, on the output or in a file."""
+        if options["output"] is None:
+            self.stderr.write(export_keys(session, rotation, options["columns"], Printed(self.stdout)))
+            return
+        with private_file(options["output"]) as file:
+            said = export_keys(session, rotation, options["columns"], file)
+        self.say(f"{options['output']}: {said}")
+
+    def report(self, session: Session, rotation: Rotation, options: dict[str, Any]) -> None:
+        """Write the evidence of a rotation to a file, or as JSON to the output."""
         evidence = collect(session, rotation)
         if options["json"]:
             self.say(json.dumps(evidence, default=as_json))
