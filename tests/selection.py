@@ -4,7 +4,7 @@ from collections import defaultdict
 
 import pytest
 
-VARIANTS = 4  # of a test with parameters: the first, the last, and some between
+VARIANTS = 3  # of a test with parameters: the first, the last, and one between
 
 #: Of each room what breaks first, within two minutes on 2 cores: `--quick`.
 QUICK = {

@@ -107,6 +107,7 @@ def test_dump_and_load(host: Host) -> None:
     assert host.manage("rotation", "verify")
 
 
+@pytest.mark.long
 def test_dump_with_the_state(host: Host) -> None:
     """The state's rows go into another database; the hashes, which no model has, don't."""
     host.set_up()

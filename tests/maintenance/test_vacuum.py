@@ -104,6 +104,7 @@ def test_role_that_may_not_vacuum(db: Database) -> None:
         db.sql(f"DROP OWNED BY {name}; DROP ROLE {name}")
 
 
+@pytest.mark.long
 def test_vacuum_ends_with_the_run(db: Database) -> None:
     """A signal lets the window finish and cancels the vacuum, however long that would take."""
     make(db)
@@ -153,6 +154,7 @@ def test_timeouts_of_the_role_do_not_cancel_it(db: Database) -> None:
     until(lambda: db.value(count) > before)
 
 
+@pytest.mark.long
 def test_holders_are_named_after_a_wraparound(db: Database) -> None:
     """Past the first four billion transactions their numbers no longer fit into the old type."""
     server = make_server(db.server.binaries)

@@ -59,6 +59,7 @@ def test_guard_of_tokens_that_a_collation_takes_for_equal(fifteen: Database, wri
         'plain COLLATE "Own"',  # a domain without one
     ],
 )
+@pytest.mark.long
 def test_collation_of_another_version(either: Database, key: str) -> None:
     db = either
     make_collation(db)

@@ -129,6 +129,7 @@ def test_partition_key(db: Database, key: str) -> None:
     assert "has no primary key" in done.err  # one of several columns, or none: refused anyway
 
 
+@pytest.mark.long
 def test_partitioned_by_hash(db: Database) -> None:
     """Guard, snapshot, windows and proof over two hundred partitions."""
     parts = "".join(

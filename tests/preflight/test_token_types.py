@@ -79,7 +79,7 @@ def test_text_that_is_no_uuid(db: Database, misfit: str) -> None:
     assert done.code == 1
     assert re.search(
         r"Refused: public\.account\.token of the row with id 33 is not a UUID of 32 or 36 characters in"
-        r" one case; nothing was replaced: fix or empty it and run the same command again, or give up",
+        r" one case; nothing was replaced: fix or empty it and run the same command again; or give up",
         done.err,
     )
     assert db.changes() == {0: 1050}

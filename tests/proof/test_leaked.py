@@ -141,6 +141,7 @@ def uuids(first: int, last: int) -> str:
     return "".join(f"00000000-0000-4000-8000-{number:012d}\n" for number in range(first, last + 1))
 
 
+@pytest.mark.long
 def test_connection_lost_while_a_list_is_read(db: Database, tmp_path) -> None:
     """A file is read again from its first line: nothing of it is missing."""
     db.tickets(10)
@@ -198,6 +199,7 @@ def test_pipe_that_gives_nothing(db: Database, tmp_path, number: signal.Signals,
     assert f"by {number.name}, while reading --leaked {leaked}" in out
 
 
+@pytest.mark.long
 def test_memory_does_not_grow_with_the_list(db: Database, tmp_path) -> None:
     """A list of a thousand tokens, and one of half a million: the peak stays within a few MB."""
     db.tickets(10)

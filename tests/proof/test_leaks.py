@@ -233,6 +233,7 @@ def test_row_that_can_not_be_updated_and_has_ever_another_key(db: Database, runn
     assert "every other row is rotated, but 1 row can't be updated and holds its old token: id " in out
 
 
+@pytest.mark.long
 def test_survivor_at_the_far_end_is_found_soon(db: Database) -> None:
     """However new the set is, no row is compared with each hash in turn: that would take minutes."""
     db.tickets(50_000)

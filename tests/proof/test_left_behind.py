@@ -96,6 +96,7 @@ def test_table_replaced_by_the_schemas_owner(db: Database, runner: str) -> None:
     assert not is_super(db, runner)
 
 
+@pytest.mark.long
 def test_child_of_another_owner(db: Database, runner: str) -> None:
     make(db)
     db.sql(

@@ -167,6 +167,7 @@ def test_locks_that_anybody_can_hold_stop_nothing(db: Database, runner: str) -> 
     assert left(db) == 0
 
 
+@pytest.mark.long
 def test_keys_forge_no_line(db: Database) -> None:
     """A key may hold line breaks and what a terminal obeys."""
     forged = "k9\nphase 4 of 4: verified by value\x1b[2J" + "x" * 500

@@ -154,6 +154,7 @@ def test_killed_connection_of_one_worker(db: Database) -> None:
     db.each_once(8000)
 
 
+@pytest.mark.long
 def test_two_processes_with_two_workers_each_under_kill(db: Database) -> None:
     """Processes come and are killed; others continue what they held at once."""
     db.tickets(20_000)

@@ -51,6 +51,7 @@ def test_every_slice_is_drawn() -> None:
 
 
 @pytest.mark.parametrize("column", ["uuid", "text"], ids=["uuid", "text in capitals without hyphens"])
+@pytest.mark.long
 def test_windows_keep_to_their_slices(db: Database, column: str) -> None:
     indexed(db)
     if column == "text":

@@ -40,6 +40,7 @@ def replay_paused(standby: Server) -> Iterator[Callable[[], None]]:
             stack.close()
 
 
+@pytest.mark.long
 def test_standby_that_does_not_replay(db: Database, standby: Server) -> None:
     """Throttled with its name, in the output, the status and the journal; then it continues."""
     with replay_paused(standby) as resume:
@@ -145,6 +146,7 @@ def test_required_standby(db: Database) -> None:
     db.each_once(1000)
 
 
+@pytest.mark.long
 def test_standby_that_is_no_longer_meant(db: Database) -> None:
     """It was named, and will never come: windows and the end wait, until it is tuned away."""
     db.tickets(500)
@@ -250,6 +252,7 @@ def test_end_waits_for_a_required_standby_that_comes_late(db: Database) -> None:
     assert found == ["standby1"]
 
 
+@pytest.mark.long
 def test_logical_subscriber_is_no_standby() -> None:
     """It says how far it is in its own stream, which may be of another database."""
     with running(make_server(SERVER.binaries, wal_level="logical")) as server:

@@ -10,6 +10,7 @@ from tests.conftest import Database
     [("--window", "40"), ("--window", "1000"), ("--workers", "3", "--lanes", "3", "--window", "7"), ()],
     ids=["windows", "one window", "workers", "sized by time"],
 )
+@pytest.mark.long
 def test_ends_after_exactly_so_many_rows(db: Database, flags: tuple[str, ...]) -> None:
     db.tickets(500)
     for number in (1, 2, 3):

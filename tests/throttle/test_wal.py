@@ -36,6 +36,7 @@ def test_slot_that_holds_back_too_much_ends_the_run(db: Database, slot: str) -> 
     assert "more than --critical-wal 1 kB: fix that, then run the same command again" in done.err
 
 
+@pytest.mark.long
 def test_archiver_that_never_succeeds(db: Database) -> None:
     """What it fails at first is the oldest WAL that waits for it."""
     server = make_server(db.server.binaries, archive_mode="on", archive_command="false")

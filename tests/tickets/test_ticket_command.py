@@ -118,6 +118,7 @@ def test_two_migrations_at_once(db: Database) -> None:
         ("SELECT pg_advisory_xact_lock(7264518)", "SIGINT"),
     ],
 )
+@pytest.mark.long
 def test_migration_that_waits_says_for_whom_and_stops(db: Database, held: str, name: str) -> None:
     assert db.run("migrate", "rotation", "zero", "-v", "0").code == 0
     with closing(db.connect(autocommit=False)) as holder, holder.cursor() as cursor:

@@ -166,6 +166,7 @@ def test_cancel_asks_first(db: Database, page: Any) -> None:
     page.wait_for_selector(".state-cancelled")
 
 
+@pytest.mark.long
 def test_start_one(db: Database, page: Any) -> None:
     db.tickets(100)
     db.start("rotate_tokens_sql", "--serve", "--progress", "none")
@@ -253,6 +254,7 @@ def test_hands_of_the_reader_are_left_alone(db: Database, page: Any) -> None:
     page.wait_for_selector("text=0 of 3,000 revoked tokens survive")
 
 
+@pytest.mark.long
 def test_by_keyboard_and_ear(db: Database, page: Any) -> None:
     """Tab to Pause, Enter; the new state is said in a live region, and what is shaded in words."""
     db.tickets(3000)

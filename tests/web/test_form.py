@@ -17,6 +17,7 @@ from tests.operations.recording import status
 from tests.web.site import ASKED, LIST, PAGE, client_of, record, shown_plan, text
 
 
+@pytest.mark.long
 def test_recorded_and_taken_up(db: Database, steerer: Client) -> None:
     db.tickets(200)
     now = datetime.now(timezone.utc)

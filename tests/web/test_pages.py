@@ -179,6 +179,7 @@ def test_pace_is_not_shown_while_windows_wait_for_long(slow: Database) -> None:
     assert (known["throttle"], known["rows_per_second"], known["eta_seconds"]) == ("why", None, None)
 
 
+@pytest.mark.long
 def test_recorded_one_says_why_nothing_happens(db: Database, steerer: Client) -> None:
     db.tickets(60)
     record(steerer)

@@ -277,6 +277,7 @@ def test_lost_commit_that_did_happen(db: Database) -> None:
     assert db.value("SELECT count(*) FROM rotation") == 1
 
 
+@pytest.mark.long
 def test_lost_answers_to_commits_that_did_happen(db: Database) -> None:
     """The server does the COMMIT of a window, and the answer never comes: it is not done again."""
     db.tickets(500)

@@ -166,6 +166,7 @@ def test_failures_are_told_to_machines(db: Database) -> None:
     assert db.sql(failed) == [(str(key), error) for key in BAD]
 
 
+@pytest.mark.long
 def test_a_hole_that_cannot_be_updated(db: Database) -> None:
     """Locked while the windows run, waited for at the end, and then refused by a check."""
     db.tickets(200)

@@ -67,7 +67,7 @@ class RotationDriver:
 
     def _as_begun(self, target: Target) -> Options:
         """The options, with new tokens as the target's unfinished rotation makes them."""
-        rotation = find_unfinished(self._session, target)
+        rotation = self._session.through_outages(lambda: find_unfinished(self._session, target))
         if rotation is None:
             return self.options
         kept = kept_format(rotation.options)
