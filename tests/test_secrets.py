@@ -121,7 +121,6 @@ def test_list_with_a_line_that_is_no_token(everything: Everything, tmp_path: Pat
     assert everything.leaks() == []
 
 
-@pytest.mark.long
 def test_steering_and_the_guard(everything: Everything) -> None:
     """A row that moves during the snapshot, pause, resume, tune, cancel, guard, report."""
     db = everything.db

@@ -34,7 +34,6 @@ def test_table_of_its_own_and_a_state_of_another_role(db: Database, runner: str)
     assert left(db) == 0
 
 
-@pytest.mark.long
 def test_table_of_another_role(db: Database, runner: str) -> None:
     make(db)
     for grant in grants():

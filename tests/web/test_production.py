@@ -17,7 +17,6 @@ PRODUCTION = {
 }
 
 
-@pytest.mark.long
 def test_production(db: Database) -> None:
     for name in ("SECRET_KEY", "ALLOWED_HOSTS"):
         done = in_new_process(db, "import app.wsgi", **(PRODUCTION | {name: ""}))
