@@ -41,6 +41,24 @@ class NoList(Exception):
 
 
 @dataclass(frozen=True)
+class Kind:
+    """What the tokens of a list are."""
+
+    name: str
+    parse: Callable[[str], bytes | None]  #: the bytes of a field's token; None: it holds none
+    anything: bool = False  #: a field of any text is one
+
+    @property
+    def alone(self) -> str:
+        """What else a line without names must be."""
+        return " alone" if self.anything else ""
+
+    def several(self, text: str) -> bool:
+        """Whether it can't be told which of a line's tokens is meant."""
+        return not self.anything and len(UUID.findall(text)) > 1
+
+
+@dataclass(frozen=True)
 class Layout:
     """The layout of every row of a list, taken from its first line."""
 
@@ -50,10 +68,10 @@ class Layout:
     delimiter: str
     width: int  #: fields in a row
     place: int  #: of the token's field, the first being 0
-    kind: "Kind"  #: of its tokens
+    kind: Kind  #: of its tokens
 
     def token(self, number: int, text: str) -> bytes:
-        """The 16 bytes of a row's token. Raises NoList if the row is not laid out like the first one."""
+        """The bytes of a row's token. Raises NoList if the row is not laid out like the first one."""
         if not self.named and self.kind.several(text):
             raise NoList(
                 f"line {number} holds several UUIDs: start the file with a line of column names,"
@@ -75,7 +93,7 @@ class Layout:
         return token
 
 
-def read_tokens(name: str, stream: BinaryIO, column: str, kind: "Kind") -> Iterator[bytes]:
+def read_tokens(name: str, stream: BinaryIO, column: str, kind: Kind) -> Iterator[bytes]:
     """Yield the bytes of each token. Raises UsageError naming the line, never what is in it."""
     empty = True
     try:
@@ -91,7 +109,7 @@ def read_tokens(name: str, stream: BinaryIO, column: str, kind: "Kind") -> Itera
         raise UsageError(f"--leaked {name}: holds no token; nothing was changed")
 
 
-def _parse(stream: BinaryIO, column: str, kind: "Kind") -> Iterator[bytes]:
+def _parse(stream: BinaryIO, column: str, kind: Kind) -> Iterator[bytes]:
     layout: Layout | None = None
     for number, text in _lines(stream):
         # It may be an explanation, or a token that somebody wants left alone: we can't tell.
@@ -137,7 +155,7 @@ def _decode(number: int, line: bytes) -> str:
     return text
 
 
-def _first_line(number: int, text: str, column: str, kind: "Kind") -> Layout:
+def _first_line(number: int, text: str, column: str, kind: Kind) -> Layout:
     """The layout of all rows. Raises NoList if this line is neither a row nor a header."""
     found = []
     quoted_well = False
@@ -193,24 +211,6 @@ def _bad_quotes(number: int, text: str) -> str:
             " put each token on a line of its own"
         )
     return f"line {number} has a stray quote: fix or delete it"
-
-
-@dataclass(frozen=True)
-class Kind:
-    """What the tokens of a list are."""
-
-    name: str
-    parse: Callable[[str], bytes | None]  #: the bytes of a field's token; None: it holds none
-    anything: bool = False  #: a field of any text is one
-
-    @property
-    def alone(self) -> str:
-        """What else a line without names must be."""
-        return " alone" if self.anything else ""
-
-    def several(self, text: str) -> bool:
-        """Whether it can't be told which of a line's tokens is meant."""
-        return not self.anything and len(UUID.findall(text)) > 1
 
 
 def parse_uuid(text: str) -> bytes | None:
