@@ -51,6 +51,27 @@ def test_finished_says_so_and_new_starts_another(db: Database) -> None:
     assert db.value("SELECT count(*) FROM rotation") == 2
 
 
+def test_finished_names_what_is_not(db: Database) -> None:
+    db.tickets(10)
+    assert db.call("rotate_tokens_sql").code == 0
+    db.sql("CREATE TABLE account (id int PRIMARY KEY, token uuid)")
+    db.sql("INSERT INTO account SELECT n, gen_random_uuid() FROM generate_series(1, 20) AS n")
+    other = ("rotate_tokens_sql", "--table", "account")
+    assert db.call(*other, "--window", "5", "--stop-after", "10").code == 3
+    done = db.call("rotate_tokens_sql")
+    assert done.code == 0
+    said = (
+        "rotation 2 of public.account.token is unfinished: run rotate_tokens_sql --table public.account"
+    )
+    assert said in done.out
+    # What a killed process waited for is not said of the next one.
+    db.sql("UPDATE rotation SET throttle = 'rate (limit 5 rows/s)' WHERE id = 2")
+    done = db.call(*other)
+    assert done.code == 0
+    assert "throttled" not in done.out
+    assert "unfinished" not in db.call("rotate_tokens_sql").out
+
+
 def test_limits_of_the_first_run_are_not_forgotten(db: Database) -> None:
     """Whoever follows the advice of `status` has them; who does not is warned."""
     db.tickets(300)

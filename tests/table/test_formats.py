@@ -175,6 +175,13 @@ def test_resumed_as_begun(db: Database) -> None:
     assert not db.value("SELECT count(*) FROM account WHERE token !~ '^sk_[0-9a-f]{32}$'")
 
 
+def test_report_says_how_tokens_were_made(db: Database) -> None:
+    fill(db, "text", "'sk_' || md5(n::text)")
+    rotate(db, "sk_{hex:32}")
+    said = db.call("rotation", "report", "--json").out
+    assert "a new random token (sk_{hex:32}, made of gen_random_uuid) in windows" in said
+
+
 def test_rotation_of_uuids_goes_on_as_such(db: Database) -> None:
     fill(db, "text", "gen_random_uuid()::text")
     assert (
@@ -207,7 +214,9 @@ def test_without_format_it_says_so(db: Database) -> None:
     fill(db, "text", "'sk_' || md5(n::text)")
     done = db.call("rotate_tokens_sql", "--table", "account")
     assert done.code == 1
-    assert "give --format if tokens are no UUIDs (such as --format '{hex:40}')" in done.err
+    assert (
+        "say what new ones look like (such as --format '{hex:40}', for each rotation anew)" in done.err
+    )
 
 
 def test_leaked_list_of_any_tokens(db: Database, tmp_path: Path) -> None:

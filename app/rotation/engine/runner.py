@@ -8,7 +8,7 @@ import time
 from collections.abc import Generator
 from typing import Any
 
-from ..models import Rotation, Status
+from ..models import UNFINISHED, Rotation, Status
 from .db.identity import operator, worker_name
 from .db.session import Row, Session
 from .db.stop import StopSwitch
@@ -25,7 +25,8 @@ from .proof.leaked import LeakedList
 from .state import transitions
 from .state.heartbeat import Sampler, note_process
 from .state.progress import Outcome, Progress, read_progress
-from .state.rotations import busy_lanes, find_finished, find_unfinished, lanes_of
+from .state.rotations import busy_lanes, find_finished, find_unfinished, lanes_of, rotations
+from .state.status import command_of
 from .table import citus
 from .table.owners import code_of_others
 from .table.plan import Plan, make_plan
@@ -151,6 +152,7 @@ class RotationDriver:
         progress = self._read(rotation.pk)
         already = rotation.status == Status.SUCCEEDED
         if already and not self.options.reindex and self._guarded(rotation):
+            self._tell_others()
             return Outcome(rotation.pk, rotation.target, progress, 0, 0.0, already)
         if not already:
             self._session.through_outages(lambda: note_process(self._session, rotation.pk, self.server))
@@ -163,6 +165,13 @@ class RotationDriver:
         self._emit(progress)
         seconds = time.monotonic() - began
         return Outcome(rotation.pk, rotation.target, progress, phases.rows, seconds, already)
+
+    def _tell_others(self) -> None:
+        """Warn of rotations of other columns that are not finished: 'finished' does not mean those."""
+        with self._closing.looking("reading the rotations"):
+            others = list(rotations(self._closing).filter(status__in=UNFINISHED).order_by("pk"))
+        for one in others:
+            self._emit(Found(WARN, f"{one} is unfinished: run {command_of(one)} to continue it"))
 
     def _guarded(self, rotation: Rotation) -> bool:
         """Whether the guard stands, or is not wanted."""

@@ -21,7 +21,7 @@ UNGUARDED = (
 )
 REPLACED = (
     "A salted 64-bit hash of every token was kept: those tokens are revoked. Then every row got a new"
-    " random token (gen_random_uuid) in windows, each one transaction that also moved a checkpoint."
+    " random token ({how}) in windows, each one transaction that also moved a checkpoint."
 )
 VERIFIED = (
     "At the end the token of every row was hashed again and compared with the revoked ones, by value;"
@@ -100,6 +100,8 @@ def _proof(session: Session, rotation: Rotation) -> dict[str, Any]:
     else:
         verified = UNPROVEN if rotation.survivors is None else VERIFIED
     guarded = GUARDED if as_kept(rotation.options).get("guard", True) else UNGUARDED
+    form = as_kept(rotation.options).get("format")
+    how = f"{form}, made of gen_random_uuid" if form else "gen_random_uuid"
     earlier = None
     if rotation.revoked is not None and rotation.rows_total is not None:
         earlier = max(0, rotation.revoked - rotation.leaked - rotation.rows_total)
@@ -110,6 +112,8 @@ def _proof(session: Session, rotation: Rotation) -> dict[str, Any]:
         "survivors": rotation.survivors,
         "verified_at": rotation.verified_at,
         "left_for_later": left,
-        "method": " ".join((guarded, REPLACED, verified)) if rotation.started_at else NOT_STARTED,
+        "method": " ".join((guarded, REPLACED.format(how=how), verified))
+        if rotation.started_at
+        else NOT_STARTED,
         "not_reached": list(LIMITS),
     }

@@ -109,8 +109,9 @@ def _of_texts(session: Session, target: Target) -> Iterator[Found]:
         yield Found(
             REFUSE,
             f"{target.label} of the row with {target.pk} {shown(misfits[0]['key'])} is not a UUID of 32"
-            " or 36 characters in one case: name the token's column with --column, give --format if"
-            " tokens are no UUIDs (such as --format '{hex:40}'), or fix that row",
+            " or 36 characters in one case: if its tokens are no UUIDs, say what new ones look like"
+            " (such as --format '{hex:40}', for each rotation anew); else name another --column, or fix"
+            " that row",
         )
     else:
         yield Found(

@@ -249,7 +249,8 @@ def take_up(session: Session, rotation: Rotation, target: Target, leaked: Leaked
     with session.durable(), translated("taking up the rotation"):
         for status in REOPENABLE:
             move(session, rotation.pk, status, Status.RUNNING)
-        rotations(session).filter(pk=rotation.pk).update(touched_at=Now())
+        # A process that was killed says nothing more of why it waited; one that lives says it again.
+        rotations(session).filter(pk=rotation.pk).update(touched_at=Now(), throttle="")
         session.change("forget_failures", rotation=rotation.pk)
         if leaked:
             listed = revoke_listed(session, rotation, target, leaked)
