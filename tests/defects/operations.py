@@ -4,6 +4,20 @@ from tests.defects.mutant import ENGINE, Mutant
 
 MUTANTS = [
     Mutant(
+        "a finished rotation hides another that is not",
+        f"{ENGINE}/runner.py",
+        "            self._tell_others()\n",
+        "            pass\n",
+        "tests/operations/test_run.py -k names_what",
+    ),
+    Mutant(
+        "why a killed process waited is said of the next one",
+        f"{ENGINE}/state/transitions.py",
+        'update(touched_at=Now(), throttle="")',
+        "update(touched_at=Now())",
+        "tests/operations/test_run.py -k names_what",
+    ),
+    Mutant(
         "rows of a window that is yet to come are listed",
         "sql/proof/copy_keys.sql",
         "lane.last_id::{pk_type}",
