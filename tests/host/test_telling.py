@@ -192,7 +192,12 @@ INTERRUPTED = """
 import os, signal, threading, time
 from rotate_tokens import Options, rotate, status
 
-threading.Timer(1.0, os.kill, [os.getpid(), signal.SIGINT]).start()
+def interrupt():
+    while not (status() or {}).get("rows_done"):
+        time.sleep(0.1)
+    os.kill(os.getpid(), signal.SIGINT)
+
+threading.Thread(target=interrupt).start()
 try:
     rotate(options=Options(window=100, max_rate=200))
 except KeyboardInterrupt:
