@@ -243,7 +243,8 @@ def _refuse_unknown_table(session: Session, name: TargetName) -> None:
         known[f"{schema}.{row['name']}".lstrip(".")] = spelled(schema, row["name"])
     near = difflib.get_close_matches(asked, known, 1)
     near = near or [one for one in known if one.split(".")[-1].lower() == name.table.lower()][:1]
-    hint = f"did you mean --table {known[near[0]]}?" if near else "name it as schema.table"
+    otherwise = "name it as schema.table, or run migrate if it is a model's"
+    hint = f"did you mean --table {known[near[0]]}?" if near else otherwise
     raise Refused(f"there is no table {asked!r} in this database; {hint}")
 
 
