@@ -70,7 +70,7 @@ def test_text_that_is_no_uuid(db: Database, misfit: str) -> None:
     db.sql("UPDATE account SET token = %s WHERE id = 33", misfit)
     refused = db.call("rotate_tokens_sql", "--table", "account", "--dry-run")
     assert refused.code == 1
-    assert "row with id 33 is not a UUID of 32 or 36 characters in one case: name the" in refused.err
+    assert "row with id 33 is not a UUID of 32 or 36 characters in one case: if its" in refused.err
     assert db.value("SELECT count(*) FROM pg_trigger WHERE tgrelid = 'account'::regclass") == 0
     # Beyond the sample it is found by the snapshot.
     db.sql("INSERT INTO account SELECT -g, gen_random_uuid()::text FROM generate_series(1, 1000) AS g")
