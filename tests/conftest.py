@@ -75,7 +75,7 @@ def pytest_report_header(config: pytest.Config) -> str | None:
     if config.getoption("--quick") or not selection.is_cut(config):
         return None
     return (
-        "left out: the long tests, and all but three variants of a test with parameters;"
+        "left out: the long tests, and all but two variants of a test with parameters;"
         " python3 run.py test --whole runs every one"
     )
 
