@@ -4,6 +4,13 @@ from tests.defects.mutant import Mutant
 
 MUTANTS = [
     Mutant(
+        "a page without a state is an error of the site",
+        "app/rotation/admin.py",
+        "            except RotationError as error:",
+        "            except ZeroDivisionError as error:",
+        "tests/web/test_pages.py -k no_state",
+    ),
+    Mutant(
         "tuning from the page takes back what another has tuned",
         "app/rotation/web/views.py",
         """shown = asked.get(f"shown_{one['name']}", one["now"])""",

@@ -4,6 +4,13 @@ from tests.defects.mutant import ENGINE, INITIAL, Mutant
 
 MUTANTS = [
     Mutant(
+        "a site's process ignores signals after a run that was stopped in it",
+        "app/rotation/management/base.py",
+        "contextlib.nullcontext() if self._own_process else signals_as_before()",
+        "contextlib.nullcontext()",
+        "tests/work/test_interruption.py -k as_before_in_a_process",
+    ),
+    Mutant(
         "the checkpoint is not compared with what was read",
         "sql/schema/windows.sql",
         "            AND lane.last_id IS NOT DISTINCT FROM known\n",

@@ -199,7 +199,6 @@ def test_pipe_that_gives_nothing(db: Database, tmp_path, number: signal.Signals,
     assert f"by {number.name}, while reading --leaked {leaked}" in out
 
 
-@pytest.mark.long
 def test_memory_does_not_grow_with_the_list(db: Database, tmp_path) -> None:
     """A list of a thousand tokens, and one of half a million: the peak stays within a few MB."""
     db.tickets(10)

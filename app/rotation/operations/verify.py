@@ -76,9 +76,9 @@ def find_rotated(session: Session, rotation: Rotation) -> Target:
     names = (rotation.table_name, rotation.token_column, rotation.pk_column, rotation.table_schema)
     now = read_shape(session, rotation.table_oid, rotation.token_attnum)
     try:
-        target = _with_form(resolve(session, TargetName(*names), inheritance=True), rotation)
+        target = resolve(session, TargetName(*names), inheritance=True)
         if target.oid != rotation.table_oid or target.attnum == rotation.token_attnum:
-            return target
+            return _with_form(target, rotation)
     except Refused:
         if now is None:
             raise
