@@ -37,6 +37,7 @@ ROOMS = {
     "engine.db": "driver, session, statements, errors by SQLSTATE, retries, threads, stop",
     "engine.events": "facts told",
     "engine.options": "what is asked",
+    "engine.recipe": "what is written",
     "engine.formats": "of tokens",
     "engine.hours": "times of day",
     "engine.errors": "one root, exit codes",

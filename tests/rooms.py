@@ -18,6 +18,7 @@ TIERS = [
     ("engine.table",),
     ("engine.db",),
     ("engine.options", "engine.events"),
+    ("engine.recipe",),
     ("engine.errors", "engine.formats", "engine.hours", "engine.text"),
     ("models",),
     ("invariants", "triggers", "signals"),

@@ -1,6 +1,6 @@
 -- Purpose: the expression of a random UUID (version 4) in the window's slice of all UUIDs: it starts
 --          with the slice's digits, and the next is one of 16. It takes the place of a random UUID's
---          expression in {window_token}.
+--          expression in {window_values}.
 -- Parameters: slice (hexadecimal digits, eight at most with the next), digits (16, some repeated).
 pg_catalog.overlay(
     pg_catalog.gen_random_uuid()::text,

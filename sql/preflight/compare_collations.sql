@@ -24,7 +24,12 @@ used AS (
 
     SELECT key.indcollation[0], false
     FROM part
-    INNER JOIN pg_catalog.pg_index AS key ON key.indrelid = part.oid AND key.indisprimary
+    INNER JOIN pg_catalog.pg_index AS key
+        ON key.indrelid = part.oid AND key.indisunique AND key.indnkeyatts = 1
+    INNER JOIN pg_catalog.pg_attribute AS column_
+        ON column_.attrelid = part.oid
+        AND column_.attnum = key.indkey[0]
+        AND column_.attname = %(pk)s
 
     UNION ALL
 

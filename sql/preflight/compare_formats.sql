@@ -17,5 +17,5 @@ FROM (
     SELECT target.{column}::text COLLATE "C" AS token
     FROM {target} AS target
     WHERE target.{pk} BETWEEN %(lo)s::{pk_type} AND %(hi)s::{pk_type}
-        AND target.{column} IS NOT NULL
+        AND {chosen}
 ) AS present;

@@ -1,9 +1,10 @@
--- Purpose: what the catalog says about the indexes by which a window's rows may be found: the primary
---          key's, of the table and of every partition, and all others that start with the key and that
---          the planner considers complete. No query uses an INVALID one.
--- Parameters: oid (of the table), pk (the key's name).
+-- Purpose: what the catalog says about the indexes by which a window's rows may be found: that of the
+--          column by which windows walk, the primary key or another unique one, of the table and of
+--          every partition, and all others that start with it and that the planner considers complete.
+--          No query uses an INVALID one.
+-- Parameters: oid (of the table), pk (the column's name).
 -- Columns: table (or partition; with its schema, quoted), key (the column, quoted), oid, name (of the
---          index, with its schema, quoted; both NULL if a table has none), is_primary, partitioned
+--          index, with its schema, quoted; both NULL if a table has none), is_key (unique), partitioned
 --          (the index has no entries of its own), btree, valid, ready, live (pg_index's flags).
 SELECT
     pg_catalog.quote_ident(namespace.nspname) || '.' || pg_catalog.quote_ident(relation.relname)
@@ -11,7 +12,7 @@ SELECT
     pg_catalog.quote_ident(%(pk)s) AS key,
     index_.oid,
     index_.name,
-    coalesce(index_.is_primary, false) AS is_primary,
+    coalesce(index_.is_key, false) AS is_key,
     index_.partitioned,
     index_.btree,
     index_.valid,
@@ -31,7 +32,7 @@ LEFT JOIN LATERAL (
         itself.oid,
         pg_catalog.quote_ident(its_namespace.nspname) || '.' || pg_catalog.quote_ident(itself.relname)
             AS name,
-        key.indisprimary AS is_primary,
+        key.indisunique AND key.indnkeyatts = 1 AND key.indpred IS NULL AS is_key,
         itself.relkind = 'I' AS partitioned,
         method.amname = 'btree' AS btree,
         key.indisvalid AS valid,
@@ -48,4 +49,4 @@ LEFT JOIN LATERAL (
     WHERE key.indrelid = relation.oid
         AND (key.indisprimary OR (key.indisvalid AND key.indislive))
 ) AS index_ ON true
-ORDER BY relation.oid, is_primary DESC, index_.oid;
+ORDER BY relation.oid, is_key DESC, index_.oid;

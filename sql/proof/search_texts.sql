@@ -1,7 +1,7 @@
 -- Purpose: search_copies.sql for tokens of any text: a value is one token as it is, and wherever text
 --          within it has the format of the new tokens. Old tokens of another format are found only as a
 --          whole value.
--- Parameters: set, salt; pattern (a regular expression for a token).
+-- Parameters: set, salt; pattern (a regular expression for a token; NULL: only whole values).
 -- Columns: number (of the column, from 1), rows (that hold one; no row for a column without).
 WITH held AS (
     SELECT value.row, value.number, run.token
@@ -20,7 +20,7 @@ WITH held AS (
         UNION ALL
 
         SELECT found.texts[1]
-        FROM pg_catalog.regexp_matches(value.document, %(pattern)s, 'g') AS found (texts)
+        FROM pg_catalog.regexp_matches(value.document, %(pattern)s::text, 'g') AS found (texts)
     ) AS run
 )
 

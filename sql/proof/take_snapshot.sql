@@ -6,6 +6,6 @@ SELECT %(set)s, %(rotation)s, present.hash
 FROM (
     SELECT {rotation_hash}({token}, %(salt)s::bigint) AS hash
     FROM {target} AS target
-    WHERE target.{column} IS NOT NULL
+    WHERE {chosen}
 ) AS present
 ORDER BY CASE WHEN %(sorted)s THEN present.hash END;

@@ -3,6 +3,7 @@
 -- Columns: name, attnum, type (regtype, for people),
 --          base_type (under any domain), room (characters that a char or varchar holds, else NULL),
 --          collation (empty if the type has none), generated, in_key (part of the primary key),
+--          walkable (NOT NULL, with a valid unique index of its own),
 --          may_select, may_update.
 WITH RECURSIVE base AS (
     SELECT column_.attnum, column_.atttypid AS type, column_.atttypmod AS modifier
@@ -35,6 +36,16 @@ SELECT
             AND key.indisprimary
             AND column_.attnum = ANY ((key.indkey::int2[])[0:key.indnkeyatts - 1])
     ) AS in_key,
+    column_.attnotnull AND EXISTS (
+        SELECT FROM pg_catalog.pg_index AS key
+        WHERE key.indrelid = %(oid)s
+            AND key.indisunique
+            AND key.indisvalid
+            AND key.indimmediate
+            AND key.indpred IS NULL
+            AND key.indnkeyatts = 1
+            AND key.indkey[0] = column_.attnum
+    ) AS walkable,
     pg_catalog.has_column_privilege(%(oid)s::oid, column_.attnum, 'SELECT') AS may_select,
     pg_catalog.has_column_privilege(%(oid)s::oid, column_.attnum, 'UPDATE') AS may_update
 FROM pg_catalog.pg_attribute AS column_

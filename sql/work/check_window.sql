@@ -1,9 +1,10 @@
 -- Purpose: compare by value what a window's UPDATE left behind, before it is rolled back.
 -- Parameters: set, salt; lo, hi (the window's first and last key).
--- Columns: tokens, distinct_tokens, unchanged (tokens that are in the revoked set).
+-- Columns: tokens, distinct_tokens (of the rows that are to be rotated), unchanged (tokens that are in
+--          the revoked set).
 SELECT
-    pg_catalog.count(*) AS tokens,
-    pg_catalog.count(DISTINCT target.{column}) AS distinct_tokens,
+    pg_catalog.count(*) FILTER (WHERE {written}) AS tokens,
+    pg_catalog.count(DISTINCT target.{column}) FILTER (WHERE {written}) AS distinct_tokens,
     pg_catalog.count(*) FILTER (
         WHERE EXISTS (
             SELECT FROM {rotation_revoked} AS revoked

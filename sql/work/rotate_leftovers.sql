@@ -13,8 +13,9 @@ WITH due AS MATERIALIZED (
     LIMIT %(size)s
 ),
 
+-- The columns have names that the table's own expressions can't mean.
 free AS MATERIALIZED (
-    SELECT due.id, target.{pk} AS key
+    SELECT due.id AS rotation_entry, target.{pk} AS rotation_key
     FROM due
     INNER JOIN {target} AS target ON {key} = due.key::{pk_type}
     FOR UPDATE OF target SKIP LOCKED
@@ -22,10 +23,10 @@ free AS MATERIALIZED (
 
 rotated AS (
     UPDATE {target} AS target
-    SET {column} = {new_token}
+    SET {new_values}
     FROM free
-    WHERE {key} = free.key::{pk_type} AND target.{column} IS NOT NULL
-    RETURNING free.id
+    WHERE {key} = free.rotation_key::{pk_type} AND target.{column} IS NOT NULL
+    RETURNING free.rotation_entry
 ),
 
 closed AS (
@@ -34,7 +35,7 @@ closed AS (
     FROM due
     WHERE leftover.id = due.id
         AND (
-            due.id IN (SELECT free.id FROM free)
+            due.id IN (SELECT free.rotation_entry FROM free)
             OR NOT EXISTS (SELECT FROM {target} AS target WHERE {key} = due.key::{pk_type})
         )
     RETURNING due.id, due.key

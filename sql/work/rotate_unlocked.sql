@@ -3,9 +3,9 @@
 -- Parameters: lane_id; lo, hi (the window's first and last key); with slices, those of
 --          localize_uuid.sql.
 UPDATE {target} AS target
-SET {column} = {window_token}
+SET {window_values}
 WHERE {key} BETWEEN %(lo)s::{pk_type} AND %(hi)s::{pk_type}
-    AND target.{column} IS NOT NULL
+    AND {chosen}
     AND NOT EXISTS (
         SELECT FROM {rotation_leftover} AS hole
         WHERE hole.lane_id = %(lane_id)s

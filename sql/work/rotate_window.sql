@@ -3,6 +3,6 @@
 --          returns no token: none ever leaves the server.
 -- Parameters: lo, hi (the window's first and last key); with slices, those of localize_uuid.sql.
 UPDATE {target} AS target
-SET {column} = {window_token}
+SET {window_values}
 WHERE {key} BETWEEN %(lo)s::{pk_type} AND %(hi)s::{pk_type}
-    AND target.{column} IS NOT NULL;
+    AND {chosen};

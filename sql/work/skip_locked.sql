@@ -6,7 +6,7 @@ WITH free AS MATERIALIZED (
     SELECT target.{pk} AS key
     FROM {target} AS target
     WHERE target.{pk} BETWEEN %(lo)s::{pk_type} AND %(hi)s::{pk_type}
-        AND target.{column} IS NOT NULL
+        AND {chosen}
     FOR UPDATE SKIP LOCKED
 )
 
@@ -14,7 +14,7 @@ INSERT INTO {rotation_leftover} (lane_id, key, held_by)
 SELECT %(lane_id)s, target.{pk}::text, %(held_by)s
 FROM {target} AS target
 WHERE target.{pk} BETWEEN %(lo)s::{pk_type} AND %(hi)s::{pk_type}
-    AND target.{column} IS NOT NULL
+    AND {chosen}
     AND NOT EXISTS (SELECT FROM free WHERE free.key = target.{pk})
 ON CONFLICT DO NOTHING
 RETURNING key;

@@ -8,10 +8,10 @@ WITH present AS MATERIALIZED (
 
 replaced AS (
     UPDATE {target} AS target
-    SET {column} = {new_token}
+    SET {new_values}
     FROM present
     WHERE {key} = present.{pk}::{pk_type}
-    RETURNING target.{pk}
+    RETURNING true AS rotation_replaced
 )
 
 INSERT INTO {target} AS inserted ({pk}, {column} {other_columns})

@@ -3,6 +3,6 @@
 -- Parameters: key (of the row).
 -- Columns: revoked (false); no row if none was changed.
 UPDATE {target} AS target
-SET {column} = {new_token}
+SET {new_values}
 WHERE {key} = %(key)s::{pk_type}
 RETURNING false AS revoked;

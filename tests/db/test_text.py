@@ -157,7 +157,9 @@ def test_names_are_filled_in_as_they_are(name: str) -> None:
     """With parameters and without: PostgreSQL gets the quoted name, and we read nothing in it."""
     names = {
         "target": (name, name), "pk": (name,), "pk_type": (name, name), "column": (name,),
-        "new_token": Fragment("NULL::uuid"), "window_token": Fragment("NULL::uuid"),
+        "new_token": Fragment("NULL::uuid"), "new_values": Fragment("{column} = NULL::uuid"),
+        "window_values": Fragment("{column} = NULL::uuid"), "written": Fragment("true"),
+        "chosen": Fragment("target.{column} IS NOT NULL"), "piece": Fragment("1"),
         "key": Fragment("target.{pk}"),
     }  # fmt: skip
     whole = f"{quoted(name)}.{quoted(name)}"

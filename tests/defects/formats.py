@@ -7,7 +7,7 @@ FORMATS = "tests/table/test_formats.py"
 MUTANTS = [
     Mutant(
         "some characters of a format are likelier than others",
-        f"{ENGINE}/table/target.py",
+        f"{ENGINE}/table/values.py",
         '"base62": ("base64", "+/=\\n", "")',
         '"base62": ("base64", "+/=\\n", "AB")',
         f"{FORMATS} -k likely",
@@ -44,15 +44,15 @@ MUTANTS = [
     Mutant(
         "a format is forgotten by the next run",
         f"{ENGINE}/runner.py",
-        "return dataclasses.replace(self.options, format=kept)",
+        "return dataclasses.replace(self.options, **kept)",
         "return self.options",
         FORMATS,
     ),
     Mutant(
         "a rotation goes on with tokens of another format",
         f"{ENGINE}/runner.py",
-        "if self.options.format != kept:",
-        "if False:",
+        "if given == kept:",
+        "if True:",
         FORMATS,
     ),
     Mutant(
@@ -65,22 +65,22 @@ MUTANTS = [
     Mutant(
         "a list of tokens of a format is read as one of UUIDs",
         f"{ENGINE}/proof/revoked.py",
-        "return TEXTS if target.form else UUIDS",
+        "return TEXTS if target.any_text else UUIDS",
         "return UUIDS",
         FORMATS,
     ),
     Mutant(
         "tokens of a format are not found within text",
         "sql/proof/search_texts.sql",
-        "%(pattern)s, 'g')",
+        "%(pattern)s::text, 'g')",
         "%(pattern)s || 'x', 'g')",
         FORMATS,
     ),
     Mutant(
         "verify reads no format",
         "app/rotation/operations/verify.py",
-        "form=Options(format=kept).form if target.is_text else None",
-        "form=None",
+        "recipe=recipe if target.is_text else",
+        "recipe=replace(recipe, form=None) if target.is_text else",
         FORMATS,
     ),
     Mutant(

@@ -21,7 +21,7 @@ MUTANTS = [
     ),
     Mutant(
         "one token for all rows of a window",
-        f"{ENGINE}/table/target.py",
+        f"{ENGINE}/table/values.py",
         'RANDOM_UUID = "pg_catalog.gen_random_uuid()"',
         'RANDOM_UUID = "(SELECT pg_catalog.gen_random_uuid())"',
         "tests/operations/test_run.py",
@@ -249,8 +249,8 @@ MUTANTS = [
     Mutant(
         "the windows of --local-tokens share no slice",
         f"{ENGINE}/table/target.py",
-        'load("localize_uuid") if self.slices.bits else RANDOM_UUID',
-        "RANDOM_UUID",
+        'self._new_token(load("localize_uuid")) if self.slices.bits else token',
+        "token",
         "tests/table/test_slices.py -k keep_to",
     ),
     Mutant(
@@ -277,8 +277,8 @@ MUTANTS = [
     Mutant(
         "a window with locked rows has no slice",
         "sql/work/rotate_unlocked.sql",
-        "{window_token}",
-        "{new_token}",
+        "{window_values}",
+        "{new_values}",
         "tests/table/test_slices.py -k keep_to",
     ),
 ]

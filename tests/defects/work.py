@@ -42,7 +42,7 @@ MUTANTS = [
     Mutant(
         "NULL tokens are filled",
         "sql/work/rotate_window.sql",
-        "    AND target.{column} IS NOT NULL;",
+        "    AND {chosen};",
         ";",
         "tests/operations/test_run.py",
     ),

@@ -4,20 +4,23 @@ import json
 import math
 import shlex
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from types import NoneType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from django.core import signing
+from django.utils.crypto import constant_time_compare
 
 from .errors import Refused, UsageError
 from .formats import TokenFormat, parse_format
 from .hours import Hours
+from .recipe import Companion, Recipe, parse_companion
 from .text import parse_size, parse_size_rate
 
 MOST_WORKERS = 64  # of one process
 MOST_LANES = 1024
 REINDEX = ("all", "token")  # all that the rotation has made larger, or only those that hold the token
+IF_FINISHED = ("ok", "new", "fail")  # do nothing; start another; refuse
 MOST_NAME = 63  # bytes (NAMEDATALEN - 1)
 DAY = 86_400  # seconds
 LARGEST_SIZE = 1_000_000  # rows
@@ -56,39 +59,77 @@ class Options:
     local_tokens: bool = False  #: each window draws its tokens from a slice of all; see slices.py
     reindex: str | None = None  #: which indexes are rebuilt at the end: see REINDEX
     format: str | None = None  #: template of new tokens; see formats.py; None: UUIDs, spelled as before
+    expression: str | None = None  #: SQL of a new token, evaluated for every row
+    also: tuple[str, ...] = ()  #: COLUMN=SQL of other columns, set in the same UPDATE
+    where: str | None = None  #: SQL that is true for the rows to rotate; None: all
+    walk: str | None = None  #: column whose order windows follow; None: the primary key
     notify: str | None = None  #: channel to notify of each window
+    if_finished: str = "ok"  #: what to do after a finished rotation: see IF_FINISHED
     throttle_sql: str | None = None  #: a query: true or a nonzero number throttles
 
     def __post_init__(self) -> None:
-        if not isinstance(self.standbys, tuple):
-            raise UsageError("standbys: expected names in a tuple, such as ('one',)")
+        for name in ("standbys", "also"):
+            if not isinstance(getattr(self, name), tuple):
+                raise UsageError(f"{name}: expected strings in a tuple, such as ('one',)")
         for name, (flag, least, most, unit) in LIMITS.items():
             value = getattr(self, name)
             if not isinstance(value, (int, float, NoneType)):
                 raise UsageError(f"{flag} {value!r}: expected a number, of {unit}")
             if value is not None and not least <= value <= most:
                 raise UsageError(f"{flag} {value}: expected {least} to {most} {unit}")
-        if self.notify is not None and not 0 < len(self.notify.encode()) <= MOST_NAME:
-            raise UsageError(f"--notify: expected a channel name of 1 to {MOST_NAME} bytes")
-        if self.reindex not in (None, *REINDEX):
-            raise UsageError(f"--reindex {self.reindex}: expected {' or '.join(REINDEX)}")
+        self._check_texts()
         if self.only_between is not None:
             try:
                 Hours.parse(self.only_between)
             except ValueError as error:
                 raise UsageError(f"--only-between {self.only_between}: {error}") from error
-        if self.form and self.local_tokens:
-            raise UsageError("--local-tokens makes UUIDs: leave it out with --format")
+        self._check_recipe()
+
+    def _check_texts(self) -> None:
+        if self.notify is not None and not 0 < len(self.notify.encode()) <= MOST_NAME:
+            raise UsageError(f"--notify: expected a channel name of 1 to {MOST_NAME} bytes")
+        if self.reindex not in (None, *REINDEX):
+            raise UsageError(f"--reindex {self.reindex}: expected {' or '.join(REINDEX)}")
+        if self.if_finished not in IF_FINISHED:
+            raise UsageError(f"--if-finished {self.if_finished}: expected {' or '.join(IF_FINISHED)}")
+
+    def _check_recipe(self) -> None:
+        for name in ("expression", "where", "walk"):
+            if (given := getattr(self, name)) is not None and not given.strip():
+                raise UsageError(f"--{name}: it is empty")
+        if self.format is not None and self.expression is not None:
+            raise UsageError("--format and --expression both say what new tokens are: give one")
+        if self.local_tokens and (self.format or self.expression):
+            other = "format" if self.format else "expression"
+            raise UsageError(f"--local-tokens makes UUIDs: leave it out with --{other}")
+        _ = self.recipe
 
     @property
-    def form(self) -> TokenFormat | None:
-        """The format of new tokens. Raises UsageError for a template that can't be used."""
+    def recipe(self) -> Recipe:
+        """What is written, and into which rows. Raises UsageError for what can't be used."""
+        return Recipe(self._form, self.expression, self._companions, self.where)
+
+    @property
+    def _form(self) -> TokenFormat | None:
         if self.format is None:
             return None
         try:
             return parse_format(self.format)
         except ValueError as error:
             raise UsageError(f"--format {self.format!r}: {error}") from error
+
+    @property
+    def _companions(self) -> tuple[Companion, ...]:
+        found: dict[str, Companion] = {}
+        for text in self.also:
+            try:
+                one = parse_companion(text)
+            except ValueError as error:
+                raise UsageError(f"--also {text!r}: {error}") from error
+            if one.column in found:
+                raise UsageError(f"--also: {one.column} is named twice")
+            found[one.column] = one
+        return tuple(found.values())
 
 
 #: For each numeric option: its flag, minimum, maximum and unit.
@@ -128,18 +169,30 @@ IN_WORDS = {
 
 
 def from_stored(stored: Any) -> Options:
-    """The options stored with a rotation; what this version does not know is left out.
+    """The options stored with a rotation; what this version does not know is left out, and LASTING.
 
     Anyone who may write to the rotation's row may have written them: raises UsageError, naming the
     option, for a value that has the wrong type or can't be used.
     """
-    return Options(**_known(stored, "rotation.options", TYPES))
+    return Options(**_known(stored, "rotation.options", TYPES.keys() - {*LASTING}))
 
 
-def kept_format(stored: Any) -> str | None:
-    """The format stored with a rotation's options. Raises UsageError for a value of the wrong type."""
-    found: str | None = _known(as_kept(stored), "rotation.options", ["format"]).get("format")
-    return found
+#: What decides which rows a rotation changes, and how: it stays the same until the end.
+LASTING = ("format", "expression", "also", "where", "walk")
+#: Of these, SQL of the operator's own, which is kept with a signature.
+OWN_SQL = ("expression", "also", "where")
+
+
+def given_lastingly(options: Options) -> dict[str, Any]:
+    """Of LASTING what was given."""
+    given = {name: getattr(options, name) for name in LASTING}
+    return {name: value for name, value in given.items() if value not in (None, ())}
+
+
+def kept_lastingly(stored: Any) -> dict[str, Any]:
+    """Of LASTING what is stored with a rotation. Raises UsageError for a value of the wrong type."""
+    known = _known(as_kept(stored), "rotation.options", LASTING)
+    return {name: value for name, value in known.items() if value not in (None, ())}
 
 
 def as_kept(stored: Any) -> dict[str, Any]:
@@ -257,19 +310,41 @@ def read_tuning(assignments: list[str]) -> dict[str, Any]:
 
 def seal(rotation: int, query: str) -> str:
     """A query with this site's signature, so that nobody has it run who may only write to the state."""
-    return _signer(rotation).sign(query)
+    return _signer("throttle_sql", rotation).sign(query)
 
 
 def unseal(rotation: int, sealed: str) -> str | None:
     """The query that was sealed for this rotation; None if that was not done with our SECRET_KEY."""
     try:
-        return _signer(rotation).unsign(sealed)
+        return _signer("throttle_sql", rotation).unsign(sealed)
     except signing.BadSignature:
         return None
 
 
-def _signer(rotation: int) -> signing.Signer:
-    return signing.Signer(salt=f"rotate_tokens.throttle_sql.{rotation}")
+def to_store(options: Options, target: str) -> dict[str, Any]:
+    """Options as they are kept with a rotation of `target`: own SQL has a signature."""
+    return asdict(options) | {"seal": _signer("sql", target).signature(_own_sql(asdict(options)))}
+
+
+def is_ours(stored: Any, target: str) -> bool:
+    """Whether SQL that is kept with a rotation of `target` was given to a process with our SECRET_KEY.
+
+    Else whoever may write to the state could have a later run execute it, with that one's rights.
+    """
+    kept = as_kept(stored)
+    if not any(kept.get(name) for name in OWN_SQL):
+        return True
+    seal = kept.get("seal")
+    made = _signer("sql", target).signature(_own_sql(kept))
+    return isinstance(seal, str) and constant_time_compare(seal, made)
+
+
+def _own_sql(kept: dict[str, Any]) -> str:
+    return json.dumps([kept.get(name) for name in OWN_SQL])
+
+
+def _signer(what: str, whose: int | str) -> signing.Signer:
+    return signing.Signer(salt=f"rotate_tokens.{what}.{whose}")
 
 
 class LiveOptions:

@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import queue
-import shlex
 import time
 from collections.abc import Generator
 from typing import Any
@@ -15,9 +14,21 @@ from .db.stop import StopSwitch
 from .db.threads import Thread
 from .errors import DatabaseFailure, LockConflict, Refused, RotationError, Stopped, UsageError, in_a_line
 from .events import NOTE, REFUSE, WARN, Emit, Found, RotationStarted, without_names
-from .options import BINDING, REPEATED, Options, as_flags, as_kept, kept_format
+from .options import (
+    BINDING,
+    LASTING,
+    REPEATED,
+    Options,
+    as_flags,
+    as_kept,
+    given_lastingly,
+    is_ours,
+    kept_lastingly,
+    to_store,
+)
 from .phases import Phases
 from .preflight import indexes
+from .preflight.own_sql import require_sound
 from .preflight.server import check_server, connected
 from .preflight.table import find_all
 from .proof.guard import find_guard, stands, wanted
@@ -25,14 +36,14 @@ from .proof.leaked import LeakedList
 from .state import transitions
 from .state.heartbeat import Sampler, note_process
 from .state.progress import Outcome, Progress, read_progress
-from .state.rotations import busy_lanes, find_finished, find_unfinished, lanes_of, rotations
+from .state.rotations import busy_lanes, find_finished, find_unfinished, find_walk, lanes_of, rotations
 from .state.status import command_of
 from .table import citus
 from .table.owners import code_of_others
 from .table.plan import Plan, make_plan
 from .table.shape import read_shape
 from .table.slices import cut_slices
-from .table.target import Target, TargetName, aim, in_form, resolve
+from .table.target import Target, TargetName, aim, by_recipe, resolve
 from .table.windows import Window
 from .text import count
 from .throttle.probes import ask
@@ -56,35 +67,47 @@ class RotationDriver:
         self._closing = dataclasses.replace(self._session, stop=StopSwitch())
         self.server = check_server(self._session)
         self.where = connected(self._session, self.server)
-        found = resolve(self._session, name)
-        self.options = self._as_begun(found)
-        found = in_form(found, self.options.form)
+        walk = options.walk or find_walk(self._session, name)
+        found = resolve(self._session, dataclasses.replace(name, walk=walk))
+        self.options = self._as_begun(found, walk)
+        found = by_recipe(self._session, found, self.options.recipe)
         self.target: Target = citus.place(self._session, found, self.server["citus"])
         if options.local_tokens:
             slices = cut_slices(self._session, self.target.oid, self.target.column)
             self.target = dataclasses.replace(self.target, slices=slices)
         aim(self._session, self.target)
+        with self._at_the_start():
+            require_sound(self._session, self.target)
         self._shape: Row = {}  #: what the target was before anything was judged
 
-    def _as_begun(self, target: Target) -> Options:
-        """The options, with new tokens as the target's unfinished rotation makes them."""
+    def _as_begun(self, target: Target, walk: str | None) -> Options:
+        """The options, with what the target's unfinished rotation writes, and where."""
         rotation = self._session.through_outages(lambda: find_unfinished(self._session, target))
         if rotation is None:
-            return self.options
-        kept = kept_format(rotation.options)
-        if self.options.format is None:
-            return dataclasses.replace(self.options, format=kept)
-        self._require_format(rotation, kept)
-        return self.options
-
-    def _require_format(self, rotation: Rotation, kept: str | None) -> None:
-        """Raise Refused if a rotation makes other tokens than this run would."""
-        if self.options.format != kept:
-            began = f"with --format {shlex.quote(kept)}" if kept else "without --format"
+            return dataclasses.replace(self.options, walk=walk)
+        kept = kept_lastingly(rotation.options)
+        if given_lastingly(self.options):
+            self._require_same(rotation, self.options)
+        elif not is_ours(rotation.options, rotation.target):
             raise Refused(
-                f"{rotation} is unfinished, and was started {began}: run the same command without"
-                " --format to continue it, or end it with python manage.py rotation cancel"
+                f"{rotation} was started with SQL that this site's SECRET_KEY did not sign: give it"
+                f" again, if it is yours:{as_flags(kept, LASTING)}"
             )
+        return dataclasses.replace(self.options, **kept)
+
+    def _require_same(self, rotation: Rotation, options: Options) -> None:
+        """Raise Refused if a rotation writes something else, or elsewhere, than these options say."""
+        kept = kept_lastingly(rotation.options)
+        given = given_lastingly(options)
+        if given == kept:
+            return
+        began = as_flags(kept, LASTING)
+        differing = [f"--{name}" for name in LASTING if given.get(name) != kept.get(name)]
+        raise Refused(
+            f"{rotation} is unfinished, and was started {f'with{began}' if began else 'without'}"
+            f"{'' if began else ' ' + ' and '.join(differing)}: run the same command without"
+            f" {' and '.join(differing)} to continue it, or end it with python manage.py rotation cancel"
+        )
 
     def unfinished(self, new: bool = False) -> Rotation | None:
         """The rotation that `run` would resume now; None: it would start one.
@@ -130,7 +153,16 @@ class RotationDriver:
 
     def finished(self) -> Rotation | None:
         """The rotation that has already replaced all tokens, if there is one."""
-        return find_finished(self._session, self.target)
+        rotation = find_finished(self._session, self.target)
+        if rotation is None or self.options.if_finished == "new":
+            return None
+        its = kept_lastingly(rotation.options).get("where")
+        if its != self.options.where:
+            of = f"of rows{as_flags({'where': its}, ['where'])} only" if its else "of all rows"
+            raise Refused(f"{rotation} is finished, and was {of}: to rotate these now, add --new")
+        if self.options.if_finished == "fail":
+            raise Refused(f"{rotation} is finished: nothing was replaced now; --new starts another")
+        return rotation
 
     def run(self, new: bool = False, reason: str = "", leaked: LeakedList | None = None) -> Outcome:
         """Start a rotation or resume the unfinished one, and work until every token is replaced.
@@ -226,7 +258,7 @@ class RotationDriver:
             self.target.placement.prepare(self._session, self.target.oid)
             plan = self.plan(rotation)
             if rotation:
-                self._require_format(rotation, kept_format(rotation.options))
+                self._require_same(rotation, self.options)
                 transitions.take_up(self._session, rotation, self.target, leaked)
                 self._tell_lanes(rotation, len(plan.lanes))
                 self._tell_limits(rotation)
@@ -235,7 +267,7 @@ class RotationDriver:
             # was lost) or that another process started between our look and our insert: join it.
             self._tried = True
             asked = transitions.RotationRequest(
-                options=dataclasses.asdict(self.options),
+                options=to_store(self.options, self.target.full_name),
                 findings=[dataclasses.asdict(finding) for finding in told],
                 reason=reason,
                 operator=by or operator(),

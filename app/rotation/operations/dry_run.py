@@ -56,7 +56,8 @@ def show_plan(
     target = driver.target
     write("Dry run: nothing is written.")
     write(f"server     {driver.where}")
-    write(f"target     {target.label}, primary key {target.pk} ({target.pk_type})")
+    by = "walked by" if driver.options.walk else "primary key"
+    write(f"target     {target.label}, {by} {target.pk} ({target.pk_type})")
     if finished:
         what = REBUILD[driver.options.reindex] if driver.options.reindex else "do nothing"
         write(f"would      {what}: rotation {finished.pk} is finished; --new starts another")
@@ -118,7 +119,7 @@ def _show_statement(plan: Plan, write: Any) -> None:
     write(f"statement  {lines[0]}")
     for line in lines[1:]:
         write(f"           {line}")
-    if form := plan.target.form:
+    if form := plan.target.recipe.form:
         write(f"tokens     {form.template}: {form.random_bits} random bits")
     if plan.target.slices.bits:
         write(f"tokens     {plan.target.slices.random_bits} of 122 random bits: see --local-tokens")

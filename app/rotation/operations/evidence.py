@@ -8,6 +8,7 @@ from ..engine.proof.verdict import INCONCLUSIVE, START_OVER
 from ..engine.state.journal import read_phase_times, read_points, read_throttles, read_workers
 from ..engine.state.rotations import read_rotation
 from ..engine.state.status import describe, read_state
+from ..engine.text import one_line
 from ..models import Leftover, Rotation
 from .wording import conclude, show_steering
 
@@ -20,8 +21,8 @@ UNGUARDED = (
     " back after the verification."
 )
 REPLACED = (
-    "A salted 64-bit hash of every token was kept: those tokens are revoked. Then every row got a new"
-    " random token ({how}) in windows, each one transaction that also moved a checkpoint."
+    "A salted 64-bit hash of {which} was kept: those tokens are revoked. Then each row got a new token"
+    " ({how}) in windows, each one transaction that also moved a checkpoint."
 )
 VERIFIED = (
     "At the end the token of every row was hashed again and compared with the revoked ones, by value;"
@@ -87,6 +88,18 @@ def collect(session: Session, rotation: Rotation) -> dict[str, Any]:
     }
 
 
+def _how_replaced(rotation: Rotation) -> str:
+    kept = as_kept(rotation.options)
+    form = kept.get("format")
+    how = f"random, {form}, made of gen_random_uuid" if form else "random, by gen_random_uuid"
+    if kept.get("expression"):
+        how = f"by the operator's own SQL: {one_line(str(kept['expression']))}"
+    which = "every token"
+    if kept.get("where"):
+        which = f"the token of every row for which this was true ({one_line(str(kept['where']))})"
+    return REPLACED.format(how=how, which=which)
+
+
 def _proof(session: Session, rotation: Rotation) -> dict[str, Any]:
     with session.looking("reading what was left over"):
         leftovers = Leftover.objects.using(session.alias).filter(lane__rotation=rotation)
@@ -100,8 +113,6 @@ def _proof(session: Session, rotation: Rotation) -> dict[str, Any]:
     else:
         verified = UNPROVEN if rotation.survivors is None else VERIFIED
     guarded = GUARDED if as_kept(rotation.options).get("guard", True) else UNGUARDED
-    form = as_kept(rotation.options).get("format")
-    how = f"{form}, made of gen_random_uuid" if form else "gen_random_uuid"
     earlier = None
     if rotation.revoked is not None and rotation.rows_total is not None:
         earlier = max(0, rotation.revoked - rotation.leaked - rotation.rows_total)
@@ -112,7 +123,7 @@ def _proof(session: Session, rotation: Rotation) -> dict[str, Any]:
         "survivors": rotation.survivors,
         "verified_at": rotation.verified_at,
         "left_for_later": left,
-        "method": " ".join((guarded, REPLACED.format(how=how), verified))
+        "method": " ".join((guarded, _how_replaced(rotation), verified))
         if rotation.started_at
         else NOT_STARTED,
         "not_reached": list(LIMITS),

@@ -146,9 +146,7 @@ class Service:
 
         Raises Stopped if a signal ended it.
         """
-        name = TargetName(
-            rotation.table_name, rotation.token_column, rotation.pk_column, rotation.table_schema
-        )
+        name = TargetName(rotation.table_name, rotation.token_column, schema=rotation.table_schema)
         try:
             options = self._options(rotation)
             herald = Herald(self.session.alias, self.hook, self.reporter)

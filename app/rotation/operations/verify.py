@@ -5,7 +5,7 @@ from typing import Any
 
 from ..engine.db.session import Session
 from ..engine.errors import Refused, Unproven
-from ..engine.options import Options, kept_format
+from ..engine.options import Options, kept_lastingly
 from ..engine.preflight.server import describe_server
 from ..engine.proof import copies, guard
 from ..engine.proof.leaked import LeakedList
@@ -73,12 +73,13 @@ def find_rotated(session: Session, rotation: Rotation) -> Target:
     Names come first: after a dump was restored, another table may have the number. Raises Refused if
     it is gone.
     """
-    names = (rotation.table_name, rotation.token_column, rotation.pk_column, rotation.table_schema)
+    kept = kept_lastingly(rotation.options)
+    names = (rotation.table_name, rotation.token_column, None, rotation.table_schema, kept.get("walk"))
     now = read_shape(session, rotation.table_oid, rotation.token_attnum)
     try:
         target = resolve(session, TargetName(*names), inheritance=True)
         if target.oid != rotation.table_oid or target.attnum == rotation.token_attnum:
-            return _with_form(target, rotation)
+            return _as_written(target, kept)
     except Refused:
         if now is None:
             raise
@@ -86,14 +87,14 @@ def find_rotated(session: Session, rotation: Rotation) -> Target:
         raise Refused(
             f"{target.label} is not the column that was rotated, which was dropped: rotate this one"
         )
-    name = TargetName(now["table"], now["column"], None, now["schema"])
-    return _with_form(resolve(session, name, inheritance=True), rotation)
+    name = TargetName(now["table"], now["column"], None, now["schema"], kept.get("walk"))
+    return _as_written(resolve(session, name, inheritance=True), kept)
 
 
-def _with_form(target: Target, rotation: Rotation) -> Target:
-    """The target with new tokens as the rotation has made them."""
-    kept = kept_format(rotation.options)
-    return replace(target, form=Options(format=kept).form if target.is_text else None)
+def _as_written(target: Target, kept: dict[str, Any]) -> Target:
+    """The target with what the rotation has written into it."""
+    recipe = Options(**kept).recipe
+    return replace(target, recipe=recipe if target.is_text else replace(recipe, form=None))
 
 
 def _of_proof(

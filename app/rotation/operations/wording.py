@@ -25,8 +25,10 @@ def summary(outcome: Outcome) -> str:
     name = f"rotation {outcome.rotation} of {outcome.target}"
     if outcome.already:
         when = in_utc(progress.finished_at) if progress.finished_at else ""
-        again = "rotation verify checks again, --new starts another"
-        return f"{name} was finished {when}: {progress.rows_done} rows, {_proof(progress)}; {again}"
+        return (
+            f"Nothing was replaced now: {name} was finished {when} ({progress.rows_done} rows,"
+            f" {_proof(progress)}); to replace them all again, add --new"
+        )
     memory = peak_memory_mb(resource.getrusage(resource.RUSAGE_SELF))
     pace = f", {outcome.rows / outcome.seconds:.0f} rows/s" if outcome.rows else ""
     return (

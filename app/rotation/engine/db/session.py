@@ -26,7 +26,9 @@ PLAIN = "SET LOCAL quote_all_identifiers TO off;\nSET LOCAL exit_on_error TO off
 PINNED = "SET LOCAL search_path TO pg_catalog, pg_temp;\n"
 ROLES_OWN = "SET LOCAL search_path TO DEFAULT;\n"
 #: Statements that ask what the role's search path finds.
-FINDS_NAMES = {"describe_server", "find_table", "list_tables"}
+FINDS_NAMES = {"describe_server", "find_table", "list_tables", "parse_sql", "sample_expression"}
+#: The operator's own condition on rows, if there is one: its names mean the same in every statement.
+OPERATORS_OWN = "where"
 #: Statements that print names in full: the state's triggers read them by PostgreSQL's own path.
 NAMES_IN_FULL = {"list_columns"}
 #: Statements that fire the application's triggers, which rely on the role's search path.
@@ -147,7 +149,8 @@ class Session:
         """Return the statement as PostgreSQL gets it, and its plan (EXPLAIN FORMAT JSON)."""
         text = self._compose(statement)
         with translated(f"explaining {statement}"), driver.open_cursor(self.alias) as cursor:
-            driver.execute(cursor, f"EXPLAIN (FORMAT JSON) {text}", parameters)
+            path = self._path(statement).replace("%", "%%")
+            driver.execute(cursor, f"{path}EXPLAIN (FORMAT JSON) {text}", parameters)
             plan = cursor.fetchone()[0][0]["Plan"]
             return driver.mogrify(cursor, text, parameters), plan
 
@@ -302,11 +305,16 @@ class Session:
         """
         known = "state" in self.names and statement not in NAMES_IN_FULL
         path = self._compose("pin_search_path") + "\n" if known else PINNED
-        if statement in FINDS_NAMES or statement in FIRES_TRIGGERS:
+        by_role = FINDS_NAMES | FIRES_TRIGGERS
+        if statement in by_role or (OPERATORS_OWN in self.names and self._chooses(statement)):
             path = ROLES_OWN
         if statement in OPENS or not connections[self.alias].in_atomic_block:
             path += self._compose("plan_plainly") + "\n"
         return PLAIN + driver.READABLE + path
+
+    def _chooses(self, statement: str) -> bool:
+        """Whether the operator's own condition on rows is part of a statement."""
+        return "{chosen}" in statements.load(statement, self.variants)
 
     @contextlib.contextmanager
     def _prepared(self, *names: str) -> Iterator[tuple[str, Any]]:

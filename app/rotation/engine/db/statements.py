@@ -29,8 +29,15 @@ class Constant:
     value: str | int
 
 
-#: What stands in braces in a statement: an identifier with its qualifiers, a constant, or a fragment.
-Name = tuple[str, ...] | Constant | Fragment
+@dataclass(frozen=True)
+class Verbatim:
+    """SQL of the operator's own, that goes into a statement as it is."""
+
+    text: str
+
+
+#: What stands in braces in a statement: an identifier with its qualifiers, a constant, or SQL.
+Name = tuple[str, ...] | Constant | Verbatim | Fragment
 Names = Mapping[str, Name]
 
 
@@ -87,6 +94,8 @@ def compose(
     return sql.SQL(text).format(**identifiers, **fragments).as_string(connection)
 
 
-def _quoted(name: tuple[str, ...] | Constant, connection: Any) -> str:
+def _quoted(name: tuple[str, ...] | Constant | Verbatim, connection: Any) -> str:
+    if isinstance(name, Verbatim):
+        return name.text
     made = sql.Literal(name.value) if isinstance(name, Constant) else sql.Identifier(*name)
     return made.as_string(connection)

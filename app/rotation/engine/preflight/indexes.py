@@ -35,8 +35,8 @@ def of_catalog(session: Session, target: Target) -> Iterator[Found]:
 
 
 def _of_missing(indexes: list[Row], target: Target) -> Iterator[Found]:
-    whole = next((index["name"] for index in indexes if index["is_primary"]), None)
-    having = {index["table"] for index in indexes if index["is_primary"]}
+    whole = next((index["name"] for index in indexes if index["is_key"]), None)
+    having = {index["table"] for index in indexes if index["is_key"]}
     for table, key in dict.fromkeys((index["table"], index["key"]) for index in indexes):
         if table not in having:
             yield Found(
@@ -52,7 +52,7 @@ def _of_flags(index: Row, indexes: list[Row]) -> Iterator[Found]:
     if index["name"] is None or (index["valid"] and index["ready"] and index["live"]):
         return
     which = f"the index {index['name']} of {index['table']}, which starts with its primary key,"
-    if index["is_primary"]:
+    if index["is_key"]:
         which = f"the index {index['name']} of the primary key of {index['table']}"
     if not index["live"]:
         what = "is being dropped"

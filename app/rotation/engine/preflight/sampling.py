@@ -60,7 +60,7 @@ def _sample(session: Session, target: Target, candidates: list[CandidateTable]) 
     home = next(one for one in candidates if any(column.is_token for column in one.columns))
     home = replace(home, columns=tuple(one for one in home.columns if one.is_token))
     for candidate in candidates:
-        unlike = {"document", "uuid"} if target.form else {"document"}
+        unlike = {"document", "uuid"} if target.any_text else {"document"}
         texts = [one for one in candidate.columns if one.sort not in unlike]
         asked = tuple(one for one in texts if not (one.is_token or one.refers or one.obstacle))
         if any(one.obstacle for one in texts):

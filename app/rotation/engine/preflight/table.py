@@ -12,7 +12,7 @@ from ..table.slices import slices_of
 from ..table.target import Target
 from ..table.windows import Window, find_window
 from ..text import count, one_line, shown, size
-from . import indexes, sampling
+from . import indexes, own_sql, sampling
 from .replication import of_replication
 from .surroundings import of_limits, of_server
 
@@ -56,6 +56,7 @@ def find_all(
             *of_server(session, table, target, options),
             *target.placement.findings(f"{target.schema}.{target.table}", options),
         ]
+    findings += own_sql.findings(session, target)
     findings += [*of_limits(session, options), *sampling.findings(session, target)]
     if not any(finding.level == REFUSE for finding in findings):
         # It takes long: not worth waiting for if the run is refused anyway.
@@ -101,8 +102,10 @@ def _of_texts(session: Session, target: Target) -> Iterator[Found]:
         return
     whole = session.rows("draw_lanes", cuts=[])
     first = find_window(session, **whole[0], last_id=None, size=SAMPLE) if whole else None
-    if target.form:
-        yield from _of_format(session, target, target.form, first)
+    if target.recipe.expression:
+        return
+    if target.recipe.form:
+        yield from _of_format(session, target, target.recipe.form, first)
         return
     misfits = session.rows("find_non_uuid", lo=first.lo, hi=first.hi) if first else []
     if misfits:

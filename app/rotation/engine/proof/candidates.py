@@ -111,7 +111,7 @@ def list_candidates(session: Session, target: Target) -> list[CandidateTable]:
                 refers=row["refers"],
                 indexed=row["indexed"],
                 obstacle=row["obstacle"] or ("stranger" if row["oid"] in others else None),
-                exact=target.form is not None,
+                exact=target.any_text,
             )
             for row in of_table
         )

@@ -7,7 +7,6 @@ from ..db.session import Session
 from ..db.statements import Fragment
 from ..errors import DatabaseFailure, LockConflict, Stopped
 from ..events import Event
-from ..formats import TokenFormat
 from ..table.target import Target
 from ..text import count, one_line
 from .candidates import CandidateTable, list_candidates
@@ -70,7 +69,7 @@ def search(session: Session, target: Target, rotation: Rotation) -> Search:
         session.emit(Searching(number, len(readable), candidate.label, candidate.rows))
         try:
             counts = session.through_outages(
-                lambda candidate=candidate: _search_one(session, candidate, rotation, target.form)  # type: ignore[misc]
+                lambda candidate=candidate: _search_one(session, candidate, rotation, target)  # type: ignore[misc]
             )
         except (LockConflict, DatabaseFailure) as error:
             if session.stop.requested:
@@ -102,13 +101,13 @@ def _obstacles(candidate: CandidateTable) -> list[str]:
 
 
 def _search_one(
-    session: Session, candidate: CandidateTable, rotation: Rotation, form: TokenFormat | None
+    session: Session, candidate: CandidateTable, rotation: Rotation, target: Target
 ) -> dict[int, int]:
     """How many rows hold a revoked token, by the number of the column in `candidate`, from 1."""
     columns = []
     values = []
     for n, one in enumerate(candidate.columns, 1):
-        is_uuid = one.sort == "uuid" and not form
+        is_uuid = one.sort == "uuid" and not target.any_text
         kind = "pg_catalog.uuid" if is_uuid else 'pg_catalog.text COLLATE "C"'
         value = f"copied.{{column_{n}}}::{kind}"
         if one.sort == "document":  # as JSON may escape hyphens
@@ -116,7 +115,7 @@ def _search_one(
         columns.append(f"{value} AS value_{n}")
         token = f"value_{n}"
         text = "NULL::pg_catalog.text"
-        if form:
+        if target.any_text:
             values.append(f"({n}, {token})")
             continue
         values.append(f"({n}, {token}, {text})" if is_uuid else f"({n}, NULL::pg_catalog.uuid, {token})")
@@ -131,8 +130,10 @@ def _search_one(
     )
     with its.reading():
         its.rows("read_heap")
-        if form:
-            counted = its.rows("search_texts", **in_set(rotation), pattern=form.pattern)
+        if target.any_text:
+            form = target.recipe.form
+            pattern = form.pattern if form else None
+            counted = its.rows("search_texts", **in_set(rotation), pattern=pattern)
         else:
             counted = its.rows("search_copies", **in_set(rotation))
     return {row["number"]: row["rows"] for row in counted}

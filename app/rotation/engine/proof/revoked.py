@@ -40,7 +40,7 @@ def take_snapshot(session: Session, rotation: Rotation, target: Target) -> int:
 def _take(session: Session, rotation: Rotation, target: Target) -> int:
     parts = hold(session, target)
     session.change("read_heap")
-    must_be_uuids = target.is_text and not target.form
+    must_be_uuids = target.is_text and not target.any_text
     if must_be_uuids and (misfits := session.rows("find_non_uuid", lo=None, hi=None)):
         raise Refused(
             f"{target.label} of the row with {target.pk} {shown(misfits[0]['key'])} is not a UUID of"
@@ -77,7 +77,7 @@ def revoke_listed(session: Session, rotation: Rotation, target: Target, leaked: 
 
 def kind_of(target: Target) -> Kind:
     """What a list of its tokens holds."""
-    return TEXTS if target.form else UUIDS
+    return TEXTS if target.any_text else UUIDS
 
 
 def receive(session: Session, target: Target, leaked: LeakedList) -> int:

@@ -5,8 +5,9 @@ from django.db.models import Q, QuerySet
 from ...models import UNFINISHED, BatchProgress, Rotation, Status
 from ..db.session import Row, Session
 from ..errors import Refused
+from ..options import kept_lastingly
 from ..table.lanes import Lane
-from ..table.target import Target
+from ..table.target import Target, TargetName
 
 
 def rotations(session: Session) -> "QuerySet[Rotation]":
@@ -49,6 +50,16 @@ def find_unfinished(session: Session, target: Target) -> Rotation | None:
     if rotation.token_attnum != target.attnum:
         raise Refused(f"{was}: finish it first with --column {rotation.token_column}")
     return rotation
+
+
+def find_walk(session: Session, name: TargetName) -> str | None:
+    """The column that --walk named for the latest rotation of a column, by its names."""
+    with session.looking("reading the rotations"):
+        its = rotations(session).filter(table_name=name.table, token_column=name.column)
+        if name.schema:
+            its = its.filter(table_schema=name.schema)
+        latest = its.order_by("-pk").first()
+    return kept_lastingly(latest.options).get("walk") if latest else None
 
 
 def find_finished(session: Session, target: Target) -> Rotation | None:

@@ -20,7 +20,8 @@ from ..errors import ConnectionLost, LockConflict, Refused, Stopped
 from ..events import NOTE, REFUSE, WARN, Found
 from ..options import Options
 from .placement import Placement, Writers
-from .target import RANDOM_UUID, Target
+from .target import Target
+from .values import RANDOM_UUID
 
 HASH = "hash"
 REFERENCE = "reference"
@@ -96,8 +97,10 @@ class Citus(Placement):
                 REFUSE,
                 f"--reindex does not rebuild indexes of shards: REINDEX {table} by hand afterwards",
             )
-        if options.local_tokens:
-            yield Found(REFUSE, f"--local-tokens is not for {table}, which Citus distributes")
+        for name in ("local_tokens", "expression", "also", "where", "walk"):
+            if getattr(options, name):
+                flag = "--" + name.replace("_", "-")
+                yield Found(REFUSE, f"{flag} is not for {table}, which Citus distributes")
         yield Found(NOTE, f"{table} is {self.how} of Citus: every window commits in two phases")
         if options.wait_replicas:
             yield Found(

@@ -11,6 +11,9 @@ from .size import Size, measure
 from .target import Target
 from .windows import TYPICAL_SIZE, Window, find_window
 
+#: Parts of an EXPLAIN that find no rows of the window.
+BY_ITSELF = {"SubPlan", "InitPlan"}
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -85,7 +88,10 @@ def _require_index(explained: dict, indexes: set[str], target: Target) -> list[s
     nodes = [explained]
     while nodes:
         node = nodes.pop()
-        nodes += node.get("Plans", [])
+        # What expressions of the operator look up is theirs.
+        nodes += [
+            one for one in node.get("Plans", []) if one.get("Parent Relationship") not in BY_ITSELF
+        ]
         if "Scan" in node["Node Type"] and node["Node Type"] != "Bitmap Heap Scan":
             index = node.get("Index Name")
             scans.append(f"{node['Node Type']} using {index}" if index else node["Node Type"])

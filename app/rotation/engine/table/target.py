@@ -5,12 +5,14 @@ import re
 from dataclasses import dataclass, replace
 
 from ..db.session import Row, Session
-from ..db.statements import Constant, Fragment, Name, Names, load
+from ..db.statements import Fragment, Names, load
 from ..errors import Refused, UsageError
 from ..formats import TokenFormat
+from ..recipe import UUIDS, Recipe
 from ..text import command, one_line, spelled
 from .placement import PLAIN, Placement
 from .slices import WHOLE, Slices
+from .values import RANDOM_UUID, assignments, names_of, new_token
 
 #: Types of a primary key that windows can walk: they sort, and come back unchanged from text.
 KEY_TYPES = {"smallint", "integer", "bigint", "uuid", "text", "character varying", "numeric"}
@@ -21,14 +23,6 @@ OWN_TYPES = {
 }
 NUMBER_TYPES = {"smallint", "integer", "bigint"}
 TEXT_TYPES = {"text", "character varying", "character"}
-RANDOM_UUID = "pg_catalog.gen_random_uuid()"
-#: For each kind of random part: how bytes become characters, of which some are replaced or dropped.
-ENCODINGS = {
-    "hex": ("hex", "", ""),
-    "urlsafe": ("base64", "+/=\n", "-_"),
-    "base62": ("base64", "+/=\n", ""),
-    "alnum": ("base64", "+/=\nABCDEFGHIJKLMNOPQRSTUVWXYZ", ""),
-}
 NOT_A_TABLE = {
     "v": "a view: name the table behind it",
     "m": "a materialized view: name the table behind it",
@@ -48,6 +42,7 @@ class TargetName:
     column: str = "token"
     pk: str | None = None  #: None: the table's primary key
     schema: str | None = None  #: None: as the search path finds the table
+    walk: str | None = None  #: another unique column, in whose order windows follow each other
 
 
 @dataclass(frozen=True)
@@ -67,7 +62,7 @@ class Target:
     is_text: bool  #: the token is text, not a uuid
     room: int | None  #: characters that the column holds; None: any number
     padded: bool  #: shorter text is padded with blanks
-    form: TokenFormat | None = None  #: of new tokens; None: a UUID, spelled as the row's old token is
+    recipe: Recipe = UUIDS  #: what is written, and into which rows
     partitioned: bool = False  #: its rows are in partitions
     placement: Placement = PLAIN  #: where its rows are
     slices: Slices = WHOLE  #: of which the windows draw their tokens
@@ -75,7 +70,12 @@ class Target:
     @property
     def label(self) -> str:
         """For people: schema.table.column."""
-        return one_line(f"{self.schema}.{self.table}.{self.column}")
+        return one_line(self.full_name)
+
+    @property
+    def full_name(self) -> str:
+        """As rotations are recorded under."""
+        return f"{self.schema}.{self.table}.{self.column}"
 
     @property
     def command(self) -> str:
@@ -90,54 +90,35 @@ class Target:
     @property
     def names(self) -> Names:
         """What fills the braces in statements on the target."""
+        token = self._new_token(RANDOM_UUID)
+        local = self._new_token(load("localize_uuid")) if self.slices.bits else token
         return {
             "target": (self.schema, self.table),
             "pk": (self.pk,),
             "pk_type": self.pk_type_name,
             "column": (self.column,),
-            "new_token": Fragment(self._new_token(RANDOM_UUID)),
-            "window_token": Fragment(
-                self._new_token(load("localize_uuid") if self.slices.bits else RANDOM_UUID)
-            ),
-            **self._form_names,
+            "new_token": Fragment(token),
+            "new_values": assignments(self.recipe, token),
+            "window_values": assignments(self.recipe, local),
+            **names_of(self.recipe),
             # With their exact types, so that no foreign function or operator is a better match.
             "key": Fragment("target.{pk}::pg_catalog." + self.pk_type_name[1]),
             "token": Fragment("target.{column}::pg_catalog." + ("text" if self.is_text else "uuid")),
-            "leaked_type": Fragment("pg_catalog." + ("text" if self.form else "uuid")),
+            "leaked_type": Fragment("pg_catalog." + ("text" if self.any_text else "uuid")),
             **self.placement.names,
         }
+
+    @property
+    def any_text(self) -> bool:
+        """Whether its tokens may be any text, not only spellings of UUIDs."""
+        return self.is_text and bool(self.recipe.form or self.recipe.expression)
+
+    def _new_token(self, uuid: str) -> str:
+        return self.placement.make_token(new_token(self.recipe, self.is_text, uuid))
 
     def window(self, lo: str, hi: str) -> dict[str, str]:
         """The parameters of a statement that rotates a window: bounds, and a slice for its tokens."""
         return {"lo": lo, "hi": hi, **self.slices.draw()}
-
-    def _new_token(self, uuid: str) -> str:
-        """The expression of a new token: of its format, or a UUID spelled like the old one."""
-        # Schema-qualified: a function of the same name elsewhere can't take its place.
-        made = uuid
-        if self.form and self.form.kind == "uuid":
-            made = f"{{token_prefix}} || {RANDOM_UUID}::text || {{token_suffix}}"
-        elif self.form:
-            strong = " || ".join([load("random_bytes")] * self.form.blocks)
-            made = load("random_text").replace("{random_bytes}", strong)
-        elif self.is_text:
-            made = load("respell_token").replace(RANDOM_UUID, uuid)
-        return self.placement.make_token(made)
-
-    @property
-    def _form_names(self) -> dict[str, Name]:
-        """What fills the braces in random_text.sql."""
-        if not self.form:
-            return {}
-        encoding, replaced, replacing = ENCODINGS.get(self.form.kind, ("", "", ""))
-        return {
-            "token_prefix": Constant(self.form.prefix),
-            "token_suffix": Constant(self.form.suffix),
-            "encoding": Constant(encoding),
-            "replaced": Constant(replaced),
-            "replacing": Constant(replacing),
-            "random_length": Constant(self.form.length),
-        }
 
 
 def aim(session: Session, target: Target) -> None:
@@ -170,7 +151,7 @@ def resolve(session: Session, name: TargetName, inheritance: bool = False) -> Ta
     table = _find_table(session, name, inheritance)
     columns = {row["name"]: row for row in session.rows("list_columns", oid=table["oid"])}
     label = f"{table['schema']}.{table['name']}"
-    key = _find_key(columns, name.pk, label)
+    key = _find_key(columns, name, label) if name.walk is None else _find_walk(columns, name, label)
     token = _find_column(columns, name.column, label)
     return Target(
         schema=table["schema"],
@@ -190,16 +171,41 @@ def resolve(session: Session, name: TargetName, inheritance: bool = False) -> Ta
     )
 
 
-def in_form(target: Target, form: TokenFormat | None) -> Target:
-    """The target with new tokens of this format. Raises Refused if they don't fit the column."""
+def by_recipe(session: Session, target: Target, recipe: Recipe) -> Target:
+    """The target with what is written into it. Raises Refused if that can't be."""
+    columns = {row["name"]: row for row in session.rows("list_columns", oid=target.oid)}
+    for one in recipe.companions:
+        _require_companion(columns, one.column, target)
+    if recipe.expression:
+        return replace(target, recipe=recipe)
+    return replace(target, recipe=replace(recipe, form=_fitting(target, recipe.form)))
+
+
+def _require_companion(columns: dict[str, Row], name: str, target: Target) -> None:
+    """Raise Refused if this column can't be set along with the token."""
+    table = f"{target.schema}.{target.table}"
+    if name not in columns:
+        raise Refused(f"--also {name}: {table} has no such column; it has {', '.join(columns)}")
+    if name == target.column:
+        raise Refused(f"--also {name}: that is the token: use --expression or --format")
+    if name == target.pk:
+        raise Refused(f"--also {name}: windows walk by it, and it would move under them")
+    if columns[name]["generated"]:
+        raise Refused(f"--also {name}: it is generated, and follows the others by itself")
+    if not columns[name]["may_update"]:
+        raise Refused(f"this role may not change {table}.{name}: GRANT UPDATE on it first")
+
+
+def _fitting(target: Target, form: TokenFormat | None) -> TokenFormat | None:
+    """The format, None for one that UUIDs have anyway. Raises Refused if it does not fit the column."""
     name, room = target.label, target.room
     if form and not target.is_text:
         if form.template != "{uuid}":
             raise Refused(f"{name} is of type {target.column_type}: only --format {{uuid}} fits")
-        form = None
+        return None
     sizes = {form.size} if form else {32, 36}
     if room is None or room in sizes or (not target.padded and room > min(sizes)):
-        return replace(target, form=form)
+        return form
     needs = f"--format {form.template} makes {form.size}" if form else "a UUID needs 32 or 36"
     hint = "" if form else "; for other tokens give --format"
     padded = ", and char is padded with blanks" * target.padded
@@ -248,24 +254,61 @@ def _refuse_unknown_table(session: Session, name: TargetName) -> None:
     raise Refused(f"there is no table {asked!r} in this database; {hint}")
 
 
-def _find_key(columns: dict[str, Row], asked: str | None, label: str) -> Row:
+def _find_key(columns: dict[str, Row], name: TargetName, label: str) -> Row:
+    """The primary key, by which windows walk unless another column is named."""
     keys = [row for row in columns.values() if row["in_key"]]
-    if not keys:
-        raise Refused(f"{label} has no primary key: windows need one; add it, or rotate by hand")
     names = ", ".join(row["name"] for row in keys)
-    if len(keys) > 1:
-        raise Refused(
-            f"{label} has a primary key of several columns ({names}): windows need one of a"
-            " single column; rotate it by hand"
-        )
-    key = keys[0]
-    if asked is not None and asked != key["name"]:
+    asked = name.pk
+    if len(keys) == 1 and asked not in (None, names):
         raise Refused(f"--pk {asked}: the primary key of {label} is {names}")
-    if key["base_type"] not in KEY_TYPES:
-        raise Refused(
-            f"the primary key {label}.{key['name']} is of type {key['type']}:"
-            f" windows can walk {', '.join(sorted(KEY_TYPES))}"
+    why = ""
+    if not keys:
+        why = f"{label} has no primary key: windows need one"
+    elif len(keys) > 1:
+        why = f"{label} has a primary key of several columns ({names}): windows need a single one"
+    elif names == name.column:
+        why = f"{label}.{names} is the primary key itself: its windows would move under the rotation"
+    elif keys[0]["base_type"] not in KEY_TYPES:
+        why = (
+            f"the primary key {label}.{names} is of type {keys[0]['type']}: windows can walk"
+            f" {', '.join(sorted(KEY_TYPES))}"
         )
+    if why:
+        raise Refused(f"{why}; {_how_to_walk(columns, name.column)}")
+    return _readable(keys[0], label)
+
+
+def _find_walk(columns: dict[str, Row], name: TargetName, label: str) -> Row:
+    """The column that --walk names."""
+    asked = name.walk or ""
+    if asked not in columns:
+        near = difflib.get_close_matches(asked, columns, 1)
+        hint = f'did you mean "{near[0]}"?' if near else _how_to_walk(columns, name.column)
+        raise Refused(f"--walk {asked}: {label} has no such column; {hint}")
+    column = columns[asked]
+    if asked == name.column:
+        raise Refused(f"--walk {asked}: that is the token, and would move under the windows")
+    if not column["walkable"]:
+        raise Refused(
+            f"--walk {asked}: it is not NOT NULL with a valid unique index of its own, neither"
+            f" partial nor deferrable; {_how_to_walk(columns, name.column)}"
+        )
+    if column["base_type"] not in KEY_TYPES:
+        known = ", ".join(sorted(KEY_TYPES))
+        raise Refused(f"--walk {asked}: it is of type {column['type']}, and windows can walk {known}")
+    return _readable(column, label)
+
+
+def _how_to_walk(columns: dict[str, Row], token: str) -> str:
+    """What to do where windows can't walk by the primary key."""
+    fit = [row["name"] for row in columns.values() if row["walkable"] and row["base_type"] in KEY_TYPES]
+    fit = [name for name in fit if name != token]
+    if fit:
+        return f"walk by another unique column: --walk {' or '.join(fit)}"
+    return "add a column with a unique index, NOT NULL, and name it with --walk; or rotate by hand"
+
+
+def _readable(key: Row, label: str) -> Row:
     if not key["may_select"]:
         raise Refused(f"this role may not read {label}.{key['name']}: GRANT SELECT on it first")
     return key
@@ -278,8 +321,6 @@ def _find_column(columns: dict[str, Row], asked: str, label: str) -> Row:
         raise Refused(f"{label} has no column {asked!r}; {hint}")
     column = columns[asked]
     name = f"{label}.{asked}"
-    if column["in_key"]:
-        raise Refused(f"{name} is the primary key itself: its windows would move under the rotation")
     if column["generated"]:
         raise Refused(f"{name} is generated from other columns: rotate those")
     if column["base_type"] not in {"uuid"} | TEXT_TYPES:

@@ -8,7 +8,7 @@ from django.core.management.base import CommandParser
 
 from ...engine.db.session import Session
 from ...engine.errors import UsageError
-from ...engine.options import REINDEX, TYPES, Options, or_off
+from ...engine.options import IF_FINISHED, REINDEX, TYPES, Options, or_off
 from ...engine.text import parse_size, parse_size_rate
 from ...operations import asking, inputs
 from ...operations.databases import RunRequest, run_side_by_side
@@ -96,6 +96,12 @@ class Command(base.RotationCommand):
             "--new", action="store_true", help="start another rotation after a finished one"
         )
         parser.add_argument(
+            "--if-finished",
+            choices=IF_FINISHED,
+            default="ok",
+            help="for scripts: after a finished rotation do nothing, start another, or exit with 1",
+        )
+        parser.add_argument(
             "--serve",
             action="store_true",
             help="keep running, and pick up rotations that were recorded or abandoned",
@@ -118,10 +124,36 @@ class Command(base.RotationCommand):
             default="auto",
             help="auto: a bar on a terminal, else lines",
         )
+        self.add_recipe_flags(parser)
         self.add_work_flags(parser, Options())
         self.add_proof_flags(parser)
         self.add_throttle_flags(parser, Options())
         self.add_aftercare_flags(parser)
+
+    def add_recipe_flags(self, parser: CommandParser) -> None:
+        """Add the flags that say what is written, and into which rows."""
+        parser.add_argument(
+            "--format",
+            metavar="TEMPLATE",
+            help="new tokens: text around one of {uuid} {hex:N} {base62:N} {urlsafe:N} {alnum:N}"
+            " (default: UUIDs, spelled as the old ones are)",
+        )
+        parser.add_argument(
+            "--expression", metavar="SQL", help="or any SQL expression for it, evaluated for every row"
+        )
+        parser.add_argument(
+            "--also",
+            action="append",
+            default=[],
+            metavar="COLUMN=SQL",
+            help="set another column in the same UPDATE; the SQL may name new_token; may be repeated",
+        )
+        parser.add_argument("--where", metavar="SQL", help="rotate only rows for which this is true")
+        parser.add_argument(
+            "--walk",
+            metavar="COLUMN",
+            help="walk by another unique NOT NULL column (if the token is the primary key)",
+        )
 
     def add_work_flags(self, parser: CommandParser, default: Options) -> None:
         """Add the flags of windows, workers, and how long they wait for locks."""
@@ -171,12 +203,6 @@ class Command(base.RotationCommand):
         """Add the flags of the guard, the proof, and what the preflight wants acknowledged."""
         base.add_leaked_flag(
             parser, "tokens known to have leaked, one per line or CSV (-: standard input): revoked too"
-        )
-        parser.add_argument(
-            "--format",
-            metavar="TEMPLATE",
-            help="new tokens: text around one of {uuid} {hex:N} {base62:N} {urlsafe:N} {alnum:N}"
-            " (default: UUIDs, spelled as the old ones are)",
         )
         parser.add_argument(
             "--no-verify",
@@ -268,8 +294,12 @@ class Command(base.RotationCommand):
     def handle(self, *args: Any, **given: Any) -> None:
         with base.one_line_errors():
             inputs.require_text("--throttle-sql", given["throttle_sql"])
-            inputs.require_text("--notify", given["notify"])
-            given["standbys"] = tuple(given["standbys"])
+            for name in ("notify", "expression", "where", "walk"):
+                inputs.require_text(f"--{name}", given[name])
+            for name in ("standbys", "also"):
+                for text in given[name]:
+                    inputs.require_text("--also" if name == "also" else "--standby", text)
+                given[name] = tuple(given[name])
             options = Options(**{name: given[name] for name in TYPES if name in given})
             given["hook"] = parse_hook(given["hook"])
             aliases = self.databases(given)

@@ -1,0 +1,102 @@
+"""SQL of the operator's own: whether PostgreSQL accepts it where it goes, and what it makes."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from ..db.session import Row, Session
+from ..db.sqlstate import READ_ONLY
+from ..db.statements import Fragment
+from ..errors import DatabaseFailure, UsageError
+from ..events import NOTE, REFUSE, WARN, Found
+from ..table.target import Target
+from ..table.windows import find_window
+from ..text import count, one_line
+
+SAMPLE = 1000  # rows for which the expression is evaluated before the run starts
+SAMPLE_TIMEOUT = "10s"
+
+
+def require_sound(session: Session, target: Target) -> None:
+    """Let PostgreSQL parse the SQL, alone and in the UPDATE. Raises UsageError with its answer."""
+    recipe = target.recipe
+    pieces = {
+        "--expression": ("parse_alone", "{expression}" if recipe.expression else ""),
+        "--where": ("parse_alone", "{where}" if recipe.where else ""),
+    }
+    for n, one in enumerate(recipe.companions):
+        pieces[f"--also {one.column}"] = ("parse_companion", f"{{companion_sql_{n}}}")
+    given = {flag: piece for flag, piece in pieces.items() if piece[1]}
+    if not given:
+        return
+    with session.reading():
+        for flag, (statement, piece) in given.items():
+            # On lines of its own: it may end with a comment.
+            its = replace(session, names=session.names | {"piece": Fragment(f"\n{piece}\n")})
+            _parse(session, flag, its.text(statement))
+        bounds = target.window("", "") | {"lo": None, "hi": None}
+        _parse(session, " and ".join(given), session.text("rotate_window", **bounds))
+
+
+def _parse(session: Session, flags: str, statement: str) -> None:
+    problem = session.row("parse_sql", statement=statement.rstrip().rstrip(";"))["problem"]
+    if problem:
+        raise UsageError(f"{flags}: PostgreSQL does not accept it: {one_line(problem)}")
+
+
+def findings(session: Session, target: Target) -> list[Found]:
+    """What is said of the SQL; the expression is evaluated for the first rows, without writing."""
+    found = [*_of_companions(session, target)]
+    recipe = target.recipe
+    if recipe.expression:
+        found += _of_expression(session, target)
+    if recipe.where:
+        found.append(
+            Found(
+                NOTE,
+                f"only rows for which {one_line(recipe.where)} is true are rotated, and only their"
+                " tokens revoked; a row for which it becomes true after its window keeps its token",
+            )
+        )
+    return found
+
+
+def _of_companions(session: Session, target: Target) -> Iterator[Found]:
+    columns = {row["name"]: row for row in session.rows("list_columns", oid=target.oid)}
+    for one in target.recipe.companions:
+        name = f"{target.schema}.{target.table}.{one.column}"
+        its = session.row("describe_table", oid=target.oid, attnum=columns[one.column]["attnum"])
+        if its["in_partition_key"]:
+            text = f"{name} is part of the partition key: its new value would move the row"
+            yield Found(REFUSE, f"{text}; rotate it by hand")
+        else:
+            yield Found(NOTE, f"{one_line(name)} is set in the same UPDATE, to {one_line(one.sql)}")
+
+
+def _of_expression(session: Session, target: Target) -> Iterator[Found]:
+    text = f"each new token of {target.label} is {one_line(target.recipe.expression or '')}"
+    yield Found(NOTE, f"{text}: how hard that is to guess is for you to judge")
+    found = _sample(session)
+    if not found or not found["tokens"]:
+        return
+    of_rows = f"of {count(found['tokens'], 'row')} for which --expression was evaluated"
+    if found["missing"]:
+        yield Found(REFUSE, f"{of_rows}, {found['missing']} got NULL: no token would be left there")
+    elif found["distinct_tokens"] < found["tokens"]:
+        text = f"{of_rows}, only {found['distinct_tokens']} got a token of their own"
+        yield Found(REFUSE, f"{text}: name a volatile function in it, or the row's key")
+    elif found["repeated"]:
+        text = f"{of_rows} twice, {found['repeated']} got the same both times: it is not random, and"
+        yield Found(WARN, f"{text} whoever knows it and the row can compute the new token")
+
+
+def _sample(session: Session) -> Row | None:
+    """What the expression makes of the first rows; None if there are none, or if it writes."""
+    try:
+        with session.reading(SAMPLE_TIMEOUT):
+            whole = session.rows("draw_lanes", cuts=[])
+            first = find_window(session, **whole[0], last_id=None, size=SAMPLE) if whole else None
+            return session.row("sample_expression", lo=first.lo, hi=first.hi) if first else None
+    except DatabaseFailure as failure:
+        if failure.sqlstate != READ_ONLY:
+            raise UsageError(f"--expression: PostgreSQL answered {failure.condition}") from failure
+        return None

@@ -1,0 +1,76 @@
+"""The SQL of a recipe: what fills the braces where statements write new tokens, or choose rows.
+
+Functions of ours are schema-qualified: none of the same name elsewhere can take their place.
+"""
+
+from ..db.statements import Constant, Fragment, Name, Verbatim, load
+from ..formats import TokenFormat
+from ..recipe import Recipe
+
+RANDOM_UUID = "pg_catalog.gen_random_uuid()"
+#: For each kind of random part: how bytes become characters, of which some are replaced or dropped.
+ENCODINGS = {
+    "hex": ("hex", "", ""),
+    "urlsafe": ("base64", "+/=\n", "-_"),
+    "base62": ("base64", "+/=\n", ""),
+    "alnum": ("base64", "+/=\nABCDEFGHIJKLMNOPQRSTUVWXYZ", ""),
+}
+
+
+def new_token(recipe: Recipe, is_text: bool, uuid: str = RANDOM_UUID) -> str:
+    """The expression of a new token; `uuid`: that of a random UUID."""
+    form = recipe.form
+    if recipe.expression:
+        return "(\n    {expression}\n)"  # on lines of its own: it may end with a comment
+    if form and form.kind == "uuid":
+        return f"{{token_prefix}} || {RANDOM_UUID}::text || {{token_suffix}}"
+    if form:
+        strong = " || ".join([load("random_bytes")] * form.blocks)
+        return load("random_text").replace("{random_bytes}", strong)
+    return load("respell_token").replace(RANDOM_UUID, uuid) if is_text else uuid
+
+
+def assignments(recipe: Recipe, token: str) -> Fragment:
+    """What follows SET: the token alone, or with its companions, which see it as `new_token`."""
+    if not recipe.companions:
+        return Fragment(f"{{column}} = {token}")
+    numbers = range(len(recipe.companions))
+    columns = "".join(f", {{companion_{n}}}" for n in numbers)
+    values = "".join(f", (\n        {{companion_sql_{n}}}\n    )" for n in numbers)
+    text = load("set_companions").replace("{token}", token)
+    return Fragment(text.replace("{columns}", columns).replace("{values}", values))
+
+
+def names_of(recipe: Recipe) -> dict[str, Name]:
+    """What fills the braces in those, and in statements that choose rows."""
+    chosen = "target.{column} IS NOT NULL"
+    by_us = "target.xmin = pg_catalog.pg_current_xact_id()::xid"
+    names: dict[str, Name] = {
+        # So that no index fits it: by another one the planner may read much more than a window.
+        "chosen": Fragment(f"{chosen} AND (\n{{where}}\n) IS TRUE" if recipe.where else chosen),
+        # After the UPDATE what it wrote, as the condition may be false of new tokens.
+        "written": Fragment(by_us if recipe.where else "true"),
+    }
+    if recipe.form:
+        names |= _of_format(recipe.form)
+    if recipe.expression:
+        names["expression"] = Verbatim(recipe.expression)
+    if recipe.where:
+        names["where"] = Verbatim(recipe.where)
+    for n, one in enumerate(recipe.companions):
+        names[f"companion_{n}"] = (one.column,)
+        names[f"companion_sql_{n}"] = Verbatim(one.sql)
+    return names
+
+
+def _of_format(form: TokenFormat) -> dict[str, Name]:
+    """What fills the braces in random_text.sql."""
+    encoding, replaced, replacing = ENCODINGS.get(form.kind, ("", "", ""))
+    return {
+        "token_prefix": Constant(form.prefix),
+        "token_suffix": Constant(form.suffix),
+        "encoding": Constant(encoding),
+        "replaced": Constant(replaced),
+        "replacing": Constant(replacing),
+        "random_length": Constant(form.length),
+    }

@@ -1,0 +1,253 @@
+"""Tokens, companions and rows by SQL of the operator's own."""
+
+import json
+
+import pytest
+
+from tests.conftest import Database, until
+
+ROWS = 60
+RUN = ("rotate_tokens_sql", "--table", "account")
+#: Names that statements use themselves: an expression means the table's.
+NAMES = "id int PRIMARY KEY, key text, lane_id int, token {kind} NOT NULL UNIQUE, checksum text UNIQUE"
+CHECKSUM = "checksum=encode(sha256(new_token::text::bytea), 'hex') -- of the new one"
+EXPRESSION = "key || id || lane_id || '_' || md5(gen_random_uuid()::text || token)"
+
+
+def fill(db: Database, kind: str = "text") -> None:
+    old = "gen_random_uuid()" if kind == "uuid" else "'old_' || md5(n::text)"
+    db.sql(
+        f"CREATE TABLE account ({NAMES.format(kind=kind)});"
+        f"INSERT INTO account SELECT n, 'k', n % 2, {old} FROM generate_series(1, {ROWS}) AS n;"
+        "UPDATE account SET checksum = encode(sha256(token::text::bytea), 'hex')"
+    )
+    db.watch("account", "id")
+
+
+def rotate(db: Database, *flags: str, code: int = 0) -> str:
+    done = db.call(*RUN, *flags)
+    assert done.code == code, done.out + done.err
+    return done.out + done.err
+
+
+def wrong_checksums(db: Database) -> int:
+    return db.value(
+        "SELECT count(*) FROM account WHERE checksum <> encode(sha256(token::text::bytea), 'hex')"
+    )
+
+
+@pytest.mark.parametrize("kind", ["uuid", "text"])
+def test_companion_is_of_the_new_token(db: Database, kind: str) -> None:
+    fill(db, kind)
+    flags = ("--format", "{hex:40}") if kind == "text" else ()
+    said = rotate(db, *flags, "--also", CHECKSUM, "--window", "20")
+    assert f"verified by value: 0 of {ROWS} revoked tokens survive" in said
+    assert "public.account.checksum is set in the same UPDATE, to encode(sha256(" in said
+    assert "left for the end" not in said
+    db.each_once(ROWS)
+    assert db.value("SELECT count(DISTINCT token) FROM account") == ROWS
+    assert not wrong_checksums(db)
+
+
+def test_several_companions_and_none_of_them_the_old_row_s(db: Database) -> None:
+    fill(db)
+    flags = ("--also", CHECKSUM, "--also", "key=right(new_token, 4)", "--also", "lane_id=lane_id + 1")
+    rotate(db, "--format", "{hex:40}", *flags)
+    db.each_once(ROWS)
+    assert not wrong_checksums(db)
+    assert not db.value("SELECT count(*) FROM account WHERE key <> right(token, 4)")
+    assert db.value("SELECT min(lane_id) || ' ' || max(lane_id) FROM account") == "1 2"
+
+
+def test_expression_is_evaluated_for_every_row(db: Database) -> None:
+    fill(db)
+    said = rotate(db, "--expression", EXPRESSION, "--also", CHECKSUM, "--window", "20")
+    assert "how hard that is to guess is for you to judge" in said
+    assert "same both times" not in said
+    db.each_once(ROWS)
+    assert db.value("SELECT count(DISTINCT right(token, 32)) FROM account") == ROWS
+    assert not db.value("SELECT count(*) FROM account WHERE token NOT LIKE 'k' || id || lane_id || '_%'")
+    assert not wrong_checksums(db)
+    # The guard knows the old ones as they are.
+    db.sql("UPDATE account SET token = before.token FROM before WHERE before.id = account.id::text")
+    assert db.unchanged("account") == 0
+    db.sql("DROP TABLE before")
+    assert db.call("rotation", "verify", "--search-copies").code == 0
+
+
+def test_rows_that_were_locked_are_made_alike(db: Database) -> None:
+    fill(db)
+    flags = ("--expression", EXPRESSION, "--also", CHECKSUM, "--lock-timeout", "50", "--window", "20")
+    with db.connect() as other, other.cursor() as cursor:
+        cursor.execute("BEGIN; SELECT FROM account WHERE id = 30 FOR UPDATE")
+        child = db.start(*RUN, *flags)
+        until(lambda: db.value("SELECT count(*) FROM rotation_leftover"))
+        cursor.execute("ROLLBACK")
+    assert child.wait(60) == 0
+    db.each_once(ROWS)
+    assert not wrong_checksums(db)
+
+
+def test_survivors_are_made_alike(db: Database) -> None:
+    fill(db)
+    rotate(db, "--expression", EXPRESSION, "--also", CHECKSUM)
+    db.sql("ALTER TABLE account DISABLE TRIGGER ALL; UPDATE account SET token = before.token FROM before"
+           " WHERE before.id = account.id::text AND account.id IN (5, 50);"
+           "ALTER TABLE account ENABLE TRIGGER ALL")  # fmt: skip
+    assert db.call("rotation", "verify").code == 4
+    rotate(db)
+    assert db.unchanged("account") == 0
+    assert not wrong_checksums(db)
+    assert db.value("SELECT token FROM account WHERE id = 50").startswith("k500_")
+
+
+def test_where(db: Database) -> None:
+    fill(db)
+    said = rotate(db, "--format", "{hex:40}", "--where", "lane_id = 1 OR id < 3 -- and so on")
+    assert "only rows for which lane_id = 1 OR id < 3" in said
+    assert "verified by value: 0 of 31 revoked tokens survive" in said
+    changed = {int(key) for (key,) in db.sql("SELECT id FROM changes")}
+    assert changed == {2, *range(1, ROWS, 2)}
+    assert db.value("SELECT rows_total FROM rotation") == 31
+    said = db.call("rotation", "report", "--json").out
+    assert "of the token of every row for which this was true (lane_id = 1 OR id < 3" in said
+    # Tokens of the other rows are not revoked.
+    db.sql("UPDATE account SET token = reverse(token) WHERE id = 4; UPDATE account SET token ="
+           " reverse(token) WHERE id = 4")  # fmt: skip
+    listed = db.call("rotation", "keys").out.split()
+    assert {int(key) for key in listed[1:]} == changed
+
+
+def test_locked_row_that_the_condition_excludes(db: Database) -> None:
+    fill(db)
+    flags = ("--format", "{hex:40}", "--where", "id <> 29", "--lock-timeout", "50", "--window", "20")
+    with db.connect() as other, other.cursor() as cursor:
+        cursor.execute("BEGIN; SELECT key FROM account WHERE id IN (29, 30) FOR UPDATE")
+        child = db.start(*RUN, *flags)
+        until(lambda: db.value("SELECT count(*) FROM rotation_leftover"))
+        cursor.execute("ROLLBACK")
+    assert child.wait(60) == 0
+    assert db.value("SELECT count(*) FROM changes") == ROWS - 1
+    assert db.value("SELECT token FROM account WHERE id = 29").startswith("old_")
+
+
+def test_where_of_the_token_itself(db: Database) -> None:
+    fill(db)
+    db.sql("UPDATE account SET token = 'new_' || id WHERE id > 50")
+    said = rotate(db, "--format", "new_{hex:40}", "--where", "token LIKE 'old%'", "--window", "20")
+    assert "verified by value: 0 of 50 revoked tokens survive" in said
+    assert db.value("SELECT count(*) FROM account WHERE length(token) = 44") == 50
+    assert db.value("SELECT count(*) FROM account WHERE token = 'new_' || id") == 10
+
+
+def test_where_of_uuids_overlooks_other_text(db: Database) -> None:
+    fill(db)
+    db.sql("UPDATE account SET token = gen_random_uuid()::text WHERE id <= 10")
+    assert "is not a UUID" in rotate(db, code=1)
+    rotate(db, "--where", "token NOT LIKE 'old%'")
+    assert db.value("SELECT count(*) FROM account WHERE token LIKE 'old%'") == 50
+
+
+def test_names_mean_the_same_in_every_statement(db: Database) -> None:
+    """A function of the role's own search path, which our other statements don't have."""
+    fill(db)
+    db.sql("CREATE SCHEMA own; CREATE FUNCTION own.is_odd(int) RETURNS bool RETURN $1 % 2 = 1;"
+           "ALTER ROLE CURRENT_USER SET search_path = public, own")  # fmt: skip
+    try:
+        rotate(db, "--format", "{hex:40}", "--where", "is_odd(id)")
+    finally:
+        db.sql("ALTER ROLE CURRENT_USER RESET search_path")
+    assert db.value("SELECT count(*) FROM changes") == ROWS / 2
+
+
+def test_resumed_as_begun(db: Database) -> None:
+    fill(db)
+    flags = ("--expression", EXPRESSION, "--also", CHECKSUM, "--where", "id <= 50")
+    rotate(db, *flags, "--window", "10", "--stop-after", "20", code=3)
+    said = rotate(db, "--expression", EXPRESSION, code=1)
+    assert "was started with --expression 'key || id" in said
+    assert "run the same command without --also and --where" in said
+    rotate(db, "--format", "{hex:40}", code=1)
+    rotate(db, *flags[:2], *flags[4:], code=1)
+    rotate(db, "--window", "10", "--stop-after", "10", code=3)
+    rotate(db, *flags)
+    assert db.value("SELECT count(*) FROM changes") == 50
+    assert not wrong_checksums(db)
+    assert "Nothing was replaced now" in rotate(db, *flags)
+    said = rotate(db, code=1)
+    assert "is finished, and was of rows --where 'id <= 50' only: to rotate these now, add --new" in said
+
+
+def test_sql_that_was_written_into_the_state_is_not_run(db: Database) -> None:
+    fill(db)
+    flags = ("--expression", EXPRESSION, "--window", "10", "--stop-after", "20")
+    rotate(db, *flags, code=3)
+    forged = json.dumps({"expression": "(SELECT 'x' || id FROM pg_sleep(0))"})
+    db.sql("UPDATE rotation SET options = options || %s::jsonb", forged)
+    said = rotate(db, code=1)
+    assert "was started with SQL that this site's SECRET_KEY did not sign" in said
+    assert db.value("SELECT count(*) FROM changes") == 20
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "why"),
+    [
+        (("--expression", "no_such(id)"), 2, "--expression: PostgreSQL does not accept it: function"),
+        (("--expression", "id)) -- x"), 2, "--expression: PostgreSQL does not accept it: syntax error"),
+        (("--expression", "'x'), key = ('y'"), 2, "--expression: PostgreSQL does not accept it: syntax"),
+        (("--expression", "1]; DROP TABLE account; --"), 2, "--expression: PostgreSQL does not accept"),
+        (("--expression", "'x' /* "), 2, "--expression: PostgreSQL does not accept it: unterminated"),
+        (("--expression", "max(token)"), 2, "aggregate functions are not allowed in UPDATE"),
+        (("--expression", "now()"), 1, "only 1 got a token of their own"),
+        (("--expression", " "), 2, "--expression: it is empty"),
+        (("--expression", "'x'", "--format", "{hex:40}"), 2, "--format and --expression both say"),
+        (("--expression", "'x'", "--local-tokens"), 2, "leave it out with --expression"),
+        (("--expression", "'x'"), 1, "only 1 got a token of their own: name a volatile function in it"),
+        (("--expression", "nullif('x', 'x')"), 1, "60 got NULL: no token would be left there"),
+        (("--expression", "(1 / (id - id))::text"), 2, "--expression: PostgreSQL answered division"),
+        (("--where", "id) OR (true"), 2, "--where: PostgreSQL does not accept it: syntax error"),
+        (("--where", "id"), 2, "argument of IS TRUE must be type boolean"),
+        (("--where", "nothing = 1"), 2, 'column "nothing" does not exist'),
+        (("--also", "checksum"), 2, "--also 'checksum': expected COLUMN=SQL"),
+        (("--also", "checksum="), 2, "--also 'checksum=': expected COLUMN=SQL"),
+        (("--also", "nothing=1"), 1, "--also nothing: public.account has no such column; it has"),
+        (("--also", "token=1"), 1, "--also token: that is the token"),
+        (("--also", "id=1"), 1, "--also id: windows walk by it"),
+        (("--also", "key=old_token"), 2, 'does not accept it: column "old_token"'),
+        (("--also", "lane_id=new_token"), 2, "--also lane_id: PostgreSQL does not accept it: column"),
+        (("--also", "key='a'", "--also", "key='b'"), 2, "--also: key is named twice"),
+    ],
+)  # fmt: skip
+def test_sql_that_can_not_be_used(db: Database, flags: tuple[str, ...], code: int, why: str) -> None:
+    fill(db)
+    more = () if "--expression" in flags else ("--format", "{hex:40}")
+    done = db.call(*RUN, *more, *flags)
+    assert (done.code, len(done.err.splitlines())) == (code, 1), done.out + done.err
+    assert why in done.err
+    assert not db.value("SELECT count(*) FROM changes")
+    assert not db.value("SELECT count(*) FROM rotation")
+
+
+def test_expression_that_is_not_random_is_said(db: Database) -> None:
+    fill(db)
+    said = rotate(db, "--expression", "md5(id::text || 'salt')")
+    assert "of 60 rows for which --expression was evaluated twice, 60 got the same both times" in said
+
+
+def test_dry_run_shows_it(db: Database) -> None:
+    fill(db)
+    flags = ("--expression", EXPRESSION, "--also", CHECKSUM, "--where", "id > 30", "--dry-run")
+    said = rotate(db, *flags)
+    assert "60, 30 with a token" in said
+    for piece in (EXPRESSION, CHECKSUM.partition("=")[2], "id > 30"):
+        assert said.count(piece) >= 2
+    assert "found by   Index Scan using account_pkey" in said or "Bitmap" in said
+    assert not db.value("SELECT count(*) FROM changes")
+
+
+def test_if_finished(db: Database) -> None:
+    fill(db)
+    for choice in ("new", "ok", "new", "fail"):
+        said = rotate(db, "--format", "{hex:40}", "--if-finished", choice, code=int(choice == "fail"))
+    assert "rotation 2 of public.account.token is finished: nothing was replaced now" in said
+    assert db.value("SELECT count(*) FROM rotation") == 2
