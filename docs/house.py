@@ -36,6 +36,7 @@ ROOMS = {
     "engine.table": "target, placement (plain, Citus), lanes, windows, plan, size",
     "engine.db": "driver, session, statements, errors by SQLSTATE, retries, threads, stop",
     "engine.events": "facts told",
+    "engine.kept": "what was asked",
     "engine.options": "what is asked",
     "engine.recipe": "what is written",
     "engine.formats": "of tokens",

@@ -17,6 +17,7 @@ TIERS = [
     ("engine.proof",),
     ("engine.table",),
     ("engine.db",),
+    ("engine.kept",),
     ("engine.options", "engine.events"),
     ("engine.recipe",),
     ("engine.errors", "engine.formats", "engine.hours", "engine.text"),

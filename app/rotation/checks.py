@@ -11,6 +11,7 @@ from django.db import DatabaseError, InterfaceError, connections, router
 from .engine.errors import UsageError, in_a_line
 from .operations.herald import parse_hook
 from .operations.project import KEYS, read_settings, read_target
+from .operations.targets import wrong_targets
 from .triggers import declared, is_enabled
 
 MIGRATE = "run python manage.py migrate"
@@ -48,6 +49,9 @@ def _check_names() -> Iterator[CheckMessage]:
             hint="name it as app label, model and field: 'accounts.Account.api_key'",
             id="rotate_tokens.E003",
         )
+    for why in wrong_targets():
+        hint = "each is 'app.Model.field', or a dictionary with 'field' and options: see docs/secrets.md"
+        yield Error(why, hint=hint, id="rotate_tokens.E004")
     try:
         parse_hook(None)
     except UsageError as error:

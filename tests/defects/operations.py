@@ -69,7 +69,7 @@ MUTANTS = [
     Mutant(
         "one database that is refused lets the others begin",
         "app/rotation/operations/databases.py",
-        "            require_fit(alias, asked, stop)\n",
+        '            require_fit(alias, asked, stop, alias, "no database was changed")\n',
         "            pass\n",
         "tests/operations/test_side_by_side.py",
     ),

@@ -50,7 +50,7 @@ MUTANTS = [
     ),
     Mutant(
         "SQL that was written into the state is run",
-        f"{ENGINE}/options.py",
+        f"{ENGINE}/kept.py",
         "return isinstance(seal, str) and constant_time_compare(seal, made)",
         "return True",
         f"{TESTS} -k written_into",

@@ -19,7 +19,7 @@ MUTANTS = [
     ),
     Mutant(
         "nobody learns what was tuned",
-        f"{ENGINE}/options.py",
+        f"{ENGINE}/kept.py",
         "        if tuned == self._tuned:\n",
         "        if True:\n",
         "tests/state/test_steering.py",

@@ -139,7 +139,7 @@ MUTANTS = [
     ),
     Mutant(
         "a query that is tuned is run, whoever wrote it",
-        f"{ENGINE}/options.py",
+        f"{ENGINE}/kept.py",
         "    except signing.BadSignature:\n        return None\n",
         "    except signing.BadSignature:\n        return sealed\n",
         "tests/throttle/test_query.py -k tuned",

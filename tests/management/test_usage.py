@@ -33,10 +33,10 @@ def test_usage(db: Database, arguments: list[str], says: str) -> None:
     ("command", "says"),
     [
         (["rotate_tokens_sql", "--window", "many"], "argument --window: invalid int value: 'many'"),
-        (["rotate_tokens_sql", "--windw", "5"], "unrecognized arguments: --windw 5"),
+        (["rotate_tokens_sql", "--windw", "5"], "unrecognized arguments: --windw"),
         (["rotate_tokens_sql", "--dry"], "unrecognized arguments: --dry"),
         (["rotate_tokens_sql", "--progress", "loud"], "argument --progress: invalid choice: 'loud'"),
-        (["rotate_tokens_sql", "extra"], "unrecognized arguments: extra"),
+        (["rotate_tokens_sql", "extra"], "extra: the settings name no targets"),
         (["rotation"], "the following arguments are required: ACTION"),
         (["rotation", "stop"], "argument ACTION: invalid choice: 'stop'"),
         (["rotation", "status", "--jsn"], "unrecognized arguments: --jsn"),

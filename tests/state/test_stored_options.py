@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from app.rotation.engine.errors import Refused, UsageError
-from app.rotation.engine.options import TUNABLE, LiveOptions, Options, from_stored
+from app.rotation.engine.kept import LiveOptions, from_stored
+from app.rotation.engine.options import TUNABLE, Options
 
 STORED = {
     "window": 500,

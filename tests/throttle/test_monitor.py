@@ -7,7 +7,8 @@ import pytest
 
 from app.rotation.engine.db.stop import StopSwitch
 from app.rotation.engine.errors import Stopped
-from app.rotation.engine.options import LiveOptions, Options
+from app.rotation.engine.kept import LiveOptions
+from app.rotation.engine.options import Options
 from app.rotation.engine.runner import RotationDriver
 from app.rotation.engine.table.target import TargetName
 from app.rotation.engine.throttle.throttle import Throttle

@@ -11,7 +11,8 @@ import pytest
 
 from app.localpg.server import Server
 from app.rotation.engine.db.session import Session
-from app.rotation.engine.options import LiveOptions, Options
+from app.rotation.engine.kept import LiveOptions
+from app.rotation.engine.options import Options
 from app.rotation.engine.throttle.standbys import LagClock, wait_for_standbys
 from tests.conftest import SERVER, Database, databases, migrated, read_until, until
 from tests.servers import make_server, running, standby_of

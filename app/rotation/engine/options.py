@@ -1,17 +1,13 @@
 """What a run is asked to do, validated in one place for the command line, tuning and the web."""
 
-import json
 import math
 import shlex
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from types import NoneType
 from typing import Any, get_args, get_origin, get_type_hints
 
-from django.core import signing
-from django.utils.crypto import constant_time_compare
-
-from .errors import Refused, UsageError
+from .errors import UsageError
 from .formats import TokenFormat, parse_format
 from .hours import Hours
 from .recipe import Companion, Recipe, parse_companion
@@ -168,19 +164,15 @@ IN_WORDS = {
 }
 
 
-def from_stored(stored: Any) -> Options:
-    """The options stored with a rotation; what this version does not know is left out, and LASTING.
-
-    Anyone who may write to the rotation's row may have written them: raises UsageError, naming the
-    option, for a value that has the wrong type or can't be used.
-    """
-    return Options(**_known(stored, "rotation.options", TYPES.keys() - {*LASTING}))
-
-
 #: What decides which rows a rotation changes, and how: it stays the same until the end.
 LASTING = ("format", "expression", "also", "where", "walk")
-#: Of these, SQL of the operator's own, which is kept with a signature.
-OWN_SQL = ("expression", "also", "where")
+
+
+def read_options(given: Any, where: str) -> dict[str, Any]:
+    """Options from settings, by their names. Raises UsageError for unknown ones and wrong types."""
+    if unknown := given.keys() - TYPES.keys():
+        raise UsageError(f"{where}: there is no option {', '.join(sorted(map(repr, unknown)))}")
+    return known_options(given, where, given)
 
 
 def given_lastingly(options: Options) -> dict[str, Any]:
@@ -189,18 +181,7 @@ def given_lastingly(options: Options) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value not in (None, ())}
 
 
-def kept_lastingly(stored: Any) -> dict[str, Any]:
-    """Of LASTING what is stored with a rotation. Raises UsageError for a value of the wrong type."""
-    known = _known(as_kept(stored), "rotation.options", LASTING)
-    return {name: value for name, value in known.items() if value not in (None, ())}
-
-
-def as_kept(stored: Any) -> dict[str, Any]:
-    """The options stored with a rotation, to be shown as they are; none if they are not an object."""
-    return stored if isinstance(stored, dict) else {}
-
-
-def _known(stored: Any, where: str, names: Iterable[str]) -> dict[str, Any]:
+def known_options(stored: Any, where: str, names: Iterable[str]) -> dict[str, Any]:
     """The named options that JSON holds. Raises UsageError for values of the wrong type."""
     if not isinstance(stored, dict):
         raise UsageError(f"{where} is not an object of options")
@@ -306,79 +287,3 @@ def read_tuning(assignments: list[str]) -> dict[str, Any]:
             raise UsageError(f"{assignment}: expected {wanted}, not {text!r}") from error
     replace(Options(), **{name: value for name, value in tuned.items() if value != "default"})
     return tuned
-
-
-def seal(rotation: int, query: str) -> str:
-    """A query with this site's signature, so that nobody has it run who may only write to the state."""
-    return _signer("throttle_sql", rotation).sign(query)
-
-
-def unseal(rotation: int, sealed: str) -> str | None:
-    """The query that was sealed for this rotation; None if that was not done with our SECRET_KEY."""
-    try:
-        return _signer("throttle_sql", rotation).unsign(sealed)
-    except signing.BadSignature:
-        return None
-
-
-def to_store(options: Options, target: str) -> dict[str, Any]:
-    """Options as they are kept with a rotation of `target`: own SQL has a signature."""
-    return asdict(options) | {"seal": _signer("sql", target).signature(_own_sql(asdict(options)))}
-
-
-def is_ours(stored: Any, target: str) -> bool:
-    """Whether SQL that is kept with a rotation of `target` was given to a process with our SECRET_KEY.
-
-    Else whoever may write to the state could have a later run execute it, with that one's rights.
-    """
-    kept = as_kept(stored)
-    if not any(kept.get(name) for name in OWN_SQL):
-        return True
-    seal = kept.get("seal")
-    made = _signer("sql", target).signature(_own_sql(kept))
-    return isinstance(seal, str) and constant_time_compare(seal, made)
-
-
-def _own_sql(kept: dict[str, Any]) -> str:
-    return json.dumps([kept.get(name) for name in OWN_SQL])
-
-
-def _signer(what: str, whose: int | str) -> signing.Signer:
-    return signing.Signer(salt=f"rotate_tokens.{what}.{whose}")
-
-
-class LiveOptions:
-    """The options of a run as they are now: what it was started with, overridden by tuning."""
-
-    def __init__(self, given: Options, rotation: int) -> None:
-        self._given = given
-        self._rotation = rotation
-        self._tuned = "{}"
-        self.now = given
-        self.obstacle = ""  #: why no window may run, whatever the server is like
-
-    def learn(self, tuned: str) -> None:
-        """Adopt what was tuned, in JSON as rotation.tuned holds it, if it changed.
-
-        Raises Refused for what `rotation tune` would not have written.
-        """
-        if tuned == self._tuned:
-            return
-        try:
-            known = _known(json.loads(tuned), "it", TUNABLE)
-            obstacle = ""
-            if sealed := known.get("throttle_sql"):
-                known["throttle_sql"] = unseal(self._rotation, sealed)
-                if known["throttle_sql"] is None:
-                    obstacle = (
-                        "throttle_sql was tuned with another SECRET_KEY than this process has: tune it"
-                        " with the same, or to default"
-                    )
-            self.now = replace(self._given, **known)
-            self.obstacle = obstacle
-        except (UsageError, ValueError, RecursionError) as error:
-            why = error if isinstance(error, UsageError) else "it can't be used"
-            raise Refused(
-                f"rotation.tuned was edited by hand ({why}): undo that with rotation tune NAME=default"
-            ) from error
-        self._tuned = tuned

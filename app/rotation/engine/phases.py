@@ -13,9 +13,10 @@ from .db.retry import patiently
 from .db.session import Row, Session
 from .errors import LockConflict, Stopped, Unproven
 from .events import NOTE, WARN, Found, Phase, Survived
+from .kept import LiveOptions
 from .maintenance.reindex import Rebuilder
 from .maintenance.vacuum import Vacuum
-from .options import LiveOptions, Options
+from .options import Options
 from .proof import guard
 from .proof.barrier import wait_for_writers
 from .proof.revoked import take_snapshot

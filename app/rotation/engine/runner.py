@@ -14,18 +14,8 @@ from .db.stop import StopSwitch
 from .db.threads import Thread
 from .errors import DatabaseFailure, LockConflict, Refused, RotationError, Stopped, UsageError, in_a_line
 from .events import NOTE, REFUSE, WARN, Emit, Found, RotationStarted, without_names
-from .options import (
-    BINDING,
-    LASTING,
-    REPEATED,
-    Options,
-    as_flags,
-    as_kept,
-    given_lastingly,
-    is_ours,
-    kept_lastingly,
-    to_store,
-)
+from .kept import as_kept, is_ours, kept_lastingly, to_store
+from .options import BINDING, LASTING, REPEATED, Options, as_flags, given_lastingly
 from .phases import Phases
 from .preflight import indexes
 from .preflight.own_sql import require_sound

@@ -1,7 +1,7 @@
 """Several databases, each with its own rotation, side by side: one progress, one exit code."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,7 +49,7 @@ def run_side_by_side(aliases: list[str], asked: RunRequest, reporter: Output) ->
     told = SideBySide(aliases, reporter)
     with attended(aliases, reporter, new=asked.new) as stop:
         for alias in aliases:
-            require_fit(alias, asked, stop)
+            require_fit(alias, asked, stop, alias, "no database was changed")
         runs = [DatabaseRun(alias, asked, stop, told) for alias in aliases]
         for run in runs:
             run.start()
@@ -65,14 +65,19 @@ def run_side_by_side(aliases: list[str], asked: RunRequest, reporter: Output) ->
     text = f"{len(failed)} of {len(runs)} databases did not finish: " + " | ".join(
         f"{run.alias}: {in_a_line(run.failure)}" for run in failed if run.failure
     )
-    codes = [getattr(run.failure, "exit_code", 1) for run in failed]
-    worst = next(kind for kind in WORST_FIRST if kind.exit_code in codes)
+    worst = worst_of(run.failure for run in failed)
     reporter.ended(text, worst.exit_code)
     raise worst(text)
 
 
-def require_fit(alias: str, asked: RunRequest, stop: StopSwitch) -> None:
-    """Raise what a run would raise at its start, with the database's name; writes nothing."""
+def worst_of(failures: Iterable[BaseException | None]) -> type[RotationError]:
+    """The kind of failure that stands for all of these; a stop if there is none."""
+    codes = [getattr(failure, "exit_code", 1) for failure in failures]
+    return next((kind for kind in WORST_FIRST if kind.exit_code in codes), Stopped)
+
+
+def require_fit(alias: str, asked: RunRequest, stop: StopSwitch, called: str, then: str) -> None:
+    """Raise what a run would raise at its start, as of what is `called` so; writes nothing."""
     try:
         driver = RotationDriver(alias, asked.name, asked.options, stop, lambda event: None)
         if driver.unfinished(asked.new) is None and driver.finished() and not asked.new:
@@ -81,7 +86,7 @@ def require_fit(alias: str, asked: RunRequest, stop: StopSwitch) -> None:
         if refusals:
             raise Refused(refusals[0])
     except RotationError as error:
-        raise type(error)(f"{alias}: {error}; no database was changed") from error
+        raise type(error)(f"{called}: {error}; {then}") from error
 
 
 class DatabaseRun(Thread):

@@ -3,7 +3,7 @@
 from typing import Any
 
 from ..engine.db.session import Session
-from ..engine.options import as_kept
+from ..engine.kept import as_kept
 from ..engine.proof.verdict import INCONCLUSIVE, START_OVER
 from ..engine.state.journal import read_phase_times, read_points, read_throttles, read_workers
 from ..engine.state.rotations import read_rotation

@@ -25,6 +25,7 @@ from ..engine.state.status import describe
 from ..engine.table.target import TargetName, parse_table
 from ..models import UNFINISHED, Rotation
 from .project import read_target
+from .targets import names_of_targets
 
 
 def require_text(flag: str, text: str | None) -> None:
@@ -62,9 +63,11 @@ def _configured() -> TargetName:
     """The target of the settings. Raises UsageError if there is none."""
     configured = read_target()
     if configured is None:
+        named = ", ".join(names_of_targets())
         raise UsageError(
-            "--table: name the table to rotate, or set ROTATION = {'TARGET': 'app.Model.field'} in the"
-            " settings"
+            "--table: name the table to rotate, or"
+            + (f" one of the settings' targets: {named}" if named else "")
+            + " set ROTATION = {'TARGET': 'app.Model.field'} in the settings" * (not named)
         )
     return TargetName(*configured)
 

@@ -8,7 +8,7 @@ from django.conf import settings
 from ..engine.errors import UsageError
 
 #: What ROTATION may hold. A setting of its own, such as ROTATION_TARGET, is read as well.
-KEYS = {"TARGET", "METRICS", "HOOK"}
+KEYS = {"TARGET", "TARGETS", "METRICS", "HOOK"}
 
 
 def read_settings() -> Any:

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 
 from ..engine.db.session import Session
 from ..engine.errors import Refused, RotationError, Stopped, in_a_line
-from ..engine.options import Options, from_stored
+from ..engine.kept import from_stored
+from ..engine.options import Options
 from ..engine.preflight.server import connected, describe_server, require_state
 from ..engine.runner import RotationDriver
 from ..engine.state.progress import read_progress

@@ -5,7 +5,8 @@ from typing import Any
 
 from ..engine.db.session import Session
 from ..engine.errors import Refused, Unproven
-from ..engine.options import Options, kept_lastingly
+from ..engine.kept import kept_lastingly
+from ..engine.options import Options
 from ..engine.preflight.server import describe_server
 from ..engine.proof import copies, guard
 from ..engine.proof.leaked import LeakedList

@@ -3,7 +3,8 @@
 from typing import Any
 
 from ..engine.db.session import Session
-from ..engine.options import TUNABLE, as_kept
+from ..engine.kept import as_kept
+from ..engine.options import TUNABLE
 from ..engine.state.journal import SAMPLED, read_phase_times, read_points
 from ..engine.state.progress import Progress
 from ..engine.state.rotations import read_rotation

@@ -12,7 +12,8 @@ from django.views.decorators.http import require_POST
 
 from ..engine.db.session import Session
 from ..engine.errors import RotationError
-from ..engine.options import as_given, as_kept, read_tuning
+from ..engine.kept import as_kept
+from ..engine.options import as_given, read_tuning
 from ..engine.state.progress import read_progress
 from ..engine.state.rotations import rotations
 from ..engine.state.status import describe

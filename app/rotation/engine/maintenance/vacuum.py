@@ -9,7 +9,7 @@ from ..db.stop import StopSwitch
 from ..db.threads import Thread
 from ..errors import ConnectionLost, RotationError
 from ..events import VacuumHindered, VacuumSkipped
-from ..options import LiveOptions
+from ..kept import LiveOptions
 from ..table.target import Target
 
 LOOK_SECONDS = 0.2  # how often it checks whether a vacuum is due

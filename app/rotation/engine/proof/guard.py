@@ -11,7 +11,8 @@ from ..db.retry import Wait
 from ..db.session import Session
 from ..errors import LockConflict, Refused, Stopped
 from ..events import Waiting
-from ..options import Options, as_kept
+from ..kept import as_kept
+from ..options import Options
 from ..table.target import Target
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from ...models import PROVEN, ROTATED, Rotation
 from ..db.session import Row, Session
-from ..options import as_kept
+from ..kept import as_kept
 
 HALVINGS = 7  # of the journal, for a chart: at most 128 points
 AROUND = 9  # windows per point

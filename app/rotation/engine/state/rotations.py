@@ -5,7 +5,7 @@ from django.db.models import Q, QuerySet
 from ...models import UNFINISHED, BatchProgress, Rotation, Status
 from ..db.session import Row, Session
 from ..errors import Refused
-from ..options import kept_lastingly
+from ..kept import kept_lastingly
 from ..table.lanes import Lane
 from ..table.target import Target, TargetName
 

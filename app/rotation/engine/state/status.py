@@ -5,7 +5,8 @@ from typing import Any, TypedDict
 
 from ...models import ROTATING, WORKING, BatchProgress, Rotation, Status
 from ..db.session import Session
-from ..options import REPEATED, as_flags, as_kept
+from ..kept import as_kept
+from ..options import REPEATED, as_flags
 from ..proof.verdict import say
 from ..table.target import NUMBER_TYPES
 from ..text import command, count, name_keys

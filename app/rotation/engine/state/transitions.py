@@ -26,7 +26,8 @@ from ..db.session import Session
 from ..db.sqlstate import translated
 from ..errors import DatabaseFailure, Refused, Stopped
 from ..events import ListRead
-from ..options import as_given, as_kept, seal, unseal
+from ..kept import as_kept, seal, unseal
+from ..options import as_given
 from ..proof.leaked import LeakedList
 from ..proof.revoked import revoke_listed
 from ..proof.verdict import Verdict

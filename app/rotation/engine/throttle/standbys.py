@@ -8,7 +8,7 @@ from ..db.retry import Wait
 from ..db.session import Row, Session
 from ..errors import DatabaseFailure
 from ..events import WARN, Found, Waiting
-from ..options import LiveOptions
+from ..kept import LiveOptions
 from ..text import size
 
 KEPT_POSITIONS = 7200  # of the primary, one per second: lags up to two hours are exact

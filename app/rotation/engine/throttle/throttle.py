@@ -3,7 +3,7 @@
 import threading
 
 from ..errors import Stopped
-from ..options import LiveOptions
+from ..kept import LiveOptions
 from .bucket import Bucket
 
 BURST_SECONDS = 0.5  # with a rate limit, a window holds at most the rows of this time

@@ -11,7 +11,7 @@ from ..db.retry import Every, Wait
 from ..db.session import Session
 from ..errors import LockConflict
 from ..events import Blocked
-from ..options import LiveOptions
+from ..kept import LiveOptions
 from ..table.windows import WindowSizer
 from .stages import Stage, Work
 

@@ -15,7 +15,9 @@ from ...operations.databases import RunRequest, run_side_by_side
 from ...operations.dry_run import plan_rotation
 from ...operations.herald import parse_hook
 from ...operations.run import run_rotation
+from ...operations.sequence import run_in_turn
 from ...operations.serve import serve
+from ...operations.targets import NamedTarget, find_targets
 from .. import base
 from ..console import MODES, Console
 
@@ -87,6 +89,12 @@ class Command(base.RotationCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "targets",
+            nargs="*",
+            metavar="TARGET",
+            help="names of ROTATION['TARGETS'] of the settings; several are rotated one after another",
+        )
         base.add_target_flags(parser, several=True)
         parser.add_argument(
             "--yes", action="store_true", help="don't ask before rotating a table named by --table"
@@ -284,6 +292,8 @@ class Command(base.RotationCommand):
 
     def serve(self, alias: str, given: dict[str, Any]) -> None:
         """Pick up what was recorded, until a signal."""
+        if given["targets"]:
+            raise UsageError(f"{given['targets'][0]}: name no target with --serve")
         for flag in ("dry_run", "new", "leaked", "table", "column", "pk", "reason"):
             if given[flag]:
                 text = f"--{flag.replace('_', '-')}: not with --serve, which picks up what was recorded"
@@ -306,6 +316,32 @@ class Command(base.RotationCommand):
             with metrics_served(aliases, given["metrics_port"]):
                 self.rotate(aliases, options, given)
 
+    def named(self, given: dict[str, Any]) -> list[NamedTarget]:
+        """The targets that are named. Raises UsageError for flags that name another."""
+        for flag in ("table", "column", "pk"):
+            if given["targets"] and given[flag] is not None:
+                raise UsageError(f"--{flag}: leave it out with a target's name, {given['targets'][0]}")
+        return find_targets(given["targets"])
+
+    def in_turn(
+        self, aliases: list[str], named: list[NamedTarget], options: Options, given: dict[str, Any]
+    ) -> None:
+        """Rotate, or plan, several targets one after another."""
+        if len(aliases) > 1:
+            raise UsageError("--database: give only one with several targets")
+        if given["leaked"]:
+            raise UsageError("--leaked: a list is of one column; name only that target")
+        if given["dry_run"]:
+            reporter = Console(self.stdout, "lines", given["verbosity"])
+            for one in named:
+                reporter.line(f"{one.name}:")
+                its = (one.target, one.combined(options), reporter)
+                plan_rotation(aliases[0], *its, given["new"], given["verbosity"] > 1)
+            return
+        reporter = Console(self.stdout, given["progress"], given["verbosity"])
+        more = (given["new"], given["reason"], given["hook"])
+        run_in_turn(aliases[0], named, options, reporter, *more)
+
     def rotate(self, aliases: list[str], options: Options, given: dict[str, Any]) -> None:
         """Do what was asked, on these databases."""
         alias = aliases[0]
@@ -314,8 +350,13 @@ class Command(base.RotationCommand):
         if given["serve"]:
             self.serve(alias, given)
             return
-        name = inputs.target_from(given)
         inputs.require_text("--reason", given["reason"])
+        named = self.named(given)
+        if len(named) > 1:
+            self.in_turn(aliases, named, options, given)
+            return
+        name = named[0].target if named else inputs.target_from(given)
+        options = named[0].combined(options) if named else options
         if len(aliases) > 1:
             asked = RunRequest(
                 name, options, given["new"], given["reason"], given["leaked"], given["hook"]

@@ -1,0 +1,61 @@
+"""Several targets of one database, one after another: one exit code."""
+
+from collections.abc import Sequence
+
+from ..engine.db.stop import StopSwitch
+from ..engine.errors import RotationError, in_a_line
+from ..engine.options import Options
+from .attending import attended
+from .databases import RunRequest, require_fit, worst_of
+from .output import Output
+from .run import rotate
+from .targets import NamedTarget
+from .wording import summary
+
+
+def run_in_turn(
+    alias: str,
+    targets: list[NamedTarget],
+    given: Options,
+    reporter: Output,
+    new: bool = False,
+    reason: str = "",
+    hook: Sequence[str] = (),
+) -> None:
+    """Start or resume the rotation of each target, and report how each ended.
+
+    None is started if one of them is refused. A failure of one does not keep the next from its turn, a
+    signal does. Raises RotationError with the worst exit code if any did not finish.
+    """
+    asked = {
+        one.name: RunRequest(one.target, one.combined(given), new, reason, None, hook) for one in targets
+    }
+    failed: dict[str, Exception] = {}
+    left = list(asked)
+    with attended([alias], reporter, new=new) as stop:
+        for name, request in asked.items():
+            require_fit(alias, request, stop, name, "nothing was replaced")
+        while left and not stop.requested:
+            name = left.pop(0)
+            try:
+                reporter.line(f"{name}: {_run(alias, asked[name], stop, reporter)}")
+            except RotationError as error:
+                failed[name] = error
+                reporter.line(f"{name}: {in_a_line(error)}")
+    reporter.close()
+    if not failed and not left:
+        reporter.ended(f"{len(asked)} targets: every rotation succeeded", 0)
+        return
+    told = [f"{name}: {in_a_line(error)}" for name, error in failed.items()]
+    told += [f"not begun: {', '.join(left)}"] if left else []
+    text = f"{len(failed) + len(left)} of {len(asked)} targets did not finish: {' | '.join(told)}"
+    worst = worst_of(failed.values())
+    reporter.ended(text, worst.exit_code)
+    raise worst(text)
+
+
+def _run(alias: str, asked: RunRequest, stop: StopSwitch, reporter: Output) -> str:
+    its = (alias, asked.name, asked.options, stop, reporter)
+    outcome = rotate(*its, new=asked.new, reason=asked.reason, hook=asked.hook)
+    reporter.close()
+    return summary(outcome)
