@@ -40,6 +40,7 @@ NAMES = {
     "chosen": Fragment("target.{column} IS NOT NULL"),
     "written": Fragment("true"),
     "piece": Fragment("target.{column}"),
+    "beside": ("title",),
     "key": Fragment("target.{pk}::pg_catalog.int8"),
     "token": Fragment("target.{column}::pg_catalog.uuid"),
     "database_version": indexes.NO_DATABASE_VERSION,

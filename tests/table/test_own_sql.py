@@ -165,7 +165,7 @@ def test_resumed_as_begun(db: Database) -> None:
     flags = ("--expression", EXPRESSION, "--also", CHECKSUM, "--where", "id <= 50")
     rotate(db, *flags, "--window", "10", "--stop-after", "20", code=3)
     said = rotate(db, "--expression", EXPRESSION, code=1)
-    assert "was started with --expression 'key || id" in said
+    assert 'was started with --expression "key || id' in said
     assert "run the same command without --also and --where" in said
     rotate(db, "--format", "{hex:40}", code=1)
     rotate(db, *flags[:2], *flags[4:], code=1)

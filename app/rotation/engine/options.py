@@ -1,7 +1,6 @@
 """What a run is asked to do, validated in one place for the command line, tuning and the web."""
 
 import math
-import shlex
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from types import NoneType
@@ -11,7 +10,7 @@ from .errors import UsageError
 from .formats import TokenFormat, parse_format
 from .hours import Hours
 from .recipe import Companion, Recipe, parse_companion
-from .text import parse_size, parse_size_rate
+from .text import parse_size, parse_size_rate, quoted
 
 MOST_WORKERS = 64  # of one process
 MOST_LANES = 1024
@@ -258,11 +257,11 @@ def as_flags(kept: dict[str, Any], names: Collection[str]) -> str:
         value = kept.get(name, default)
         flag = "--" + name.replace("_", "-").removesuffix("s" if name == "standbys" else "")
         if isinstance(value, list):
-            flags += "".join(f" {flag} {shlex.quote(str(one))}" for one in value)
+            flags += "".join(f" {flag} {quoted(str(one))}" for one in value)
         elif value is True:
             flags += f" {flag}"
         elif value != default:
-            flags += f" {flag} {shlex.quote(as_given(value))}"
+            flags += f" {flag} {quoted(as_given(value))}"
     return flags
 
 

@@ -20,6 +20,12 @@ def spelled(schema: str, table: str) -> str:
     return shlex.quote(".".join(parts))
 
 
+def quoted(text: str) -> str:
+    """Text for a shell: in double quotes if it holds single ones and nothing that these would expand."""
+    plain = "'" in text and not set(text) & set('"$`\\!\n')
+    return f'"{text}"' if plain else shlex.quote(text)
+
+
 def command(schema: str, table: str, column: str) -> str:
     """The command that rotates a column, ready to copy."""
     named = "" if column == "token" else f" --column {shlex.quote(column)}"

@@ -4,6 +4,7 @@ import contextlib
 import threading
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlencode
 
 from django import forms
 from django.apps import apps
@@ -15,7 +16,9 @@ from ..engine.db.session import Session
 from ..engine.db.stop import StopSwitch
 from ..engine.errors import Refused, RotationError
 from ..engine.options import Options
+from ..engine.preflight.server import describe_server, require_state
 from ..engine.table.target import TargetName
+from ..operations.discover import discover
 from ..operations.inputs import target_from
 from ..operations.record import Proposal
 
@@ -87,6 +90,33 @@ def may_see(user: Any, name: TargetName, session: Session) -> bool:
         session.rows("find_table", schema=schema, name=name.table) for schema in (None, name.schema)
     )
     return bool(asked) and asked == of_model
+
+
+def first_values(request: Any) -> dict[str, Any]:
+    """The form's first values: those of the address, which the list of secrets links to."""
+    if request.method == "POST":
+        return {}
+    given = {name: request.GET[name] for name in ("table", "column", "format") if name in request.GET}
+    return given or default_target(request.user)
+
+
+def offer_secrets(user: Any) -> list[dict[str, Any]]:
+    """What looks like a secret and may be seen by the user: in lines, and as an address of the form."""
+    with limited_stop() as stop:
+        session = Session("default", stop=stop)
+        require_state(session, describe_server(session))
+        found = [
+            (one, TargetName(one.secret.table, one.secret.column, schema=one.secret.schema))
+            for one in discover(session)
+        ]
+        return [
+            {
+                "lines": "\n".join(one.lines()),
+                "address": "?" + urlencode(one.for_the_form) if one.for_the_form else "",
+            }
+            for one, name in found
+            if may_see(user, name, session)
+        ]
 
 
 def default_target(user: Any) -> dict[str, Any]:

@@ -26,8 +26,9 @@ from ..operations.wording import show_left
 from .forms import (
     TOO_LONG,
     NewRotation,
-    default_target,
+    first_values,
     limited_stop,
+    offer_secrets,
     propose,
     sign,
     was_shown,
@@ -135,9 +136,10 @@ class RotationPages(admin.ModelAdmin):
         """Ask what to rotate, show the plan, and record it; a serving process picks it up."""
         if not self.has_add_permission(request):
             raise PermissionDenied
-        first = {} if request.POST else default_target(request.user)
-        form = NewRotation(request.POST or None, initial=first)
+        form = NewRotation(request.POST or None, initial=first_values(request))
         context = self._context(request, None, "New rotation") | {"form": form}
+        if "discover" in request.GET:
+            context["secrets"] = offer_secrets(request.user)
         if form.is_valid():
             with limited_stop() as stop:
                 try:

@@ -16,6 +16,7 @@ from ...engine.state.status import command_of, describe, read_state, why_failed
 from ...models import HALTED, UNFINISHED, Rotation, Status
 from ...operations import guard, inputs, steer
 from ...operations.attending import attended
+from ...operations.discover import conclusion, discover
 from ...operations.evidence import collect
 from ...operations.inputs import chosen, entry, none_found, open_session
 from ...operations.keys import export_keys, private_file
@@ -39,17 +40,19 @@ class Command(base.RotationCommand):
             ("resume", "continue a paused rotation"),
             ("tune", "change options of the unfinished rotation while it runs"),
             ("cancel", "end the unfinished rotation; what it did stays done"),
+            ("discover", "what here is a secret, and the command that rotates it"),
             ("keys", "whose token was replaced, as CSV; never a token"),
             ("report", "the evidence: what was rotated, why, by whom, when, and how it was proven"),
         ):
             action = actions.add_parser(name, help=text, description=text, allow_abbrev=False)
             action.__class__ = base.OneLineParser
             base.add_database_flag(action)
-            action.add_argument(
-                "--table", metavar="[SCHEMA.]TABLE", help="only the rotations of this table"
-            )
-            action.add_argument("--column", help="only the rotations of this column")
-            if name in ("status", "history"):
+            if name != "discover":
+                action.add_argument(
+                    "--table", metavar="[SCHEMA.]TABLE", help="only the rotations of this table"
+                )
+                action.add_argument("--column", help="only the rotations of this column")
+            if name in ("status", "history", "discover"):
                 action.add_argument("--json", action="store_true", help="for machines")
             if name == "report":
                 kind = action.add_mutually_exclusive_group(required=True)
@@ -94,7 +97,7 @@ class Command(base.RotationCommand):
 
     def shows(self, options: dict[str, Any]) -> bool:
         """Whether it is nothing without its output."""
-        return options["action"] in ("status", "history", "report", "guard", "keys")
+        return options["action"] in ("status", "history", "report", "guard", "keys", "discover")
 
     def handle(self, *args: Any, **options: Any) -> None:
         with base.one_line_errors():
@@ -108,6 +111,9 @@ class Command(base.RotationCommand):
             getattr(self, options["action"])(alias, stop, options)
             return
         session = open_session(alias, stop)
+        if options["action"] == "discover":
+            self.discover(session, options["json"])
+            return
         found = chosen(session, options)
         self.none = none_found(options)
         if options["action"] in ("report", "keys"):
@@ -117,6 +123,17 @@ class Command(base.RotationCommand):
             self.tune(session, found, read_tuning(options["assignments"]))
             return
         getattr(self, options["action"])(session, found, options.get("json", False))
+
+    def discover(self, session: Session, as_json: bool) -> None:
+        """What here is a secret."""
+        found = discover(session)
+        if as_json:
+            self.say(json.dumps([one.as_data() for one in found]))
+            return
+        for one in found:
+            for line in one.lines():
+                self.say(line)
+        self.say(conclusion(found))
 
     def status(self, session: Session, found: "QuerySet[Rotation]", as_json: bool) -> None:
         with session.looking("reading the rotations"):
