@@ -13,6 +13,7 @@ import psycopg2
 
 from benchmarks.compare import compare, memory, others
 from benchmarks.first_use import first_use
+from benchmarks.formats import formats
 from benchmarks.growth import growth, resume
 from benchmarks.guard import guard
 from benchmarks.latency import curve, latency
@@ -41,6 +42,7 @@ BENCHMARKS = {
     "curve": Benchmark(curve, 1_000_000, 2),
     "resume": Benchmark(resume, 1_000_000, 3),
     "share": Benchmark(share, 20_000_000, 3),
+    "formats": Benchmark(formats, 500_000, 3),
     "guard": Benchmark(guard, 20_000_000, 5),
     "first-use": Benchmark(first_use, 1_000, 2),
     "memory": Benchmark(memory, 2_000_000, 1),
