@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks.measuring import PROJECT, bench_server, median, say, spread
 from benchmarks.report import Plot, Table
-from tests.host.project import FILES
+from tests.host.files import FILES
 from tests.matrix import FIVE, SIX, find_python
 
 #: Where: a Python, a Django, a driver.

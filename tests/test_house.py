@@ -291,3 +291,10 @@ def test_deliberate_defects_still_apply(mutant: Mutant) -> None:
 def test_linters(command: list[str]) -> None:
     done = subprocess.run([sys.executable, "-m", *command], cwd=PROJECT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_benchmarks_need_no_package_of_the_tests() -> None:
+    """`run.py bench` installs its own only."""
+    code = "import sys; sys.modules['pytest'] = None; import benchmarks.__main__"
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

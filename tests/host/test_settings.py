@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from tests.host.project import MODELS, Host
+from tests.host.files import MODELS
+from tests.host.project import Host
 
 ROUTER = """
 class Router:

@@ -63,9 +63,9 @@ class Options:
     throttle_sql: str | None = None  #: a query: true or a nonzero number throttles
 
     def __post_init__(self) -> None:
-        for name in ("standbys", "also"):
+        for name, what in (("standbys", "names"), ("also", "COLUMN=SQL")):
             if not isinstance(getattr(self, name), tuple):
-                raise UsageError(f"{name}: expected strings in a tuple, such as ('one',)")
+                raise UsageError(f"{name}: expected {what} in a tuple, such as ('one',)")
         for name, (flag, least, most, unit) in LIMITS.items():
             value = getattr(self, name)
             if not isinstance(value, (int, float, NoneType)):
