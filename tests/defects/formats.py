@@ -6,6 +6,13 @@ FORMATS = "tests/table/test_formats.py"
 
 MUTANTS = [
     Mutant(
+        "tokens of a format keep to no slice",
+        f"{ENGINE}/table/values.py",
+        'made = load("localize_text").replace("{random_text}", made)',
+        "pass",
+        "tests/table/test_slices.py -k of_a_format",
+    ),
+    Mutant(
         "some characters of a format are likelier than others",
         f"{ENGINE}/table/values.py",
         '"base62": ("base64", "+/=\\n", "")',

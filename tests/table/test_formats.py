@@ -292,9 +292,3 @@ def test_recorded_for_a_serving_process(db: Database) -> None:
     recorded("account", format="sk_{hex:32}")
     assert db.call("rotate_tokens_sql", "--table", "account").code == 0
     assert not db.value("SELECT count(*) FROM account WHERE token !~ '^sk_[0-9a-f]{32}$'")
-
-
-def test_not_with_local_tokens(db: Database) -> None:
-    done = db.call("rotate_tokens_sql", "--format", "{uuid}", "--local-tokens")
-    assert done.code == 2
-    assert "--local-tokens makes UUIDs: leave it out with --format" in done.err

@@ -1,11 +1,15 @@
 """--local-tokens: each window's tokens are random within a slice, which is as large as promised."""
 
+import re
 from contextlib import closing
 
 import pytest
 
 from app.rotation.engine.db.statements import load
+from app.rotation.engine.formats import ALPHABETS, parse_format
+from app.rotation.engine.recipe import Recipe
 from app.rotation.engine.table.slices import Slices, slices_of
+from app.rotation.engine.table.values import names_of, new_token
 from tests.conftest import WITHOUT_GUARD, Database, migrated, until
 from tests.servers import make_server, running
 
@@ -48,6 +52,41 @@ def test_every_slice_is_drawn() -> None:
     assert Slices().draw() == {}
     drawn = [Slices(6).draw() for _ in range(2000)]
     assert len({(one["slice"], one["digits"]) for one in drawn}) == 64
+
+
+@pytest.mark.parametrize("bits", [1, 2, 5, 6, 7, 11, 12, 22])
+@pytest.mark.parametrize(
+    "template", ["{hex:40}", "{alnum:64}", "{base62:43}", "{urlsafe:43}", "{uuid}!"]
+)
+def test_tokens_of_a_format_in_a_slice(db: Database, template: str, bits: int) -> None:
+    """They share their first characters, the others are of all, and each has the format."""
+    form = parse_format(f"ab_{template}")
+    recipe, slices = Recipe(form), Slices(bits, form)
+    filled = re.sub(r"\{(\w+)\}", r"%(\1)s", new_token(recipe, True, local=True))
+    names = {name: getattr(one, "value", None) for name, one in names_of(recipe).items()}
+    drawn = slices.draw()
+    with db.connect() as connection, connection.cursor() as cursor:
+        cursor.execute(f"SELECT {filled} FROM generate_series(1, 2000)", names | drawn)
+        tokens = [token for (token,) in cursor.fetchall()]
+    assert len(set(tokens)) == 2000
+    assert all(re.fullmatch(form.pattern, token) for token in tokens)
+    parts = [token[3 : 3 + form.length] for token in tokens]
+    assert all(part.startswith(drawn["slice"]) for part in parts)
+    place = len(drawn["slice"])
+    if drawn["digits"]:
+        assert {part[place] for part in parts} == set(drawn["digits"])
+        place += 1
+    if form.kind != "uuid":
+        size = ALPHABETS[form.kind].size
+        assert all(len({part[at] for part in parts}) == size for at in (place, form.length - 1))
+    assert form.random_bits - bits - 3 <= slices.random_bits <= form.random_bits
+
+
+def test_format_keeps_a_hundred_random_bits() -> None:
+    for template in ("{hex:26}", "{alnum:20}", "{base62:18}", "{urlsafe:17}", "{hex:40}", "{base62:43}"):
+        form = parse_format(template)
+        assert slices_of(10**9, form).random_bits >= min(100, form.random_bits)
+    assert slices_of(10**9, parse_format("{hex:25}")).bits == 0
 
 
 @pytest.mark.parametrize("column", ["uuid", "text"], ids=["uuid", "text in capitals without hyphens"])

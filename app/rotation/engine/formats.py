@@ -3,6 +3,7 @@
 import math
 import re
 from dataclasses import dataclass
+from string import ascii_lowercase, ascii_uppercase, digits
 
 LEAST_RANDOM_BITS = 96  # of a token
 LONGEST = 250  # characters of the random part; a regular expression repeats one at most 255 times
@@ -19,15 +20,25 @@ TOO_SHORT = 2.0**-100
 class Alphabet:
     """Characters that a random part is made of, each as likely as any other."""
 
-    size: int
+    characters: str
     pattern: str  #: of a regular expression, for one of them
+
+    @property
+    def size(self) -> int:
+        """How many there are."""
+        return len(self.characters)
+
+    @property
+    def bits(self) -> float:
+        """Random ones of a character."""
+        return math.log2(self.size)
 
 
 ALPHABETS = {
-    "hex": Alphabet(16, "[0-9a-f]"),
-    "alnum": Alphabet(36, "[0-9a-z]"),
-    "base62": Alphabet(62, "[0-9A-Za-z]"),
-    "urlsafe": Alphabet(64, "[0-9A-Za-z_-]"),
+    "hex": Alphabet("0123456789abcdef", "[0-9a-f]"),
+    "alnum": Alphabet(digits + ascii_lowercase, "[0-9a-z]"),
+    "base62": Alphabet(digits + ascii_uppercase + ascii_lowercase, "[0-9A-Za-z]"),
+    "urlsafe": Alphabet("-" + digits + ascii_uppercase + "_" + ascii_lowercase, "[0-9A-Za-z_-]"),
 }
 KINDS = "{uuid} {hex:N} {base62:N} {urlsafe:N} {alnum:N}"
 
@@ -62,8 +73,12 @@ class TokenFormat:
         """Of a token: what whoever knows the template must guess."""
         if self.kind == "uuid":
             return UUID_BITS
-        drawn = self.length * math.log2(ALPHABETS[self.kind].size)
-        return int(min(drawn, BLOCK_BITS * self.blocks))
+        return int(min(self.drawn_bits, BLOCK_BITS * self.blocks))
+
+    @property
+    def drawn_bits(self) -> float:
+        """Of the characters of its random part."""
+        return self.length * ALPHABETS[self.kind].bits
 
     @property
     def pattern(self) -> str:

@@ -94,9 +94,8 @@ class Options:
                 raise UsageError(f"--{name}: it is empty")
         if self.format is not None and self.expression is not None:
             raise UsageError("--format and --expression both say what new tokens are: give one")
-        if self.local_tokens and (self.format or self.expression):
-            other = "format" if self.format else "expression"
-            raise UsageError(f"--local-tokens makes UUIDs: leave it out with --{other}")
+        if self.local_tokens and self.expression is not None:
+            raise UsageError("--local-tokens can't make tokens by --expression: leave one of them out")
         _ = self.recipe
 
     @property

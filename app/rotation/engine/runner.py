@@ -63,7 +63,8 @@ class RotationDriver:
         found = by_recipe(self._session, found, self.options.recipe)
         self.target: Target = citus.place(self._session, found, self.server["citus"])
         if options.local_tokens:
-            slices = cut_slices(self._session, self.target.oid, self.target.column)
+            its = (self.target.oid, self.target.column, self.target.recipe.form)
+            slices = cut_slices(self._session, *its)
             self.target = dataclasses.replace(self.target, slices=slices)
         aim(self._session, self.target)
         with self._at_the_start():

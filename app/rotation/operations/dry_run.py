@@ -5,6 +5,7 @@ from typing import Any
 
 from ..engine.errors import LockConflict, Refused, Stopped
 from ..engine.events import REFUSE
+from ..engine.formats import UUID_BITS
 from ..engine.options import Options
 from ..engine.proof.leaked import LeakedList
 from ..engine.proof.revoked import kind_of
@@ -122,7 +123,9 @@ def _show_statement(plan: Plan, write: Any) -> None:
     if form := plan.target.recipe.form:
         write(f"tokens     {form.template}: {form.random_bits} random bits")
     if plan.target.slices.bits:
-        write(f"tokens     {plan.target.slices.random_bits} of 122 random bits: see --local-tokens")
+        whole = form.random_bits if form else UUID_BITS
+        left = plan.target.slices.random_bits
+        write(f"tokens     {left} of {whole} random bits: see --local-tokens")
     write(f"found by   {plan.explained}")
     if plan.size.wal_bytes:
         least, most = plan.size.wal_bytes

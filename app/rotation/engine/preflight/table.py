@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from ..db.session import Row, Session
 from ..events import NOTE, REFUSE, WARN, Found, FoundElsewhere
-from ..formats import TokenFormat
+from ..formats import UUID_BITS, TokenFormat
 from ..options import Options
 from ..proof import guard
 from ..table.owners import code_of_others
@@ -238,12 +238,16 @@ def _of_slices(session: Session, target: Target, options: Options) -> Iterator[F
             yield Found(NOTE, text)
         return
     index = session.row("measure_token_index", oid=target.oid, column=target.column)
+    form = target.recipe.form
+    if target.recipe.expression:
+        return
     if index["bytes"] > index["shared_buffers"]:
         yield Found(
             NOTE,
             f"the token's index ({size(index['bytes'])}) is larger than shared_buffers"
             f" ({size(index['shared_buffers'])}): --local-tokens needs less time and WAL, and leaves"
-            f" {slices_of(index['pages']).random_bits} of a token's 122 random bits",
+            f" {slices_of(index['pages'], form).random_bits} of a token's"
+            f" {form.random_bits if form else UUID_BITS} random bits",
         )
 
 

@@ -5,14 +5,14 @@ import re
 from dataclasses import dataclass, replace
 
 from ..db.session import Row, Session
-from ..db.statements import Fragment, Names, load
+from ..db.statements import Fragment, Names
 from ..errors import Refused, UsageError
 from ..formats import TokenFormat
 from ..recipe import UUIDS, Recipe
 from ..text import command, one_line, spelled
 from .placement import PLAIN, Placement
 from .slices import WHOLE, Slices
-from .values import RANDOM_UUID, assignments, names_of, new_token
+from .values import assignments, names_of, new_token
 
 #: Types of a primary key that windows can walk: they sort, and come back unchanged from text.
 KEY_TYPES = {"smallint", "integer", "bigint", "uuid", "text", "character varying", "numeric"}
@@ -90,8 +90,8 @@ class Target:
     @property
     def names(self) -> Names:
         """What fills the braces in statements on the target."""
-        token = self._new_token(RANDOM_UUID)
-        local = self._new_token(load("localize_uuid")) if self.slices.bits else token
+        token = self._new_token()
+        local = self._new_token(local=True) if self.slices.bits else token
         return {
             "target": (self.schema, self.table),
             "pk": (self.pk,),
@@ -113,8 +113,8 @@ class Target:
         """Whether its tokens may be any text, not only spellings of UUIDs."""
         return self.is_text and bool(self.recipe.form or self.recipe.expression)
 
-    def _new_token(self, uuid: str) -> str:
-        return self.placement.make_token(new_token(self.recipe, self.is_text, uuid))
+    def _new_token(self, local: bool = False) -> str:
+        return self.placement.make_token(new_token(self.recipe, self.is_text, local))
 
     def window(self, lo: str, hi: str) -> dict[str, str]:
         """The parameters of a statement that rotates a window: bounds, and a slice for its tokens."""

@@ -17,16 +17,20 @@ ENCODINGS = {
 }
 
 
-def new_token(recipe: Recipe, is_text: bool, uuid: str = RANDOM_UUID) -> str:
-    """The expression of a new token; `uuid`: that of a random UUID."""
+def new_token(recipe: Recipe, is_text: bool, local: bool = False) -> str:
+    """The expression of a new token; `local`: from the slice that is given by parameters."""
     form = recipe.form
+    uuid = load("localize_uuid") if local else RANDOM_UUID
     if recipe.expression:
         return "(\n    {expression}\n)"  # on lines of its own: it may end with a comment
     if form and form.kind == "uuid":
-        return f"{{token_prefix}} || {RANDOM_UUID}::text || {{token_suffix}}"
+        return f"{{token_prefix}} || {uuid}::text || {{token_suffix}}"
     if form:
         strong = " || ".join([load("random_bytes")] * form.blocks)
-        return load("random_text").replace("{random_bytes}", strong)
+        made = load("random_text").replace("{random_bytes}", strong)
+        if local:
+            made = load("localize_text").replace("{random_text}", made)
+        return f"{{token_prefix}} || {made} || {{token_suffix}}"
     return load("respell_token").replace(RANDOM_UUID, uuid) if is_text else uuid
 
 
