@@ -89,8 +89,8 @@ def test_characters_are_equally_likely(db: Database, kind: str) -> None:
     [
         ("", "expected text with one of {uuid} {hex:N}"),
         ("abc", "expected text with one of"),
-        ("{hex:32}{hex:32}", "expected text with one of"),
-        ("{hex:32", "expected text with one of"),
+        ("{hex:32}{hex:32}", "it has several random parts: expected text with one of"),
+        ("{hex:32", "its braces don't match: expected text with one of"),
         ("{hex}", "{hex} is none of"),
         ("{hex:0}", "{hex:0} is none of"),
         ("{hex:-40}", "is none of"),

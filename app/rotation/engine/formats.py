@@ -115,7 +115,12 @@ def parse_format(template: str) -> TokenFormat:
         raise ValueError("expected printable ASCII characters")
     parts = re.fullmatch(r"([^{}]*)\{([^{}]*)\}([^{}]*)", template)
     if not parts:
-        raise ValueError(f"expected text with one of {KINDS} in it")
+        why = ""
+        if template.count("{") == template.count("}") > 1:
+            why = "it has several random parts: "
+        elif "{" in template or "}" in template:
+            why = "its braces don't match: "
+        raise ValueError(f"{why}expected text with one of {KINDS} in it")
     prefix, placeholder, suffix = parts.groups()
     if placeholder == "uuid":
         return TokenFormat(template, prefix, "uuid", UUID_LENGTH, suffix)

@@ -85,7 +85,13 @@ class Candidate:
         """The values of the new-rotation page's fields; None for what it can't start."""
         one = self.secret
         known = self.known or Known("")
-        if self.why or not (one.key and self._has_form) or one.beside or known.also or known.flags.keys() - {"--format"}:
+        if (
+            self.why
+            or not (one.key and self._has_form)
+            or one.beside
+            or known.also
+            or known.flags.keys() - {"--format"}
+        ):
             return None
         table = one.table if one.visible else f"{one.schema}.{one.table}"
         template = known.flags.get("--format", one.shape.template if one.type != "uuid" else None)
