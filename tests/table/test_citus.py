@@ -305,6 +305,24 @@ def test_refusals(citus: Cluster) -> None:
     assert "neither hash-distributed nor a reference" in refused(citus, *ROTATE, "--table", "note")
 
 
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("--expression", "gen_random_uuid()"),
+        ("--also", "title='x'"),
+        ("--where", "id > 0"),
+        ("--walk", "id"),
+        ("--local-tokens",),
+    ],
+    ids=lambda flags: flags[0],
+)
+def test_refuses_what_was_not_tried(citus: Cluster, flags: tuple[str, ...]) -> None:
+    citus.distribute("hash", 10)
+    assert f"{flags[0]} is not for public.ticket, which Citus distributes" in refused(
+        citus, *ROTATE, *flags
+    )
+
+
 def test_refuses_several_copies_of_a_shard(citus: Cluster) -> None:
     citus.sql(DROP_GUARD)
     citus.sql("ALTER TABLE ticket DROP CONSTRAINT ticket_token_key")

@@ -40,8 +40,16 @@ def place(session: Session, target: Target, present: bool) -> Target:
     _refuse(found, f"{target.schema}.{target.table}")
     if found["kind"] is None:
         return target
+    recipe = target.recipe
+    its = {"expression": recipe.expression, "also": recipe.companions, "where": recipe.where}
+    for name in filter(its.get, its):
+        raise Refused(_not_for(name, f"{target.schema}.{target.table}"))
     kind = HashDistributed if found["kind"] == HASH else Reference
     return replace(target, placement=kind(found, session.state_schema, target.pk_type))
+
+
+def _not_for(option: str, table: str) -> str:
+    return f"--{option.replace('_', '-')} is not for {table}, which Citus distributes"
 
 
 def _refuse(found: Row, label: str) -> None:
@@ -97,10 +105,9 @@ class Citus(Placement):
                 REFUSE,
                 f"--reindex does not rebuild indexes of shards: REINDEX {table} by hand afterwards",
             )
-        for name in ("local_tokens", "expression", "also", "where", "walk"):
+        for name in ("local_tokens", "walk"):
             if getattr(options, name):
-                flag = "--" + name.replace("_", "-")
-                yield Found(REFUSE, f"{flag} is not for {table}, which Citus distributes")
+                yield Found(REFUSE, _not_for(name, table))
         yield Found(NOTE, f"{table} is {self.how} of Citus: every window commits in two phases")
         if options.wait_replicas:
             yield Found(
