@@ -1,9 +1,11 @@
 -- Purpose: whether another column of the row is computed from a token, by counts.
 -- Parameters: most (rows to look at).
--- Columns: rows; md5, sha256, sha512 (in hexadecimal digits), first, last (characters), each the number
---          of rows in which it is that; shortest, longest (characters).
+-- Columns: rows; different (values of the other column); md5, sha256, sha512 (in hexadecimal digits),
+--          first, last (characters), each the number of rows in which it is that; shortest, longest
+--          (characters).
 SELECT
     pg_catalog.count(*) AS rows,
+    pg_catalog.count(DISTINCT pair.beside) AS different,
     pg_catalog.count(*) FILTER (WHERE pair.beside = pg_catalog.md5(pair.token)) AS md5,
     pg_catalog.count(*) FILTER (
         WHERE pair.beside = pg_catalog.encode(pg_catalog.sha256(pair.bytes), 'hex')

@@ -16,6 +16,6 @@ SELECT
 FROM (
     SELECT target.{column}::text COLLATE "C" AS token
     FROM {target} AS target
-    WHERE target.{pk} BETWEEN %(lo)s::{pk_type} AND %(hi)s::{pk_type}
+    WHERE {key} BETWEEN %(lo)s::{pk_type} AND %(hi)s::{pk_type}
         AND {chosen}
 ) AS present;

@@ -1,6 +1,6 @@
--- Purpose: every column of the application's tables that could hold a secret, and by what windows could
---          walk its table. PostgreSQL's own schemas, temporary tables, partitions (their root stands for
---          them) and the rotation's state are left out.
+-- Purpose: every column of the application's tables that could hold a secret and is not generated, and
+--          by what windows could walk its table. PostgreSQL's own schemas, temporary tables, partitions
+--          (their root stands for them) and the rotation's state are left out.
 -- Parameters: state_schema, state_tables (their names).
 -- Columns: oid, schema, table, visible (without its schema), column, type (under any domain), rows (of
 --          the last ANALYZE or VACUUM; NULL if there was none), key (the primary key, if it is a single
@@ -26,6 +26,7 @@ column_ AS MATERIALIZED (
         namespace.oid AS namespace,
         attribute.attnum,
         attribute.attname,
+        attribute.attgenerated AS generated,
         based.base::regtype::text AS type,
         EXISTS (
             SELECT FROM pg_catalog.pg_index AS key
@@ -34,7 +35,14 @@ column_ AS MATERIALIZED (
                 AND key.indnkeyatts = 1
                 AND key.indkey[0] = attribute.attnum
         ) AS is_key,
-        attribute.attnotnull AND EXISTS (
+        attribute.attnotnull AND NOT EXISTS (
+            -- NOT NULL, but not yet of all rows (since PostgreSQL 18).
+            SELECT FROM pg_catalog.pg_constraint AS filled
+            WHERE filled.conrelid = relation.oid
+                AND filled.contype = 'n'
+                AND filled.conkey = ARRAY[attribute.attnum]
+                AND NOT filled.convalidated
+        ) AND EXISTS (
             SELECT FROM pg_catalog.pg_index AS key
             WHERE key.indrelid = relation.oid
                 AND key.indisunique
@@ -93,5 +101,6 @@ SELECT
     AND NOT pg_catalog.row_security_active(column_.oid) AS may_read
 FROM column_
 INNER JOIN keyed ON keyed.oid = column_.oid
-WHERE column_.type IN ('uuid', 'text', 'character varying', 'character', 'bytea', 'json', 'jsonb')
+WHERE column_.generated = ''
+    AND column_.type IN ('uuid', 'text', 'character varying', 'character', 'bytea', 'json', 'jsonb')
 ORDER BY column_.nspname, column_.relname, column_.attnum;

@@ -4,7 +4,7 @@
 --          listed here (any other word before a parenthesis may be a function that does anything),
 --          and uses only other columns of OLD and NEW: a whole row contains its token. A whole row
 --          may be returned, or compared with the other.
--- Parameters: oid, attnum (of the token's column).
+-- Parameters: oid, attnum (of the token's column), companions (names of columns that are set with it).
 -- Columns: name, function, is_guard (a TokenGuard), each (row or window), fires (for the rotation's
 --          UPDATE), may_copy.
 SELECT
@@ -22,7 +22,14 @@ SELECT
     -- The bits of pg_trigger.tgtype, from PostgreSQL's pg_trigger.h: 1 stands for ROW, 16 for UPDATE.
     AND trigger_.tgtype::int & 16 <> 0
     AND (
-        trigger_.tgattr::text = '' OR column_.attnum = ANY (trigger_.tgattr::int2[])
+        trigger_.tgattr::text = ''
+        OR column_.attnum = ANY (trigger_.tgattr::int2[])
+        OR EXISTS (
+            SELECT FROM pg_catalog.pg_attribute AS companion
+            WHERE companion.attrelid = trigger_.tgrelid
+                AND companion.attname = ANY (%(companions)s::text[])
+                AND companion.attnum = ANY (trigger_.tgattr::int2[])
+        )
     ) AS fires,
     language.lanname <> 'plpgsql'
     -- What could make this mistake text for code, or code for text: a quote after a backslash, a

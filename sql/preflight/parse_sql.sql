@@ -8,6 +8,12 @@ SELECT pg_catalog.set_config('rotation.statement', %(statement)s, true);
 DO $parse$
 BEGIN
     EXECUTE 'PREPARE rotation_parsed AS ' || pg_catalog.current_setting('rotation.statement');
+    IF EXISTS (
+        SELECT FROM pg_catalog.pg_prepared_statements AS parsed
+        WHERE parsed.name = 'rotation_parsed' AND pg_catalog.cardinality(parsed.parameter_types) > 0
+    ) THEN
+        RAISE EXCEPTION 'it has a parameter, such as $1';
+    END IF;
     DEALLOCATE rotation_parsed;
     PERFORM pg_catalog.set_config('rotation.problem', '', true);
 EXCEPTION

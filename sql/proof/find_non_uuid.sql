@@ -6,7 +6,7 @@ SELECT spelled.key::text AS key
 FROM (
     SELECT target.{pk} AS key, target.{column}::text COLLATE "C" AS token
     FROM {target} AS target
-    WHERE (%(lo)s::text IS NULL OR target.{pk} BETWEEN %(lo)s::{pk_type} AND %(hi)s::{pk_type})
+    WHERE (%(lo)s::text IS NULL OR {key} BETWEEN %(lo)s::{pk_type} AND %(hi)s::{pk_type})
         AND {chosen}
 ) AS spelled
 WHERE spelled.token !~* E'^[0-9a-f]{{8}}(-?)[0-9a-f]{{4}}(\\1[0-9a-f]{{4}}){{2}}\\1[0-9a-f]{{12}}$'

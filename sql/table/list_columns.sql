@@ -36,7 +36,14 @@ SELECT
             AND key.indisprimary
             AND column_.attnum = ANY ((key.indkey::int2[])[0:key.indnkeyatts - 1])
     ) AS in_key,
-    column_.attnotnull AND EXISTS (
+    column_.attnotnull AND NOT EXISTS (
+        -- NOT NULL, but not yet of all rows (since PostgreSQL 18).
+        SELECT FROM pg_catalog.pg_constraint AS filled
+        WHERE filled.conrelid = %(oid)s
+            AND filled.contype = 'n'
+            AND filled.conkey = ARRAY[column_.attnum]
+            AND NOT filled.convalidated
+    ) AND EXISTS (
         SELECT FROM pg_catalog.pg_index AS key
         WHERE key.indrelid = %(oid)s
             AND key.indisunique

@@ -6,7 +6,7 @@ SELECT
     pg_catalog.count(*) FILTER (WHERE {written}) AS tokens,
     pg_catalog.count(DISTINCT target.{column}) FILTER (WHERE {written}) AS distinct_tokens,
     pg_catalog.count(*) FILTER (
-        WHERE EXISTS (
+        WHERE {written} AND EXISTS (
             SELECT FROM {rotation_revoked} AS revoked
             WHERE revoked.set_id = %(set)s
                 AND revoked.hash = {rotation_hash}({token}, %(salt)s::bigint)

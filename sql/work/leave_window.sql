@@ -5,7 +5,7 @@
 INSERT INTO {rotation_leftover} (lane_id, key, held_by)
 SELECT %(lane_id)s, target.{pk}::text, %(held_by)s
 FROM {target} AS target
-WHERE target.{pk} BETWEEN %(lo)s::{pk_type} AND %(hi)s::{pk_type}
+WHERE {key} BETWEEN %(lo)s::{pk_type} AND %(hi)s::{pk_type}
     AND {chosen}
 ON CONFLICT DO NOTHING
 RETURNING key;

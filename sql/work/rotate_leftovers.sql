@@ -15,7 +15,7 @@ WITH due AS MATERIALIZED (
 
 -- The columns have names that the table's own expressions can't mean.
 free AS MATERIALIZED (
-    SELECT due.id AS rotation_entry, target.{pk} AS rotation_key
+    SELECT due.id AS rotation_due_entry, target.{pk} AS rotation_due_key
     FROM due
     INNER JOIN {target} AS target ON {key} = due.key::{pk_type}
     FOR UPDATE OF target SKIP LOCKED
@@ -25,8 +25,8 @@ rotated AS (
     UPDATE {target} AS target
     SET {new_values}
     FROM free
-    WHERE {key} = free.rotation_key::{pk_type} AND target.{column} IS NOT NULL
-    RETURNING free.rotation_entry
+    WHERE {key} = free.rotation_due_key::{pk_type} AND target.{column} IS NOT NULL
+    RETURNING free.rotation_due_entry
 ),
 
 closed AS (
@@ -35,7 +35,7 @@ closed AS (
     FROM due
     WHERE leftover.id = due.id
         AND (
-            due.id IN (SELECT free.rotation_entry FROM free)
+            due.id IN (SELECT free.rotation_due_entry FROM free)
             OR NOT EXISTS (SELECT FROM {target} AS target WHERE {key} = due.key::{pk_type})
         )
     RETURNING due.id, due.key

@@ -3,9 +3,9 @@
 -- Parameters: lane_id; lo, hi (the window's first and last key); held_by (who holds them, if known).
 -- Columns: key, of each hole.
 WITH free AS MATERIALIZED (
-    SELECT target.{pk} AS key
+    SELECT {key} AS key
     FROM {target} AS target
-    WHERE target.{pk} BETWEEN %(lo)s::{pk_type} AND %(hi)s::{pk_type}
+    WHERE {key} BETWEEN %(lo)s::{pk_type} AND %(hi)s::{pk_type}
         AND {chosen}
     FOR UPDATE SKIP LOCKED
 )
@@ -13,8 +13,8 @@ WITH free AS MATERIALIZED (
 INSERT INTO {rotation_leftover} (lane_id, key, held_by)
 SELECT %(lane_id)s, target.{pk}::text, %(held_by)s
 FROM {target} AS target
-WHERE target.{pk} BETWEEN %(lo)s::{pk_type} AND %(hi)s::{pk_type}
+WHERE {key} BETWEEN %(lo)s::{pk_type} AND %(hi)s::{pk_type}
     AND {chosen}
-    AND NOT EXISTS (SELECT FROM free WHERE free.key = target.{pk})
+    AND NOT EXISTS (SELECT FROM free WHERE free.key = {key})
 ON CONFLICT DO NOTHING
 RETURNING key;

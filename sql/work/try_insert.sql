@@ -9,8 +9,7 @@ WITH present AS MATERIALIZED (
 replaced AS (
     UPDATE {target} AS target
     SET {new_values}
-    FROM present
-    WHERE {key} = present.{pk}::{pk_type}
+    WHERE {key} = (SELECT present.{pk}::{pk_type} FROM present)
     RETURNING true AS rotation_replaced
 )
 

@@ -30,8 +30,8 @@ MUTANTS = [
     Mutant(
         "an expression's names mean those of our own tables",
         "sql/work/rotate_leftovers.sql",
-        "SELECT due.id AS rotation_entry,",
-        "SELECT due.key, due.id AS rotation_entry,",
+        "SELECT due.id AS rotation_due_entry,",
+        "SELECT due.key, due.id AS rotation_due_entry,",
         f"{TESTS} -k locked",
     ),
     Mutant(
@@ -135,8 +135,8 @@ MUTANTS = [
     Mutant(
         "windows walk by a column without rows that have none",
         "sql/table/list_columns.sql",
-        "column_.attnotnull AND EXISTS (",
-        "EXISTS (",
+        "column_.attnotnull AND NOT EXISTS (",
+        "NOT EXISTS (",
         f"{WALK} -k can_not_walk",
     ),
     Mutant(

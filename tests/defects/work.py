@@ -119,7 +119,7 @@ MUTANTS = [
     Mutant(
         "holes are forgotten",
         "sql/work/skip_locked.sql",
-        "    AND NOT EXISTS (SELECT FROM free WHERE free.key = target.{pk})\n",
+        "    AND NOT EXISTS (SELECT FROM free WHERE free.key = {key})\n",
         "    AND false\n",
         "tests/work/test_locks.py",
     ),

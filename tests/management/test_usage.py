@@ -35,6 +35,7 @@ def test_usage(db: Database, arguments: list[str], says: str) -> None:
         (["rotate_tokens_sql", "--window", "many"], "argument --window: invalid int value: 'many'"),
         (["rotate_tokens_sql", "--windw", "5"], "unrecognized arguments: --windw"),
         (["rotate_tokens_sql", "--dry"], "unrecognized arguments: --dry"),
+        (["rotate_tokens_sql", "--where", "a", "--where", "b"], "argument --where: given twice"),
         (["rotate_tokens_sql", "--progress", "loud"], "argument --progress: invalid choice: 'loud'"),
         (["rotate_tokens_sql", "extra"], "extra: the settings name no targets"),
         (["rotation"], "the following arguments are required: ACTION"),

@@ -1,5 +1,9 @@
 """Targets that the settings name, and several of them one after another."""
 
+import os
+import signal
+import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,7 +12,8 @@ from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 from django.test import override_settings
 
-from tests.conftest import Database, Done
+from tests.conftest import Database, Done, until
+from tests.work.gates import gate, waiting_at_gate
 
 RUN = "rotate_tokens_sql"
 KEYS = {
@@ -75,9 +80,11 @@ def test_several_one_after_another(named: Database) -> None:
     assert [text for (text,) in named.sql("SELECT table_name FROM rotation ORDER BY id")] == [
         "other", "key", "ticket"]  # fmt: skip
     assert "keys: rotation 2 of api.key.secret succeeded: 40 rows" in done.out
+    assert done.out.splitlines()[-1] == "3 of 3 targets rotated now"
     again = named.call(RUN, "last", "keys", "tickets")
     assert again.code == 0
     assert again.out.count("Nothing was replaced now") == 3
+    assert again.out.splitlines()[-1].startswith("0 of 3 targets rotated now; of 3 nothing was replaced")
 
 
 def test_plans_of_several(named: Database) -> None:
@@ -123,9 +130,30 @@ def test_stopped_and_continued(named: Database) -> None:
     assert rows_done(named) == {"ticket": 30, "key": 40}
 
 
+def test_stopped_and_told_how_to_begin_the_others(named: Database) -> None:
+    """Those that were not begun are finished rotations of before: the same command would do nothing."""
+    assert named.call(RUN, "tickets", "last").code == 0
+
+    def interrupt() -> None:
+        until(lambda: waiting_at_gate(named))
+        while waiting_at_gate(named):  # the second cancels the statement
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.2)
+
+    with gate(named, "batchprogress", "BEFORE UPDATE"):
+        thread = threading.Thread(target=interrupt)
+        thread.start()
+        done = named.call(RUN, "tickets", "last", "--new")
+        thread.join()
+    assert done.code == 3
+    assert "not begun: last (rotate_tokens_sql last --new begins them)" in done.err
+
+
 @pytest.mark.parametrize(
     ("flags", "why"),
     [
+        (("active",), "active: settings.ROTATION['TARGETS'] has no target of that name"),
+        (("active", "--where", "NOT"), "'active' belongs to no flag: SQL with blanks needs quotes"),
         (("key",), "key: settings.ROTATION['TARGETS'] has no target of that name; did you mean keys?"),
         (("nothing",), "has no target of that name; there is tickets, keys, last"),
         (("keys", "keys"), "keys: named twice"),
@@ -158,10 +186,10 @@ def test_without_any_the_names_are_said(named: Database) -> None:
         ({"a": {}}, "['a']: expected 'field', as app.Model.field, or 'table' and 'column'"),
         ({"a": {"table": "ticket"}}, "['a']: expected 'field'"),
         ({"a": {"table": "a.b.c", "column": "token"}}, "['a']: 'a.b.c': expected table or schema.table"),
-        ({"a": {"field": "tickets.Ticket.token", "frmat": "x"}}, "['a']: there is no option 'frmat'"),
+        ({"a": {"table": "x", "column": "y", "frmat": "x"}}, "no option 'frmat'; did you mean format?"),
         ({"a": {"field": "tickets.Ticket.token", "format": 7}}, "['a'] holds a value of format that is"),
         ({"a": {"field": "tickets.Ticket.token", "format": "x"}}, "['a']: --format 'x': expected text"),
-        ({"a": {"field": "tickets.Ticket.token", "also": "x=1"}}, "['a'] holds a value of also that is"),
+        ({"a": {"field": "tickets.Ticket.token", "also": 1}}, "['a'] holds a value of also that is"),
         ({"a": {"field": "tickets.Ticket.token", "window": -1}}, "['a']: --window -1: expected 1 to"),
     ],
 )  # fmt: skip

@@ -167,8 +167,8 @@ def test_resumed_as_begun(db: Database) -> None:
     done = db.call("rotate_tokens_sql", "--table", "account", "--format", "sk_{hex:33}")
     assert done.code == 1
     assert (
-        "is unfinished, and was started with --format 'sk_{hex:32}': run the same command without"
-        " --format to continue it" in done.err
+        "is unfinished, and was started with --format 'sk_{hex:32}', which is kept: python manage.py"
+        " rotate_tokens_sql --table public.account continues it" in done.err
     )
     assert db.call("rotate_tokens_sql", "--table", "account", "--window", "10").code == 0
     db.each_once(ROWS)
@@ -190,7 +190,7 @@ def test_rotation_of_uuids_goes_on_as_such(db: Database) -> None:
     )
     done = db.call("rotate_tokens_sql", "--table", "account", "--format", "{hex:40}")
     assert done.code == 1
-    assert "was started without --format: run the same command without --format" in done.err
+    assert "was started without --format, which is kept: python manage.py" in done.err
 
 
 @pytest.mark.parametrize("kept", ["{hex:2}", 7, "{hex:40"])
@@ -214,9 +214,7 @@ def test_without_format_it_says_so(db: Database) -> None:
     fill(db, "text", "'sk_' || md5(n::text)")
     done = db.call("rotate_tokens_sql", "--table", "account")
     assert done.code == 1
-    assert (
-        "say what new ones look like (such as --format '{hex:40}', for each rotation anew)" in done.err
-    )
+    assert "python manage.py rotation discover prints the command for them" in done.err
 
 
 def test_leaked_list_of_any_tokens(db: Database, tmp_path: Path) -> None:

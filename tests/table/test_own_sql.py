@@ -19,7 +19,7 @@ def fill(db: Database, kind: str = "text") -> None:
     db.sql(
         f"CREATE TABLE account ({NAMES.format(kind=kind)});"
         f"INSERT INTO account SELECT n, 'k', n % 2, {old} FROM generate_series(1, {ROWS}) AS n;"
-        "UPDATE account SET checksum = encode(sha256(token::text::bytea), 'hex')"
+        "UPDATE account SET checksum = 'checksum of ' || id"
     )
     db.watch("account", "id")
 
@@ -155,6 +155,7 @@ def test_names_mean_the_same_in_every_statement(db: Database) -> None:
            "ALTER ROLE CURRENT_USER SET search_path = public, own")  # fmt: skip
     try:
         rotate(db, "--format", "{hex:40}", "--where", "is_odd(id)")
+        assert len(db.call("rotation", "keys").out.split()) == ROWS / 2 + 1
     finally:
         db.sql("ALTER ROLE CURRENT_USER RESET search_path")
     assert db.value("SELECT count(*) FROM changes") == ROWS / 2
@@ -166,13 +167,14 @@ def test_resumed_as_begun(db: Database) -> None:
     rotate(db, *flags, "--window", "10", "--stop-after", "20", code=3)
     said = rotate(db, "--expression", EXPRESSION, code=1)
     assert 'was started with --expression "key || id' in said
-    assert "run the same command without --also and --where" in said
+    assert "rotate_tokens_sql --table public.account continues it; or end it with" in said
+    assert ' --also "checksum=encode(' in said
     rotate(db, "--format", "{hex:40}", code=1)
     rotate(db, *flags[:2], *flags[4:], code=1)
     rotate(db, "--window", "10", "--stop-after", "10", code=3)
     rotate(db, *flags)
     assert db.value("SELECT count(*) FROM changes") == 50
-    assert not wrong_checksums(db)
+    assert wrong_checksums(db) == 10
     assert "Nothing was replaced now" in rotate(db, *flags)
     said = rotate(db, code=1)
     assert "is finished, and was of rows --where 'id <= 50' only: to rotate these now, add --new" in said
@@ -251,3 +253,126 @@ def test_if_finished(db: Database) -> None:
         said = rotate(db, "--format", "{hex:40}", "--if-finished", choice, code=int(choice == "fail"))
     assert "rotation 2 of public.account.token is finished: nothing was replaced now" in said
     assert db.value("SELECT count(*) FROM rotation") == 2
+
+
+def test_companion_that_was_forgotten(db: Database) -> None:
+    fill(db)
+    db.sql("UPDATE account SET checksum = md5(token); DELETE FROM changes")
+    said = rotate(db, "--format", "{hex:40}", code=1)
+    assert "checksum is computed from public.account.token in every row looked at, and would" in said
+    assert "add --also checksum=md5(new_token::text)" in said.replace("'", "")
+    assert not db.value("SELECT count(*) FROM changes")
+    rotate(db, "--format", "{hex:40}", "--also", "checksum=checksum")
+    db.each_once(ROWS)
+
+
+def test_condition_that_no_row_fulfils(db: Database) -> None:
+    fill(db)
+    its = ("--format", "{hex:40}", "--window", "10")
+    said = rotate(db, *its, "--where", "id < 0")
+    assert "warn: no row fulfils --where 'id < 0' now" in said
+    assert "succeeded: 0 rows" in said
+    rotate(db, *its, "--new", "--stop-after", "20", code=3)
+    assert db.call("rotation", "cancel").code == 0
+    # What that one has revoked is found by value, whatever the condition.
+    rotate(db, *its, "--where", "id < 0")
+    assert db.changes() == {1: ROWS}
+
+
+def test_some_rows_first_then_the_rest(db: Database) -> None:
+    fill(db)
+    its = ("--format", "{hex:40}", "--also", CHECKSUM)
+    rotate(db, *its, "--where", "lane_id = 1")
+    said = rotate(db, *its, "--where", "lane_id <> 1", code=1)
+    assert (
+        "is finished, and was of rows --where 'lane_id = 1' only: to rotate these now, add --new" in said
+    )
+    asked = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("app.rotation.operations.asking.on_a_terminal", lambda: True)
+        patch.setattr("app.rotation.operations.asking.confirm", lambda text: not asked.append(text))
+        rotate(db, *its, "--where", "lane_id <> 1", "--new")
+    assert asked == [
+        "Replace public.account.token of 30 rows (where lane_id <> 1), and set checksum? The old tokens"
+        " stop working, for good."
+    ]
+    assert db.changes() == {1: ROWS}
+    said = db.call("rotation", "verify").out
+    assert "public.account.token (only rows with --where 'lane_id <> 1')" in said
+    db.sql("UPDATE account SET lane_id = 1 WHERE id = 2")
+    said = db.call("rotation", "keys")
+    assert "1 row that it rotated is gone or no longer fulfils --where 'lane_id <> 1'" in said.err
+
+
+def test_companion_that_does_not_fit(db: Database) -> None:
+    fill(db)
+    db.sql("ALTER TABLE account ALTER key TYPE varchar(12)")
+    flags = ("--format", "{hex:40}", "--also", CHECKSUM)
+    said = rotate(db, *flags, "--also", "key=new_token", code=1)
+    assert "string data right truncation" in said
+    assert "if --also checksum or --also key makes such values, end this rotation with python" in said
+    assert db.call("rotation", "cancel").code == 0
+    rotate(db, *flags, "--also", "key=left(new_token, 12)", "--new")
+
+
+def test_forged_condition_is_not_run_by_keys(db: Database) -> None:
+    fill(db)
+    rotate(db, "--format", "{hex:40}", "--where", "id < 9")
+    forged = json.dumps({"where": "id < 4 AND pg_catalog.set_config('a.b', 'c', false) IS NOT NULL"})
+    db.sql("UPDATE rotation SET options = options || %s::jsonb", forged)
+    done = db.call("rotation", "keys")
+    assert done.code == 1
+    assert "by SQL that this site's SECRET_KEY did not sign" in done.err
+    assert db.call("rotation", "verify").code == 0
+
+
+def test_sql_that_was_taken_out_of_the_state(db: Database) -> None:
+    fill(db)
+    flags = ("--format", "{hex:40}", "--where", "id < 50", "--window", "10", "--stop-after", "20")
+    rotate(db, *flags, code=3)
+    db.sql("UPDATE rotation SET options = options - 'where'")
+    assert "SECRET_KEY did not sign" in rotate(db, code=1)
+
+
+def test_column_called_as_the_docs_call_it(db: Database) -> None:
+    fill(db)
+    db.sql("ALTER TABLE account ADD rotation_key bigint GENERATED ALWAYS AS IDENTITY UNIQUE")
+    flags = ("--format", "{hex:40}", "--walk", "rotation_key", "--also", "key=rotation_key || 'k'")
+    with db.connect() as other, other.cursor() as cursor:
+        cursor.execute("BEGIN; SELECT key FROM account WHERE id = 30 FOR UPDATE")
+        child = db.start(*RUN, *flags, "--lock-timeout", "50", "--window", "20")
+        until(lambda: db.value("SELECT count(*) FROM rotation_leftover"))
+        cursor.execute("ROLLBACK")
+    assert child.wait(60) == 0
+    db.each_once(ROWS)
+    assert db.value("SELECT count(*) FROM account WHERE key = rotation_key || 'k'") == ROWS
+
+
+def test_what_follows_a_companion(db: Database) -> None:
+    fill(db)
+    flags = ("--format", "{hex:40}", "--also", CHECKSUM)
+    db.sql("CREATE TABLE refers (checksum text REFERENCES account (checksum) ON UPDATE SET NULL)")
+    said = rotate(db, *flags, code=1)
+    assert "refers to public.account.checksum, ON UPDATE SET NULL" in said
+    db.sql(
+        "DROP TABLE refers; CREATE TABLE audit (t text); CREATE FUNCTION keep() RETURNS trigger"
+        " LANGUAGE plpgsql AS 'BEGIN INSERT INTO audit VALUES (OLD.token); RETURN NULL; END';"
+        "CREATE TRIGGER keep AFTER UPDATE OF checksum ON account FOR EACH ROW EXECUTE FUNCTION keep()"
+    )
+    done = db.run(*RUN, *flags, "--dry-run")
+    assert "trigger keep (keep) on public.account may keep copies of old tokens" in done.out
+    done = db.run(*RUN, "--format", "{hex:40}", "--dry-run")
+    assert "trigger keep (keep) on public.account does not fire" in done.out
+
+
+def test_slow_expression(db: Database) -> None:
+    fill(db)
+    slow = "md5(gen_random_uuid()::text || pg_sleep(0.2)::text)"
+    said = rotate(db, "--expression", slow, "--window", "20")
+    assert "0 of 60 revoked tokens survive" in said
+
+
+def test_parameter_in_sql(db: Database) -> None:
+    fill(db)
+    said = rotate(db, "--format", "{hex:40}", "--where", "id = $1", code=2)
+    assert "--where: PostgreSQL does not accept it: it has a parameter, such as $1" in said

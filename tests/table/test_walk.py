@@ -145,3 +145,39 @@ def test_columns_that_windows_can_not_walk(db: Database, column: str, why: str) 
     assert (done.code, len(done.err.splitlines())) == (1, 1)
     assert why in done.err
     assert not db.value("SELECT count(*) FROM changes")
+
+
+def test_column_to_walk_by_that_is_gone(db: Database) -> None:
+    fill(db)
+    rotate(db, *FORMAT, "--walk", "user_id")
+    db.sql(
+        "ALTER TABLE authtoken DROP user_id CASCADE, ADD number int GENERATED ALWAYS AS IDENTITY UNIQUE"
+    )
+    its = ("--table", "authtoken", "--column", "key")
+    assert "is guarded by" in db.call("rotation", "guard", "status", *its).out
+    done = db.call("rotation", "verify", *its)
+    assert done.code == 1
+    assert "walk by another unique column: --walk number" in done.err
+    assert db.call("rotation", "guard", "drop", *its).code == 0
+
+
+def test_table_of_the_same_name_elsewhere(db: Database) -> None:
+    db.tickets(50)
+    db.sql(
+        "CREATE SCHEMA other;"
+        "CREATE TABLE other.ticket (id int PRIMARY KEY, slug int NOT NULL UNIQUE, token uuid);"
+        "INSERT INTO other.ticket SELECT n, n, gen_random_uuid() FROM generate_series(1, 30) AS n"
+    )
+    begun = ("--window", "10", "--stop-after", "20")
+    assert db.call("rotate_tokens_sql", *begun).code == 3
+    assert db.call("rotate_tokens_sql", "--table", "other.ticket", "--walk", "slug").code == 0
+    assert db.call("rotate_tokens_sql", "--table", "ticket").code == 0
+    assert db.changes() == {1: 50}
+
+
+def test_not_null_that_is_not_yet_valid(db: Database) -> None:
+    if db.value("SELECT current_setting('server_version_num')::int") < 180000:
+        pytest.skip("since PostgreSQL 18")
+    fill(db, "int UNIQUE")
+    db.sql("ALTER TABLE authtoken ADD CONSTRAINT filled NOT NULL user_id NOT VALID")
+    assert "--walk user_id: it is not NOT NULL" in rotate(db, *FORMAT, "--walk", "user_id", code=1)

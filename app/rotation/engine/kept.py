@@ -20,7 +20,7 @@ def from_stored(stored: Any) -> Options:
     Anyone who may write to the rotation's row may have written them: raises UsageError, naming the
     option, for a value that has the wrong type or can't be used.
     """
-    return Options(**known_options(stored, "rotation.options", TYPES.keys() - {*LASTING}))
+    return Options(**known_options(stored, "rotation.options", TYPES.keys() - {*LASTING, "if_finished"}))
 
 
 def kept_lastingly(stored: Any) -> dict[str, Any]:
@@ -58,9 +58,9 @@ def is_ours(stored: Any, target: str) -> bool:
     Else whoever may write to the state could have a later run execute it, with that one's rights.
     """
     kept = as_kept(stored)
-    if not any(kept.get(name) for name in OWN_SQL):
-        return True
     seal = kept.get("seal")
+    if seal is None and not any(kept.get(name) for name in OWN_SQL):
+        return True  # of a version that had none
     made = _signer("sql", target).signature(_own_sql(kept))
     return isinstance(seal, str) and constant_time_compare(seal, made)
 

@@ -1,5 +1,6 @@
 """What a run is asked to do, validated in one place for the command line, tuning and the web."""
 
+import difflib
 import math
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
@@ -169,7 +170,9 @@ LASTING = ("format", "expression", "also", "where", "walk")
 def read_options(given: Any, where: str) -> dict[str, Any]:
     """Options from settings, by their names. Raises UsageError for unknown ones and wrong types."""
     if unknown := given.keys() - TYPES.keys():
-        raise UsageError(f"{where}: there is no option {', '.join(sorted(map(repr, unknown)))}")
+        near = difflib.get_close_matches(str(min(unknown, key=str)), TYPES, 1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise UsageError(f"{where}: there is no option {', '.join(sorted(map(repr, unknown)))}{hint}")
     return known_options(given, where, given)
 
 
@@ -255,7 +258,7 @@ def as_flags(kept: dict[str, Any], names: Collection[str]) -> str:
         default = getattr(Options, name)
         value = kept.get(name, default)
         flag = "--" + name.replace("_", "-").removesuffix("s" if name == "standbys" else "")
-        if isinstance(value, list):
+        if isinstance(value, (list, tuple)):
             flags += "".join(f" {flag} {quoted(str(one))}" for one in value)
         elif value is True:
             flags += f" {flag}"

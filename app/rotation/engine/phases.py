@@ -242,7 +242,7 @@ class Phases:
         """Verify by value and end the rotation; False if something must be done again."""
         session = self._session
         options = self._options
-        label = self._target.label
+        label = self._target.scope
         rotation = self._read()
         if rotation.status == Status.SUCCEEDED and not self._more_revoked:  # by another process
             return True

@@ -59,6 +59,7 @@ class RotationDriver:
         self.where = connected(self._session, self.server)
         walk = options.walk or find_walk(self._session, name)
         found = resolve(self._session, dataclasses.replace(name, walk=walk))
+        self._command = found.command
         self.options = self._as_begun(found, walk)
         found = by_recipe(self._session, found, self.options.recipe)
         self.target: Target = citus.place(self._session, found, self.server["citus"])
@@ -94,10 +95,10 @@ class RotationDriver:
             return
         began = as_flags(kept, LASTING)
         differing = [f"--{name}" for name in LASTING if given.get(name) != kept.get(name)]
+        how = f"with{began}" if began else f"without {' and '.join(differing)}"
         raise Refused(
-            f"{rotation} is unfinished, and was started {f'with{began}' if began else 'without'}"
-            f"{'' if began else ' ' + ' and '.join(differing)}: run the same command without"
-            f" {' and '.join(differing)} to continue it, or end it with python manage.py rotation cancel"
+            f"{rotation} is unfinished, and was started {how}, which is kept: python manage.py"
+            f" {self._command} continues it; or end it with python manage.py rotation cancel"
         )
 
     def unfinished(self, new: bool = False) -> Rotation | None:

@@ -3,7 +3,7 @@
 import contextlib
 import sys
 import threading
-from argparse import ArgumentParser, ArgumentTypeError
+from argparse import Action, ArgumentError, ArgumentParser, ArgumentTypeError
 from collections.abc import Callable, Iterator
 from typing import Any, cast
 
@@ -116,6 +116,16 @@ def one_line_errors() -> Iterator[None]:
         raise kind(one_line(str(error)), returncode=error.exit_code) from error
     except Exception as error:
         raise FAILED(one_line(in_a_line(error)), returncode=1) from error
+
+
+class Once(Action):
+    """A flag that counts once: given twice, the first value would be lost without a word."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, flag: str | None = None) -> None:
+        """Store the value. Raises ArgumentError for a second one."""
+        if getattr(namespace, self.dest) is not None:
+            raise ArgumentError(self, "given twice")
+        setattr(namespace, self.dest, values)
 
 
 def value(what: str, read: Callable[[str], Any]) -> Callable[[str], Any]:

@@ -80,7 +80,7 @@ def require_fit(alias: str, asked: RunRequest, stop: StopSwitch, called: str, th
     """Raise what a run would raise at its start, as of what is `called` so; writes nothing."""
     try:
         driver = RotationDriver(alias, asked.name, asked.options, stop, lambda event: None)
-        if driver.unfinished(asked.new) is None and driver.finished() and not asked.new:
+        if driver.unfinished(asked.new) is None and not asked.new and driver.finished():
             return
         refusals = [found.text for found in driver.findings() if found.level == REFUSE]
         if refusals:

@@ -45,7 +45,7 @@ class Candidate:
             return ""
         return (
             f"ALTER TABLE {_quoted(one)} ADD {NO_KEY} bigint GENERATED ALWAYS AS IDENTITY UNIQUE"
-            " (which rewrites the table; drop it afterwards)"
+            " (which rewrites the table)"
         )
 
     @property

@@ -79,7 +79,7 @@ def collect(session: Session, rotation: Rotation) -> dict[str, Any]:
         "workers": read_workers(session, rotation.pk),
         "held_back": read_throttles(session, rotation.pk),
         "steering": show_steering(rotation),
-        "options": as_kept(rotation.options),
+        "options": {name: one for name, one in as_kept(rotation.options).items() if name != "seal"},
         "tuned": as_kept(rotation.tuned),
         "findings": rotation.findings or [],
         "lanes": state["lanes"],

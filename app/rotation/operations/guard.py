@@ -1,27 +1,26 @@
 """The guard of a column: whether it can be relied on, and dropping it."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from ..engine.db.session import Session
 from ..engine.errors import Refused
 from ..engine.options import Options
 from ..engine.proof.guard import drop_guard, find_guard
-from ..engine.state.rotations import find_revoking, find_walk
+from ..engine.state.rotations import find_revoking
 from ..engine.table.target import TargetName, resolve
 from ..models import Status
 
 
 def drop(session: Session, name: TargetName) -> str:
     """Drop the guard that a run installed, and say so. Raises Refused if there is none."""
-    target = resolve(session, _walked(session, name), inheritance=True)
+    target = resolve(session, name, inheritance=True, keyless=True)
     dropped = drop_guard(session, target, Options())
     return f"{dropped} dropped: revoked tokens can be written to {target.label} again"
 
 
 def status(session: Session, name: TargetName) -> Iterator[str]:
     """Say whether a column has a guard. Raises Refused if revoked tokens can be written to it."""
-    target = resolve(session, _walked(session, name), inheritance=True)
+    target = resolve(session, name, inheritance=True, keyless=True)
     guard = find_guard(session, target)
     latest = find_revoking(session, target)
     if guard and guard.problem:
@@ -48,8 +47,3 @@ def status(session: Session, name: TargetName) -> Iterator[str]:
             f"note: until {latest} is verified again, rows with revoked tokens can be inserted"
             " into its partitions, because rows move that way"
         )
-
-
-def _walked(session: Session, name: TargetName) -> TargetName:
-    """The name, with the column by which its rotation walks."""
-    return replace(name, walk=find_walk(session, name))

@@ -12,11 +12,12 @@ from typing import Any, BinaryIO, cast
 from ..engine.db.session import Session
 from ..engine.db.statements import Fragment
 from ..engine.errors import Refused, UsageError
+from ..engine.kept import kept_lastingly
 from ..engine.preflight.server import describe_server
 from ..engine.state.progress import read_progress
 from ..engine.table import citus
 from ..engine.table.target import Target, aim
-from ..engine.text import count
+from ..engine.text import count, quoted
 from ..models import UNFINISHED, Rotation
 from .verify import find_rotated
 
@@ -30,6 +31,11 @@ def export_keys(session: Session, rotation: Rotation, columns: str | None, sink:
     """
     server = describe_server(session)
     target = citus.place(session, find_rotated(session, rotation), server["citus"])
+    if kept_lastingly(rotation.options).get("where") != target.recipe.where:
+        raise Refused(
+            f"{rotation} was of some rows only, by SQL that this site's SECRET_KEY did not sign: nothing"
+            " tells which"
+        )
     if target.oid != rotation.table_oid:
         raise Refused(
             f"{target.label} is not the table that was rotated, but another of that name: nothing tells"
@@ -45,7 +51,7 @@ def export_keys(session: Session, rotation: Rotation, columns: str | None, sink:
         done = read_progress(its, rotation.pk).rows_done
         rows = its.copy_out("copy_keys", sink, rotation=rotation.pk)
     going_on = f", which is {rotation.status}" if rotation.status in UNFINISHED else ""
-    return f"{count(rows, 'row')} of {rotation}{going_on}{_of_changes(done - rows)}"
+    return f"{count(rows, 'row')} of {rotation}{going_on}{_of_changes(done - rows, target.recipe.where)}"
 
 
 def _parse(columns: str) -> list[str]:
@@ -74,8 +80,12 @@ def _require_shown(session: Session, target: Target, names: list[str]) -> None:
             raise Refused(f"this role may not read {table}.{name}: GRANT SELECT on it first")
 
 
-def _of_changes(missing: int) -> str:
+def _of_changes(missing: int, where: str | None) -> str:
     """What the number of rows says, compared with how many were rotated."""
+    if missing > 0 and where:
+        is_ = "is gone or no longer fulfils" if missing == 1 else "are gone or no longer fulfil"
+        left_out = f"{count(missing, 'row')} that it rotated {is_} --where {quoted(where)}"
+        return f"; {left_out}, and not listed"
     if missing > 0:
         return f"; {count(missing, 'row')} that it rotated {'is' if missing == 1 else 'are'} no more"
     if missing < 0:

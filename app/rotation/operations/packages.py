@@ -23,7 +23,7 @@ class Known:
 
 DRF = "Django REST framework"
 TOOLKIT = "django-oauth-toolkit"
-CHECKSUM = {"token_checksum": "encode(sha256(new_token::bytea), 'hex')"}
+CHECKSUM = {"token_checksum": "encode(sha256(convert_to(new_token, 'UTF8')), 'hex')"}
 ALLAUTH = "django-allauth"
 #: By the names of their tables and columns.
 KNOWN = {

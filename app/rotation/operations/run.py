@@ -10,7 +10,7 @@ from ..engine.proof.leaked import LeakedList
 from ..engine.runner import RotationDriver
 from ..engine.state.progress import Outcome
 from ..engine.table.target import TargetName
-from ..engine.text import count
+from ..engine.text import count, one_line
 from .attending import attended
 from .herald import Herald
 from .output import Output
@@ -19,13 +19,17 @@ from .wording import summary
 
 def confirmed(driver: RotationDriver, new: bool, confirm: Callable[[str], bool]) -> bool:
     """Whether a person wants what a run would start now; one that only continues is not asked for."""
-    if driver.unfinished(new) or (driver.finished() and not new):
+    if driver.unfinished(new) or (not new and driver.finished()):
         return True
     size = driver.plan(None, count=True).size
     rows = "an unknown number of rows" if size.tokens is None else count(size.tokens, "row")
     about = "" if size.exact or size.tokens is None else "about "
+    recipe = driver.target.recipe
+    where = f" (where {one_line(recipe.where)})" if recipe.where else ""
+    also = "".join(f", and set {one_line(one.column)}" for one in recipe.companions)
     return confirm(
-        f"Replace {driver.target.label} of {about}{rows}? The old tokens stop working, for good."
+        f"Replace {driver.target.label} of {about}{rows}{where}{also}? The old tokens stop working, for"
+        " good."
     )
 
 

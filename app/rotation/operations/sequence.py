@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from ..engine.db.stop import StopSwitch
 from ..engine.errors import RotationError, in_a_line
 from ..engine.options import Options
+from ..engine.state.progress import Outcome
+from ..engine.text import count
 from .attending import attended
 from .databases import RunRequest, require_fit, worst_of
 from .output import Output
@@ -31,6 +33,7 @@ def run_in_turn(
         one.name: RunRequest(one.target, one.combined(given), new, reason, None, hook) for one in targets
     }
     failed: dict[str, Exception] = {}
+    done: list[Outcome] = []
     left = list(asked)
     with attended([alias], reporter, new=new) as stop:
         for name, request in asked.items():
@@ -38,24 +41,35 @@ def run_in_turn(
         while left and not stop.requested:
             name = left.pop(0)
             try:
-                reporter.line(f"{name}: {_run(alias, asked[name], stop, reporter)}")
+                done.append(_run(alias, asked[name], stop, reporter))
+                reporter.line(f"{name}: {summary(done[-1])}")
             except RotationError as error:
                 failed[name] = error
                 reporter.line(f"{name}: {in_a_line(error)}")
     reporter.close()
     if not failed and not left:
-        reporter.ended(f"{len(asked)} targets: every rotation succeeded", 0)
+        reporter.line(_conclusion(done))
+        reporter.ended(_conclusion(done), 0)
         return
     told = [f"{name}: {in_a_line(error)}" for name, error in failed.items()]
-    told += [f"not begun: {', '.join(left)}"] if left else []
+    if left:
+        again = f" (rotate_tokens_sql {' '.join(left)} --new begins them)" if new else ""
+        told.append(f"not begun: {', '.join(left)}{again}")
     text = f"{len(failed) + len(left)} of {len(asked)} targets did not finish: {' | '.join(told)}"
     worst = worst_of(failed.values())
     reporter.ended(text, worst.exit_code)
     raise worst(text)
 
 
-def _run(alias: str, asked: RunRequest, stop: StopSwitch, reporter: Output) -> str:
+def _conclusion(done: list[Outcome]) -> str:
+    """The last line, if every rotation is finished: what was done now, and what before."""
+    before = sum(one.already for one in done)
+    text = f"{len(done) - before} of {count(len(done), 'target')} rotated now"
+    return text + (f"; of {before} nothing was replaced now: finished before" if before else "")
+
+
+def _run(alias: str, asked: RunRequest, stop: StopSwitch, reporter: Output) -> Outcome:
     its = (alias, asked.name, asked.options, stop, reporter)
     outcome = rotate(*its, new=asked.new, reason=asked.reason, hook=asked.hook)
     reporter.close()
-    return summary(outcome)
+    return outcome

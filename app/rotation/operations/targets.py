@@ -90,7 +90,9 @@ def _read(name: str, entry: Any) -> NamedTarget:
         entry = {"field": entry}
     if not isinstance(entry, dict):
         raise UsageError(f"{where} is neither 'app.Model.field' nor a dictionary")
-    options = {key: value for key, value in entry.items() if key not in COLUMN_KEYS}
+    options = {_name(key): value for key, value in entry.items() if key not in COLUMN_KEYS}
+    if isinstance(options.get("also"), str):
+        options["also"] = [options["also"]]
     if isinstance(options.get("also"), dict):
         options["also"] = [f"{column}={sql}" for column, sql in options["also"].items()]
     try:
@@ -99,6 +101,11 @@ def _read(name: str, entry: Any) -> NamedTarget:
     except UsageError as error:
         raise UsageError(str(error) if where in str(error) else f"{where}: {error}") from error
     return NamedTarget(name, _column(entry, where), read)
+
+
+def _name(key: Any) -> Any:
+    """An option's name, which may be written like its flag."""
+    return key.removeprefix("--").replace("-", "_") if isinstance(key, str) else key
 
 
 def _column(entry: dict[str, Any], where: str) -> TargetName:

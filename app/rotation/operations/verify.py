@@ -5,7 +5,7 @@ from typing import Any
 
 from ..engine.db.session import Session
 from ..engine.errors import Refused, Unproven
-from ..engine.kept import kept_lastingly
+from ..engine.kept import is_ours, kept_lastingly
 from ..engine.options import Options
 from ..engine.preflight.server import describe_server
 from ..engine.proof import copies, guard
@@ -78,9 +78,9 @@ def find_rotated(session: Session, rotation: Rotation) -> Target:
     names = (rotation.table_name, rotation.token_column, None, rotation.table_schema, kept.get("walk"))
     now = read_shape(session, rotation.table_oid, rotation.token_attnum)
     try:
-        target = resolve(session, TargetName(*names), inheritance=True)
+        target = _resolved(session, TargetName(*names))
         if target.oid != rotation.table_oid or target.attnum == rotation.token_attnum:
-            return _as_written(target, kept)
+            return _as_written(target, rotation)
     except Refused:
         if now is None:
             raise
@@ -89,12 +89,26 @@ def find_rotated(session: Session, rotation: Rotation) -> Target:
             f"{target.label} is not the column that was rotated, which was dropped: rotate this one"
         )
     name = TargetName(now["table"], now["column"], None, now["schema"], kept.get("walk"))
-    return _as_written(resolve(session, name, inheritance=True), kept)
+    return _as_written(_resolved(session, name), rotation)
 
 
-def _as_written(target: Target, kept: dict[str, Any]) -> Target:
-    """The target with what the rotation has written into it."""
+def _resolved(session: Session, name: TargetName) -> Target:
+    """The target; by its primary key if the column by which windows walked is gone."""
+    try:
+        return resolve(session, name, inheritance=True)
+    except Refused:
+        if name.walk is None:
+            raise
+        return resolve(session, replace(name, walk=None), inheritance=True)
+
+
+def _as_written(target: Target, rotation: Rotation) -> Target:
+    """The target with what the rotation has written into it; SQL that is not ours is left out."""
+    kept = kept_lastingly(rotation.options)
+    ours = is_ours(rotation.options, rotation.target)
     recipe = Options(**kept).recipe
+    if not ours:
+        recipe = replace(recipe, expression=None, companions=(), where=None)
     return replace(target, recipe=recipe if target.is_text else replace(recipe, form=None))
 
 
@@ -116,7 +130,7 @@ def _of_proof(
     elif not verdict.clean:
         problems.append(why_unproven(verdict, target))
     else:
-        write(verdict.sentence(target.label))
+        write(verdict.sentence(target.scope))
     for note in verdict.notes:
         write(f"note: {note}")
     if rotation.token_type != target.column_type:

@@ -130,6 +130,7 @@ class Session:
         """Stream a COPY ... TO STDOUT into a file-like object for bytes; how many rows it had."""
         text = self.text(statement, **parameters)
         with self._prepared(statement) as (_, cursor):
+            driver.execute(cursor, self._path(statement))
             return driver.copy_out(cursor, text, sink)
 
     def ask(self, query: str) -> str:

@@ -1,16 +1,18 @@
 """SQL of the operator's own: whether PostgreSQL accepts it where it goes, and what it makes."""
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
 
 from ..db.session import Row, Session
 from ..db.sqlstate import READ_ONLY
 from ..db.statements import Fragment
-from ..errors import DatabaseFailure, UsageError
+from ..errors import DatabaseFailure, LockConflict, UsageError
 from ..events import NOTE, REFUSE, WARN, Found
-from ..table.target import Target
+from ..table.target import TEXT_TYPES, Target
 from ..table.windows import find_window
-from ..text import count, one_line
+from ..text import count, one_line, quoted
+from .secrets import BESIDE, how_computed, sampled
 
 SAMPLE = 1000  # rows for which the expression is evaluated before the run starts
 SAMPLE_TIMEOUT = "10s"
@@ -39,13 +41,15 @@ def require_sound(session: Session, target: Target) -> None:
 
 def _parse(session: Session, flags: str, statement: str) -> None:
     problem = session.row("parse_sql", statement=statement.rstrip().rstrip(";"))["problem"]
+    if problem.endswith('at or near "]"'):
+        problem = "it ends too early, or closes what it did not open"
     if problem:
         raise UsageError(f"{flags}: PostgreSQL does not accept it: {one_line(problem)}")
 
 
 def findings(session: Session, target: Target) -> list[Found]:
     """What is said of the SQL; the expression is evaluated for the first rows, without writing."""
-    found = [*_of_companions(session, target)]
+    found = [*_of_companions(session, target), *_of_unset(session, target)]
     recipe = target.recipe
     if recipe.expression:
         found += _of_expression(session, target)
@@ -57,7 +61,22 @@ def findings(session: Session, target: Target) -> list[Found]:
                 " tokens revoked; a row for which it becomes true after its window keeps its token",
             )
         )
+        if not _any_chosen(session):
+            found.append(Found(WARN, f"no row fulfils --where {quoted(recipe.where)} now"))
     return found
+
+
+def _any_chosen(session: Session) -> bool:
+    """Whether the condition is true of a row; also where that takes too long to find out."""
+    try:
+        with session.reading(SAMPLE_TIMEOUT):
+            return bool(session.row("find_chosen")["found"])
+    except LockConflict:
+        if session.stop.requested:
+            raise
+        return True
+    except DatabaseFailure as failure:
+        raise UsageError(f"--where: PostgreSQL answered {failure.condition}") from failure
 
 
 def _of_companions(session: Session, target: Target) -> Iterator[Found]:
@@ -72,6 +91,25 @@ def _of_companions(session: Session, target: Target) -> Iterator[Found]:
             yield Found(NOTE, f"{one_line(name)} is set in the same UPDATE, to {one_line(one.sql)}")
 
 
+def _of_unset(session: Session, target: Target) -> Iterator[Found]:
+    """What is computed from the token in the same row, and would be of the old one afterwards."""
+    known = {one.column for one in target.recipe.companions} | {target.column, target.pk}
+    for row in session.rows("list_columns", oid=target.oid):
+        name = row["name"]
+        fits = row["base_type"] in TEXT_TYPES and row["may_select"] and not row["generated"]
+        if name in known or not (fits and BESIDE.search(name)):
+            continue
+        own = replace(session, names=session.names | {"beside": (name,)})
+        if how := how_computed(sampled(own, "compare_companion")):
+            flag = quoted(f"{name}={how}")
+            leave = quoted(f"{name}={name}")
+            yield Found(
+                REFUSE if target.placement.takes_guard else WARN,
+                f"{one_line(name)} is computed from {target.label} in every row looked at, and would"
+                f" stay that of the old token: add --also {flag} (--also {leave} leaves it as it is)",
+            )
+
+
 def _of_expression(session: Session, target: Target) -> Iterator[Found]:
     text = f"each new token of {target.label} is {one_line(target.recipe.expression or '')}"
     yield Found(NOTE, f"{text}: how hard that is to guess is for you to judge")
@@ -81,6 +119,8 @@ def _of_expression(session: Session, target: Target) -> Iterator[Found]:
     of_rows = f"of {count(found['tokens'], 'row')} for which --expression was evaluated"
     if found["missing"]:
         yield Found(REFUSE, f"{of_rows}, {found['missing']} got NULL: no token would be left there")
+    elif found["kept"]:
+        yield Found(REFUSE, f"{of_rows}, {found['kept']} got the token that they have now")
     elif found["distinct_tokens"] < found["tokens"]:
         text = f"{of_rows}, only {found['distinct_tokens']} got a token of their own"
         yield Found(REFUSE, f"{text}: name a volatile function in it, or the row's key")
@@ -90,12 +130,16 @@ def _of_expression(session: Session, target: Target) -> Iterator[Found]:
 
 
 def _sample(session: Session) -> Row | None:
-    """What the expression makes of the first rows; None if there are none, or if it writes."""
+    """What the expression makes of the first rows; None if there are none, it writes, or is too slow."""
     try:
-        with session.reading(SAMPLE_TIMEOUT):
-            whole = session.rows("draw_lanes", cuts=[])
-            first = find_window(session, **whole[0], last_id=None, size=SAMPLE) if whole else None
-            return session.row("sample_expression", lo=first.lo, hi=first.hi) if first else None
+        for size in (SAMPLE, SAMPLE // 100):
+            with contextlib.suppress(LockConflict), session.reading(SAMPLE_TIMEOUT):
+                whole = session.rows("draw_lanes", cuts=[])
+                first = find_window(session, **whole[0], last_id=None, size=size) if whole else None
+                return session.row("sample_expression", lo=first.lo, hi=first.hi) if first else None
+            if session.stop.requested:
+                break
+        return None
     except DatabaseFailure as failure:
         if failure.sqlstate != READ_ONLY:
             raise UsageError(f"--expression: PostgreSQL answered {failure.condition}") from failure

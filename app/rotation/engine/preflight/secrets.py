@@ -13,6 +13,7 @@ from ..table.target import KEY_TYPES, TEXT_TYPES
 SAMPLE = 1000  # values of a column that are looked at
 SAMPLE_TIMEOUT = "5s"
 UUIDS = "UUIDs"  #: in words
+FEWEST = 3  # rows that must agree that one column is computed from another
 #: Names of secrets, and names that may be: those count if the values look random.
 LIKELY = re.compile(
     r"(^|_)(token|secret|api_?key|access_?key|secret_?key|auth_?key|private_?key|session_?key|signing_?key"
@@ -113,7 +114,7 @@ def _look(session: Session, row: Row, columns: list[Row]) -> Secret:
         return secret
     its = {"target": (row["schema"], row["table"]), "column": (row["column"],)}
     own = replace(session, names=session.names | its)
-    counted = _sampled(own, "sample_shapes")
+    counted = sampled(own, "sample_shapes")
     if counted is None:
         return secret
     shape = shape_of(row["column"], counted)
@@ -122,12 +123,12 @@ def _look(session: Session, row: Row, columns: list[Row]) -> Secret:
         for name in secret.others:
             if BESIDE.search(name):
                 with_it = replace(own, names=own.names | {"beside": (name,)})
-                how = _how_computed(_sampled(with_it, "compare_companion"))
+                how = how_computed(sampled(with_it, "compare_companion"))
                 computed |= {name: how} if how else {}
     return replace(secret, shape=shape, beside=computed)
 
 
-def _sampled(session: Session, statement: str) -> Row | None:
+def sampled(session: Session, statement: str) -> Row | None:
     """What is counted; None if that is not possible, or takes too long."""
     try:
         with session.reading(SAMPLE_TIMEOUT):
@@ -168,9 +169,9 @@ def shape_of(name: str, counted: Row) -> Shape:
     return Shape(values, text, template, distinct and kind in ALPHABETS)
 
 
-def _how_computed(counted: Row | None) -> str:
+def how_computed(counted: Row | None) -> str:
     """The SQL that computes a column from a token, if every row agrees; or nothing."""
-    if not counted or not counted["rows"]:
+    if not counted or counted["rows"] < FEWEST or counted["different"] == 1:
         return ""
     for name, sql in COMPUTED.items():
         if counted[name] == counted["rows"]:

@@ -46,7 +46,8 @@ def find_all(
             *_of_table(table, target),
             *_of_owners(session, target),
             *_of_texts(session, target),
-            *_of_references(session, columns, target, options),
+            *_of_references(session, columns, target.label, options),
+            *_of_companions(session, target, options),
             *_of_triggers(session, target, options),
             *_of_indexes(session, columns),
             *_of_slices(session, target, options),
@@ -112,9 +113,9 @@ def _of_texts(session: Session, target: Target) -> Iterator[Found]:
         yield Found(
             REFUSE,
             f"{target.label} of the row with {target.pk} {shown(misfits[0]['key'])} is not a UUID of 32"
-            " or 36 characters in one case: if its tokens are no UUIDs, say what new ones look like"
-            " (such as --format '{hex:40}', for each rotation anew); else name another --column, or fix"
-            " that row",
+            " or 36 characters in one case: if its tokens are no UUIDs, python manage.py rotation"
+            " discover prints the command for them (--format says what new ones look like); else name"
+            " another --column, or fix that row",
         )
     else:
         yield Found(
@@ -151,18 +152,32 @@ def _of_format(
     )
 
 
-def _of_references(session: Session, columns: Row, target: Target, options: Options) -> Iterator[Found]:
+def _of_companions(session: Session, target: Target, options: Options) -> Iterator[Found]:
+    """The foreign keys to what is set with the token; one of its own only says what it may hold."""
+    known = {row["name"]: row["attnum"] for row in session.rows("list_columns", oid=target.oid)}
+    for one in target.recipe.companions:
+        columns = session.row("list_token_columns", oid=target.oid, attnum=known[one.column])
+        label = one_line(f"{target.schema}.{target.table}.{one.column}")
+        yield from _of_references(session, columns, label, options, outgoing=False)
+
+
+def _of_references(
+    session: Session, columns: Row, label: str, options: Options, outgoing: bool = True
+) -> Iterator[Found]:
+    """The foreign keys that a new value of a column would touch; `outgoing`: its own, too."""
     for key in session.rows("list_references", **columns):
+        if key["outgoing"] and not outgoing:
+            continue
         if key["outgoing"]:
             yield FoundElsewhere(
                 REFUSE,
-                f"{one_line(key['carried'] or target.label)} itself refers to {key['table']}"
+                f"{one_line(key['carried'] or label)} itself refers to {key['table']}"
                 f" ({key['name']}): rotate the column there",
             )
             continue
-        refers_to = target.label
+        refers_to = label
         if key["carried"]:
-            refers_to = f"{one_line(key['carried'])}, which follows {target.label}"
+            refers_to = f"{one_line(key['carried'])}, which follows {label}"
         text = f"foreign key {key['name']} of {key['table']} refers to {refers_to}"
         if not key["acts"]:
             yield FoundElsewhere(
@@ -194,7 +209,9 @@ def _of_its_triggers(key: Row) -> str:
 
 
 def _of_triggers(session: Session, target: Target, options: Options) -> Iterator[Found]:
-    for trigger in session.rows("list_triggers", oid=target.oid, attnum=target.attnum):
+    companions = [one.column for one in target.recipe.companions]
+    its = {"oid": target.oid, "attnum": target.attnum, "companions": companions}
+    for trigger in session.rows("list_triggers", **its):
         if trigger["is_guard"]:
             continue
         name = f"trigger {trigger['name']} ({trigger['function']})"

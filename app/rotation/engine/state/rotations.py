@@ -42,24 +42,34 @@ def find_unfinished(session: Session, target: Target) -> Rotation | None:
             f"{was}, and another table has taken that name since:"
             " name the old table, or end it with python manage.py rotation cancel"
         )
-    if (rotation.pk_column, rotation.pk_type) != (target.pk, target.pk_type):
-        raise Refused(
-            f"{was}, and the table's primary key has changed since:"
-            " end it with python manage.py rotation cancel, then start another"
-        )
     if rotation.token_attnum != target.attnum:
         raise Refused(f"{was}: finish it first with --column {rotation.token_column}")
+    if rotation.pk_column != target.pk and kept_lastingly(rotation.options).get("walk"):
+        raise Refused(
+            f"{was}, and its windows walk by {rotation.pk_column}, not {target.pk}: continue it without"
+            " --walk, or end it with python manage.py rotation cancel"
+        )
+    if (rotation.pk_column, rotation.pk_type) != (target.pk, target.pk_type):
+        raise Refused(
+            f"{was}, and its windows walk by the primary key {rotation.pk_column} ({rotation.pk_type}):"
+            " continue it without --walk; if the primary key has changed since, end it with python"
+            " manage.py rotation cancel, then start another"
+        )
     return rotation
 
 
 def find_walk(session: Session, name: TargetName) -> str | None:
-    """The column that --walk named for the latest rotation of a column, by its names."""
+    """The column that --walk named for the latest rotation of a column, if windows can still walk it."""
+    found = session.rows("find_table", schema=name.schema, name=name.table)
+    if not found:
+        return None
+    oid = found[0]["oid"]
     with session.looking("reading the rotations"):
-        its = rotations(session).filter(table_name=name.table, token_column=name.column)
-        if name.schema:
-            its = its.filter(table_schema=name.schema)
+        its = rotations(session).filter(table_oid=oid, token_column=name.column)
         latest = its.order_by("-pk").first()
-    return kept_lastingly(latest.options).get("walk") if latest else None
+    walk: str | None = kept_lastingly(latest.options).get("walk") if latest else None
+    columns = session.rows("list_columns", oid=oid) if walk else []
+    return walk if any(row["name"] == walk and row["walkable"] for row in columns) else None
 
 
 def find_finished(session: Session, target: Target) -> Rotation | None:

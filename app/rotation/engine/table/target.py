@@ -9,7 +9,7 @@ from ..db.statements import Fragment, Names
 from ..errors import Refused, UsageError
 from ..formats import TokenFormat
 from ..recipe import UUIDS, Recipe
-from ..text import command, one_line, spelled
+from ..text import command, one_line, quoted, spelled
 from .placement import PLAIN, Placement
 from .slices import WHOLE, Slices
 from .values import assignments, names_of, new_token
@@ -78,6 +78,13 @@ class Target:
         return f"{self.schema}.{self.table}.{self.column}"
 
     @property
+    def scope(self) -> str:
+        """For people: the label, and of which rows."""
+        where = self.recipe.where
+        rows = f" (only rows with --where {one_line(quoted(where))})" if where else ""
+        return self.label + rows
+
+    @property
     def command(self) -> str:
         """The command that rotates it, ready to copy."""
         return command(self.schema, self.table, self.column)
@@ -143,23 +150,30 @@ def parse_table(text: str) -> tuple[str | None, str]:
     return schema, table
 
 
-def resolve(session: Session, name: TargetName, inheritance: bool = False) -> Target:
+def resolve(
+    session: Session, name: TargetName, inheritance: bool = False, keyless: bool = False
+) -> Target:
     """Find the target in the catalog; with `inheritance`, even one that can't be rotated for that.
+
+    `keyless`: for what looks at no row, so that it does not matter by what windows could walk.
 
     Raises Refused, with what to do, for a table, key or column that can't be rotated.
     """
     table = _find_table(session, name, inheritance)
     columns = {row["name"]: row for row in session.rows("list_columns", oid=table["oid"])}
     label = f"{table['schema']}.{table['name']}"
-    key = _find_key(columns, name, label) if name.walk is None else _find_walk(columns, name, label)
-    token = _find_column(columns, name.column, label)
+    if keyless:
+        key = token = _find_column(columns, name.column, label)
+    else:
+        key = (_find_walk if name.walk else _find_key)(columns, name, label)
+        token = _find_column(columns, name.column, label)
     return Target(
         schema=table["schema"],
         table=table["name"],
         oid=table["oid"],
         pk=key["name"],
         pk_type=key["type"],
-        pk_type_name=("pg_catalog", OWN_TYPES[key["base_type"]]),
+        pk_type_name=("pg_catalog", OWN_TYPES.get(key["base_type"], "text")),
         pk_collation=key["collation"],
         column=token["name"],
         column_type=token["type"],

@@ -108,6 +108,16 @@ def _refusal(session: Session, stage: Stage, failure: DatabaseFailure) -> Refuse
     """What to say when no window can be done, and what was done before."""
     done = session.through_outages(lambda: read_progress(session, stage.rotation)).rows_done
     before = f"{count(done, 'row')} had been rotated before" if done else "nothing was replaced"
+    recipe = stage.target.recipe
+    own = [f"--also {one.column}" for one in recipe.companions]
+    own += ["--expression"] if recipe.expression else []
+    if own and failure.of_a_row:
+        return Refused(
+            f"the canary window failed, as every window would: {failure.subject}; it was rolled back,"
+            f" {before}; if {' or '.join(own)} makes such values, end this rotation with python"
+            " manage.py rotation cancel, and start another with --new; else correct the table, then run"
+            " the same command again"
+        )
     return Refused(
         f"the canary window failed, as every window would: {failure}; it was rolled back, {before};"
         " then run the same command again"

@@ -17,7 +17,7 @@ from ...operations.herald import parse_hook
 from ...operations.run import run_rotation
 from ...operations.sequence import run_in_turn
 from ...operations.serve import serve
-from ...operations.targets import NamedTarget, find_targets
+from ...operations.targets import NamedTarget, find_targets, names_of_targets
 from .. import base
 from ..console import MODES, Console
 
@@ -142,13 +142,13 @@ class Command(base.RotationCommand):
         """Add the flags that say what is written, and into which rows."""
         parser.add_argument(
             "--format",
+            action=base.Once,
             metavar="TEMPLATE",
             help="new tokens: text around one of {uuid} {hex:N} {base62:N} {urlsafe:N} {alnum:N}"
             " (default: UUIDs, spelled as the old ones are)",
         )
-        parser.add_argument(
-            "--expression", metavar="SQL", help="or any SQL expression for it, evaluated for every row"
-        )
+        text = "or any SQL expression for it, evaluated for every row"
+        parser.add_argument("--expression", action=base.Once, metavar="SQL", help=text)
         parser.add_argument(
             "--also",
             action="append",
@@ -156,9 +156,11 @@ class Command(base.RotationCommand):
             metavar="COLUMN=SQL",
             help="set another column in the same UPDATE; the SQL may name new_token; may be repeated",
         )
-        parser.add_argument("--where", metavar="SQL", help="rotate only rows for which this is true")
+        text = "rotate only rows for which this is true"
+        parser.add_argument("--where", action=base.Once, metavar="SQL", help=text)
         parser.add_argument(
             "--walk",
+            action=base.Once,
             metavar="COLUMN",
             help="walk by another unique NOT NULL column (if the token is the primary key)",
         )
@@ -318,6 +320,11 @@ class Command(base.RotationCommand):
 
     def named(self, given: dict[str, Any]) -> list[NamedTarget]:
         """The targets that are named. Raises UsageError for flags that name another."""
+        own = any(given[flag] for flag in ("expression", "where", "also"))
+        for name in given["targets"]:
+            if own and name not in names_of_targets():
+                text = f"{name!r} belongs to no flag: SQL with blanks needs quotes around all of it"
+                raise UsageError(f'{text}, as in --where "NOT active"')
         for flag in ("table", "column", "pk"):
             if given["targets"] and given[flag] is not None:
                 raise UsageError(f"--{flag}: leave it out with a target's name, {given['targets'][0]}")
