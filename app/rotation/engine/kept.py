@@ -49,7 +49,10 @@ def unseal(rotation: int, sealed: str) -> str | None:
 
 def to_store(options: Options, target: str) -> dict[str, Any]:
     """Options as they are kept with a rotation of `target`: own SQL has a signature."""
-    return asdict(options) | {"seal": _signer("sql", target).signature(_own_sql(asdict(options)))}
+    kept = asdict(options)
+    if not any(kept[name] for name in OWN_SQL):
+        return kept
+    return kept | {"seal": _signer("sql", target).signature(_own_sql(kept))}
 
 
 def is_ours(stored: Any, target: str) -> bool:
@@ -60,7 +63,7 @@ def is_ours(stored: Any, target: str) -> bool:
     kept = as_kept(stored)
     seal = kept.get("seal")
     if seal is None and not any(kept.get(name) for name in OWN_SQL):
-        return True  # of a version that had none
+        return True
     made = _signer("sql", target).signature(_own_sql(kept))
     return isinstance(seal, str) and constant_time_compare(seal, made)
 

@@ -57,7 +57,7 @@ class RotationDriver:
         self._closing = dataclasses.replace(self._session, stop=StopSwitch())
         self.server = check_server(self._session)
         self.where = connected(self._session, self.server)
-        walk = options.walk or find_walk(self._session, name)
+        walk = options.walk or self._session.through_outages(lambda: find_walk(self._session, name))
         found = resolve(self._session, dataclasses.replace(name, walk=walk))
         self._command = found.command
         self.options = self._as_begun(found, walk)
@@ -69,7 +69,7 @@ class RotationDriver:
             self.target = dataclasses.replace(self.target, slices=slices)
         aim(self._session, self.target)
         with self._at_the_start():
-            require_sound(self._session, self.target)
+            self._session.through_outages(lambda: require_sound(self._session, self.target))
         self._shape: Row = {}  #: what the target was before anything was judged
 
     def _as_begun(self, target: Target, walk: str | None) -> Options:
