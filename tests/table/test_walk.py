@@ -164,7 +164,7 @@ def test_column_to_walk_by_that_is_gone(db: Database) -> None:
 def test_table_of_the_same_name_elsewhere(db: Database) -> None:
     db.tickets(50)
     db.sql(
-        "CREATE SCHEMA other;"
+        "ALTER TABLE ticket ADD slug int GENERATED ALWAYS AS IDENTITY UNIQUE; CREATE SCHEMA other;"
         "CREATE TABLE other.ticket (id int PRIMARY KEY, slug int NOT NULL UNIQUE, token uuid);"
         "INSERT INTO other.ticket SELECT n, n, gen_random_uuid() FROM generate_series(1, 30) AS n"
     )
