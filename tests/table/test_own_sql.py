@@ -297,8 +297,9 @@ def test_some_rows_first_then_the_rest(db: Database) -> None:
         " stop working, for good."
     ]
     assert db.changes() == {1: ROWS}
-    said = db.call("rotation", "verify").out
-    assert "public.account.token (only rows with --where 'lane_id <> 1')" in said
+    for action in ("verify", "status"):
+        assert "(only rows with --where 'lane_id <> 1')" in db.call("rotation", action).out
+    assert "public.account.token (where lane_id = 1)  30 rows" in db.call("rotation", "history").out
     db.sql("UPDATE account SET lane_id = 1 WHERE id = 2")
     said = db.call("rotation", "keys")
     assert "1 row that it rotated is gone or no longer fulfils --where 'lane_id <> 1'" in said.err

@@ -6,7 +6,7 @@ from typing import Any
 from ..engine.db.session import Session
 from ..engine.errors import Refused, Unproven
 from ..engine.kept import is_ours, kept_lastingly
-from ..engine.options import Options
+from ..engine.options import LASTING, Options, as_flags
 from ..engine.preflight.server import describe_server
 from ..engine.proof import copies, guard
 from ..engine.proof.leaked import LeakedList
@@ -51,7 +51,8 @@ def verify_rotation(
     if target.placement.takes_guard and not guard.stands(guard.find_guard(session, target)):
         write(f"note: nothing keeps revoked tokens out of {target.label}: see rotation guard status")
     if leaked and listed:
-        problems += _of_listed(target, leaked, listed, write, bool(problems))
+        again = target.command + as_flags(kept_lastingly(latest.options), LASTING)
+        problems += _of_listed(target, again, leaked, listed, write, bool(problems))
     if search_copies:
         problems += _search(session, target, rotation, write)
     if problems:
@@ -146,10 +147,11 @@ def _of_proof(
 
 
 def _of_listed(
-    target: Target, leaked: LeakedList, listed: LeakedVerdict, write: Any, more: bool
+    target: Target, again: str, leaked: LeakedList, listed: LeakedVerdict, write: Any, more: bool
 ) -> list[str]:
     """Report the result of comparing with a list if nothing matched; else return a sentence.
 
+    `again`: the command that rotates it as before.
     `more`: another sentence names a command that rotates some of these rows.
     """
     sentence = listed.sentence(target.label)
@@ -157,7 +159,7 @@ def _of_listed(
         write(sentence)
         return []
     named = name_keys(target.pk, listed.keys, listed.valid)
-    run = f"run {target.command} --new --leaked {leaked.name}"
+    run = f"run {again} --new --leaked {leaked.name}"
     if more:
         run = f"give that command --leaked {leaked.name}"
     return [f"{sentence}: {named}; {run} to rotate them"]

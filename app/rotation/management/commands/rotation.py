@@ -12,7 +12,7 @@ from ...engine.db.session import Session
 from ...engine.db.stop import StopSwitch
 from ...engine.errors import Refused, UsageError
 from ...engine.options import TUNABLE, read_tuning
-from ...engine.state.status import command_of, describe, read_state, why_failed
+from ...engine.state.status import command_of, describe, read_state, rows_of, why_failed
 from ...models import HALTED, UNFINISHED, Rotation, Status
 from ...operations import guard, inputs, steer
 from ...operations.attending import attended
@@ -150,7 +150,7 @@ class Command(base.RotationCommand):
                 more = f": {why_failed(session, rotation, state.progress)}; run {its} to continue"
             elif state.stalled:
                 more = f", but no process is working on it: run {its} again to continue"
-            self.say(f"{rotation}: {state.progress.status}{more}")
+            self.say(f"{rotation}{rows_of(rotation)}: {state.progress.status}{more}")
             self.say(progress_line(state.progress))
             with session.looking("reading the rotations"):
                 several = found.filter(status__in=UNFINISHED).count() > 1
@@ -172,8 +172,10 @@ class Command(base.RotationCommand):
                 for key in ("started_at", "finished_at")
             )
             reason = f" | {one['reason']}" if one["reason"] else ""
+            where = one["options"].get("where") if isinstance(one["options"], dict) else None
+            rows = f" (where {where})" if where else ""
             line = (
-                f"{one['id']:>4}  {one['status']:<10} {one['table']}.{one['column']}"
+                f"{one['id']:>4}  {one['status']:<10} {one['table']}.{one['column']}{rows}"
                 f"  {one['rows_done']} rows  {start} to {end}"
                 f"  {one['operator']}@{one['host']}{reason}"
             )
