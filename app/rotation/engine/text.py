@@ -26,6 +26,11 @@ def quoted(text: str) -> str:
     return f'"{text}"' if plain else shlex.quote(text)
 
 
+def of_rows(where: object) -> str:
+    """Of which rows something is, where not of all: for people, after its name."""
+    return f" (only rows with --where {one_line(quoted(str(where)))})" if where else ""
+
+
 def command(schema: str, table: str, column: str) -> str:
     """The command that rotates a column, ready to copy."""
     named = "" if column == "token" else f" --column {shlex.quote(column)}"

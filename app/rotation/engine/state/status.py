@@ -9,7 +9,7 @@ from ..kept import as_kept
 from ..options import REPEATED, as_flags
 from ..proof.verdict import say
 from ..table.target import NUMBER_TYPES
-from ..text import command, count, name_keys, one_line, quoted
+from ..text import command, count, name_keys
 from .progress import Progress, read_progress
 from .rotations import busy_lanes
 
@@ -34,12 +34,6 @@ class State:
     def unserved(self) -> bool:
         """Whether it was recorded, but no process has picked it up."""
         return self.left and self.progress.status == Status.PENDING
-
-
-def rows_of(rotation: Rotation) -> str:
-    """Of which rows it is, where not of all: for people, after its name."""
-    where = as_kept(rotation.options).get("where")
-    return f" (only rows with --where {one_line(quoted(str(where)))})" if where else ""
 
 
 def command_of(rotation: Rotation) -> str:

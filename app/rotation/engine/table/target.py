@@ -9,7 +9,7 @@ from ..db.statements import Fragment, Names
 from ..errors import Refused, UsageError
 from ..formats import TokenFormat
 from ..recipe import UUIDS, Recipe
-from ..text import command, one_line, quoted, spelled
+from ..text import command, of_rows, one_line, spelled
 from .placement import PLAIN, Placement
 from .slices import WHOLE, Slices
 from .values import assignments, names_of, new_token
@@ -80,9 +80,7 @@ class Target:
     @property
     def scope(self) -> str:
         """For people: the label, and of which rows."""
-        where = self.recipe.where
-        rows = f" (only rows with --where {one_line(quoted(where))})" if where else ""
-        return self.label + rows
+        return self.label + of_rows(self.recipe.where)
 
     @property
     def command(self) -> str:

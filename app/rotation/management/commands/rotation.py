@@ -11,8 +11,10 @@ from ...engine.db.identity import here
 from ...engine.db.session import Session
 from ...engine.db.stop import StopSwitch
 from ...engine.errors import Refused, UsageError
+from ...engine.kept import as_kept
 from ...engine.options import TUNABLE, read_tuning
-from ...engine.state.status import command_of, describe, read_state, rows_of, why_failed
+from ...engine.state.status import command_of, describe, read_state, why_failed
+from ...engine.text import of_rows
 from ...models import HALTED, UNFINISHED, Rotation, Status
 from ...operations import guard, inputs, steer
 from ...operations.attending import attended
@@ -150,7 +152,8 @@ class Command(base.RotationCommand):
                 more = f": {why_failed(session, rotation, state.progress)}; run {its} to continue"
             elif state.stalled:
                 more = f", but no process is working on it: run {its} again to continue"
-            self.say(f"{rotation}{rows_of(rotation)}: {state.progress.status}{more}")
+            rows = of_rows(as_kept(rotation.options).get("where"))
+            self.say(f"{rotation}{rows}: {state.progress.status}{more}")
             self.say(progress_line(state.progress))
             with session.looking("reading the rotations"):
                 several = found.filter(status__in=UNFINISHED).count() > 1
