@@ -27,19 +27,20 @@ def summary(outcome: Outcome) -> str:
         when = in_utc(progress.finished_at) if progress.finished_at else ""
         return (
             f"Nothing was replaced now: {name} was finished {when} ({progress.rows_done} rows,"
-            f" {_proof(progress)}); to replace them all again, add --new"
+            f" {show_proof(progress)}); to replace them all again, add --new"
         )
     memory = peak_memory_mb(resource.getrusage(resource.RUSAGE_SELF))
     pace = f", {outcome.rows / outcome.seconds:.0f} rows/s" if outcome.rows else ""
     return (
         f"{name} succeeded: {progress.rows_done} rows in {count(progress.windows, 'window')},"
-        f" {_proof(progress)};"
+        f" {show_proof(progress)};"
         f" this run: {outcome.rows} rows in {outcome.seconds:.1f} s{pace},"
         f" client memory {memory:.0f} MB"
     )
 
 
-def _proof(progress: Progress) -> str:
+def show_proof(progress: Progress) -> str:
+    """What the latest verification found, if there was one."""
     if progress.verified_at is None:
         return "not verified"
     return say(progress.survivors, progress.revoked or 0, progress.verified_at)

@@ -31,6 +31,7 @@ class PhaseTimes:
     name: str
     began: datetime | None
     ended: datetime | None
+    of_each_row: bool = False  #: its time grows with the rows, beside that of the windows
 
     @property
     def seconds(self) -> float | None:
@@ -55,7 +56,7 @@ def read_phase_times(session: Session, rotation: Rotation) -> list[PhaseTimes]:
     ended = rotation.finished_at
     proven = rotation.status in PROVEN and ended and (began is None or ended >= began)
     stages = [
-        PhaseTimes("guard and snapshot, with their waits", rotation.begun_at, rotation.started_at),
+        PhaseTimes("guard and snapshot, with their waits", rotation.begun_at, rotation.started_at, True),
         PhaseTimes("canary, until the first window", rotation.started_at, windows["began"] or began),
         PhaseTimes("windows", windows["began"], windows["ended"] if rotated else None),
     ]
@@ -64,7 +65,7 @@ def read_phase_times(session: Session, rotation: Rotation) -> list[PhaseTimes]:
         stages.insert(0, PhaseTimes("recorded, until a process took it up", rotation.created_at, until))
     if as_kept(rotation.options).get("verify", True):
         name = "verification by value, and the wait for standbys"
-        stages.append(PhaseTimes(name, began, ended if proven else None))
+        stages.append(PhaseTimes(name, began, ended if proven else None, True))
     return stages
 
 
