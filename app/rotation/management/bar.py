@@ -59,6 +59,7 @@ def _choices(progress: Progress) -> Iterator[str]:
     """What may stand beside the bar, from the longest to the shortest."""
     eta = progress.eta_seconds
     share = _percent(progress)
+    whole = "?" if progress.percent is None else f"{int(progress.percent)}%"
     moving = progress.rows_per_second and progress.status not in HALTED
     pace = f"{progress.rows_per_second:.0f} rows/s" if moving else ""
     by = f"{pace} by {progress.workers} workers" if pace and progress.workers > 1 else pace
@@ -76,10 +77,11 @@ def _choices(progress: Progress) -> Iterator[str]:
         [share, rows, pace, short, held],
         [share, rows, short, held],
         [share.strip(), tight, short, held],
-        [share.strip(), tight, short, word],
-        [share.strip(), short, word],
-        [share.strip(), short],
-        [share.strip()],
+        [whole, tight, short, held],
+        [whole, tight, short, word],
+        [whole, tight, short],
+        [whole, short],
+        [whole],
     ):
         yield "  ".join(filter(None, fields))
 
@@ -102,9 +104,7 @@ def _reason(progress: Progress, room: int) -> str:
     if not progress.throttle or progress.status in HALTED:
         return ""
     text = f": {progress.throttle}"
-    if len(text) <= room:
-        return text
-    return text[: room - len(CUT)] + CUT if room >= SHORTEST_REASON else ""
+    return cut(text, room) if room >= min(len(text), SHORTEST_REASON) else ""
 
 
 def _held(progress: Progress) -> str:
@@ -115,6 +115,11 @@ def _held(progress: Progress) -> str:
     if held == "throttled":
         return f"throttled: {progress.throttle}"
     return f"{held} of the time" + (f", now by {progress.throttle}" if progress.throttle else "")
+
+
+def cut(text: str, room: int) -> str:
+    """Text within so many columns, with a mark where it was cut."""
+    return text if len(text) <= room else text[: max(0, room - len(CUT))] + CUT[:room]
 
 
 def _phase(progress: Progress, room: int) -> str:

@@ -8,7 +8,7 @@ from ..engine.events import Stopping
 from ..engine.state.status import Seen
 from ..engine.text import one_line
 from ..models import UNFINISHED
-from .bar import ECHOED, progress_bar
+from .bar import ECHOED, cut, progress_bar
 from .console import Console
 from .overview import headline, lane_lines
 
@@ -47,4 +47,4 @@ class Board(Console):
         if state.progress.status in UNFINISHED:
             lines += lane_lines(self._seen.lanes, max(0, min(MOST_LANES, rows - BESIDE_LANES)))
             lines.append(HELP)
-        return [one_line(line)[: max(1, columns - ECHOED)] for line in lines]
+        return [cut(one_line(line), max(1, columns - ECHOED)) for line in lines]
