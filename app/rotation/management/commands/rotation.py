@@ -1,7 +1,6 @@
 """Look at rotations from another shell, verify or end one, check or drop the guard."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 from django.core.management.base import CommandParser
@@ -10,7 +9,7 @@ from django.db.models import QuerySet
 from ...engine.db.identity import here
 from ...engine.db.session import Session
 from ...engine.db.stop import StopSwitch
-from ...engine.errors import Refused, Stopped, Unproven, UsageError
+from ...engine.errors import Refused, Stopped, Unproven
 from ...engine.options import TUNABLE, read_tuning
 from ...engine.state.status import describe, read_state
 from ...models import HALTED, UNFINISHED, Rotation, Status
@@ -59,7 +58,7 @@ class Command(base.RotationCommand):
                 action.add_argument("--json", action="store_true", help="for machines")
             if name == "report":
                 kind = action.add_mutually_exclusive_group(required=True)
-                kind.add_argument("--html", metavar="FILE", help="one page, to read or print")
+                kind.add_argument("--html", metavar="FILE", help="a page that only its owner may read")
                 kind.add_argument("--json", action="store_true", help="for machines")
                 action.add_argument("--id", type=int, metavar="N", help="the rotation's number")
             if name == "keys":
@@ -262,10 +261,9 @@ class Command(base.RotationCommand):
         if options["json"]:
             self.say(json.dumps(evidence, default=as_json))
             return
-        try:
-            Path(options["html"]).write_text(render(evidence), encoding="utf-8")
-        except OSError as error:
-            raise UsageError(f"--html {options['html']}: {error.strerror}") from error
+        page = render(evidence).encode()
+        with private_file(options["html"], "--html") as file:
+            file.write(page)
         self.say(f"{options['html']}: the evidence of {rotation}")
 
     def verify(self, alias: str, stop: StopSwitch, options: dict[str, Any]) -> None:
