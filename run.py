@@ -7,11 +7,12 @@
     python3 run.py matrix             the main tests on every Python, Django and PostgreSQL available
     python3 run.py bench [ARGS]       measure, side by side (see benchmarks/)
     python3 run.py chaos [--quick]    break it, hundreds of times, and count what was lost
+    python3 run.py docs               write the site of docs into site/
     python3 run.py manage ARGS        manage.py, in that environment
     python3 run.py stop               stop the embedded PostgreSQL
 
-Needs Python 3.10 or later, and nothing else. Kept in a syntax that older ones can read, so that
-they can say so.
+Needs Python 3.10 or later with venv and pip (Debian, Ubuntu: the package python3-venv), and nothing
+else. Kept in a syntax that older ones can read, so that they can say so.
 """
 
 import os
@@ -42,6 +43,7 @@ PYTHON = os.path.join(VENV, "bin", "python")
 RUN = ["requirements.txt", "app/localpg/requirements.txt"]
 BENCH = RUN + ["benchmarks/requirements.txt"]
 TEST = RUN + ["tests/requirements.txt"]
+DOCS = ["docs/requirements.txt"]
 
 #: Exit code of a Python in .venv/ that another one has made.
 OTHER_PYTHON = 9
@@ -53,6 +55,7 @@ VERBS = {
     "chaos": (TEST, ["-m", "tests.chaos"]),
     "matrix": (TEST, ["-m", "tests.matrix"]),
     "bench": (BENCH, ["-m", "benchmarks"]),
+    "docs": (DOCS, ["-m", "mkdocs", "build", "--strict", "-f", "docs/theme/mkdocs.yml"]),
     "manage": (RUN, [os.path.join(PROJECT, "manage.py")]),
     "stop": (RUN, ["-m", "app.localpg", "stop"]),
 }
@@ -159,8 +162,8 @@ def make_venv():
         subprocess.run(["apt-get", "install", "-y", "-qq", "python3-venv"], **quiet)
     if not has_pip_source():
         sys.exit(
-            "run.py: this Python has neither the venv module nor pip:"
-            " install one of them (Debian, Ubuntu: apt install python3-venv)"
+            "run.py: this Python came without pip: sudo apt install python3-venv (Debian, Ubuntu;"
+            " elsewhere the package that has pip), then run the same command again"
         )
     extra = [] if works([sys.executable, "-c", "import ensurepip, venv"]) else ["--without-pip"]
     if subprocess.run([sys.executable, "-m", "venv"] + extra + [VENV]).returncode:
