@@ -83,7 +83,7 @@ COMMON = {"--database", "--table", "--column", "--pk"}
 SETTINGS = {
     "TARGET": "app label, model and field of what is rotated without `--table`: `accounts.Account.key`",
     "TARGETS": "names for columns with their options, used as `rotate_tokens_sql NAME ...`"
-    " ([secrets.md](secrets.md#names-for-an-incident))",
+    " ([any secret](secrets.md#names-for-an-incident))",
     "HOOK": "the command of `--hook`, for every run",
     "METRICS": "of this repository's site only: whether `/metrics` is served",
 }
@@ -125,8 +125,8 @@ def shown(action: argparse.Action) -> str:
     """How an argument is given."""
     name = action.option_strings[-1] if action.option_strings else ""
     value = action.metavar or (action.dest.upper() if action.nargs != 0 else "")
-    if action.choices and not action.metavar:
-        value = "|".join(map(str, action.choices))
+    if action.choices:  # a | in a table is escaped in one way here, in another there
+        value = f"{{{','.join(map(str, action.choices))}}}"
     if action.nargs == "?":
         value = f"[{value}]"
     if not name and action.nargs in ("*", "+"):
@@ -143,8 +143,7 @@ def rows(actions: Iterable[argparse.Action]) -> Iterator[str]:
     """A row for each argument."""
     for action in actions:
         meaning, default = described(action)
-        cells = (f"`{shown(action)}`", quoted(meaning), quoted(default))
-        yield "| " + " | ".join(one.replace("|", "\\|") for one in cells) + " |"
+        yield f"| `{shown(action)}` | {quoted(meaning)} | {quoted(default)} |"
 
 
 def quoted(text: str) -> str:
@@ -226,7 +225,7 @@ def settings() -> Iterator[str]:
     yield "One dictionary, `ROTATION`; each key may instead be a setting of its own (`ROTATION_TARGET`)."
     lines = [f"| `{key}` | {SETTINGS[key]} |" for key in sorted(KEYS, key=[*SETTINGS].index)]
     yield "\n".join(["| key | meaning |", "|---|---|", *lines])
-    yield "What `manage.py check` says about them: [projects.md](projects.md#settings)."
+    yield "What `manage.py check` says about them: [your Django project](projects.md#settings)."
 
 
 def variables() -> Iterator[str]:
@@ -235,7 +234,7 @@ def variables() -> Iterator[str]:
     yield "## Environment variables"
     yield (
         "Of this repository's project and its image; your own project reads what its settings say. What"
-        " a `DATABASE_URL` may look like: [servers.md](servers.md#database_url)."
+        " a `DATABASE_URL` may look like: [roles and servers](servers.md#database_url)."
     )
     rows = re.findall(r"^([A-Z_]{4,})  +(.*(?:\n  +.*)*)", doc, re.MULTILINE)
     lines = [f"| `{name}` | {quoted(' '.join(what.split()))} |" for name, what in rows]
