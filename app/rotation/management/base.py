@@ -161,9 +161,9 @@ def value(what: str, read: Callable[[str], Any]) -> Callable[[str], Any]:
 
 def add_database_flag(parser: ArgumentParser, several: bool = False) -> None:
     """Add --database; `several`: it may be repeated, and its value is a list or None."""
-    text = "which of settings.DATABASES to use"
+    text = "which of settings.DATABASES (default: default)"
     if several:
-        text += "; repeat it to rotate several side by side"
+        text = text.replace(" (", "; repeat it to rotate several side by side (")
         parser.add_argument("--database", action="append", metavar="ALIAS", help=text)
     else:
         parser.add_argument("--database", default="default", metavar="ALIAS", help=text)
@@ -171,13 +171,14 @@ def add_database_flag(parser: ArgumentParser, several: bool = False) -> None:
 
 def add_target_flags(parser: ArgumentParser, several: bool = False) -> None:
     """Add --table, --pk, --column and --database; `several`: see add_database_flag."""
-    parser.add_argument(
-        "--table", metavar="[SCHEMA.]TABLE", help="default: ROTATION['TARGET'] of the settings"
+    text = (
+        "the table, by its exact name; a name with a dot in double quotes (default: ROTATION['TARGET'])"
     )
-    parser.add_argument("--pk", metavar="COLUMN", help="its primary key (default: from the catalog)")
-    parser.add_argument(
-        "--column", metavar="COLUMN", help="the token's column (default: token, or as configured)"
-    )
+    parser.add_argument("--table", metavar="[SCHEMA.]TABLE", help=text)
+    text = "its primary key, checked against the catalog (default: from the catalog)"
+    parser.add_argument("--pk", metavar="COLUMN", help=text)
+    text = "the token's column, by its exact name (default: that of ROTATION['TARGET'], else token)"
+    parser.add_argument("--column", metavar="COLUMN", help=text)
     add_database_flag(parser, several)
 
 

@@ -27,6 +27,8 @@ from ..board import Board
 from ..overview import overview
 from ..streams import Printed
 
+NUMBER = "the rotation's number (default: the unfinished one's, else the latest's)"
+
 
 class Command(base.RotationCommand):
     help = "Look at the rotations of a database, verify or end one, check or drop the guard."
@@ -60,7 +62,7 @@ class Command(base.RotationCommand):
                 kind = action.add_mutually_exclusive_group(required=True)
                 kind.add_argument("--html", metavar="FILE", help="a page that only its owner may read")
                 kind.add_argument("--json", action="store_true", help="for machines")
-                action.add_argument("--id", type=int, metavar="N", help="the rotation's number")
+                action.add_argument("--id", type=int, metavar="N", help=NUMBER)
             if name == "keys":
                 self.add_keys(action)
             if name == "tune":
@@ -87,14 +89,16 @@ class Command(base.RotationCommand):
         action.add_argument("--columns", metavar="NAME,...", help=text)
         text = "a file that only its owner may read (default: standard output)"
         action.add_argument("--output", metavar="FILE", help=text)
-        action.add_argument("--id", type=int, metavar="N", help="the rotation's number")
+        action.add_argument("--id", type=int, metavar="N", help=NUMBER)
 
     def add_guard(self, actions: Any) -> None:
         """Add `guard status` and `guard drop`."""
         text = "the trigger that keeps revoked tokens from being written back"
         action = actions.add_parser("guard", help=text, description=text, allow_abbrev=False)
         action.__class__ = base.OneLineParser
-        action.add_argument("guard_action", choices=("status", "drop"), metavar="status|drop")
+        text = "is it in place (exit code 1 if not)? or remove one that a run has installed"
+        choices = ("status", "drop")
+        action.add_argument("guard_action", choices=choices, metavar="status|drop", help=text)
         base.add_target_flags(action)
 
     def shows(self, options: dict[str, Any]) -> bool:
