@@ -48,8 +48,8 @@ MUTANTS = [
     Mutant(
         "a list of customers keeps the mode of the file before it",
         "app/rotation/operations/keys.py",
-        "Path(part).replace(path)",
-        "Path(path).write_bytes(Path(part).read_bytes())",
+        "Path(part).replace(whole)",
+        "whole.write_bytes(Path(part).read_bytes())",
         "tests/operations/test_keys.py",
     ),
     Mutant(

@@ -56,6 +56,13 @@ MUTANTS = [
         f"{DISCOVER} -k almost",
     ),
     Mutant(
+        "discover lends rights to strangers",
+        f"{ENGINE}/preflight/secrets.py",
+        "    if strange:\n",
+        "    if False:\n",
+        "tests/proof/test_lent_rights.py -k discover",
+    ),
+    Mutant(
         "companions are listed as secrets of their own",
         f"{ENGINE}/preflight/secrets.py",
         "if (oid, one.column) not in beside)",

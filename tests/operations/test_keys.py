@@ -172,3 +172,37 @@ def test_reader_that_has_enough(users: Database) -> None:
     child.stdout.close()
     assert child.wait(30) == 3
     assert child.stderr.read() == "Stopped: nobody reads the output\n"
+
+
+def test_what_holds_the_token_as_well_is_not_shown(db: Database) -> None:
+    """As djangorestframework-api-key has it: the primary key ends with the token."""
+    db.sql("CREATE TABLE client (id text PRIMARY KEY, prefix text NOT NULL UNIQUE, hashed text);"
+           "INSERT INTO client SELECT n || '.' || md5(n::text), n, md5(n::text)"
+           " FROM generate_series(1, 20) AS n")  # fmt: skip
+    its = ("--table", "client", "--column", "hashed", "--walk", "prefix", "--format", "{hex:32}")
+    assert db.call("rotate_tokens_sql", *its, "--also", "id=prefix || '.' || new_token").code == 0
+    done = db.call("rotation", "keys", "--columns", "prefix,id")
+    assert (done.code, done.out) == (2, "")
+    assert "id was set by --also, perhaps from the token" in done.err
+    assert len(db.call("rotation", "keys").out.split()) == 21
+    # Without the column by which windows walked it is the primary key that would be listed.
+    db.sql("ALTER TABLE client DROP prefix")
+    done = db.call("rotation", "keys")
+    assert (done.code, done.out) == (2, "")
+
+
+def test_what_is_no_file_stays(users: Database, tmp_path: Path) -> None:
+    assert rotate(users).code == 0
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    link = tmp_path / "link"
+    link.symlink_to(pipe)
+    for path in (pipe, link):
+        done = users.call("rotation", "keys", "--output", str(path))
+        assert (done.code, f"--output {path}: it is no file" in done.err) == (2, True)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    link.unlink()
+    link.symlink_to(tmp_path / "keys.csv")
+    assert users.call("rotation", "keys", "--output", str(link)).code == 0
+    assert link.is_symlink()
+    assert len((tmp_path / "keys.csv").read_text().splitlines()) == ROWS + 1
