@@ -9,8 +9,8 @@ MUTANTS = [
     Mutant(
         "one target that is refused lets the others begin",
         "app/rotation/operations/sequence.py",
-        '            require_fit(alias, request, stop, name, "nothing was replaced")\n',
-        "            pass\n",
+        'called[name] = require_fit(alias, request, stop, name, "nothing was replaced")\n',
+        "called[name] = name\n",
         f"{TARGETS} -k none_begins",
     ),
     Mutant(

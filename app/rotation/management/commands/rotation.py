@@ -14,7 +14,7 @@ from ...engine.errors import Refused, UsageError
 from ...engine.kept import as_kept
 from ...engine.options import TUNABLE, read_tuning
 from ...engine.state.status import command_of, describe, read_state, why_failed
-from ...engine.text import of_rows
+from ...engine.text import count, of_rows
 from ...models import HALTED, UNFINISHED, Rotation, Status
 from ...operations import guard, inputs, steer
 from ...operations.attending import attended
@@ -54,6 +54,8 @@ class Command(base.RotationCommand):
                     "--table", metavar="[SCHEMA.]TABLE", help="only the rotations of this table"
                 )
                 action.add_argument("--column", help="only the rotations of this column")
+            if name not in ("discover", "tune"):
+                self.add_name(action)
             if name in ("status", "history", "discover"):
                 action.add_argument("--json", action="store_true", help="for machines")
             if name == "report":
@@ -81,6 +83,11 @@ class Command(base.RotationCommand):
                 )
         self.add_guard(actions)
 
+    def add_name(self, action: CommandParser) -> None:
+        """Add the name of a target, in place of --table and --column."""
+        text = "a name of ROTATION['TARGETS'] of the settings, in place of --table and --column"
+        action.add_argument("target", nargs="?", metavar="TARGET", help=text)
+
     def add_keys(self, action: CommandParser) -> None:
         """Add the flags of `keys`."""
         text = "columns to list (default: the primary key)"
@@ -95,6 +102,7 @@ class Command(base.RotationCommand):
         action = actions.add_parser("guard", help=text, description=text, allow_abbrev=False)
         action.__class__ = base.OneLineParser
         action.add_argument("guard_action", choices=("status", "drop"), metavar="status|drop")
+        self.add_name(action)
         base.add_target_flags(action)
 
     def shows(self, options: dict[str, Any]) -> bool:
@@ -103,6 +111,7 @@ class Command(base.RotationCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         with base.one_line_errors():
+            options = inputs.by_name(options)
             (alias,) = self.databases(options)
             with attended([alias], Console(self.stdout, "lines", 1), patient=False) as stop:
                 self.act(alias, stop, options)
@@ -179,7 +188,7 @@ class Command(base.RotationCommand):
             rows = f" (where {where})" if where else ""
             line = (
                 f"{one['id']:>4}  {one['status']:<10} {one['table']}.{one['column']}{rows}"
-                f"  {one['rows_done']} rows  {start} to {end}"
+                f"  {count(one['rows_done'], 'row')}  {start} to {end}"
                 f"  {one['operator']}@{one['host']}{reason}"
             )
             self.say(line)
