@@ -12,6 +12,7 @@ from ...engine.db.stop import StopSwitch
 from ...engine.errors import Refused, Stopped, Unproven
 from ...engine.options import TUNABLE, read_tuning
 from ...engine.state.status import describe, read_state
+from ...engine.text import count
 from ...models import HALTED, UNFINISHED, Rotation, Status
 from ...operations import guard, inputs, steer
 from ...operations.attending import attended
@@ -56,6 +57,8 @@ class Command(base.RotationCommand):
                     "--table", metavar="[SCHEMA.]TABLE", help="only the rotations of this table"
                 )
                 action.add_argument("--column", help="only the rotations of this column")
+            if name not in ("discover", "tune"):
+                self.add_name(action)
             if name in ("status", "history", "discover"):
                 action.add_argument("--json", action="store_true", help="for machines")
             if name == "report":
@@ -83,6 +86,11 @@ class Command(base.RotationCommand):
                 )
         self.add_guard(actions)
 
+    def add_name(self, action: CommandParser) -> None:
+        """Add the name of a target, in place of --table and --column."""
+        text = "a name of ROTATION['TARGETS'] of the settings, in place of --table and --column"
+        action.add_argument("target", nargs="?", metavar="TARGET", help=text)
+
     def add_keys(self, action: CommandParser) -> None:
         """Add the flags of `keys`."""
         text = "columns to list (default: the primary key)"
@@ -99,6 +107,7 @@ class Command(base.RotationCommand):
         text = "is it in place (exit code 1 if not)? or remove one that a run has installed"
         choices = ("status", "drop")
         action.add_argument("guard_action", choices=choices, metavar="status|drop", help=text)
+        self.add_name(action)
         base.add_target_flags(action)
 
     def shows(self, options: dict[str, Any]) -> bool:
@@ -107,6 +116,7 @@ class Command(base.RotationCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         with base.one_line_errors():
+            options = inputs.by_name(options)
             (alias,) = self.databases(options)
             self.board = Board(self.stdout, "auto", 1, self.colours())
             watches = options["action"] == "watch"
@@ -201,7 +211,7 @@ class Command(base.RotationCommand):
             rows = f" (where {where})" if where else ""
             line = (
                 f"{one['id']:>4}  {one['status']:<10} {one['table']}.{one['column']}{rows}"
-                f"  {one['rows_done']} rows  {start} to {end}"
+                f"  {count(one['rows_done'], 'row')}  {start} to {end}"
                 f"  {one['operator']}@{one['host']}{reason}"
             )
             self.say(line)
