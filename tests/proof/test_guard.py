@@ -96,7 +96,7 @@ def test_guard_of_a_table_without_a_model(db: Database) -> None:
     status = db.call("rotation", "guard", "status", *names)
     assert (status.code, status.lines) == (
         0,
-        ["public.account.key has no guard; rotate_tokens_sql installs one"],
+        ["public.account.key has no guard; python manage.py rotate_tokens_sql installs one"],
     )
     old = db.value("SELECT key FROM account WHERE id = 3")
     done = db.call(*ACCOUNT)

@@ -119,7 +119,10 @@ def test_plan_names_no_other_table(db: Database) -> None:
     asked = {**ASKED, "allow_fk": "on", "show": ""}
     client = client_of("add_rotation", "view_ticket")
     page = html.unescape(client.post(f"{LIST}add/", asked).content.decode())
-    told = re.search(r"warn +(\d) findings about other tables, which rotate_tokens_sql --dry-run", page)
+    told = re.search(
+        r"warn +(\d) findings about other tables, which python manage.py rotate_tokens_sql --dry-run",
+        page,
+    )
     assert told, page[page.index('class="plan"') :]
     assert int(told[1]) >= 3
     assert re.search(r"note +1 finding about other tables", page)

@@ -269,7 +269,11 @@ def without_names(findings: list[Found]) -> list[Found]:
             what = f"{count(hidden, 'finding')} about other tables"
             told.insert(
                 0 if level == REFUSE else len(told),
-                Found(level, f"{what}, which rotate_tokens_sql --dry-run names, and this page does not"),
+                Found(
+                    level,
+                    f"{what}, which"
+                    " python manage.py rotate_tokens_sql --dry-run names, and this page does not",
+                ),
             )
     return told
 

@@ -112,6 +112,7 @@ class LiveOptions:
         except (UsageError, ValueError, RecursionError) as error:
             why = error if isinstance(error, UsageError) else "it can't be used"
             raise Refused(
-                f"rotation.tuned was edited by hand ({why}): undo that with rotation tune NAME=default"
+                f"rotation.tuned was edited by hand ({why}): undo that with"
+                " python manage.py rotation tune NAME=default"
             ) from error
         self._tuned = tuned

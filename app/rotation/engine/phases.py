@@ -82,7 +82,10 @@ class Phases:
         if rotation.status != Status.SUCCEEDED or self._more_revoked:
             self._rotate_all()
         elif guard.wanted(rotation, target, options) and guard.require_guard(session, target, options):
-            text = "the guard was gone or changed, and was reinstalled: run rotation verify"
+            text = (
+                "the guard was gone or changed, and was reinstalled: run"
+                " python manage.py rotation verify"
+            )
             session.emit(Found(WARN, text))
         if options.reindex:
             Rebuilder(session, self._rotation, target, grown=options.reindex == "all").run()

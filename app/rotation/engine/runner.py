@@ -100,7 +100,7 @@ class RotationDriver:
         differing = [f"--{name}" for name in LASTING if given.get(name) != kept.get(name)]
         how = f"with{began}" if began else f"without {' and '.join(differing)}"
         raise Refused(
-            f"{rotation} is unfinished, and was started {how}, which is kept: python manage.py"
+            f"{rotation} is unfinished, and was started {how}, which is kept:"
             f" {self._command} continues it; or end it with python manage.py rotation cancel"
         )
 
@@ -293,7 +293,7 @@ class RotationDriver:
         ]
         if flags := as_flags(kept, gone):
             text = f"{rotation} was started with{flags}, and this run goes without"
-            tune = ", or use rotation tune" if flags != " --local-tokens" else ""
+            tune = ", or use python manage.py rotation tune" if flags != " --local-tokens" else ""
             self._emit(Found(WARN, f"{text}: stop it and add that{tune}"))
 
     def _look(self) -> None:

@@ -38,7 +38,7 @@ def of_rows(where: object) -> str:
 def command(schema: str, table: str, column: str) -> str:
     """The command that rotates a column, ready to copy."""
     named = "" if column == "token" else f" --column {shlex.quote(column)}"
-    return f"rotate_tokens_sql --table {spelled(schema, table)}{named}"
+    return f"python manage.py rotate_tokens_sql --table {spelled(schema, table)}{named}"
 
 
 def size(number: float) -> str:

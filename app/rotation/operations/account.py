@@ -17,7 +17,8 @@ from .wording import HELD_BACK, rows_replaced, show_rows, why_nothing_happens
 GUARDED = (
     "It was started with a guard, a trigger that keeps revoked tokens from being written back: each run"
     " sees to it that the guard stands, before the snapshot and at the end, unless that run is given"
-    " --no-guard, which is not stored (rotation guard status tells whether it stands now)."
+    " --no-guard, which is not stored "
+    "(python manage.py rotation guard status tells whether it stands now)."
 )
 UNGUARDED = (
     "It was started without a guard (--no-guard): a process that had loaded an old token could write it"
@@ -191,7 +192,7 @@ def _next_step(facts: Facts) -> str:
         kept = "A cancelled rotation guards nothing" if progress.complete else kept
         return f"{kept}: run {_again(rotation)}"
     if progress.status == Status.FAILED:
-        run = f"run python manage.py {command_of(rotation)}"
+        run = f"run {command_of(rotation)}"
         return f"Mend what is in its way ({facts.failed}), then {run}"
     if progress.status in HALTED:
         return "Resume it: python manage.py rotation resume"
@@ -202,7 +203,7 @@ def _next_step(facts: Facts) -> str:
 def _again(rotation: Rotation) -> str:
     """The command that starts another rotation like this one."""
     named = command(rotation.table_schema, rotation.table_name, rotation.token_column)
-    return f"python manage.py {named}{as_flags(as_kept(rotation.options), (*LASTING, *REPEATED))}"
+    return f"{named}{as_flags(as_kept(rotation.options), (*LASTING, *REPEATED))}"
 
 
 def tell_method(facts: Facts) -> str:

@@ -58,7 +58,7 @@ class Candidate:
         flags |= known.flags
         if not known.flags and one.shape.template and one.type != "uuid":
             flags["--format"] = one.shape.template
-        text = f"python manage.py {command('' if one.visible else one.schema, one.table, one.column)}"
+        text = f"{command('' if one.visible else one.schema, one.table, one.column)}"
         text += "".join(f" {flag} {quoted(value)}" for flag, value in flags.items())
         also = {name: sql for name, sql in known.also.items() if name in one.others} or one.beside
         return text + "".join(f" --also {quoted(f'{name}={sql}')}" for name, sql in also.items())

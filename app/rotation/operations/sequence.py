@@ -55,7 +55,8 @@ def run_in_turn(
         return
     told = [f"{name}: {in_a_line(error)}" for name, error in failed.items()]
     if left:
-        again = f" (rotate_tokens_sql {' '.join(left)} --new begins them)" if new else ""
+        names = " ".join(left)
+        again = f" (python manage.py rotate_tokens_sql {names} --new begins them)" if new else ""
         told.append(f"not begun: {', '.join(left)}{again}")
     text = f"{len(failed) + len(left)} of {len(asked)} targets did not finish: {' | '.join(told)}"
     worst = worst_of(failed.values())

@@ -49,7 +49,10 @@ def verify_rotation(
     transitions.record(session, rotation, target, verdict)
     problems = _of_proof(rotation, target, verdict, complete, write)
     if target.placement.takes_guard and not guard.stands(guard.find_guard(session, target)):
-        write(f"note: nothing keeps revoked tokens out of {target.label}: see rotation guard status")
+        write(
+            f"note: nothing keeps revoked tokens out of {target.label}: see"
+            " python manage.py rotation guard status"
+        )
     if leaked and listed:
         again = target.command + as_flags(kept_lastingly(latest.options), LASTING)
         problems += _of_listed(target, again, leaked, listed, write, bool(problems))

@@ -111,7 +111,7 @@ def _moment(text: str) -> datetime | None:
 def why_nothing_happens(rotation: Rotation, state: State) -> str:
     """Why a rotation makes no progress, or nothing."""
     if state.unserved:
-        return "Recorded, but no process serves it: run rotate_tokens_sql --serve."
+        return "Recorded, but no process serves it: run python manage.py rotate_tokens_sql --serve."
     if state.stalled:
         return f"No process is working on it: run {command_of(rotation)} to continue."
     return HELD_BACK + state.progress.throttle if state.progress.throttle else ""

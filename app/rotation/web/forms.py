@@ -28,7 +28,7 @@ SHOWN_SECONDS = 3600  # for which a shown plan may be recorded
 SALT = "rotation.plan"
 TOO_LONG = (
     f"the plan took longer than {PLAN_SECONDS:.0f} s, more than a page can wait for: see it with"
-    " rotate_tokens_sql --dry-run in a shell, and start the rotation there"
+    " python manage.py rotate_tokens_sql --dry-run in a shell, and start the rotation there"
 )
 
 

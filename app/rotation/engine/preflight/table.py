@@ -16,7 +16,7 @@ from . import indexes, own_sql, sampling
 from .replication import of_replication
 from .surroundings import of_limits, of_server
 
-SEARCH = "afterwards run rotation verify --search-copies"
+SEARCH = "afterwards run python manage.py rotation verify --search-copies"
 SAMPLE = 1000  # rows whose text is checked before the run starts
 #: What a foreign key's ON UPDATE does to the rows that refer to a token (pg_constraint.confupdtype).
 ON_UPDATE = {

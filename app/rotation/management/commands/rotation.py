@@ -170,7 +170,9 @@ class Command(base.RotationCommand):
             with session.looking("reading the rotations"):
                 several = found.filter(status__in=UNFINISHED).count() > 1
             if several:
-                self.say("other rotations are unfinished too: rotation history lists them")
+                self.say(
+                    "other rotations are unfinished too: python manage.py rotation history lists them"
+                )
 
     def watch(self, alias: str, stop: StopSwitch, options: dict[str, Any]) -> None:
         """Follow a rotation; the exit code is that of a run that ends so."""
@@ -232,7 +234,7 @@ class Command(base.RotationCommand):
         rotation = self.the_unfinished(session, found, "pause")
         paused = rotation.status in HALTED
         said = f"{rotation} is already paused" if paused else steer.pause(session, rotation, here())
-        self.say(f"{said}; run rotation resume to continue")
+        self.say(f"{said}; run python manage.py rotation resume to continue")
 
     def resume(self, session: Session, found: "QuerySet[Rotation]", as_json: bool) -> None:
         rotation = self.the_unfinished(session, found, "resume")
