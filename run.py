@@ -2,11 +2,12 @@
 """Everything from one command: sets up what it needs in .venv/, then does what it is asked.
 
     python3 run.py demo [--size N]    rotate a million sample tickets, interrupted and resumed
-    python3 run.py demo --web         the site, with a slow rotation to watch
+    python3 run.py demo --web         the site, with rotations to watch, steer and read
     python3 run.py test [ARGS]        run the tests (or pytest's arguments; --quick: some; --whole: all)
     python3 run.py matrix             the main tests on every Python, Django and PostgreSQL available
     python3 run.py bench [ARGS]       measure, side by side (see benchmarks/)
     python3 run.py chaos [--quick]    break it, hundreds of times, and count what was lost
+    python3 run.py pictures           make docs/img/*.png again, from real runs (needs Chromium)
     python3 run.py docs               write the site of docs into site/
     python3 run.py manage ARGS        manage.py, in that environment
     python3 run.py stop               stop the embedded PostgreSQL
@@ -54,13 +55,14 @@ VERBS = {
     "test": (TEST, ["-m", "pytest"]),
     "chaos": (TEST, ["-m", "tests.chaos"]),
     "matrix": (TEST, ["-m", "tests.matrix"]),
+    "pictures": (TEST, ["-m", "docs.pictures"]),
     "bench": (BENCH, ["-m", "benchmarks"]),
     "docs": (DOCS, ["-m", "mkdocs", "build", "--strict", "-f", "docs/theme/mkdocs.yml"]),
     "manage": (RUN, [os.path.join(PROJECT, "manage.py")]),
     "stop": (RUN, ["-m", "app.localpg", "stop"]),
 }
 #: Those whose programs call app/start.py's `begin`.
-BEGIN = ("demo", "manage", "stop")
+BEGIN = ("demo", "manage", "pictures", "stop")
 
 
 def main(arguments):

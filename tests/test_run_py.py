@@ -28,7 +28,7 @@ def test_help_names_every_verb() -> None:
 def test_unknown_verb() -> None:
     done = run("dmeo")
     assert done.returncode == 2
-    verbs = "demo, test, chaos, matrix, bench, docs, manage, stop"
+    verbs = "demo, test, chaos, matrix, pictures, bench, docs, manage, stop"
     assert done.stderr == f"run.py: unknown verb 'dmeo'; expected one of {verbs}\n"
 
 

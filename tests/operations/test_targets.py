@@ -204,3 +204,29 @@ def test_check(db: Database, targets: Any, why: str) -> None:
         assert why in str(raised.value)
         if isinstance(targets, dict) and "a" in targets:
             refused(db.call(RUN, "a"), 2, why)
+
+
+def test_names_with_commas(named: Database) -> None:
+    refused(named.call(RUN, "keys,last"), 2, "keys,last: separate names by blanks: keys last")
+
+
+def test_what_comes_next_is_no_warning(named: Database) -> None:
+    assert named.call(RUN, "last").code == 0
+    assert named.call(RUN, "keys", "--window", "10", "--stop-after", "10").code == 3
+    done = named.call(RUN, "last")
+    assert "warn: rotation 2 of api.key.secret is unfinished: run" in done.out
+    done = named.call(RUN, "last", "keys", "tickets")
+    assert done.code == 0
+    assert "is unfinished" not in done.out
+
+
+def test_rotation_takes_names(named: Database) -> None:
+    assert named.call(RUN, "last", "keys").code == 0
+    for action in ("status", "verify", "keys", "history"):
+        done = named.call("rotation", action, "keys")
+        assert (done.code, "api.key" in done.out + done.err) == (0, True), done.err
+        assert "other" not in done.out
+    assert "api.key.secret is guarded" in named.call("rotation", "guard", "status", "keys").out
+    refused(named.call("rotation", "status", "keis"), 2, "did you mean keys?")
+    refused(named.call("rotation", "verify", "keys", "--table", "other"), 2, "--table: leave it out")
+    refused(named.call("rotation", "pause", "tickets"), 1, "no rotation of table 'ticket'")

@@ -291,7 +291,8 @@ def test_some_rows_first_then_the_rest(db: Database) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("app.rotation.operations.asking.on_a_terminal", lambda: True)
         patch.setattr("app.rotation.operations.asking.confirm", lambda text: not asked.append(text))
-        rotate(db, *its, "--where", "lane_id <> 1", "--new")
+        said = rotate(db, *its, "--where", "lane_id <> 1", "--new")
+        assert said.count("note: public.account.checksum is set in the same UPDATE") == 1
     assert asked == [
         "Replace public.account.token of 30 rows (where lane_id <> 1), and set checksum? The old tokens"
         " stop working, for good."

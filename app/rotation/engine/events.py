@@ -15,6 +15,7 @@ class Event:
     """
 
     kind: ClassVar[str]
+    warns: ClassVar[bool] = False  #: whether a person should not overlook it
 
 
 Emit = Callable[[Any], None]
@@ -48,10 +49,12 @@ class RotationStarted(Event):
     target: str
     resumed: bool
     rows_done: int
+    phase: str  #: in which it starts or goes on
 
     def __str__(self) -> str:
         if self.resumed:
-            return f"rotation {self.rotation} of {self.target} resumed after {self.rows_done} rows"
+            done = count(self.rows_done, "row")
+            return f"rotation {self.rotation} of {self.target} resumed after {done}"
         return f"rotation {self.rotation} of {self.target} started"
 
 
@@ -68,7 +71,8 @@ class WindowDone(Event):
     keys: int  #: rows that the window held
 
     def __str__(self) -> str:
-        return f"window {shown(self.lo)}..{shown(self.hi)}: {self.rows} rows in {self.seconds:.3f} s"
+        rows = count(self.rows, "row")
+        return f"window {shown(self.lo)}..{shown(self.hi)}: {rows} in {self.seconds:.3f} s"
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,7 @@ class Blocked(Event):
     """A window waits for another session's lock and is retried, smaller."""
 
     kind = "blocked"
+    warns = True
     lo: str | None  #: None: the table itself is locked
     hi: str | None
     blockers: str
@@ -118,6 +123,7 @@ class Throttled(Event):
     """The next window waits."""
 
     kind = "throttled"
+    warns = True
     reason: str
 
     def __str__(self) -> str:
@@ -129,6 +135,7 @@ class VacuumSkipped(Event):
     """A vacuum that was due did not run."""
 
     kind = "vacuum_skipped"
+    warns = True
     why: str
 
     def __str__(self) -> str:
@@ -140,6 +147,7 @@ class VacuumHindered(Event):
     """Vacuum can't remove the dead rows that windows leave behind."""
 
     kind = "vacuum_hindered"
+    warns = True
     holder: str
 
     def __str__(self) -> str:
@@ -154,6 +162,7 @@ class Paused(Event):
     """This rotation was asked to pause."""
 
     kind = "paused"
+    warns = True
     rotation: int
 
     def __str__(self) -> str:
@@ -176,6 +185,7 @@ class OutageStarted(Event):
     """The database can't be reached."""
 
     kind = "outage_began"
+    warns = True
     why: str
     deadline: float
 
@@ -188,6 +198,7 @@ class OutageContinues(Event):
     """The database still can't be reached, now for another reason."""
 
     kind = "outage_continues"
+    warns = True
     why: str
 
     def __str__(self) -> str:
@@ -210,6 +221,7 @@ class Stopping(Event):
     """A stop was requested; a window finishes first, a scan of the whole table does not."""
 
     kind = "stopping"
+    warns = True
     reason: str
     cancelled: bool = False  #: what was running has been cancelled
     again: bool = False  #: it is at least the second request
@@ -267,6 +279,7 @@ class Waiting(Event):
     """Something can't start before other sessions are done."""
 
     kind = "waiting"
+    warns = True
     what: str
     blockers: str
 
@@ -279,6 +292,7 @@ class Unanswered(Event):
     """The database has not answered for some seconds."""
 
     kind = "unanswered"
+    warns = True
     doing: str
     seconds: float
     why: str
@@ -300,6 +314,9 @@ class Phase(Event):
 
 
 PHASES = 4  # guard and barrier, snapshot, new tokens, proof
+#: What machines read: before the first phase, each of them by its number, after the last.
+PHASE_NAMES = ("preflight", "guard", "snapshot", "windows", "verification", "end")
+GUARD, SNAPSHOT, WINDOWS, VERIFICATION, END = PHASE_NAMES[1:]
 
 
 @dataclass(frozen=True)
@@ -307,6 +324,7 @@ class HolesLeft(Event):
     """Rows of a window were skipped because other sessions hold their locks."""
 
     kind = "holes_left"
+    warns = True
     rows: int
     first: str
     blockers: str
@@ -324,6 +342,7 @@ class RowsSetAside(Event):
     """Rows of a window are left for the end, because at least one of them can't be updated."""
 
     kind = "rows_set_aside"
+    warns = True
     rows: int
     first: str
     why: str
@@ -340,6 +359,7 @@ class Survived(Event):
     """A verification found rows that hold a revoked token; they are rotated again."""
 
     kind = "survived"
+    warns = True
     survivors: int
     keys: list[str]
     pk: str

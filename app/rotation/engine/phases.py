@@ -168,7 +168,7 @@ class Phases:
             # Another process may have taken it, and be far ahead.
             rotation = self._read()
             if rotation.status == Status.PENDING:
-                told = f"{rotation.rows_total} tokens revoked"
+                told = f"{count(rotation.rows_total or 0, 'token')} revoked"
                 if revoked != rotation.rows_total:
                     told += f" ({revoked} with lists and earlier rotations)"
                 session.emit(Phase(2, f"{told}; a salted hash of each is stored"))
@@ -218,7 +218,7 @@ class Phases:
         if not self._rotated:
             self._rotated = True
             progress = session.through_outages(lambda: read_progress(session, self._rotation))
-            session.emit(Phase(3, f"{progress.rows_done} tokens replaced"))
+            session.emit(Phase(3, f"{count(progress.rows_done, 'token')} replaced"))
 
     def _require_no_failures(self) -> None:
         """Raise Unproven, with their keys, if the tokens of some rows could not be replaced."""

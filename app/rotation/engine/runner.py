@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import queue
 import time
-from collections.abc import Generator
+from collections.abc import Collection, Generator
 from typing import Any
 
 from ..models import UNFINISHED, Rotation, Status
@@ -13,7 +13,7 @@ from .db.session import Row, Session
 from .db.stop import StopSwitch
 from .db.threads import Thread
 from .errors import DatabaseFailure, LockConflict, Refused, RotationError, Stopped, UsageError, in_a_line
-from .events import NOTE, REFUSE, WARN, Emit, Found, RotationStarted, without_names
+from .events import GUARD, NOTE, REFUSE, WARN, WINDOWS, Emit, Found, RotationStarted, without_names
 from .kept import as_kept, is_ours, kept_lastingly, to_store
 from .options import BINDING, LASTING, REPEATED, Options, as_flags, given_lastingly
 from .phases import Phases
@@ -24,6 +24,7 @@ from .preflight.table import find_all
 from .proof.guard import find_guard, stands, wanted
 from .proof.leaked import LeakedList
 from .state import transitions
+from .state.forecast import Forecast, forecast
 from .state.heartbeat import Sampler, note_process
 from .state.progress import Outcome, Progress, read_progress
 from .state.rotations import busy_lanes, find_finished, find_unfinished, find_walk, lanes_of, rotations
@@ -71,6 +72,8 @@ class RotationDriver:
         with self._at_the_start():
             self._session.through_outages(lambda: require_sound(self._session, self.target))
         self._shape: Row = {}  #: what the target was before anything was judged
+        self._told: list[Found] | None = None  #: what the preflight has found, once that was reported
+        self.next_ones: Collection[str] = ()  #: full names of targets that come next anyway
 
     def _as_begun(self, target: Target, walk: str | None) -> Options:
         """The options, with what the target's unfinished rotation writes, and where."""
@@ -119,6 +122,10 @@ class RotationDriver:
         lanes = lanes_of(self._session, rotation) if rotation else ()
         with self._at_the_start():
             return make_plan(self._session, self.target, self.options, lanes or None, count)
+
+    def forecast(self, rotation: Rotation | None, rows: int | None) -> Forecast | None:
+        """How long a run would take, if that is known; see state.forecast."""
+        return forecast(self._session, self.target, rotation, rows, self.options.max_rate)
 
     def code_of_others(self) -> str:
         """What of others would run with this role's rights, for people; or nothing."""
@@ -180,7 +187,9 @@ class RotationDriver:
             return Outcome(rotation.pk, rotation.target, progress, 0, 0.0, already)
         if not already:
             self._session.through_outages(lambda: note_process(self._session, rotation.pk, self.server))
-            self._emit(RotationStarted(rotation.pk, rotation.target, resumed, progress.rows_done))
+            phase = GUARD if progress.revoked is None else WINDOWS
+            done = progress.rows_done
+            self._emit(RotationStarted(rotation.pk, rotation.target, resumed, done, phase))
         phases, thread = self._start(rotation.pk, more_revoked)
         self._watch(thread, rotation.pk)
         if thread.failure is not None:
@@ -195,6 +204,8 @@ class RotationDriver:
         with self._closing.looking("reading the rotations"):
             others = list(rotations(self._closing).filter(status__in=UNFINISHED).order_by("pk"))
         for one in others:
+            if one.target in self.next_ones:
+                continue
             self._emit(Found(WARN, f"{one} is unfinished: run {command_of(one)} to continue it"))
 
     def _guarded(self, rotation: Rotation) -> bool:
@@ -232,10 +243,7 @@ class RotationDriver:
 
     def _open(self, reason: str, leaked: LeakedList | None, by: str = "") -> tuple[Rotation, bool]:
         """Resume the unfinished rotation, or start one, or return one that is already finished."""
-        told: list[Found] = []
-        if not self._shape:
-            with self._at_the_start():
-                self._shape = read_shape(self._session, self.target.oid, self.target.attnum) or {}
+        self._look()
         while True:
             rotation = self.unfinished(self._new and not self._tried)
             finished = None if rotation or self._new else self.finished()
@@ -246,7 +254,7 @@ class RotationDriver:
                 )
             if finished:
                 return finished, True
-            told = told or self._tell_findings()
+            told = self.tell_findings()
             self.target.placement.prepare(self._session, self.target.oid)
             plan = self.plan(rotation)
             if rotation:
@@ -288,14 +296,23 @@ class RotationDriver:
             tune = ", or use rotation tune" if flags != " --local-tokens" else ""
             self._emit(Found(WARN, f"{text}: stop it and add that{tune}"))
 
-    def _tell_findings(self) -> list[Found]:
-        """Report what the preflight found. Raises Refused for the first finding that forbids the run."""
-        found = self.findings()
-        for finding in found:
-            if finding.level == REFUSE:
-                raise Refused(finding.text)
-            self._emit(finding)
-        return found
+    def _look(self) -> None:
+        """Note what the target is, before anything is judged: what changes later ends the run."""
+        if not self._shape:
+            with self._at_the_start():
+                self._shape = read_shape(self._session, self.target.oid, self.target.attnum) or {}
+
+    def tell_findings(self) -> list[Found]:
+        """Report what the preflight finds, once. Raises Refused for the first that forbids the run."""
+        self._look()
+        if self._told is None:
+            found = self.findings()
+            for finding in found:
+                if finding.level == REFUSE:
+                    raise Refused(finding.text)
+                self._emit(finding)
+            self._told = found
+        return self._told
 
     def _start(self, rotation: int, more_revoked: bool) -> tuple[Phases, Thread]:
         """Start the thread that takes the rotation through its phases."""
@@ -346,12 +363,14 @@ class RotationDriver:
             then = "what was committed stays: run the same command again"
             return RotationError(f"{in_a_line(failure)}; {then}")
         if isinstance(failure, DatabaseFailure):
-            rows = f"{progress.rows_done} rows are rotated" if progress else "what was committed stays"
-            failure.done_before = rows
+            failure.done_before = "what was committed stays"
+            if progress:
+                are = "is" if progress.rows_done == 1 else "are"
+                failure.done_before = f"{count(progress.rows_done, 'row')} {are} rotated"
         over = progress and progress.status == Status.SUCCEEDED
         if over or not (isinstance(failure, Stopped) and self._stop.requested):
             return failure
-        where = f"{progress.rows_done} rows" if progress else "the last committed window"
+        where = count(progress.rows_done, "row") if progress else "the last committed window"
         again = "run the same command again"
         then = "another process continues" if others else f"{again} to continue"
         if progress and progress.in_snapshot:

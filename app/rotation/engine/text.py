@@ -10,14 +10,18 @@ LONGEST_KEY = 60  # characters that are shown of one
 SIZES = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
 
 
-def spelled(schema: str, table: str) -> str:
-    """A table's name as --table takes it, in a shell; an empty schema is left out."""
-    parts = [
+def dotted(schema: str, table: str) -> str:
+    """A table's name as --table takes it; an empty schema is left out."""
+    return ".".join(
         '"' + part.replace('"', '""') + '"' if set(part) & {'"', "."} else part
         for part in (schema, table)
         if part
-    ]
-    return shlex.quote(".".join(parts))
+    )
+
+
+def spelled(schema: str, table: str) -> str:
+    """The same in a shell."""
+    return shlex.quote(dotted(schema, table))
 
 
 def quoted(text: str) -> str:
@@ -49,6 +53,15 @@ def size(number: float) -> str:
 def count(number: int, noun: str) -> str:
     """A number of things: '1 row', '20 rows'."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def abbreviated(number: float) -> str:
+    """A number in at most five characters: '999', '12.3k', '1M', '1.23B'."""
+    for unit in ("", "k", "M"):
+        if number < 999.5:
+            return f"{number:.3g}{unit}"
+        number /= 1000
+    return f"{number:.3g}B"
 
 
 def parse_size(text: str) -> int:

@@ -1,6 +1,7 @@
 """What the product's commands share: flags, one-line errors, exit codes."""
 
 import contextlib
+import os
 import sys
 import threading
 from argparse import Action, ArgumentError, ArgumentParser, ArgumentTypeError
@@ -8,11 +9,13 @@ from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.color import no_style
 
 from ..engine.db.stop import signals_as_before
 from ..engine.errors import ConnectionLost, DatabaseFailure, LockConflict, RotationError, in_a_line
 from ..engine.text import one_line
 from ..operations import inputs
+from .console import Console
 from .streams import Lenient
 
 
@@ -45,6 +48,7 @@ class RotationCommand(BaseCommand):
 
     requires_system_checks: list[str] = []
     _own_process = False  # it was not called from another's code
+    _coloured = False  # asked for, wherever it is shown
 
     def __init__(self, stdout: Any = None, stderr: Any = None, **also: Any) -> None:
         self._out = Lenient(stdout or sys.stdout)
@@ -71,7 +75,14 @@ class RotationCommand(BaseCommand):
         return aliases
 
     def execute(self, *args: Any, **options: Any) -> Any:
-        """Do it, and say so if its output could not be written."""
+        """Do it, and say so if its output could not be written.
+
+        Without colours where NO_COLOR is set (https://no-color.org), unless --force-color is given.
+        """
+        plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+        if plain and not options.get("force_color"):
+            options["no_color"] = True
+        self._coloured = bool(options.get("force_color"))
         try:
             with contextlib.nullcontext() if self._own_process else signals_as_before():
                 done = super().execute(*args, **options)
@@ -86,6 +97,14 @@ class RotationCommand(BaseCommand):
     def shows(self, options: dict[str, Any]) -> bool:
         """Whether it is nothing without its output."""
         return False
+
+    def console(self, mode: str, verbosity: int = 1) -> Console:
+        """What shows events on the output; in colours if that is a terminal."""
+        return Console(self.stdout, mode, verbosity, self.colours())
+
+    def colours(self) -> Any:
+        """Django's style, with colours only for a terminal, or where they were asked for."""
+        return self.style if self.stdout.isatty() or self._coloured else no_style()
 
     def say(self, text: str) -> None:
         """Print one line, in which names may hold anything."""

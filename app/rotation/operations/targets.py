@@ -43,6 +43,8 @@ def find_targets(names: list[str]) -> list[NamedTarget]:
             text = "the settings name no targets (ROTATION['TARGETS']); name a table with --table"
             raise UsageError(f"{name}: {text}")
         if name not in given:
+            if (several := name.replace(",", " ").split()) and all(one in given for one in several):
+                raise UsageError(f"{name}: separate names by blanks: {' '.join(several)}")
             near = difflib.get_close_matches(name, given, 1)
             hint = f"did you mean {near[0]}?" if near else f"there is {', '.join(given)}"
             raise UsageError(f"{name}: {name_of('TARGETS')} has no target of that name; {hint}")

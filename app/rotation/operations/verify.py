@@ -5,7 +5,7 @@ from typing import Any
 
 from ..engine.db.session import Session
 from ..engine.errors import Refused, Unproven
-from ..engine.kept import is_ours, kept_lastingly
+from ..engine.kept import as_kept, is_ours, kept_lastingly
 from ..engine.options import LASTING, Options, as_flags
 from ..engine.preflight.server import describe_server
 from ..engine.proof import copies, guard
@@ -18,7 +18,7 @@ from ..engine.state.rotations import rotations
 from ..engine.table import citus
 from ..engine.table.shape import read_shape
 from ..engine.table.target import Target, TargetName, aim, resolve
-from ..engine.text import name_keys, one_line
+from ..engine.text import name_keys, of_rows, one_line
 from ..models import Rotation, Status
 
 
@@ -131,7 +131,8 @@ def _of_proof(
     elif not verdict.clean:
         problems.append(why_unproven(verdict, target))
     else:
-        write(verdict.sentence(target.scope))
+        # Also where this site did not sign the condition: it is said, and not run.
+        write(verdict.sentence(target.label + of_rows(as_kept(rotation.options).get("where"))))
     for note in verdict.notes:
         write(f"note: {note}")
     if rotation.token_type != target.column_type:

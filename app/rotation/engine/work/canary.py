@@ -22,6 +22,7 @@ CANARY_SIZE = 1000  # rows, at most
 STEP = 1 / 20  # of the rows passed until then
 LONGEST_STEP = 1_000_000  # rows
 MOST_FAILED = 1000
+MOST_PASSED = 100_000  # keys, in search of a row for which --where is true
 
 
 @dataclass
@@ -131,7 +132,7 @@ def _try(session: Session, stage: Stage, place: _Place, options: Options) -> boo
     """
     lane = stage.open_window(options.lock_timeout_ms, bounded=False)
     stage.hold_target()
-    while not (window := _find(session, lane, place)):
+    while not (window := _find(session, lane, place, stage.target.recipe.where)):
         if lane["lane_id"] is None or lane["lane_id"] in stage.later:
             return lane["status"] in HALTED
         stage.later.append(lane["lane_id"])
@@ -150,14 +151,20 @@ def _try(session: Session, stage: Stage, place: _Place, options: Options) -> boo
     raise _RolledBack(window, rows, found)
 
 
-def _find(session: Session, lane: Row, place: _Place) -> Window | None:
+def _find(session: Session, lane: Row, place: _Place, where: str | None) -> Window | None:
+    """The next window; with a condition on rows the first that has some of those, if it is near."""
     if lane["lane_id"] is None:
         return None
     after = lane["last_id"] if place.after is None else place.after
     if place.skip and place.after is not None:
         passed = find_window(session, lane["lower"], lane["upper"], after, place.skip)
         after = passed.hi if passed else lane["upper"]
-    return find_window(session, lane["lower"], lane["upper"], after, place.size)
+    window = find_window(session, lane["lower"], lane["upper"], after, place.size)
+    if window and where:
+        its = {"lo": window.lo, "upper": lane["upper"], "size": place.size, "most": MOST_PASSED}
+        chosen = session.row("find_chosen_window", **its)
+        return Window(**chosen) if chosen["lo"] else window
+    return window
 
 
 def _judge(stage: Stage, done: _RolledBack) -> None:
@@ -174,4 +181,4 @@ def _judge(stage: Stage, done: _RolledBack) -> None:
             f" the UPDATE; {then}; disable it for the rotation"
         )
     if distinct != tokens:
-        raise Refused(f"{where} {tokens} rows got only {distinct} different tokens; {then}")
+        raise Refused(f"{where} {count(tokens, 'row')} got only {distinct} different tokens; {then}")

@@ -19,7 +19,7 @@ from ...operations.sequence import run_in_turn
 from ...operations.serve import serve
 from ...operations.targets import NamedTarget, find_targets, names_of_targets
 from .. import base
-from ..console import MODES, Console
+from ..console import MODES
 
 
 def throttle_flags(default: Options) -> Iterator[tuple[str, Callable[[str], Any], str, str]]:
@@ -281,7 +281,7 @@ class Command(base.RotationCommand):
             if given[flag]:
                 text = f"--{flag.replace('_', '-')}: not with --serve, which picks up what was recorded"
                 raise UsageError(text)
-        reporter = Console(self.stdout, given["progress"], given["verbosity"])
+        reporter = self.console(given["progress"], given["verbosity"])
         serve(Session(alias), reporter, given["throttle_sql"], given["hook"])
 
     def handle(self, *args: Any, **given: Any) -> None:
@@ -320,13 +320,13 @@ class Command(base.RotationCommand):
         if given["leaked"]:
             raise UsageError("--leaked: a list is of one column; name only that target")
         if given["dry_run"]:
-            reporter = Console(self.stdout, "lines", given["verbosity"])
+            reporter = self.console("lines", given["verbosity"])
             for one in named:
                 reporter.line(f"{one.name}:")
                 its = (one.target, one.combined(options), reporter)
                 plan_rotation(aliases[0], *its, given["new"], given["verbosity"] > 1)
             return
-        reporter = Console(self.stdout, given["progress"], given["verbosity"])
+        reporter = self.console(given["progress"], given["verbosity"])
         more = (given["new"], given["reason"], given["hook"])
         run_in_turn(aliases[0], named, options, reporter, *more)
 
@@ -349,16 +349,16 @@ class Command(base.RotationCommand):
             asked = RunRequest(
                 name, options, given["new"], given["reason"], given["leaked"], given["hook"]
             )
-            reporter = Console(self.stdout, given["progress"], given["verbosity"])
+            reporter = self.console(given["progress"], given["verbosity"])
             run_side_by_side(aliases, asked, reporter)
             return
         with inputs.leaked_list(given["leaked"]) as leaked:
             if given["dry_run"]:
-                reporter = Console(self.stdout, "lines", given["verbosity"])
+                reporter = self.console("lines", given["verbosity"])
                 everything = given["verbosity"] > 1
                 plan_rotation(alias, name, options, reporter, given["new"], everything, leaked)
             else:
-                reporter = Console(self.stdout, given["progress"], given["verbosity"])
+                reporter = self.console(given["progress"], given["verbosity"])
                 asks = given["table"] is not None and not given["yes"] and asking.on_a_terminal()
                 confirm = asking.confirm if asks else None
                 more = {
