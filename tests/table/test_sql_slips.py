@@ -18,7 +18,7 @@ def far(db: Database, column: str) -> None:
 def test_expression_is_tried_with_rows_that_are_rotated(db: Database) -> None:
     far(db, "about")
     run = ("rotate_tokens_sql", "--table", "far", "--where", "id > 3000", "--expression")
-    done = db.call(*run, "'one for all'")
+    done = db.call(*run, "CASE WHEN id > 3000 THEN 'one for all' ELSE id::text END")
     assert done.code == 1
     assert "of 1000 rows for which --expression was evaluated, only 1 got a token of" in done.err
     # What writes can't be tried beforehand.
