@@ -42,6 +42,29 @@ def test_expression_that_is_null_for_a_row_far_away(db: Database) -> None:
     assert db.value("SELECT id FROM far WHERE token LIKE 'old%'") == 4000
 
 
+def test_trigger_that_changes_what_is_made(db: Database) -> None:
+    """Companions would be of tokens that no row has."""
+    fill(db)
+    db.sql("CREATE FUNCTION low() RETURNS trigger LANGUAGE plpgsql AS"
+           " 'BEGIN NEW.token := lower(NEW.token); RETURN NEW; END';"
+           "CREATE TRIGGER low BEFORE UPDATE ON account"
+           " FOR EACH ROW EXECUTE FUNCTION low()")  # fmt: skip
+    said = rotate(db, "--format", "KEY_{base62:40}", "--also", "checksum=md5(new_token)", code=1)
+    assert "60 of 60 tokens are not as --format makes them: a trigger changes them" in said
+    assert not db.value("SELECT count(*) FROM changes")
+    db.call("rotation", "cancel")
+    rotate(db, "--format", "key_{hex:40}", "--also", "checksum=md5(new_token)", "--new")
+
+
+def test_format_that_a_constraint_refuses(db: Database) -> None:
+    fill(db)
+    db.sql("ALTER TABLE account ADD CHECK (token NOT LIKE 'new%')")
+    said = rotate(db, "--format", "new_{hex:40}", code=1)
+    assert (
+        "if --format makes such values, end this rotation with python manage.py rotation cancel" in said
+    )
+
+
 def test_hash_of_text(db: Database) -> None:
     fill(db)
     said = rotate(db, "--format", "{hex:40}", "--also", "checksum=sha256(new_token)", code=2)
