@@ -213,6 +213,13 @@ MUTANTS = [
         f"{SLIPS} -k null_for",
     ),
     Mutant(
+        "a trigger may change what a format makes",
+        f"{ENGINE}/work/canary.py",
+        'if unlike := done.found["unlike"]:',
+        "if unlike := 0:",
+        f"{SLIPS} -k trigger_that_changes",
+    ),
+    Mutant(
         "text gets the digits of bytes",
         f"{ENGINE}/preflight/own_sql.py",
         "if flag in texts and not _problem(",

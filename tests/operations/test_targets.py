@@ -81,6 +81,7 @@ def test_several_one_after_another(named: Database) -> None:
         "other", "key", "ticket"]  # fmt: skip
     assert "keys: rotation 2 of api.key.secret succeeded: 40 rows" in done.out
     assert done.out.splitlines()[-1] == "3 of 3 targets rotated now"
+    assert done.out.count("3 of 3 targets rotated now") == 1
     again = named.call(RUN, "last", "keys", "tickets")
     assert again.code == 0
     assert again.out.count("Nothing was replaced now") == 3
@@ -190,6 +191,11 @@ def test_without_any_the_names_are_said(named: Database) -> None:
         ({"a": {"field": "tickets.Ticket.token", "format": 7}}, "['a'] holds a value of format that is"),
         ({"a": {"field": "tickets.Ticket.token", "format": "x"}}, "['a']: --format 'x': expected text"),
         ({"a": {"field": "tickets.Ticket.token", "also": 1}}, "['a'] holds a value of also that is"),
+        ({"a": {"table": "x", "column": ""}}, "['a']: expected 'field'"),
+        ({"a": {"table": "x", "column": "y", "also": {"h": None}}}, "also: expected a dictionary of"),
+        ({"a": {"table": "x", "column": "y", "max-rate": 5, "max_rate": 6}}, "has one option twice"),
+        ({"a": {"table": "x", "column": "y", "where": "a\0"}}, "--where: PostgreSQL has no text with"),
+        ({"--yes": "tickets.Ticket.token"}, "['--yes']: a name that begins with - is a flag"),
         ({"a": {"field": "tickets.Ticket.token", "window": -1}}, "['a']: --window -1: expected 1 to"),
     ],
 )  # fmt: skip

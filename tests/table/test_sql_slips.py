@@ -18,7 +18,7 @@ def far(db: Database, column: str) -> None:
 def test_expression_is_tried_with_rows_that_are_rotated(db: Database) -> None:
     far(db, "about")
     run = ("rotate_tokens_sql", "--table", "far", "--where", "id > 3000", "--expression")
-    done = db.call(*run, "'one for all'")
+    done = db.call(*run, "CASE WHEN id > 3000 THEN 'one for all' ELSE id::text END")
     assert done.code == 1
     assert "of 1000 rows for which --expression was evaluated, only 1 got a token of" in done.err
     # What writes can't be tried beforehand.
@@ -40,6 +40,29 @@ def test_expression_that_is_null_for_a_row_far_away(db: Database) -> None:
     assert "--expression is NULL for the row with id 4000: no token would be left" in done.err
     assert db.call("rotate_tokens_sql", *its, "--where", "mail IS NOT NULL").code == 0
     assert db.value("SELECT id FROM far WHERE token LIKE 'old%'") == 4000
+
+
+def test_trigger_that_changes_what_is_made(db: Database) -> None:
+    """Companions would be of tokens that no row has."""
+    fill(db)
+    db.sql("CREATE FUNCTION low() RETURNS trigger LANGUAGE plpgsql AS"
+           " 'BEGIN NEW.token := lower(NEW.token); RETURN NEW; END';"
+           "CREATE TRIGGER low BEFORE UPDATE ON account"
+           " FOR EACH ROW EXECUTE FUNCTION low()")  # fmt: skip
+    said = rotate(db, "--format", "KEY_{base62:40}", "--also", "checksum=md5(new_token)", code=1)
+    assert "60 of 60 tokens are not as --format makes them: a trigger changes them" in said
+    assert not db.value("SELECT count(*) FROM changes")
+    db.call("rotation", "cancel")
+    rotate(db, "--format", "key_{hex:40}", "--also", "checksum=md5(new_token)", "--new")
+
+
+def test_format_that_a_constraint_refuses(db: Database) -> None:
+    fill(db)
+    db.sql("ALTER TABLE account ADD CHECK (token NOT LIKE 'new%')")
+    said = rotate(db, "--format", "new_{hex:40}", code=1)
+    assert (
+        "if --format makes such values, end this rotation with python manage.py rotation cancel" in said
+    )
 
 
 def test_hash_of_text(db: Database) -> None:

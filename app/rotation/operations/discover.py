@@ -35,6 +35,8 @@ class Candidate:
             return self.known.why
         if not self.secret.is_text:
             return f"of type {self.secret.type}: uuid, text, varchar and char can be rotated"
+        if self.secret.inherits:
+            return "its table takes part in table inheritance: rotate it by hand"
         return "" if self.known and self.known.flags else NO_TOOL.get(self.secret.shape.values, "")
 
     @property

@@ -87,10 +87,11 @@ def _require_shown(session: Session, target: Target, names: list[str], rotation:
 
 def _of_changes(missing: int, where: str | None) -> str:
     """What the number of rows says, compared with how many were rotated."""
-    if missing > 0 and where:
+    if where:
+        now = f"; whether --where {quoted(where)} is true was asked now, not then"
         is_ = "is gone or no longer fulfils" if missing == 1 else "are gone or no longer fulfil"
-        left_out = f"{count(missing, 'row')} that it rotated {is_} --where {quoted(where)}"
-        return f"; {left_out}, and not listed"
+        left_out = f"; {count(missing, 'row')} that it rotated {is_} it, and not listed"
+        return now + left_out * (missing > 0)
     if missing > 0:
         return f"; {count(missing, 'row')} that it rotated {'is' if missing == 1 else 'are'} no more"
     if missing < 0:

@@ -50,7 +50,6 @@ def run_in_turn(
                 reporter.line(f"{name}: {in_a_line(error)}")
     reporter.close()
     if not failed and not left:
-        reporter.line(_conclusion(done))
         reporter.ended(_conclusion(done), 0)
         return
     told = [f"{name}: {in_a_line(error)}" for name, error in failed.items()]

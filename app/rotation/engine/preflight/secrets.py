@@ -65,6 +65,7 @@ class Secret:
     type: str
     rows: int | None  #: about
     visible: bool  #: by the table's name alone
+    inherits: bool  #: its table takes part in table inheritance
     key: str | None  #: by which windows walk without --walk
     walk: str | None  #: by which they can with it
     shape: Shape
@@ -113,6 +114,7 @@ def _look(session: Session, row: Row, columns: list[Row], strange: str) -> Secre
         type=row["type"],
         rows=row["rows"],
         visible=row["visible"],
+        inherits=row["inherits"],
         key=row["key"] if row["key"] in walks else None,
         walk=next((name for name in walks if name != row["key"]), None),
         shape=Shape(NOT_LOOKED_AT),

@@ -112,6 +112,7 @@ def _refusal(session: Session, stage: Stage, failure: DatabaseFailure) -> Refuse
     recipe = stage.target.recipe
     own = [f"--also {one.column}" for one in recipe.companions]
     own += ["--expression"] if recipe.expression else []
+    own += ["--format"] if recipe.form else []
     if own and failure.of_a_row:
         return Refused(
             f"the canary window failed, as every window would: {failure.subject}; it was rolled back,"
@@ -144,9 +145,9 @@ def _try(session: Session, stage: Stage, place: _Place, options: Options) -> boo
         try_guard(session, stage.target, lane, window.lo, options.ack_triggers)
     rows = session.change("rotate_window", **stage.target.window(window.lo, window.hi))
     session.change("check_constraints")
-    found = session.row(
-        "check_window", set=lane["set_id"], salt=lane["salt"], lo=window.lo, hi=window.hi
-    )
+    form = stage.target.recipe.form
+    its = {"lo": window.lo, "hi": window.hi, "pattern": f"^{form.pattern}$" if form else None}
+    found = session.row("check_window", set=lane["set_id"], salt=lane["salt"], **its)
     stage.require_same_target()
     raise _RolledBack(window, rows, found)
 
@@ -179,6 +180,12 @@ def _judge(stage: Stage, done: _RolledBack) -> None:
             f"{where} {max(unchanged, tokens - done.rows)} of {tokens} tokens kept their old value"
             f" although PostgreSQL counted {done.rows} rows as updated: a trigger or a rule undoes"
             f" the UPDATE; {then}; disable it for the rotation"
+        )
+    if unlike := done.found["unlike"]:
+        raise Refused(
+            f"{where} {unlike} of {tokens} tokens are not as --format makes them: a trigger changes"
+            " them, and what --also computes from them would be of others;"
+            f" {then}; disable it for the rotation"
         )
     if distinct != tokens:
         raise Refused(f"{where} {count(tokens, 'row')} got only {distinct} different tokens; {then}")
