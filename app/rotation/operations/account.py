@@ -48,7 +48,7 @@ REACH = (
 )
 SELECTED = "Rows for which --where was not true: they keep their tokens, which are not revoked."
 OWN_TOKENS = "New tokens are as hard to guess as the operator's own SQL makes them."
-ELSEWHERE = "Nothing in this column. What it can't reach is listed under 'How it was proven'."
+ELSEWHERE = "Nothing in this column. What it can't reach is listed under 'Method and proof'."
 
 
 @dataclass(frozen=True)
@@ -206,20 +206,19 @@ def _again(rotation: Rotation) -> str:
     return f"{named}{as_flags(as_kept(rotation.options), (*LASTING, *REPEATED))}"
 
 
-def tell_method(facts: Facts) -> str:
+def list_steps(facts: Facts) -> list[str]:
     """How tokens were replaced and what was proven, as far as it got."""
     rotation = facts.rotation
     guarded = GUARDED if facts.options.get("guard", True) is True else UNGUARDED
     if rotation.revoked is None:
-        return f"{guarded} {NO_SNAPSHOT}"
+        return [guarded, NO_SNAPSHOT]
     where = facts.options.get("where")
     which = "every token"
     if where:
         which = f"the token of every row for which this was true ({one_line(str(where))})"
-    told = [guarded, REVOKED.format(which=which)]
-    if rotation.started_at:
-        told.append(BARRIER)
-    return " ".join((*told, _replaced(facts), *_went_back(facts), _verified(facts)))
+    barrier = [BARRIER] if rotation.started_at else []
+    revoked = REVOKED.format(which=which)
+    return [guarded, revoked, *barrier, _replaced(facts), *_went_back(facts), _verified(facts)]
 
 
 def _replaced(facts: Facts) -> str:
