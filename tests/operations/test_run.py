@@ -28,7 +28,7 @@ def test_rotates_every_token_once(db: Database) -> None:
     *lines, last = done.lines[begins + 1 :]
     comparing = "phase 4 of 4: comparing every token with the 2500 revoked ones"  # if it takes long
     assert [line for line in lines if not LINE.match(line) and line != comparing] == [
-        "phase 1 of 4: guard in place; every transaction that was already writing has ended",
+        "phase 1 of 4: guard in place; transactions that were writing have ended",
         "phase 2 of 4: 2500 tokens revoked; a salted hash of each is stored",
         "phase 3 of 4: 2500 tokens replaced",
         next(line for line in lines if "phase 4 of 4: verified by value: 0 of 2500" in line),

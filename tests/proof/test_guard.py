@@ -102,7 +102,7 @@ def test_guard_of_a_table_without_a_model(db: Database) -> None:
     done = db.call(*ACCOUNT)
     assert done.code == 0
     assert "note: a guard will be installed on public.account" in done.out
-    said = "phase 1 of 4: guard installed; every transaction that was already writing has ended"
+    said = "phase 1 of 4: guard installed; transactions that were writing have ended"
     assert said in done.out
     assert (
         "public.account.key is guarded by rotation_guard_"

@@ -154,7 +154,7 @@ class Phases:
             self._require_wanted()
             how = "installed" if installed else "in place"
             how = f"guard {how}" if options.guard else "no guard (--no-guard)"
-            session.emit(Phase(1, f"{how}; every transaction that was already writing has ended"))
+            session.emit(Phase(1, f"{how}; transactions that were writing have ended"))
 
     def _snapshot(self) -> None:
         """Store the hashes of all tokens, then wait for writers that may have passed the guard."""
