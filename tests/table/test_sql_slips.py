@@ -32,6 +32,14 @@ def test_expression_is_tried_with_rows_that_are_rotated(db: Database) -> None:
     assert db.value("SELECT count(*) FROM far WHERE token LIKE 'old%'") == 5000
 
 
+def test_format_is_compared_with_tokens_that_are_replaced(db: Database) -> None:
+    far(db, "about")
+    db.sql("UPDATE far SET token = md5(token) WHERE id <= 3000")
+    run = ("rotate_tokens_sql", "--table", "far", "--format", "{hex:32}", "--dry-run", "--where")
+    assert "present tokens" not in db.call(*run, "id <= 3000").out
+    assert "1000 present tokens looked at, 1000 are not 32 characters" in db.call(*run, "id > 3000").out
+
+
 def test_expression_that_is_null_for_a_row_far_away(db: Database) -> None:
     far(db, "mail")
     its = ("--table", "far", "--expression", "md5(mail || gen_random_uuid())")

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from ...schema import STATE_TABLES
 from ..db.session import Row, Session
@@ -141,11 +142,11 @@ def _look(session: Session, row: Row, columns: list[Row], strange: str) -> Secre
     return replace(secret, shape=shape, beside=computed)
 
 
-def sampled(session: Session, statement: str) -> Row | None:
+def sampled(session: Session, statement: str, **parameters: Any) -> Row | None:
     """What is counted; None if that is not possible, or takes too long."""
     try:
         with session.reading(SAMPLE_TIMEOUT):
-            return session.row(statement, most=SAMPLE)
+            return session.row(statement, most=SAMPLE, **parameters)
     except ConnectionLost:
         raise
     except (LockConflict, DatabaseFailure):
