@@ -10,7 +10,7 @@ from tests.conftest import Database, kill, until
 from tests.web.site import LIST, RUN, record, report_of, text
 
 KEYS = ("--table", "api_key")
-STARTED = "It was started with a guard, a trigger that keeps revoked tokens from being written back"
+STARTED = "It was asked for with a guard, a trigger that keeps revoked tokens from being written back"
 LATE = "ALTER TABLE ticket ADD CONSTRAINT legacy CHECK (id > 3) NOT VALID"
 
 
@@ -129,8 +129,8 @@ def test_without_verification_or_guard(db: Database) -> None:
     assert method.endswith("Its end was not verified by value (--no-verify).")
     assert db.run(*RUN, "--new", "--no-guard").code == 0
     found = report_of(db)
-    assert found["proof"]["method"].startswith("It was started without a guard (--no-guard)")
-    assert found["summary"]["proven"].endswith("UTC, for that moment: it was started without a guard")
+    assert found["proof"]["method"].startswith("It was asked for without a guard (--no-guard)")
+    assert found["summary"]["proven"].endswith("UTC, for that moment: it was asked for without a guard")
     assert [one["name"].split(",")[0] for one in found["stages"]][1] == "snapshot"
     assert found["proof"]["of_them_earlier"] == 60
 

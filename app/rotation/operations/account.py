@@ -15,14 +15,14 @@ from ..models import HALTED, PROVEN, UNFINISHED, Rotation, Status
 from .wording import HELD_BACK, rows_replaced, show_rows, why_nothing_happens
 
 GUARDED = (
-    "It was started with a guard, a trigger that keeps revoked tokens from being written back: each run"
-    " sees to it that the guard stands, before the snapshot and at the end, unless that run is given"
-    " --no-guard, which is not stored "
-    "(python manage.py rotation guard status tells whether it stands now)."
+    "It was asked for with a guard, a trigger that keeps revoked tokens from being written back: each"
+    " run sees to it that the guard stands, before the snapshot and at the end, unless that run is given"
+    " --no-guard, which is not stored (python manage.py rotation guard status tells whether it"
+    " stands now)."
 )
 UNGUARDED = (
-    "It was started without a guard (--no-guard): a process that had loaded an old token could write it"
-    " back, after a verification too."
+    "It was asked for without a guard (--no-guard): where none stands, a process that had loaded an old"
+    " token can write it back, after a verification too."
 )
 NO_SNAPSHOT = "No snapshot of the tokens was completed, so none is revoked, and none was replaced."
 REVOKED = (
@@ -159,7 +159,7 @@ def _proven(facts: Facts) -> str:
         return f"no: {progress.survivors:,} of {progress.revoked or 0:,} revoked tokens survived on {at}"
     alone = facts.options.get("guard", True) is not True
     return (
-        f"yes, by value, on {at}{', for that moment: it was started without a guard' if alone else ''}"
+        f"yes, by value, on {at}{', for that moment: it was asked for without a guard' if alone else ''}"
     )
 
 
