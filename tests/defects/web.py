@@ -12,9 +12,9 @@ MUTANTS = [
     ),
     Mutant(
         "tuning from the page takes back what another has tuned",
-        "app/rotation/web/views.py",
-        """shown = asked.get(f"shown_{one['name']}", one["now"])""",
-        """shown = one["now"]""",
+        "app/rotation/web/tuning.py",
+        """shown = self.data.get(f"shown_{name}", value)""",
+        """shown = value""",
         "tests/web/test_steering.py",
     ),
     Mutant(

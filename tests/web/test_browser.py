@@ -175,7 +175,11 @@ def test_start_one(db: Database, page: Any) -> None:
     page.fill("[name=reason]", "started from the page")
     page.check("[name=ack_triggers]")
     page.click("text=Show the plan")
-    page.wait_for_selector(".plan >> text=start a new rotation")
+    page.wait_for_selector("#plan >> text=It would start a new rotation")
+    page.click("text=Change something")
+    assert page.input_value("[name=reason]") == "started from the page"
+    assert page.is_checked("[name=ack_triggers]")
+    page.click("text=Show the plan")
     page.click("text=Record this rotation")
     page.wait_for_selector(".state-succeeded")
     assert "0 of 100 revoked tokens survive" in page.inner_text("#headline")
@@ -237,6 +241,7 @@ def test_hands_of_the_reader_are_left_alone(db: Database, page: Any) -> None:
     begin(db, "--window", "25", "--max-rate", "250")
     page.set_viewport_size({"width": 300, "height": 844})
     open_page(page, "viewer")
+    page.click("#fold-windows > summary")
     page.wait_for_selector("[data-part=latest] >> text=rate (limit")  # it is wide now
     page.evaluate(
         "() => { const part = document.querySelector('[data-part=latest]');"
@@ -256,13 +261,13 @@ def test_hands_of_the_reader_are_left_alone(db: Database, page: Any) -> None:
 
 @pytest.mark.long
 def test_by_keyboard_and_ear(db: Database, page: Any) -> None:
-    """Tab to Pause, Enter; the new state is said in a live region, and what is shaded in words."""
+    """Tab to Pause, Enter; the new state is said in a live region, and what is drawn in words."""
     db.tickets(3000)
     begin(db, "--window", "25", "--max-rate", "100")
     open_page(page, "steerer")
-    page.wait_for_selector("svg .held")
-    told = page.get_attribute(".chart svg >> nth=0", "aria-label")
-    assert "; throttled: rate (limit 100 rows/s), from " in told
+    page.wait_for_selector("svg .limit", state="attached")
+    assert "; limit 100" in page.get_attribute(".chart svg >> nth=0", "aria-label")
+    assert page.locator("svg .held").count() == 0  # the whole width would tell nothing
     assert page.inner_text("[role=status]") == ""
     for _ in range(40):
         page.keyboard.press("Tab")
@@ -295,7 +300,7 @@ def test_list_and_report(db: Database, page: Any) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.long
 def test_fits_a_phone_while_it_runs(db: Database, page: Any, scheme: str) -> None:
-    """With a stretch that is shaded; and no letter of the charts is cut off or too small to read."""
+    """With a limit that is drawn; and no letter of the charts is cut off or too small to read."""
     db.tickets(20_000)
     begin(db, "--window", "1000", "--max-rate", "4000")
     page.set_viewport_size({"width": 390, "height": 844})
@@ -303,20 +308,21 @@ def test_fits_a_phone_while_it_runs(db: Database, page: Any, scheme: str) -> Non
     sign_in(page, "viewer")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page.goto("/admin/rotation/rotation/1/change/")
-    page.wait_for_selector("svg .held")
+    page.wait_for_selector("svg .limit", state="attached")
     boxes = page.evaluate(
-        "[...document.querySelectorAll('.tick')].map(one => one.getBoundingClientRect())"
+        "[...document.querySelectorAll('.tick, .why')].map(one => one.getBoundingClientRect())"
         ".map(one => [one.left, one.right, one.height])"
     )
     assert len(boxes) > 8
     assert all(left >= 0 and right <= 390 and height >= 10 for left, right, height in boxes), boxes
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    shaded, ground = (
+    assert page.evaluate("document.documentElement.scrollHeight") <= 4 * 844
+    limit, ground = (
         page.evaluate(f"getComputedStyle(document.querySelector('{one}')).{what}")
-        for one, what in ((".held", "fill"), ("body", "backgroundColor"))
+        for one, what in ((".limit", "stroke"), ("body", "backgroundColor"))
     )
     assert (ground == "rgb(255, 255, 255)") == (scheme == "light")
-    assert shaded == ("rgb(250, 236, 208)" if scheme == "light" else "rgb(58, 46, 20)")
+    assert limit == ("rgb(122, 75, 0)" if scheme == "light" else "rgb(240, 195, 109)")
     page.wait_for_selector(".state-succeeded")
     page.goto("/admin/rotation/rotation/1/report/")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390

@@ -25,15 +25,16 @@ def test_recorded_and_taken_up(db: Database, steerer: Client) -> None:
     asked = {**ASKED, "only_between": hours}
     assert "public.ticket" not in text(steerer, f"{LIST}add/")
     shown = steerer.post(f"{LIST}add/", {**asked, "show": ""}).content.decode()
-    assert "start a new rotation" in shown
+    assert 'id="plan"' in shown
     assert "Record this rotation" in shown
     assert db.value("SELECT count(*) FROM rotation") == 0
     wrong = steerer.post(f"{LIST}add/", {**asked, "table": "nosuch", "record": "yes"}).content.decode()
     assert "nosuch" in wrong
     refused = steerer.post(f"{LIST}add/", {**asked, "workers": "1000", "record": "yes"})
-    assert "--workers 1000: expected 1 to 64 connections" in refused.content.decode()
+    assert field_errors(refused.content.decode()) == {"workers": "Expected 1 to 64 connections."}
     refused = steerer.post(f"{LIST}add/", {**asked, "only_between": "at night", "record": "yes"})
-    assert "--only-between at night: expected HH:MM-HH:MM" in refused.content.decode()
+    said = field_errors(refused.content.decode())
+    assert said == {"only_between": "Expected HH:MM-HH:MM, or HH:MM-HH:MM@ZONE."}
     assert db.value("SELECT count(*) FROM rotation") == 0
     button = shown_plan(steerer, asked)
     for other in ({**button, "max_rate": "5"}, {**button, "shown": "x" + button["shown"]}):
@@ -64,9 +65,15 @@ def test_recorded_and_taken_up(db: Database, steerer: Client) -> None:
 def errors(client: Client, **asked: str) -> list[str]:
     """What the form answers in place of a plan."""
     page = client.post(f"{LIST}add/", {**ASKED, "record": "yes", **asked}).content.decode()
-    assert 'class="plan"' not in page
-    listed = re.findall(r'<ul class="errorlist nonfield"[^>]*>(.*?)</ul>', page, re.DOTALL)
+    assert 'id="plan"' not in page
+    listed = re.findall(r'<ul class="errorlist[^"]*"[^>]*>(.*?)</ul>', page, re.DOTALL)
     return [html.unescape(re.sub(r"<[^>]+>", "", one)).strip() for one in listed]
+
+
+def field_errors(page: str) -> dict[str, str]:
+    """The errors that stand at fields, by their names."""
+    found = re.findall(r'<ul class="errorlist" id="id_(\w+)_error">(.*?)</ul>', page, re.DOTALL)
+    return {name: html.unescape(re.sub(r"<[^>]+>", "", one)).strip() for name, one in found}
 
 
 @pytest.mark.parametrize(
@@ -100,10 +107,10 @@ def test_plan_shows_no_table_that_the_user_may_not_see(db: Database, table: str)
         assert "ticket" not in text(client, f"{LIST}add/").split('<form method="post" class="new"')[1]
         for column in ("token", "hidden_token", "nosuch"):
             said = errors(client, table=table, column=column, pk="nosuch" * (column == "nosuch"))
-            assert said == [f"there is no table {table!r} that you may see"]
+            assert said == [f"There is no table {table!r} that you may see."]
     if table not in ("ticket", "public.ticket", '"public"."ticket"'):
         said = errors(client_of("add_rotation", "view_ticket"), table=table)
-        assert said == [f"there is no table {table!r} that you may see"]
+        assert said == [f"There is no table {table!r} that you may see."]
     assert db.value("SELECT count(*) FROM rotation") == 0
 
 
@@ -119,14 +126,18 @@ def test_plan_names_no_other_table(db: Database) -> None:
     asked = {**ASKED, "allow_fk": "on", "show": ""}
     client = client_of("add_rotation", "view_ticket")
     page = html.unescape(client.post(f"{LIST}add/", asked).content.decode())
-    told = re.search(r"warn +(\d) findings about other tables, which rotate_tokens_sql --dry-run", page)
-    assert told, page[page.index('class="plan"') :]
-    assert int(told[1]) >= 3
-    assert re.search(r"note +1 finding about other tables", page)
-    assert not re.search("secret|hidden_column", page.split('<form method="post" class="new"')[1])
-    assert "would be refused now: 1 finding about other tables" in html.unescape(
-        client.post(f"{LIST}add/", {**asked, "allow_fk": ""}).content.decode()
+    page = page[page.index('id="plan"') :]
+    told = re.search(
+        r"warn</strong> (\d) findings about other tables, which rotate_tokens_sql --dry", page
     )
+    assert told, page
+    assert int(told[1]) >= 3
+    assert re.search(r"note</strong> 1 finding about other tables", page)
+    assert not re.search("secret|hidden_column", page)
+    page = html.unescape(client.post(f"{LIST}add/", {**asked, "allow_fk": ""}).content.decode())
+    assert "It would be refused now" in page
+    assert "refuse</strong> 1 finding about other tables" in page
+    assert 'name="shown"' not in page
     record(client, asked)
     assert "secret" not in str(db.value("SELECT findings FROM rotation"))
     superuser = client_of()
@@ -163,7 +174,7 @@ def test_recording_asks_for_the_same_right(db: Database) -> None:
     db.tickets(10)
     button = shown_plan(client_of("add_rotation", "view_ticket"), ASKED)
     other = client_of("add_rotation")
-    assert errors(other, **button) == ["there is no table 'ticket' that you may see"]
+    assert errors(other, **button) == ["There is no table 'ticket' that you may see."]
     assert db.value("SELECT count(*) FROM rotation") == 0
 
 

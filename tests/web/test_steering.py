@@ -33,8 +33,8 @@ def test_pause_resume_tune_and_cancel(slow: Database, steerer: Client) -> None:
     assert "window=30, max_rate=off, effective from the next window" in said
     assert slow.value("SELECT tuned FROM rotation") == {"window": 30, "max_rate": None}
     steer("tune", window="", max_rate="200")
-    assert "expected 1 to 1000000 rows" in steer("tune", window="0")
-    assert "orkers=x: expected connections, off or default, not 'x'" in steer("tune", workers="x")
+    assert "Rows in each window: Expected 1 to 1000000 rows." in steer("tune", window="0")
+    assert "Workers: Expected 1 to 64; not 'x'." in steer("tune", workers="x")
     assert slow.value("SELECT tuned FROM rotation") == {"max_rate": 200.0}
     asked = text(steerer, f"{LIST}1/cancel/")
     assert re.search(r"<strong>[\d,]+ rows keep their leaked token</strong>", asked)
