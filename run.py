@@ -2,16 +2,18 @@
 """Everything from one command: sets up what it needs in .venv/, then does what it is asked.
 
     python3 run.py demo [--size N]    rotate a million sample tickets, interrupted and resumed
-    python3 run.py demo --web         the site, with a slow rotation to watch
+    python3 run.py demo --web         the site, with rotations to watch, steer and read
     python3 run.py test [ARGS]        run the tests (or pytest's arguments; --quick: some; --whole: all)
     python3 run.py matrix             the main tests on every Python, Django and PostgreSQL available
     python3 run.py bench [ARGS]       measure, side by side (see benchmarks/)
     python3 run.py chaos [--quick]    break it, hundreds of times, and count what was lost
+    python3 run.py pictures           make docs/img/*.png again, from real runs (needs Chromium)
+    python3 run.py docs               write the site of docs into site/
     python3 run.py manage ARGS        manage.py, in that environment
     python3 run.py stop               stop the embedded PostgreSQL
 
-Needs Python 3.10 or later, and nothing else. Kept in a syntax that older ones can read, so that
-they can say so.
+Needs Python 3.10 or later with venv and pip (Debian, Ubuntu: the package python3-venv), and nothing
+else. Kept in a syntax that older ones can read, so that they can say so.
 """
 
 import os
@@ -42,6 +44,7 @@ PYTHON = os.path.join(VENV, "bin", "python")
 RUN = ["requirements.txt", "app/localpg/requirements.txt"]
 BENCH = RUN + ["benchmarks/requirements.txt"]
 TEST = RUN + ["tests/requirements.txt"]
+DOCS = ["docs/requirements.txt"]
 
 #: Exit code of a Python in .venv/ that another one has made.
 OTHER_PYTHON = 9
@@ -52,12 +55,14 @@ VERBS = {
     "test": (TEST, ["-m", "pytest"]),
     "chaos": (TEST, ["-m", "tests.chaos"]),
     "matrix": (TEST, ["-m", "tests.matrix"]),
+    "pictures": (TEST, ["-m", "docs.pictures"]),
     "bench": (BENCH, ["-m", "benchmarks"]),
+    "docs": (DOCS, ["-m", "mkdocs", "build", "--strict", "-f", "docs/theme/mkdocs.yml"]),
     "manage": (RUN, [os.path.join(PROJECT, "manage.py")]),
     "stop": (RUN, ["-m", "app.localpg", "stop"]),
 }
 #: Those whose programs call app/start.py's `begin`.
-BEGIN = ("demo", "manage", "stop")
+BEGIN = ("demo", "manage", "pictures", "stop")
 
 
 def main(arguments):
@@ -159,8 +164,8 @@ def make_venv():
         subprocess.run(["apt-get", "install", "-y", "-qq", "python3-venv"], **quiet)
     if not has_pip_source():
         sys.exit(
-            "run.py: this Python has neither the venv module nor pip:"
-            " install one of them (Debian, Ubuntu: apt install python3-venv)"
+            "run.py: this Python came without pip: sudo apt install python3-venv (Debian, Ubuntu;"
+            " elsewhere the package that has pip), then run the same command again"
         )
     extra = [] if works([sys.executable, "-c", "import ensurepip, venv"]) else ["--without-pip"]
     if subprocess.run([sys.executable, "-m", "venv"] + extra + [VENV]).returncode:

@@ -265,7 +265,12 @@ def test_every_event_is_documented_for_machines() -> None:
 
 
 def test_requirements_are_pinned() -> None:
-    for name in ("requirements.txt", "app/localpg/requirements.txt", "tests/requirements.txt"):
+    for name in (
+        "requirements.txt",
+        "app/localpg/requirements.txt",
+        "tests/requirements.txt",
+        "docs/requirements.txt",
+    ):
         lines = [line for line in (PROJECT / name).read_text().splitlines() if line[:1].isalpha()]
         assert all(re.search(r"==|>=", line) for line in lines), name
 

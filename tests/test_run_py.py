@@ -20,7 +20,7 @@ def run(*arguments: str, **also: object) -> "subprocess.CompletedProcess[str]":
 def test_help_names_every_verb() -> None:
     done = run("--help")
     assert done.returncode == 0
-    for verb in ("demo", "test", "bench", "manage", "stop"):
+    for verb in ("demo", "test", "bench", "docs", "manage", "stop"):
         assert f"run.py {verb}" in done.stdout
     assert run().stdout == done.stdout
 
@@ -28,7 +28,7 @@ def test_help_names_every_verb() -> None:
 def test_unknown_verb() -> None:
     done = run("dmeo")
     assert done.returncode == 2
-    verbs = "demo, test, chaos, matrix, bench, manage, stop"
+    verbs = "demo, test, chaos, matrix, pictures, bench, docs, manage, stop"
     assert done.stderr == f"run.py: unknown verb 'dmeo'; expected one of {verbs}\n"
 
 
@@ -78,6 +78,24 @@ def test_set_up_again_does_nothing() -> None:
     assert done.returncode == 0
     assert done.stdout.strip()[0].isdigit()
     assert "Setting up" not in done.stdout
+
+
+def test_python_without_pip_is_refused_in_one_line(tmp_path: Path) -> None:
+    """As Debian's is without python3-venv; where there is no apt-get, root can't be helped either."""
+    for name in ("app", "run.py", "requirements.txt"):
+        (tmp_path / name).symlink_to(PROJECT / name)
+    (tmp_path / "hidden").mkdir()
+    for name in ("ensurepip", "pip"):
+        (tmp_path / "hidden" / f"{name}.py").write_text(f"raise ImportError('no {name}')")
+    code = "__file__ = 'run.py'; exec(open(__file__).read())"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "stop"], cwd=tmp_path, capture_output=True, text=True,
+        env={"PATH": "", "PYTHONPATH": str(tmp_path / "hidden")},
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "sudo apt install python3-venv" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / ".venv").exists()
 
 
 @pytest.mark.parametrize("verb", ["manage --version", "stop", "demo --size 0"])

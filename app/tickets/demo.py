@@ -1,4 +1,7 @@
-"""`python3 run.py demo`: the main job on sample tickets, interrupted once, resumed and checked."""
+"""`python3 run.py demo`: the main job on sample tickets, interrupted once, resumed and checked.
+
+Whatever ends it, nothing of it keeps running but the embedded server.
+"""
 
 from app import start
 
@@ -24,8 +27,9 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import OperationalError, connection
 
+from app.localpg.server import project_server
 from app.rotation.engine.text import peak_memory_mb
-from app.tickets.site import say, show
+from app.tickets.output import end_as_by_ctrl_c, say
 
 PROJECT = Path(__file__).resolve().parents[2]
 INTERRUPT_AT = 33  # percent
@@ -61,16 +65,30 @@ def main() -> None:
     try:
         django.setup()
         start.begun()
+        end_as_by_ctrl_c()
         with alone():
             if asked.web:
+                from app.tickets.site import show  # noqa: PLC0415 (once Django is set up)
+
                 show(size)
             else:
                 demonstrate(size)
+        say_what_stays()
     except (CommandError, ImproperlyConfigured, OperationalError) as error:
         sys.exit(f"run.py demo: {str(error).strip().splitlines()[0]}")
     except KeyboardInterrupt:
-        then = "'run.py manage rotate_tokens_sql' continues where it stopped"
-        start.end(f"run.py demo: stopped; {then}", start.STOPPED)
+        then = "'python3 run.py manage rotate_tokens_sql' continues where it stopped"
+        start.say(f"run.py demo: stopped; {then}")
+        say_what_stays()
+        sys.exit(start.STOPPED)
+
+
+def say_what_stays() -> None:
+    """Say that the embedded server runs on, with what data, and how to stop it."""
+    server = project_server()
+    if server.running():
+        say(f"\nThe embedded PostgreSQL stays up, with its data in {server.home}.")
+        say("'python3 run.py stop' stops it.")
 
 
 @contextlib.contextmanager
@@ -124,8 +142,24 @@ def run(arguments: list[str], interrupt_at: int | None = None) -> Run:
     """Run manage.py in a child process, pass its lines on, and send it SIGINT at a percentage."""
     say(f"$ python manage.py {' '.join(arguments)}")
     child = subprocess.Popen(
-        [sys.executable, str(PROJECT / "manage.py"), *arguments], stdout=subprocess.PIPE, text=True
+        [sys.executable, str(PROJECT / "manage.py"), *arguments],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # a terminal's Ctrl-C ends the demo, which ends it
     )
+    try:
+        pass_on(child, interrupt_at)
+    except BaseException:
+        child.terminate()
+        child.communicate()
+        raise
+    _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    return Run(child.returncode, peak_memory_mb(usage))
+
+
+def pass_on(child: "subprocess.Popen[str]", interrupt_at: int | None) -> None:
+    """Print a child's lines, and send it SIGINT once at a percentage."""
     assert child.stdout is not None
     interrupted = False
     for line in child.stdout:
@@ -135,9 +169,6 @@ def run(arguments: list[str], interrupt_at: int | None = None) -> Run:
         if reached and interrupt_at and not interrupted and interrupt_at <= float(reached[1]) < 100:
             interrupted = True
             child.send_signal(signal.SIGINT)
-    _, status, usage = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(status)
-    return Run(child.returncode, peak_memory_mb(usage))
 
 
 def conclude(size: int, seconds: float, runs: list[Run]) -> None:

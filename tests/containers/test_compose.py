@@ -1,4 +1,4 @@
-"""docker-compose.yml for real: built, started, and every step of README's 'With Docker' in it.
+"""docker-compose.yml for real: built, started, and every step of docs/start.md's 'With Docker' in it.
 
 Where no engine is available, or the base images can neither be pulled nor made, it is skipped.
 """

@@ -21,6 +21,12 @@ AURORA = """
         VALUES ('writer', 'MASTER_SESSION_ID', NULL), ('reader', 'a uuid', 12.5)
     $$
 """
+#: What must be there before.
+FIRST = {
+    "read_aurora_replicas": AURORA,
+    "count_unchanged": "CREATE TABLE demo_before (token uuid)",
+    "fill_keys": statements.load("create_keys"),
+}
 CITUS = re.compile("citus|pg_dist_|rotation_two_phase|recover_prepared")
 FILES = sorted(path for path in DIRECTORY.rglob("*.sql") if path.parent.name != "schema")
 STATEMENTS = [file for file in FILES if file.parent.name != "fragments"]
@@ -87,10 +93,8 @@ def test_prepares(db: Database, file: Path) -> None:
     with db.connect() as connection, connection.cursor() as cursor:
         if "leaked" in file.stem and file.stem != "create_leaked":
             cursor.execute("CREATE TEMPORARY TABLE leaked_token (token uuid NOT NULL)")
-        if file.stem == "read_aurora_replicas":
-            cursor.execute(AURORA)
-        if file.stem == "count_unchanged":
-            cursor.execute("CREATE TABLE demo_before (token uuid)")
+        if file.stem in FIRST:
+            cursor.execute(FIRST[file.stem])
         if "{bt_index_check}" in statements.load(statement_of(file)):
             cursor.execute("CREATE EXTENSION amcheck")
         names = NAMES | OTHERWISE.get(file.stem, {})

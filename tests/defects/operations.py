@@ -222,9 +222,9 @@ MUTANTS = [
     ),
     Mutant(
         "a failed rotation's status has no reason",
-        "app/rotation/management/commands/rotation.py",
-        "            if state.progress.status == Status.FAILED:\n",
-        "            if False:\n",
+        "app/rotation/management/overview.py",
+        "    if status == Status.FAILED:\n",
+        "    if False:\n",
         "tests/management/test_next_steps.py -k status_of",
     ),
     Mutant(

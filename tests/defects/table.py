@@ -281,4 +281,11 @@ MUTANTS = [
         "{new_values}",
         "tests/table/test_slices.py -k keep_to",
     ),
+    Mutant(
+        "lanes follow statistics that the table has outgrown",
+        "app/rotation/engine/table/lanes.py",
+        ' and not (found[0]["outgrown"] and target.pk_type in EVEN)',
+        "",
+        "tests/table/test_lanes.py -k outgrown",
+    ),
 ]

@@ -125,7 +125,7 @@ def guards(host: Host) -> int:
 
 
 def test_it_is_removed(host: Host) -> None:
-    """By the steps of docs/projects.md, after which nothing of it is imported."""
+    """By the steps of docs/upgrade.md, after which nothing of it is imported."""
     host.set_up()
     host.fill()
     host.rotate()

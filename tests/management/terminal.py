@@ -10,12 +10,16 @@ import time
 from tests.conftest import PROJECT, Database
 
 
-def on_a_terminal(db: Database, answer: str, *command: str) -> tuple[int, str]:
-    """The exit code and output of a command whose user types an answer to its question, if it asks."""
+def on_a_terminal(db: Database, answer: str, *command: str, **also: str) -> tuple[int, str]:
+    """The exit code and output of a command whose user types an answer to its question, if it asks.
+
+    `also`: variables of its environment.
+    """
     mine, its = pty.openpty()
+    environment = db.environment(**{"TERM": "xterm", **also})
     child = subprocess.Popen(
         [sys.executable, str(PROJECT / "manage.py"), *command],
-        stdin=its, stdout=its, stderr=its, env=db.environment(TERM="xterm"), start_new_session=True,
+        stdin=its, stdout=its, stderr=its, env=environment, start_new_session=True,
     )  # fmt: skip
     os.close(its)
     said = ""

@@ -154,3 +154,35 @@ def test_interrupted_output(db: Database) -> None:
     child = db.start("rotate_tokens_sql", "--dry-run", "-v", "2", "--window", "1")
     assert "Dry run" in read_until(child, "in total")
     assert child.wait(10) == 0
+
+
+def test_lanes_are_aligned_and_few(db: Database) -> None:
+    db.tickets(2000)
+    out = db.call("rotate_tokens_sql", "--dry-run", "--lanes", "12").out
+    lanes = [line for line in out.splitlines() if line.startswith("lane ")]
+    assert len(lanes) == 10
+    assert {line.index(line.split()[2]) for line in lanes} == {11}
+    assert "           and 2 lanes more; --dry-run -v 2 lists them" in out
+    out = db.call("rotate_tokens_sql", "--dry-run", "--lanes", "12", verbosity=2).out
+    assert sum(line.startswith("lane ") for line in out.splitlines()) == 12
+
+
+def test_time_by_what_is_known(db: Database) -> None:
+    """Unknown at first, then by the unfinished rotation's pace, then by the latest one's, or a limit."""
+
+    def said(*flags: str) -> str:
+        out = db.call("rotate_tokens_sql", "--dry-run", *flags).out
+        return next(line for line in out.splitlines() if line.startswith("time "))
+
+    db.tickets(2000)
+    assert said() == "time       unknown until it runs"
+    assert db.call("rotate_tokens_sql", "--window", "100", "--stop-after", "500").code == 3
+    pace = r"\(\d+ rows/s, 1 worker\)"
+    assert re.fullmatch(rf"time       about 0:\d\d at the pace of rotation 1 {pace}", said())
+    assert said("--max-rate", "10") == "time       about 2:30 at --max-rate"
+    assert db.call("rotate_tokens_sql").code == 0
+    assert re.fullmatch(rf"time       about 0:\d\d at the pace of rotation 1 {pace}", said("--new"))
+    db.sql("UPDATE rotation SET started_at = begun_at + interval '100 s', finished_at = verifying_at")
+    assert re.fullmatch(
+        r"time       about (3:20|3:2\d) at --max-rate", said("--new", "--max-rate", "20")
+    )

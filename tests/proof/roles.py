@@ -1,4 +1,4 @@
-"""A role with the rights that README lists."""
+"""A role with the rights that docs/servers.md lists."""
 
 import re
 
@@ -10,7 +10,7 @@ def as_role(db: Database, name: str, *arguments: str) -> Done:
 
 
 def grants() -> list[str]:
-    """The statements of README's list."""
-    block = re.search(r"```\n(GRANT .*?)```", (PROJECT / "README.md").read_text(), re.DOTALL)
+    """The statements of its list."""
+    block = re.search(r"```\n(GRANT .*?)```", (PROJECT / "docs" / "servers.md").read_text(), re.DOTALL)
     assert block
     return [" ".join(one.split()) for one in block[1].split(";") if one.strip()]

@@ -18,7 +18,7 @@ def open_schema(db: Database) -> Database:
 
 
 def close(db: Database) -> None:
-    """As README and the refusal say."""
+    """As docs/servers.md and the refusal say."""
     db.sql("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
 
 

@@ -1,4 +1,4 @@
-"""A role that is not a superuser does everything, with only the rights that README lists."""
+"""A role that is not a superuser does everything, with only the rights that docs/servers.md lists."""
 
 from contextlib import closing
 

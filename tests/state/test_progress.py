@@ -10,7 +10,8 @@ from django.core.management.base import OutputWrapper
 
 from app.rotation.engine.state.progress import Progress, read_progress
 from app.rotation.engine.text import duration, size
-from app.rotation.management.console import Console, progress_bar, progress_line
+from app.rotation.management.bar import progress_bar, progress_line
+from app.rotation.management.console import Console
 from tests.conftest import Database, until
 from tests.state.half_done import HALF
 
@@ -62,8 +63,42 @@ def test_the_bar_says_everything_where_there_is_room() -> None:
 
 def test_a_narrow_bar_keeps_what_matters() -> None:
     assert re.search(
-        r"^█+░+  50.00 %  remaining: 0:25$", progress_bar(replace(HALF, rows_done=25_000), 40)
+        r"^█+░+  50.00 %  25000 of 50000  0:25 left$",
+        progress_bar(replace(HALF, rows_done=25_000), 50),
     )
+    assert re.search(
+        r"^█+░+ 50.00 %  25k/50k  0:25 left$", progress_bar(replace(HALF, rows_done=25_000), 40)
+    )
+
+
+HELD = replace(
+    HALF,
+    rows_done=340_000,
+    rows_total=1_000_000,
+    rows_per_second=52_345.0,
+    workers=4,
+    throttled_share=0.45,
+    throttle="replica lag 12 s on standby1 (limit 10 s)",
+)
+
+
+@pytest.mark.parametrize("million", [HELD, replace(HELD, status="paused"), replace(HELD, workers=1)])
+@pytest.mark.parametrize("times", [1, 1000])
+@pytest.mark.parametrize("columns", [50, 80])
+def test_what_a_narrow_terminal_shows_of_one_that_waits(
+    million: Progress, times: int, columns: int
+) -> None:
+    """Bar, percent, rows, remaining time, and that it waits; the reason is what goes first."""
+    done, total = million.rows_done * times, 1_000_000 * times
+    held = replace(million, rows_done=done, rows_total=total, rows_per_second=52_345.0 * times)
+    bar = progress_bar(held, columns)
+    paused = held.status == "paused"
+    assert re.search(r"^█+░+ +34(.00 )?%  ", bar)
+    rows = f"{done} of {total}" if columns == 80 else "340k/1M" if times == 1 else "340M/1B"
+    assert f" {rows}  " in bar
+    assert ("paused" if paused else "throttled") in bar
+    assert re.search(r"remaining: unknown|\? left" if paused else "remaining: 0:13|0:13 left", bar)
+    assert len(bar) <= columns - 4
 
 
 def test_bar_of_a_terminal_that_has_shrunk(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,13 +205,11 @@ def test_pace_follows_a_change_at_once(slow: Database) -> None:
 
 
 def test_bar_tells_who_works_and_what_holds_it_back() -> None:
-    held = replace(
-        HALF, workers=4, throttled_share=0.5, throttle="replica lag 12 s on standby1 (limit 10 s)"
+    wide = progress_bar(HELD, 200)
+    assert (
+        "52345 rows/s by 4 workers  remaining: 0:13  throttled 45%: replica lag 12 s on standby1" in wide
     )
-    wide = progress_bar(held, 200)
-    assert "1000 rows/s by 4 workers  remaining: 0:49  throttled 50% of the time, now by replica" in wide
-    assert wide.startswith("░")
-    for columns in (40, 80, 100, 120):
-        assert len(progress_bar(held, columns)) <= columns - 4
-        assert "throttled 50% of the time" in progress_bar(held, columns)
+    assert wide.endswith("(limit 10 s)")
+    assert re.search(r"throttled 45%: replica [^)]*\.\.\.$", progress_bar(HELD, 120))
+    assert "replica" not in progress_bar(HELD, 80)
     assert progress_bar(replace(HALF, status="paused"), 80).endswith("remaining: unknown  paused")

@@ -68,6 +68,17 @@ def test_lanes_by_the_histogram(db: Database, type_: str) -> None:
     assert db.changes() == {1: total}
 
 
+def test_statistics_that_the_table_has_outgrown(db: Database) -> None:
+    """They know the first few keys only: lanes by them would leave all others to the last lane."""
+    db.sql("CREATE TABLE target (id bigint PRIMARY KEY, token uuid) WITH (autovacuum_enabled = off)")
+    more = "INSERT INTO target SELECT g, gen_random_uuid() FROM generate_series(%s, %s) AS g"
+    db.sql(more, 1, 1000)
+    db.sql("ANALYZE target")
+    db.sql(more, 1001, 20_000)
+    db.watch("target", "id")
+    assert [rows for *_, rows in lanes(db, "--lanes", "4")] == [5000] * 4
+
+
 def test_text_without_statistics_makes_one_lane(db: Database) -> None:
     db.sql("CREATE TABLE target (id text PRIMARY KEY, token uuid) WITH (autovacuum_enabled = off);"
            "INSERT INTO target SELECT g::text, gen_random_uuid()"
@@ -82,7 +93,7 @@ def test_small_and_large_tables(db: Database) -> None:
     db.sql("ALTER TABLE ticket SET (fillfactor = 10)")
     db.insert("SELECT generate_series(1001, 24000 + %s)", 1000)
     assert db.value("SELECT pg_relation_size('ticket')") > 16 * 2**20
-    shown = db.call("rotate_tokens_sql", "--dry-run", "--new", "--window", "1000")
+    shown = db.call("rotate_tokens_sql", "--dry-run", "--new", verbosity=2)
     assert shown.out.count("\nlane ") == 16
 
 

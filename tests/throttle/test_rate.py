@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from app.rotation.engine.throttle.bucket import Bucket
-from app.rotation.management.console import progress_line
+from app.rotation.management.bar import progress_line
 from tests.conftest import Database, until
 from tests.state.half_done import HALF
 

@@ -7,16 +7,18 @@ import subprocess
 import sys
 from collections.abc import Callable
 from http.cookiejar import CookieJar
+from pathlib import Path
 from urllib.parse import urlencode
 from urllib.request import HTTPCookieProcessor, build_opener
 
 import pytest
 
 from app.rotation.engine.db.statements import load
-from tests.conftest import PROJECT, Database, read_until, until
+from app.tickets import demo
+from tests.conftest import PROJECT, SERVER, Database, read_until, until
 
 # The demo itself would use this checkout's own embedded server, and replace somebody's tickets.
-SHOW = "import django; django.setup(); from app.tickets.site import show; show(20_000)"
+SHOW = "import django; django.setup(); from app.tickets.site import show; show(50_000)"
 
 
 def sign_in(address: str, user: str, password: str) -> Callable[[str], str]:
@@ -56,23 +58,84 @@ def test_old_tokens_are_counted_by_a_join(db: Database) -> None:
         assert cursor.fetchone() == (5, 20_000)
 
 
-@pytest.mark.long
-def test_site_of_the_demo(db: Database) -> None:
+def show(db: Database) -> "subprocess.Popen[str]":
     child = subprocess.Popen(
         [sys.executable, "-c", SHOW], cwd=PROJECT, text=True, env=db.environment(SECRET_KEY=""),
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
     db.children.append(child)
+    return child
+
+
+def processes_of(demo: "subprocess.Popen[str]") -> set[int]:
+    """The demo's children, and theirs."""
+    found: set[int] = set()
+    due = [demo.pid]
+    while due:
+        told = Path(f"/proc/{due.pop()}/task").glob("*/children")
+        children = [int(pid) for path in told for pid in path.read_text().split()]
+        found |= {*children}
+        due += children
+    return found
+
+
+def running(pids: set[int]) -> list[int]:
+    return [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+
+
+@pytest.mark.long
+def test_site_of_the_demo(db: Database) -> None:
+    """One rotation finished, one paused, one at work; nothing of it but the first stays as it is."""
+    child = show(db)
     told = read_until(child, "Ctrl-C stops it")
     found = re.search(r"(http://127\.0\.0\.1:(\d+)/)    user (\w+), password (\S+) ", told)
     assert found, told
     address, port, user, password = found.groups()
     get = sign_in(address, user, password)
-    until(lambda: db.value("SELECT count(*) FROM rotation_window"))
-    assert "state-running" in get("admin/rotation/rotation/1/change/")
+    shown = dict(re.findall(rf"  (\S.*?) +{address}(admin\S+)", told))
+    assert list(shown) == [
+        "finished", "its report", "paused, after it was tuned", "running, at 1000 rows/s at most",
+    ]  # fmt: skip
+    assert db.sql("SELECT id, status FROM rotation ORDER BY id") == [
+        (1, "succeeded"), (2, "paused"), (3, "running"),
+    ]  # fmt: skip
+    pages = {what: get(path) for what, path in shown.items()}
+    assert "state-succeeded" in pages["finished"]
+    assert "0 of 50,000 revoked tokens survive" in pages["its report"]
+    assert "state-paused" in pages["paused, after it was tuned"]
+    assert "tune max_rate=1000 window=100" in pages["paused, after it was tuned"]
+    assert "state-running" in pages["running, at 1000 rows/s at most"]
+    its = processes_of(child)
+    assert len(its) > 4
     child.send_signal(signal.SIGINT)
     assert child.wait(30) == 0
-    assert "The site has stopped" in child.stdout.read()
+    assert "The site and its rotations have stopped, and demo_api_key is removed" in child.stdout.read()
+    assert running(its) == []
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", int(port))) != 0
     until(lambda: sessions(db) == 0)
+    assert db.value("SELECT to_regclass('demo_api_key') IS NULL")
+    assert db.value("SELECT status FROM rotation WHERE id = 2") == "cancelled"
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_demo_that_is_stopped_while_it_makes_its_rotations(db: Database, number: int) -> None:
+    child = show(db)
+    until(lambda: db.value("SELECT count(*) FROM rotation WHERE table_name = 'demo_api_key'"))
+    its = processes_of(child)
+    child.send_signal(number)
+    child.wait(30)
+    assert running(its) == []
+    assert db.value("SELECT to_regclass('demo_api_key') IS NULL")
+
+
+def test_demo_says_what_stays(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The embedded server of these tests stands in for that of this checkout."""
+    monkeypatch.setattr(demo, "project_server", lambda: SERVER)
+    demo.say_what_stays()
+    said = capsys.readouterr().out
+    assert f"The embedded PostgreSQL stays up, with its data in {SERVER.home}." in said
+    assert "'python3 run.py stop' stops it." in said

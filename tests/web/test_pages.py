@@ -121,7 +121,7 @@ def test_tampered_set_of_revoked_tokens(db: Database, viewer: Client) -> None:
     unknown = "Whether revoked tokens survive in public.ticket.token is not known, checked"
     assert f'<p class="result unproven">{unknown}' in report
     assert f"not known: {concluded}, checked" in report
-    assert f"At the end {concluded}: end the rotation with" in report
+    assert re.search(rf"On \S+ \S+ UTC {concluded}: end the rotation with", report)
 
 
 def test_journal_of_one_rotation_and_its_search(db: Database, viewer: Client) -> None:

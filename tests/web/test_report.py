@@ -1,7 +1,9 @@
 """The report: the same on the page, in a file and as JSON."""
 
 import json
+import os
 import re
+import stat
 from pathlib import Path
 
 import django
@@ -23,7 +25,7 @@ def test_report(db: Database, viewer: Client, tmp_path: Path) -> None:
     assert db.run("rotation", "report", "--html", str(file), "--id", "1").code == 0
     assert page == file.read_text()
     assert not re.search(r"(?:src|href)=|https?://|<script", page)
-    for shown in ("leak of 12 May", "0 of 600 revoked tokens survive", "600, in 12 transactions",
+    for shown in ("leak of 12 May", "0 of 600 revoked tokens survive", "600, in 12 windows, each one",
                   "rate (limit 400 rows/s)", "max_rate", "16, or 1 for a small table", "1 GB",
                   "PostgreSQL", "by value"):  # fmt: skip
         assert shown in page
@@ -107,6 +109,40 @@ def test_report_that_can_not_be_written(db: Database) -> None:
     done = db.run("rotation", "report", "--html", "/nosuch/report.html")
     assert done.code == 2
     assert "--html /nosuch/report.html: No such file or directory" in done.err
+
+
+def test_file_is_private(db: Database, tmp_path: Path) -> None:
+    db.tickets(5)
+    assert db.run(*RUN).code == 0
+    file = tmp_path / "report.html"
+    old = os.umask(0)
+    try:
+        assert db.call("rotation", "report", "--html", str(file)).code == 0
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert file.read_text().startswith("<!DOCTYPE html>")
+    assert [one.name for one in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_link_is_not_followed_and_a_device_stays_one(db: Database, tmp_path: Path) -> None:
+    db.tickets(5)
+    assert db.run(*RUN).code == 0
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_text("of somebody")
+    link = tmp_path / "report.html"
+    link.symlink_to(elsewhere)
+    done = db.call("rotation", "report", "--html", str(link))
+    assert done.code == 2
+    assert f"--html {link}: it is a symbolic link, which is not followed" in done.err
+    assert (elsewhere.read_text(), link.is_symlink()) == ("of somebody", True)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    assert db.call("rotation", "report", "--html", str(pipe)).code == 0
+    assert os.read(reader, 15) == b"<!DOCTYPE html>"
+    os.close(reader)
+    assert pipe.is_fifo()
 
 
 def test_report_before_the_end(slow: Database) -> None:

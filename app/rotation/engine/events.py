@@ -15,6 +15,7 @@ class Event:
     """
 
     kind: ClassVar[str]
+    warns: ClassVar[bool] = False  #: whether a person should not overlook it
 
 
 Emit = Callable[[Any], None]
@@ -48,6 +49,7 @@ class RotationStarted(Event):
     target: str
     resumed: bool
     rows_done: int
+    phase: str  #: in which it starts or goes on
 
     def __str__(self) -> str:
         if self.resumed:
@@ -76,6 +78,7 @@ class Blocked(Event):
     """A window waits for another session's lock and is retried, smaller."""
 
     kind = "blocked"
+    warns = True
     lo: str | None  #: None: the table itself is locked
     hi: str | None
     blockers: str
@@ -118,6 +121,7 @@ class Throttled(Event):
     """The next window waits."""
 
     kind = "throttled"
+    warns = True
     reason: str
 
     def __str__(self) -> str:
@@ -129,6 +133,7 @@ class VacuumSkipped(Event):
     """A vacuum that was due did not run."""
 
     kind = "vacuum_skipped"
+    warns = True
     why: str
 
     def __str__(self) -> str:
@@ -140,6 +145,7 @@ class VacuumHindered(Event):
     """Vacuum can't remove the dead rows that windows leave behind."""
 
     kind = "vacuum_hindered"
+    warns = True
     holder: str
 
     def __str__(self) -> str:
@@ -154,6 +160,7 @@ class Paused(Event):
     """This rotation was asked to pause."""
 
     kind = "paused"
+    warns = True
     rotation: int
 
     def __str__(self) -> str:
@@ -176,6 +183,7 @@ class OutageStarted(Event):
     """The database can't be reached."""
 
     kind = "outage_began"
+    warns = True
     why: str
     deadline: float
 
@@ -188,6 +196,7 @@ class OutageContinues(Event):
     """The database still can't be reached, now for another reason."""
 
     kind = "outage_continues"
+    warns = True
     why: str
 
     def __str__(self) -> str:
@@ -210,6 +219,7 @@ class Stopping(Event):
     """A stop was requested; a window finishes first, a scan of the whole table does not."""
 
     kind = "stopping"
+    warns = True
     reason: str
     cancelled: bool = False  #: what was running has been cancelled
     again: bool = False  #: it is at least the second request
@@ -267,6 +277,7 @@ class Waiting(Event):
     """Something can't start before other sessions are done."""
 
     kind = "waiting"
+    warns = True
     what: str
     blockers: str
 
@@ -279,6 +290,7 @@ class Unanswered(Event):
     """The database has not answered for some seconds."""
 
     kind = "unanswered"
+    warns = True
     doing: str
     seconds: float
     why: str
@@ -300,6 +312,9 @@ class Phase(Event):
 
 
 PHASES = 4  # guard and barrier, snapshot, new tokens, proof
+#: What machines read: before the first phase, each of them by its number, after the last.
+PHASE_NAMES = ("preflight", "guard", "snapshot", "windows", "verification", "end")
+GUARD, SNAPSHOT, WINDOWS, VERIFICATION, END = PHASE_NAMES[1:]
 
 
 @dataclass(frozen=True)
@@ -307,6 +322,7 @@ class HolesLeft(Event):
     """Rows of a window were skipped because other sessions hold their locks."""
 
     kind = "holes_left"
+    warns = True
     rows: int
     first: str
     blockers: str
@@ -324,6 +340,7 @@ class RowsSetAside(Event):
     """Rows of a window are left for the end, because at least one of them can't be updated."""
 
     kind = "rows_set_aside"
+    warns = True
     rows: int
     first: str
     why: str
@@ -340,6 +357,7 @@ class Survived(Event):
     """A verification found rows that hold a revoked token; they are rotated again."""
 
     kind = "survived"
+    warns = True
     survivors: int
     keys: list[str]
     pk: str

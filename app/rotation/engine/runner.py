@@ -13,7 +13,7 @@ from .db.session import Row, Session
 from .db.stop import StopSwitch
 from .db.threads import Thread
 from .errors import DatabaseFailure, LockConflict, Refused, RotationError, Stopped, UsageError, in_a_line
-from .events import NOTE, REFUSE, WARN, Emit, Found, RotationStarted, without_names
+from .events import GUARD, NOTE, REFUSE, WARN, WINDOWS, Emit, Found, RotationStarted, without_names
 from .kept import as_kept, is_ours, kept_lastingly, to_store
 from .options import BINDING, LASTING, REPEATED, Options, as_flags, given_lastingly
 from .phases import Phases
@@ -24,6 +24,7 @@ from .preflight.table import find_all
 from .proof.guard import find_guard, stands, wanted
 from .proof.leaked import LeakedList
 from .state import transitions
+from .state.forecast import Forecast, forecast
 from .state.heartbeat import Sampler, note_process
 from .state.progress import Outcome, Progress, read_progress
 from .state.rotations import busy_lanes, find_finished, find_unfinished, find_walk, lanes_of, rotations
@@ -120,6 +121,10 @@ class RotationDriver:
         with self._at_the_start():
             return make_plan(self._session, self.target, self.options, lanes or None, count)
 
+    def forecast(self, rotation: Rotation | None, rows: int | None) -> Forecast | None:
+        """How long a run would take, if that is known; see state.forecast."""
+        return forecast(self._session, self.target, rotation, rows, self.options.max_rate)
+
     def code_of_others(self) -> str:
         """What of others would run with this role's rights, for people; or nothing."""
         oid = self.target.oid
@@ -180,7 +185,9 @@ class RotationDriver:
             return Outcome(rotation.pk, rotation.target, progress, 0, 0.0, already)
         if not already:
             self._session.through_outages(lambda: note_process(self._session, rotation.pk, self.server))
-            self._emit(RotationStarted(rotation.pk, rotation.target, resumed, progress.rows_done))
+            phase = GUARD if progress.revoked is None else WINDOWS
+            done = progress.rows_done
+            self._emit(RotationStarted(rotation.pk, rotation.target, resumed, done, phase))
         phases, thread = self._start(rotation.pk, more_revoked)
         self._watch(thread, rotation.pk)
         if thread.failure is not None:

@@ -51,6 +51,15 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def abbreviated(number: float) -> str:
+    """A number in at most five characters: '999', '12.3k', '1M', '1.23B'."""
+    for unit in ("", "k", "M"):
+        if number < 999.5:
+            return f"{number:.3g}{unit}"
+        number /= 1000
+    return f"{number:.3g}B"
+
+
 def parse_size(text: str) -> int:
     """Bytes from '512MB', '1.5 GB' or '1000000'. Raises ValueError for anything else."""
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?b?)\s*", text.lower())

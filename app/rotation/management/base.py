@@ -1,6 +1,7 @@
 """What the product's commands share: flags, one-line errors, exit codes."""
 
 import contextlib
+import os
 import sys
 import threading
 from argparse import Action, ArgumentError, ArgumentParser, ArgumentTypeError
@@ -8,11 +9,13 @@ from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.color import no_style
 
 from ..engine.db.stop import signals_as_before
 from ..engine.errors import ConnectionLost, DatabaseFailure, LockConflict, RotationError, in_a_line
 from ..engine.text import one_line
 from ..operations import inputs
+from .console import Console
 from .streams import Lenient
 
 
@@ -45,6 +48,7 @@ class RotationCommand(BaseCommand):
 
     requires_system_checks: list[str] = []
     _own_process = False  # it was not called from another's code
+    _coloured = False  # asked for, wherever it is shown
 
     def __init__(self, stdout: Any = None, stderr: Any = None, **also: Any) -> None:
         self._out = Lenient(stdout or sys.stdout)
@@ -71,7 +75,14 @@ class RotationCommand(BaseCommand):
         return aliases
 
     def execute(self, *args: Any, **options: Any) -> Any:
-        """Do it, and say so if its output could not be written."""
+        """Do it, and say so if its output could not be written.
+
+        Without colours where NO_COLOR is set (https://no-color.org), unless --force-color is given.
+        """
+        plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+        if plain and not options.get("force_color"):
+            options["no_color"] = True
+        self._coloured = bool(options.get("force_color"))
         try:
             with contextlib.nullcontext() if self._own_process else signals_as_before():
                 done = super().execute(*args, **options)
@@ -86,6 +97,14 @@ class RotationCommand(BaseCommand):
     def shows(self, options: dict[str, Any]) -> bool:
         """Whether it is nothing without its output."""
         return False
+
+    def console(self, mode: str, verbosity: int = 1) -> Console:
+        """What shows events on the output; in colours if that is a terminal."""
+        return Console(self.stdout, mode, verbosity, self.colours())
+
+    def colours(self) -> Any:
+        """Django's style, with colours only for a terminal, or where they were asked for."""
+        return self.style if self.stdout.isatty() or self._coloured else no_style()
 
     def say(self, text: str) -> None:
         """Print one line, in which names may hold anything."""
@@ -142,9 +161,9 @@ def value(what: str, read: Callable[[str], Any]) -> Callable[[str], Any]:
 
 def add_database_flag(parser: ArgumentParser, several: bool = False) -> None:
     """Add --database; `several`: it may be repeated, and its value is a list or None."""
-    text = "which of settings.DATABASES to use"
+    text = "which of settings.DATABASES (default: default)"
     if several:
-        text += "; repeat it to rotate several side by side"
+        text = text.replace(" (", "; repeat it to rotate several side by side (")
         parser.add_argument("--database", action="append", metavar="ALIAS", help=text)
     else:
         parser.add_argument("--database", default="default", metavar="ALIAS", help=text)
@@ -152,13 +171,14 @@ def add_database_flag(parser: ArgumentParser, several: bool = False) -> None:
 
 def add_target_flags(parser: ArgumentParser, several: bool = False) -> None:
     """Add --table, --pk, --column and --database; `several`: see add_database_flag."""
-    parser.add_argument(
-        "--table", metavar="[SCHEMA.]TABLE", help="default: ROTATION['TARGET'] of the settings"
+    text = (
+        "the table, by its exact name; a name with a dot in double quotes (default: ROTATION['TARGET'])"
     )
-    parser.add_argument("--pk", metavar="COLUMN", help="its primary key (default: from the catalog)")
-    parser.add_argument(
-        "--column", metavar="COLUMN", help="the token's column (default: token, or as configured)"
-    )
+    parser.add_argument("--table", metavar="[SCHEMA.]TABLE", help=text)
+    text = "its primary key, checked against the catalog (default: from the catalog)"
+    parser.add_argument("--pk", metavar="COLUMN", help=text)
+    text = "the token's column, by its exact name (default: that of ROTATION['TARGET'], else token)"
+    parser.add_argument("--column", metavar="COLUMN", help=text)
     add_database_flag(parser, several)
 
 

@@ -8,26 +8,31 @@ import shutil
 import sys
 import threading
 import time
+from datetime import datetime, timezone
 from typing import Any
 
+from django.core.management.color import no_style
+
 from ..engine.errors import Stopped
-from ..engine.events import Event, RotationStarted, WindowDone
+from ..engine.events import PHASE_NAMES, REFUSE, WARN, Event, Found, Phase, RotationStarted, WindowDone
 from ..engine.state.progress import Progress
-from ..engine.text import duration, one_line
-from ..models import HALTED, Status
+from ..engine.text import one_line
+from ..models import Status
+from .bar import EMPTY, FULL, progress_bar, progress_line
 
 MODES = ("auto", "bar", "lines", "json", "none")
 LINE_SECONDS = 1.0  # between two lines in the first minute
 LATER_LINE_SECONDS = 10.0
-FULL, EMPTY = "█", "░"
-SHORTEST_BAR = 8  # columns
 
 
 class Console:
     """Prints the engine's events, from any thread."""
 
-    def __init__(self, stream: Any, mode: str, verbosity: int) -> None:
+    def __init__(self, stream: Any, mode: str, verbosity: int, style: Any = None) -> None:
+        """`style`: Django's; None: no colours."""
         self._stream = stream
+        self._style = style or no_style()
+        self._phases: dict[str, str] = {}  #: the phase of each database
         self._lock = threading.RLock()
         self._verbosity = verbosity
         self._mode = mode if mode != "auto" else ("bar" if _is_terminal(stream) else "lines")
@@ -49,11 +54,11 @@ class Console:
             if self._mode == "none":
                 return
             if self._mode == "json":
-                self._json(event, {"database": database} if database else {})
+                self._json(event, database)
             elif isinstance(event, Progress):
                 self._progress(event)
             elif not isinstance(event, WindowDone) or self._verbosity > 1:
-                self.line(f"{database}: {event}" if database else str(event))
+                self.line(f"{database}: {event}" if database else str(event), _role(event))
 
     def _begin(self) -> None:
         """Forget the previous rotation: a serving process does one after the other."""
@@ -61,24 +66,30 @@ class Console:
         self._line_at = self._began + LINE_SECONDS / 2
         self._complete = False
 
-    def line(self, text: str) -> None:
-        """Print one line, above the bar if there is one; in JSON mode it is an object."""
+    def line(self, text: str, role: str = "") -> None:
+        """Print one line, above the bar if there is one; in JSON mode it is an object.
+
+        `role`: which of the style's colours it has.
+        """
         with self._lock:
             if self._mode == "json":
-                self._write(json.dumps({"event": "message", "text": text}) + "\n")
-            elif self._bar:
+                self._object("message", {"text": text})
+                return
+            shown = one_line(text)
+            if role:
+                shown = getattr(self._style, role)(shown)
+            if self._bar:
                 wipe = self._wipe()
-                self._write(f"{wipe}{one_line(text)}\n{self._draw()}")
+                self._write(f"{wipe}{shown}\n{self._draw()}")
             elif self._mode != "none":
-                self._write(f"{one_line(text)}\n")
+                self._write(f"{shown}\n")
 
     def ended(self, text: str, exit_code: int) -> None:
         """Report how the run ended; except in JSON mode, an error's line is left to the command."""
         if self._mode == "json":
-            event = {"event": "ended", "exit_code": exit_code, "text": text}
-            self._write(json.dumps(event) + "\n")
+            self._object("ended", {"exit_code": exit_code, "text": text})
         elif exit_code == 0:
-            self.line(text)
+            self.line(text, "SUCCESS")
 
     def abandoned(self, text: str) -> None:
         """Print why the process ends now, as Django prints a CommandError."""
@@ -95,16 +106,22 @@ class Console:
                 self._write("\n")
                 self._bar = ""
 
+    def _picture(self) -> list[str]:
+        """What is drawn anew each time: the bar, as wide as the terminal is now."""
+        return [progress_bar(self._shown, shutil.get_terminal_size().columns)] if self._shown else []
+
     def _draw(self) -> str:
-        """The bar, as wide as the terminal is now."""
-        if self._shown:
-            bar = one_line(progress_bar(self._shown, shutil.get_terminal_size().columns))
-            self._bar = bar if shows_blocks(self._stream) else bar.replace(FULL, "#").replace(EMPTY, ".")
+        """The picture, in letters that the stream has."""
+        drawn = "\n".join(map(one_line, self._picture()))
+        if drawn:
+            blocks = shows_blocks(self._stream)
+            self._bar = drawn if blocks else drawn.replace(FULL, "#").replace(EMPTY, ".")
         return self._bar
 
     def _wipe(self) -> str:
-        """What clears the bar, which takes several rows if the terminal has shrunk."""
-        rows = max(0, len(self._bar) - 1) // max(1, shutil.get_terminal_size().columns)
+        """What clears the picture, which takes more rows if the terminal has shrunk."""
+        columns = max(1, shutil.get_terminal_size().columns)
+        rows = sum(1 + max(0, len(line) - 1) // columns for line in self._bar.split("\n")) - 1
         return f"\x1b[{rows}A\r\x1b[J" if rows else "\r\x1b[K"
 
     def _progress(self, progress: Progress) -> None:
@@ -123,93 +140,42 @@ class Console:
         self._line_at = now + (LINE_SECONDS if quick else LATER_LINE_SECONDS)
         self._write(one_line(progress_line(progress)) + "\n")
 
-    def _json(self, event: Event | Progress, more: dict[str, str]) -> None:
-        kind = "progress" if isinstance(event, Progress) else event.kind
-        data = {"event": kind, **more, **dataclasses.asdict(event)}
+    def _json(self, event: Event | Progress, database: str) -> None:
+        data = dataclasses.asdict(event)
+        if database:
+            data = {"database": database, **data}
         if isinstance(event, Progress):
+            self._phases[database] = event.phase
             data |= {"percent": event.percent, "eta_seconds": event.eta_seconds}
-        self._write(json.dumps(data, default=lambda moment: moment.isoformat()) + "\n")
+            self._object("progress", data, database)
+            return
+        if isinstance(event, RotationStarted):
+            self._phases[database] = event.phase
+        if isinstance(event, Phase):
+            self._phases[database] = PHASE_NAMES[event.number]
+        self._object(event.kind, data, database)
+        if isinstance(event, Phase):
+            self._phases[database] = PHASE_NAMES[event.number + 1]
+
+    def _object(self, kind: str, data: dict[str, Any], database: str = "") -> None:
+        """Print an object with what each has: when, what, and in which phase."""
+        now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+        phase = self._phases.get(database, PHASE_NAMES[0])
+        told = {"time": now, "event": kind, "phase": phase, **data}
+        self._write(json.dumps(told, default=lambda moment: moment.isoformat()) + "\n")
 
     def _write(self, text: str) -> None:
         self._stream.write(text, ending="")
         self._stream.flush()
 
 
-def progress_line(progress: Progress) -> str:
-    """The brief's line: `completed: 30.30 % (15150 of 50000) | remaining time:   21 second(s)`."""
-    percent = progress.percent
-    eta = progress.eta_seconds
-    held = _held(progress)
-    if progress.in_snapshot:
-        of = f" of {_total(progress)}" if progress.rows_total else ""
-        line = f"phase 2 of 4: snapshot of tokens to revoke: {progress.tokens}{of}"
-        return f"{line} | {held}" if held else line
-    if progress.verifying:
-        return f"phase 4 of 4: comparing every token with the {progress.revoked} revoked ones"
-    share = "unknown" if percent is None else f"{percent:5.2f} %"
-    left = "unknown" if eta is None else f"{eta:4.0f} second(s)"
-    line = f"completed: {share} ({_of_total(progress)}) | remaining time: {left}"
-    if progress.holes:
-        line += f" | {progress.holes} left for the end"
-    if progress.rows_per_second:
-        line += f" | {progress.rows_per_second:.0f} rows/s"
-    if progress.workers > 1:
-        line += f" | {progress.workers} workers"
-    return f"{line} | {held}" if held else line
-
-
-def progress_bar(progress: Progress, columns: int) -> str:
-    """One line that fits the terminal: bar, percent, rows, pace, remaining time, what holds it back.
-
-    When space is tight the pace is dropped first, then the rows, then the remaining time; the bar
-    shrinks. What holds windows back stays as long as any of it fits.
-    """
-    percent = progress.percent
-    eta = progress.eta_seconds
-    if progress.in_snapshot or progress.verifying:
-        return progress_line(progress)[: max(1, columns - 4)]
-    share = "    ?  " if percent is None else f"{percent:6.2f} %"
-    rows = _of_total(progress)
-    held = _held(progress)
-    pace = f"{progress.rows_per_second:.0f} rows/s" if progress.rows_per_second else ""
-    if pace and progress.workers > 1:
-        pace += f" by {progress.workers} workers"
-    left = "remaining: " + ("unknown" if eta is None else duration(eta))
-    room = max(1, columns - 4)  # the terminal echoes ^C after it
-    for fields in ([share, rows, pace, left], [share, rows, left], [share, left], [share]):
-        text = "  ".join(filter(None, [*fields, held]))
-        width = min(40, room - len(text) - 1)
-        if width >= SHORTEST_BAR:
-            filled = int(width * (percent or 0) / 100)
-            return FULL * filled + EMPTY * (width - filled) + " " + text
-    return text[:room]
-
-
-def _held(progress: Progress) -> str:
-    """Why windows wait, and for what share of the time; empty if neither is worth showing."""
-    if progress.status in HALTED:
-        return "paused"
-    share = f"throttled {progress.throttled_share:.0%} of the time"
-    if progress.throttle:
-        return (
-            f"{share}, now by {progress.throttle}"
-            if progress.throttled_share >= 0.01
-            else (f"throttled: {progress.throttle}")
-        )
-    return share if progress.throttled_share >= 0.01 else ""
-
-
-def _of_total(progress: Progress) -> str:
-    # Survivors are rotated twice: never show more rows than were counted.
-    counted = progress.rows_total if progress.rows_total_exact else None
-    done = progress.rows_done if counted is None else min(progress.rows_done, counted)
-    return f"{done} of {_total(progress)}"
-
-
-def _total(progress: Progress) -> str:
-    if progress.rows_total is None:
-        return "unknown"
-    return f"{'' if progress.rows_total_exact else '~'}{progress.rows_total}"
+def _role(event: Event) -> str:
+    """Which of the style's colours an event has; empty: none."""
+    if isinstance(event, Found):
+        return {REFUSE: "ERROR", WARN: "WARNING"}.get(event.level, "")
+    if isinstance(event, Phase):
+        return "MIGRATE_LABEL"
+    return "WARNING" if event.warns else ""
 
 
 def shows_blocks(stream: Any) -> bool:

@@ -13,13 +13,14 @@ from ..engine.proof.token_list import read_tokens
 from ..engine.runner import RotationDriver
 from ..engine.table.plan import Plan
 from ..engine.table.target import TargetName
-from ..engine.text import shown, size
+from ..engine.text import count, shown, size
 from ..models import Rotation
 from .attending import attended
 from .output import Output
 
 MOST_WALKED = 10_000  # windows that a dry run walks through, unless asked for all
 SHOWN = 3  # windows shown at each end
+MOST_LANES = 10  # shown, unless asked for all
 REBUILD = {"all": "rebuild the indexes that have grown", "token": "rebuild the token's indexes"}
 
 
@@ -74,9 +75,8 @@ def show_plan(
     known = plan.size.keys is not None
     counts = f"{about}{plan.size.keys}, {about}{plan.size.tokens} with a token"
     write(f"rows       {counts if known else 'unknown: ANALYZE the table for an estimate'}")
-    for lane in plan.lanes:
-        done = f", done up to {shown(lane.last_id)}" if lane.last_id else ""
-        write(f"lane {lane.lane}     {shown(lane.lower)}..{shown(lane.upper)}{done}")
+    write(f"time       {driver.forecast(rotation, plan.size.tokens) or 'unknown until it runs'}")
+    _show_lanes(plan, write, len(plan.lanes) if everything else MOST_LANES)
     if plan.statement:
         _show_windows(driver, plan, write, None if everything else walked or MOST_WALKED)
         _show_statement(plan, write)
@@ -86,6 +86,16 @@ def _intent(plan: Plan, rotation: Rotation | None) -> str:
     if rotation:
         return f"resume rotation {rotation.pk}, started by {rotation.operator}@{rotation.host}"
     return "start a new rotation" if plan.lanes else "start a new rotation; the table has no rows"
+
+
+def _show_lanes(plan: Plan, write: Any, most: int) -> None:
+    """A line for each lane, at most so many."""
+    for lane in plan.lanes[:most]:
+        done = f", done up to {shown(lane.last_id)}" if lane.last_id else ""
+        name = f"lane {lane.lane}"
+        write(f"{name:<10} {shown(lane.lower)}..{shown(lane.upper)}{done}")
+    if len(plan.lanes) > most:
+        write(f"           and {count(len(plan.lanes) - most, 'lane')} more; --dry-run -v 2 lists them")
 
 
 def _show_windows(driver: RotationDriver, plan: Plan, write: Any, most: int | None) -> None:

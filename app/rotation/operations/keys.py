@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -94,20 +95,29 @@ def _of_changes(missing: int, where: str | None) -> str:
 
 
 @contextlib.contextmanager
-def private_file(path: str) -> Iterator[BinaryIO]:
+def private_file(path: str, flag: str = "--output") -> Iterator[BinaryIO]:
     """A file that only its owner may read, which takes its place when the block ends well.
 
-    Raises UsageError if it can't be written.
+    A device or a pipe is written to as it is. Raises UsageError, naming the flag, for a symbolic link
+    to a file, which is not followed, and if it can't be written.
     """
     part: str | None = None
     try:
+        linked = Path(path).is_symlink()
+        kind = Path(path).stat().st_mode if Path(path).exists() else stat.S_IFREG
+        if linked and stat.S_ISREG(kind):
+            raise UsageError(f"{flag} {path}: it is a symbolic link, which is not followed")
+        if not stat.S_ISREG(kind):
+            with Path(path).open("wb") as device:
+                yield device
+            return
         handle, part = tempfile.mkstemp(prefix=f".{Path(path).name}.", dir=Path(path).parent)
         with os.fdopen(handle, "wb") as file:
             yield cast("BinaryIO", file)
         Path(part).replace(path)
         part = None
     except OSError as error:
-        raise UsageError(f"--output {path}: {error.strerror}") from error
+        raise UsageError(f"{flag} {path}: {error.strerror}") from error
     finally:
         if part:
             Path(part).unlink(missing_ok=True)

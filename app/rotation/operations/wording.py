@@ -8,6 +8,7 @@ from django.utils.dateparse import parse_datetime
 
 from ..engine.options import as_given
 from ..engine.proof.verdict import INCONCLUSIVE, say
+from ..engine.state import transitions
 from ..engine.state.progress import Outcome, Progress
 from ..engine.state.status import State, command_of
 from ..engine.text import count, in_utc, peak_memory_mb, size
@@ -27,35 +28,63 @@ def summary(outcome: Outcome) -> str:
         when = in_utc(progress.finished_at) if progress.finished_at else ""
         return (
             f"Nothing was replaced now: {name} was finished {when} ({progress.rows_done} rows,"
-            f" {_proof(progress)}); to replace them all again, add --new"
+            f" {show_proof(progress)}); to replace them all again, add --new"
         )
     memory = peak_memory_mb(resource.getrusage(resource.RUSAGE_SELF))
     pace = f", {outcome.rows / outcome.seconds:.0f} rows/s" if outcome.rows else ""
     return (
         f"{name} succeeded: {progress.rows_done} rows in {count(progress.windows, 'window')},"
-        f" {_proof(progress)};"
+        f" {show_proof(progress)};"
         f" this run: {outcome.rows} rows in {outcome.seconds:.1f} s{pace},"
         f" client memory {memory:.0f} MB"
     )
 
 
-def _proof(progress: Progress) -> str:
+def show_proof(progress: Progress) -> str:
+    """What the latest verification found, if there was one."""
     if progress.verified_at is None:
         return "not verified"
     return say(progress.survivors, progress.revoked or 0, progress.verified_at)
 
 
 def conclude(rotation: Rotation, progress: Progress) -> str:
-    """The outcome of a rotation in one sentence; what may change is taken from `progress` only."""
-    status = progress.status
-    done = progress.rows_done
+    """The outcome of a rotation in a sentence or two; what may change is taken from `progress` only."""
+    name = f"Rotation {rotation.pk} of {rotation.target}"
     if progress.verified_at is None:
-        how = f"{status}, {done:,} tokens replaced" if done else status
-        return f"{rotation} is {how}; it has not been verified by value."
-    revoked = progress.revoked or 0
-    found = say(progress.survivors, revoked, progress.verified_at, rotation.target, mark=",")
+        return f"{name} {_how_far(rotation, progress)}."
+    found = say(
+        progress.survivors, progress.revoked or 0, progress.verified_at, rotation.target, mark=","
+    )
     sentence = f"{found[0].upper()}{found[1:]}."
-    return sentence if status == Status.SUCCEEDED else f"{sentence} The rotation is {status}."
+    if progress.status == Status.SUCCEEDED:
+        return sentence
+    if progress.status == Status.CANCELLED:
+        return f"{sentence} The rotation was cancelled after {show_rows(progress)} tokens were replaced."
+    return f"{sentence} The rotation is {progress.status}."
+
+
+def _how_far(rotation: Rotation, progress: Progress) -> str:
+    """What a rotation whose end was not verified has done."""
+    unverified = "it has not been verified by value"
+    replaced = f"{show_rows(progress)} tokens replaced"
+    if progress.status == Status.PENDING:
+        return "is recorded; no token has been replaced yet"
+    if progress.status != Status.CANCELLED:
+        is_ = "" if progress.status in (Status.SUCCEEDED, Status.FAILED) else "is "
+        return f"{is_}{progress.status}, {replaced}; {unverified}"
+    if rows_replaced(rotation):
+        return f"was cancelled, {replaced}, because other rows took the place of the table's"
+    if not progress.rows_done:
+        return "was cancelled before any token was replaced: every row kept its leaked one"
+    if progress.complete:
+        return f"was cancelled after its last window, {replaced}; {unverified}"
+    return f"was cancelled, {replaced}: every other row kept its leaked one"
+
+
+def rows_replaced(rotation: Rotation) -> bool:
+    """Whether the rows that it rotated are no more, because others took their place."""
+    steps = (one.get("what") for one in show_steering(rotation))
+    return rotation.retired_at is not None or transitions.ROWS_REPLACED in steps
 
 
 def show_survivors(survivors: int | None) -> str:

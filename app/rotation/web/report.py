@@ -7,6 +7,7 @@ from django.template.loader import render_to_string
 from django.utils import timezone, translation
 
 from ..engine.state.journal import Point
+from ..models import Status
 from ..operations.wording import show_option, show_survivors
 from .charts import draw_charts
 
@@ -32,7 +33,18 @@ def render(evidence: dict[str, Any]) -> str:
             {
                 **evidence,
                 **shown,
+                "verdict": _verdict(evidence),
                 "survivors": show_survivors(evidence["proof"]["survivors"]),
                 "charts": draw_charts(points),
             },
         )
+
+
+def _verdict(evidence: dict[str, Any]) -> str:
+    """How the box around the summary looks: a class, or none while the end is open."""
+    proof = evidence["proof"]
+    status = evidence["rotation"]["status"]
+    if status == Status.SUCCEEDED and proof["verified_at"] and proof["survivors"] == 0:
+        return " proven"
+    bad = proof["verified_at"] and proof["survivors"] != 0
+    return " unproven" if bad or status in (Status.FAILED, Status.CANCELLED) else ""

@@ -22,7 +22,7 @@ HINTS = {
     "3B": "a pooler mixes transactions of several clients: use pool_mode=transaction or session",
     "3D": "there is no such database: check DATABASE_URL, or settings.DATABASES",
     "3F": "a schema is gone: it may have been dropped or renamed while this ran",
-    "42501": "this role lacks a privilege: README lists the GRANTs",
+    "42501": "this role lacks a privilege: docs/servers.md lists the GRANTs",
     "42703": "a column is gone: it may have been dropped or renamed while this ran",
     "42883": "a function is missing or was moved: run python manage.py migrate rotation",
     "42P01": "a table is gone: it may have been dropped or renamed while this ran",

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ...models import PROVEN, ROTATED, Rotation
+from ...models import PROVEN, ROTATED, Rotation, Status
 from ..db.session import Row, Session
 from ..kept import as_kept
 
@@ -31,6 +31,7 @@ class PhaseTimes:
     name: str
     began: datetime | None
     ended: datetime | None
+    of_each_row: bool = False  #: its time grows with the rows, beside that of the windows
 
     @property
     def seconds(self) -> float | None:
@@ -54,17 +55,23 @@ def read_phase_times(session: Session, rotation: Rotation) -> list[PhaseTimes]:
     began = rotation.verifying_at if rotated else None
     ended = rotation.finished_at
     proven = rotation.status in PROVEN and ended and (began is None or ended >= began)
+    kept = as_kept(rotation.options)
+    guarded = kept.get("guard", True)
+    first = "guard and snapshot, with their waits" if guarded else "snapshot, with its waits"
     stages = [
-        PhaseTimes("guard and snapshot, with their waits", rotation.begun_at, rotation.started_at),
+        PhaseTimes(first, rotation.begun_at, rotation.started_at, True),
         PhaseTimes("canary, until the first window", rotation.started_at, windows["began"] or began),
         PhaseTimes("windows", windows["began"], windows["ended"] if rotated else None),
     ]
     if rotation.begun_at or not rotation.started_at:  # else: an earlier version started it
         until = rotation.begun_at or ended
-        stages.insert(0, PhaseTimes("recorded, until a process took it up", rotation.created_at, until))
-    if as_kept(rotation.options).get("verify", True):
-        name = "verification by value, and the wait for standbys"
-        stages.append(PhaseTimes(name, began, ended if proven else None))
+        then = "a process took it up" if rotation.begun_at or not ended else "it was cancelled"
+        stages.insert(0, PhaseTimes(f"recorded, until {then}", rotation.created_at, until))
+    unproven = rotation.status == Status.SUCCEEDED and rotation.verified_at is None
+    if kept.get("verify", True) and not unproven:
+        waits = ", and the wait for standbys" if kept.get("wait_replicas", True) else ""
+        name = f"verification by value{waits}"
+        stages.append(PhaseTimes(name, began, ended if proven else None, True))
     return stages
 
 

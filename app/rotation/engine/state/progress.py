@@ -4,8 +4,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from ...models import AHEAD, HALTED, ROTATING, Status
+from ...models import AHEAD, HALTED, ROTATING, UNFINISHED, Status
 from ..db.session import Session
+from ..events import END, GUARD, SNAPSHOT, VERIFICATION, WINDOWS
 
 RECENT_WINDOWS = 50
 STUCK_SECONDS = 30.0  # without a window, after which the remaining time is unknown
@@ -55,6 +56,16 @@ class Progress:
     def in_snapshot(self) -> bool:
         """Whether the snapshot of revoked tokens is still being taken."""
         return self.revoked is None and self.tokens > 0 and self.status == Status.PENDING
+
+    @property
+    def phase(self) -> str:
+        """In which phase it is; one of events.PHASE_NAMES."""
+        if self.status == Status.PENDING:
+            taken = self.revoked is not None
+            return WINDOWS if taken else SNAPSHOT if self.in_snapshot else GUARD
+        if self.verifying:
+            return VERIFICATION
+        return WINDOWS if self.status in UNFINISHED and self.status != Status.FAILED else END
 
     @property
     def percent(self) -> float | None:

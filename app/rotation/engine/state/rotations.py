@@ -93,6 +93,13 @@ def find_finished(session: Session, target: Target) -> Rotation | None:
     return latest if latest and latest.status == Status.SUCCEEDED else None
 
 
+def find_begun(session: Session, target: Target) -> Rotation | None:
+    """The latest rotation of the column that got as far as windows, or None."""
+    with session.looking("reading the rotation"):
+        its = rotations(session).filter(table_oid=target.oid, token_attnum=target.attnum)
+        return its.filter(started_at__isnull=False).order_by("-pk").first()
+
+
 def find_revoking(session: Session, target: Target) -> Rotation | None:
     """The latest rotation that revoked tokens of the column, or None.
 

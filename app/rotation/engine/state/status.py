@@ -11,7 +11,7 @@ from ..proof.verdict import say
 from ..table.target import NUMBER_TYPES
 from ..text import command, count, name_keys
 from .progress import Progress, read_progress
-from .rotations import busy_lanes
+from .rotations import busy_lanes, read_rotation
 
 MOST_NAMED = 5  # rows of a kind
 STALLED_SECONDS = 3.0  # without a window and without a session that holds a lane
@@ -34,6 +34,29 @@ class State:
     def unserved(self) -> bool:
         """Whether it was recorded, but no process has picked it up."""
         return self.left and self.progress.status == Status.PENDING
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A rotation from outside, with its lanes."""
+
+    rotation: Rotation
+    state: State
+    lanes: list[BatchProgress]
+
+
+def look_at(session: Session, number: int) -> Seen:
+    """Read all that is shown of a rotation while it runs."""
+    state = read_state(session, number)
+    rotation = read_rotation(session, number)  # after its state: if that is final, so is this
+    return Seen(rotation, state, read_lanes(session, rotation))
+
+
+def read_lanes(session: Session, rotation: Rotation) -> list[BatchProgress]:
+    """The lanes of a rotation, in their order."""
+    with session.looking("reading the lanes"):
+        lanes = BatchProgress.objects.using(session.alias).filter(rotation=rotation)
+        return list(lanes.order_by("lane"))
 
 
 def command_of(rotation: Rotation) -> str:
@@ -94,10 +117,6 @@ def describe(session: Session, rotation: Rotation, state: State | None = None) -
     """Return the rotation as plain data, with the keys that the documentation promises."""
     state = state or read_state(session, rotation.pk)
     progress = state.progress
-    with session.looking("reading the lanes"):
-        lanes = list(
-            BatchProgress.objects.using(session.alias).filter(rotation=rotation).order_by("lane")
-        )
     return {
         "id": rotation.pk,
         "table": f"{rotation.table_schema}.{rotation.table_name}",
@@ -112,7 +131,7 @@ def describe(session: Session, rotation: Rotation, state: State | None = None) -
         "eta_seconds": None if state.stalled else progress.eta_seconds,
         "throttle": progress.throttle or None,
         "windows": progress.windows,
-        "lanes": [_describe_lane(lane) for lane in lanes],
+        "lanes": [_describe_lane(lane) for lane in read_lanes(session, rotation)],
         "revoked": progress.revoked,
         "survivors": progress.survivors,
         "holes": progress.holes,
@@ -136,6 +155,18 @@ def _describe_lane(lane: BatchProgress) -> dict[str, Any]:
         "rows": lane.rows,
         "done": lane.done,
     }
+
+
+def share_of(lane: BatchProgress) -> float | None:
+    """How far a lane is between its bounds, 0 to 1, where its keys are numbers; else None."""
+    if lane.done:
+        return 1.0
+    if lane.last_id is None:
+        return 0.0
+    lower, upper, last = (_key(lane, key) for key in (lane.lower, lane.upper, lane.last_id))
+    if isinstance(lower, int) and isinstance(upper, int) and isinstance(last, int) and upper > lower:
+        return (last - lower) / (upper - lower)
+    return None
 
 
 def _key(lane: BatchProgress, key: str | None) -> int | str | None:

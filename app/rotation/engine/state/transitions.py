@@ -39,6 +39,8 @@ from .progress import read_progress
 from .rotations import busy_lanes, rotations
 
 UNIQUE_VIOLATION = "23505"
+#: The step, among those of who steered, that ended a rotation whose rows are no more.
+ROWS_REPLACED = "cancel: its rows were replaced by others"
 
 
 @dataclass(frozen=True)
@@ -287,7 +289,7 @@ def replace_rows(session: Session, target: Target) -> None:
     with translated("retiring rotations"):
         of_table = rotations(session).filter(table_oid=target.oid)
         for rotation in of_table.filter(status__in=UNFINISHED):
-            _end(session, rotation.pk, here(), "cancel: its rows were replaced by others")
+            _end(session, rotation.pk, here(), ROWS_REPLACED)
         of_table.filter(status=Status.SUCCEEDED, retired_at=None).update(retired_at=Now())
 
 

@@ -7,6 +7,7 @@ from ..db.session import Session
 from ..options import MOST_LANES
 from .target import NUMBER_TYPES, Target
 
+EVEN = {*NUMBER_TYPES, "uuid"}  # types with distances between keys
 USUAL = 16  # lanes of a table that is not small
 SMALL_BYTES = 16 * 2**20  # a heap below this gets one lane: a second worker would not help
 
@@ -26,8 +27,8 @@ def draw_lanes(session: Session, target: Target, wanted: int | None) -> tuple[La
 
     None: 16, or one for a small table; and if partitions are ranges of the key, every lane lies in one
     partition (unless there are too many), so that its windows need no other. Cuts come from the
-    planner's histogram if there is one, else from equal ranges of numbers or UUIDs; text without
-    statistics makes one lane. An empty table has no lane.
+    planner's histogram if there is one that the table has not outgrown, else from equal ranges of
+    numbers or UUIDs; text without statistics makes one lane. An empty table has no lane.
     """
     by_partition: list[str] = []
     if wanted is None:
@@ -45,7 +46,7 @@ def draw_lanes(session: Session, target: Target, wanted: int | None) -> tuple[La
 def find_cuts(session: Session, target: Target, wanted: int) -> list[str]:
     """The last keys of all lanes but the last one; fewer if some coincide."""
     found = session.rows("read_histogram", oid=target.oid, pk=target.pk)
-    if found:
+    if found and not (found[0]["outgrown"] and target.pk_type in EVEN):
         bounds = found[0]["bounds"]
         cuts = [bounds[len(bounds) * number // wanted] for number in range(1, wanted)]
     else:
@@ -56,7 +57,7 @@ def find_cuts(session: Session, target: Target, wanted: int) -> list[str]:
 
 def even_cuts(pk_type: str, floor: str, ceiling: str, wanted: int) -> list[str]:
     """Cuts at equal distances between two keys; none for a type without distances."""
-    if pk_type not in {*NUMBER_TYPES, "uuid"}:
+    if pk_type not in EVEN:
         return []
     numbered = pk_type != "uuid"
     first, last = (int(key) if numbered else uuid.UUID(key).int for key in (floor, ceiling))

@@ -19,7 +19,7 @@ from ...operations.sequence import run_in_turn
 from ...operations.serve import serve
 from ...operations.targets import NamedTarget, find_targets, names_of_targets
 from .. import base
-from ..console import MODES, Console
+from ..console import MODES
 
 
 def throttle_flags(default: Options) -> Iterator[tuple[str, Callable[[str], Any], str, str]]:
@@ -28,31 +28,28 @@ def throttle_flags(default: Options) -> Iterator[tuple[str, Callable[[str], Any]
     seconds = "SECONDS"
     lag = base.value("seconds or off", or_off(float))
     percent = base.value("percent or off", or_off(float))
+    usual = default.max_lag
     yield from (
-        (
-            "--max-lag",
-            lag,
-            seconds,
-            f"wait while a standby is further behind (default: {default.max_lag:g})",
-        ),
-        ("--max-lag-bytes", size, "SIZE", "the same in bytes of WAL"),
-        (
-            "--critical-lag",
-            lag,
-            seconds,
-            "end the run (exit code 3) when one is this far behind",
-        ),
-        ("--max-wal", size, "SIZE", "wait while a slot or the archiver holds back more WAL"),
-        ("--critical-wal", size, "SIZE", "end the run when one holds back this much"),
+        ("--max-lag", lag, seconds, f"wait while a standby is further behind (default: {usual:g})"),
+        ("--max-lag-bytes", size, "SIZE", "the same in bytes of WAL (default: off)"),
+        ("--critical-lag", lag, seconds, "end the run (exit code 3) at this lag (default: off)"),
+        ("--max-wal", size, "SIZE", "wait while a slot or the archiver holds back more (default: off)"),
+        ("--critical-wal", size, "SIZE", "end the run (exit code 3) at this much (default: off)"),
         (
             "--min-free",
             size,
             "SIZE",
-            "wait while less disk is free, where that is known (default: 1GB)",
+            "wait while less disk is free, where that is known: on the server's host, as its owner,"
+            " with pg_monitor (default: 1GB)",
         ),
-        ("--nice", float, "RATIO", "seconds of rest for each second of work"),
-        ("--vacuum", percent, "PERCENT", "vacuum after each PERCENT of the rows (default: 10)"),
-        ("--throttle-sql", str, "SQL", "a query; true or a nonzero number makes windows wait"),
+        ("--nice", float, "RATIO", "seconds of rest for each second of work (default: 0)"),
+        ("--vacuum", percent, "PERCENT", "vacuum after each PERCENT of the rows, or off (default: 10)"),
+        (
+            "--throttle-sql",
+            str,
+            "SQL",
+            "one query that returns one value: true or a nonzero number makes windows wait",
+        ),
     )
     yield from pace_flags()
 
@@ -62,10 +59,11 @@ def pace_flags() -> Iterator[tuple[str, Callable[[str], Any], str, str]]:
     rate = base.value("rows a second or off", or_off(float))
     yield "--max-rate", rate, "ROWS_PER_S", "for all workers together (default: off)"
     wal_rate = base.value("a size a second, e.g. 50MB/s, or off", or_off(parse_size_rate))
-    yield "--max-wal-rate", wal_rate, "SIZE/s", "wait while the server writes more WAL (default: off)"
-    hours = "HH:MM-HH:MM[@ZONE]"
-    yield "--only-between", or_off(str), hours, "windows run at these times of day only"
-    after = "end this run (exit code 3) after so many rows; run it again to continue"
+    text = "wait while the server, with everything on it, writes more WAL (default: off)"
+    yield "--max-wal-rate", wal_rate, "SIZE/s", text
+    text = "windows run at these times of day only; no zone: settings.TIME_ZONE (default: always)"
+    yield "--only-between", or_off(str), "HH:MM-HH:MM[@ZONE]", text
+    after = "end this run (exit code 3) after so many rows; run it again to continue (default: all)"
     yield "--stop-after", int, "ROWS", after
 
 
@@ -93,44 +91,41 @@ class Command(base.RotationCommand):
             "targets",
             nargs="*",
             metavar="TARGET",
-            help="names of ROTATION['TARGETS'] of the settings; several are rotated one after another",
+            help="names of ROTATION['TARGETS'], instead of --table; several: one after another",
         )
         base.add_target_flags(parser, several=True)
-        parser.add_argument(
-            "--yes", action="store_true", help="don't ask before rotating a table named by --table"
-        )
-        parser.add_argument("--dry-run", action="store_true", help="show the plan, write nothing")
-        parser.add_argument(
-            "--new", action="store_true", help="start another rotation after a finished one"
-        )
+        for flag, text in (
+            ("--dry-run", "show the plan, write nothing"),
+            ("--yes", "on a terminal, don't ask before a new rotation of a --table"),
+            ("--new", "start another rotation, although one is finished"),
+            ("--serve", "keep running, and pick up what was recorded in a browser, or abandoned"),
+        ):
+            parser.add_argument(flag, action="store_true", help=text)
         parser.add_argument(
             "--if-finished",
             choices=IF_FINISHED,
             default="ok",
-            help="for scripts: after a finished rotation do nothing, start another, or exit with 1",
+            help="for scripts: after a finished rotation do nothing, start another, or end with exit"
+            " code 1 (default: %(default)s)",
         )
-        parser.add_argument(
-            "--serve",
-            action="store_true",
-            help="keep running, and pick up rotations that were recorded or abandoned",
-        )
-        parser.add_argument("--reason", default="", metavar="TEXT", help="stored with the rotation")
+        parser.add_argument("--reason", default="", metavar="TEXT", help="why: kept as evidence")
         parser.add_argument(
             "--hook",
             metavar="COMMAND",
-            help="tell this command (JSON on its standard input) when the rotation starts, waits, ends",
+            help="run this, with JSON on its standard input, when the rotation starts, is held back,"
+            " stops, fails or is proven (default: ROTATION['HOOK'])",
         )
         parser.add_argument(
             "--metrics-port",
             type=int,
             metavar="N",
-            help="meanwhile answer Prometheus at http://this-machine:N/metrics",
+            help="meanwhile answer Prometheus at http://this-machine:N/metrics, without a password",
         )
         parser.add_argument(
             "--progress",
             choices=MODES,
             default="auto",
-            help="auto: a bar on a terminal, else lines",
+            help="auto: a bar on a terminal, else lines; json: an object a line (default: %(default)s)",
         )
         self.add_recipe_flags(parser)
         self.add_work_flags(parser, Options())
@@ -144,54 +139,55 @@ class Command(base.RotationCommand):
             "--format",
             action=base.Once,
             metavar="TEMPLATE",
-            help="new tokens: text around one of {uuid} {hex:N} {base62:N} {urlsafe:N} {alnum:N}"
-            " (default: UUIDs, spelled as the old ones are)",
+            help="what new tokens look like: text around one of {uuid} {hex:N} {base62:N} {urlsafe:N}"
+            " {alnum:N}, e.g. sk_live_{base62:32} (default: a UUID, spelled like the old one)",
         )
-        text = "or any SQL expression for it, evaluated for every row"
+        text = "or any SQL expression for a new token, evaluated for every row"
         parser.add_argument("--expression", action=base.Once, metavar="SQL", help=text)
         parser.add_argument(
             "--also",
             action="append",
             default=[],
             metavar="COLUMN=SQL",
-            help="set another column in the same UPDATE; the SQL may name new_token; may be repeated",
+            help="set another column in the same UPDATE, e.g. a checksum; the SQL may name new_token;"
+            " may be repeated",
         )
-        text = "rotate only rows for which this is true"
+        text = "rotate only rows for which this is true (default: all rows)"
         parser.add_argument("--where", action=base.Once, metavar="SQL", help=text)
         parser.add_argument(
             "--walk",
             action=base.Once,
             metavar="COLUMN",
-            help="walk by another unique NOT NULL column (if the token is the primary key)",
+            help="walk by another unique NOT NULL column, e.g. where the token is the primary key"
+            " (default: the primary key)",
         )
 
     def add_work_flags(self, parser: CommandParser, default: Options) -> None:
         """Add the flags of windows, workers, and how long they wait for locks."""
         parser.add_argument(
-            "--window",
-            type=int,
-            metavar="N",
-            help="rows per window (default: sized while running)",
+            "--window", type=int, metavar="N", help="rows of a window (default: sized while running)"
         )
         parser.add_argument(
             "--window-seconds",
             type=float,
             default=default.window_seconds,
             metavar="S",
-            help="target seconds per window, without --window (default: %(default)s)",
+            help="seconds that a window aims at, without --window (default: %(default)s)",
         )
         parser.add_argument(
             "--workers",
             type=int,
             default=default.workers,
             metavar="K",
-            help="connections that rotate side by side (default: %(default)s)",
+            help="connections that rotate side by side in this process; others may join by the same"
+            " command (default: %(default)s)",
         )
         parser.add_argument(
             "--lanes",
             type=int,
             metavar="L",
-            help="key ranges that a new rotation is split into (default: 16, or 1 for a small table)",
+            help="ranges of keys that a new rotation is cut into (default: 16; 1 for a small table; at"
+            " least one for each partition that is a range of the key)",
         )
         parser.add_argument(
             "--lock-timeout",
@@ -206,36 +202,24 @@ class Command(base.RotationCommand):
             type=float,
             default=default.lock_patience,
             metavar="S",
-            help="seconds of lock conflicts in a row before giving up (default: %(default)s)",
+            help="seconds of lock conflicts in a row before the run stops (default: %(default)g)",
         )
 
     def add_proof_flags(self, parser: CommandParser) -> None:
         """Add the flags of the guard, the proof, and what the preflight wants acknowledged."""
         base.add_leaked_flag(
-            parser, "tokens known to have leaked, one per line or CSV (-: standard input): revoked too"
+            parser,
+            "tokens known to have leaked, one a line or CSV (-: standard input): revoked too, even if"
+            " they are gone from the table",
         )
-        parser.add_argument(
-            "--no-verify",
-            dest="verify",
-            action="store_false",
-            help="skip the proof that no old token is left",
-        )
-        parser.add_argument(
-            "--no-guard",
-            dest="guard",
-            action="store_false",
-            help="don't install the trigger that keeps old tokens out",
-        )
-        parser.add_argument(
-            "--ack-triggers",
-            action="store_true",
-            help="the table's triggers keep no copies of tokens, or you have dealt with those",
-        )
-        parser.add_argument(
-            "--allow-fk",
-            action="store_true",
-            help="accept what foreign keys to the token do on UPDATE (see --dry-run)",
-        )
+        text = "end without the proof that no revoked token is left"
+        parser.add_argument("--no-verify", dest="verify", action="store_false", help=text)
+        text = "install no guard: revoked tokens can be written back"
+        parser.add_argument("--no-guard", dest="guard", action="store_false", help=text)
+        text = "continue although triggers of the table may have copied old tokens"
+        parser.add_argument("--ack-triggers", action="store_true", help=text)
+        text = "continue although foreign keys to the token change other tables (see --dry-run)"
+        parser.add_argument("--allow-fk", action="store_true", help=text)
 
     def add_throttle_flags(self, parser: CommandParser, default: Options) -> None:
         """Add the flags for what makes windows wait, or ends the run."""
@@ -249,7 +233,7 @@ class Command(base.RotationCommand):
             type=base.value("a number or off", or_off(int)),
             metavar="N",
             default=default.max_waiting,
-            help="wait while more sessions wait for rows held by windows (default: %(default)s)",
+            help="wait while more sessions wait for rows of our windows (default: %(default)s)",
         )
         parser.add_argument(
             "--standby",
@@ -265,27 +249,24 @@ class Command(base.RotationCommand):
         parser.add_argument(
             "--local-tokens",
             action="store_true",
-            help="draw each window's tokens from a slice of all: less WAL and time if the token's index"
-            " is larger than memory, at the price of some random bits",
+            help="draw each window's tokens from a slice of all: less time and WAL where the token's"
+            " index is larger than memory; at least 100 random bits of each token stay",
         )
         parser.add_argument(
             "--reindex",
             nargs="?",
             const="all",
             choices=REINDEX,
-            help="rebuild the indexes that have grown (or only the token's) at the end, while others"
-            " read and write",
+            help="rebuild the indexes that have grown by more than a tenth (token: only those that hold"
+            " it) at the end, while others read and write",
         )
-        parser.add_argument(
-            "--notify",
-            metavar="CHANNEL",
-            help="NOTIFY this channel of each window (table, column, lo, hi), so caches can drop it",
-        )
+        text = "NOTIFY this channel in each window, so that caches can drop what it revoked"
+        parser.add_argument("--notify", metavar="CHANNEL", help=text)
         parser.add_argument(
             "--no-wait-replicas",
             dest="wait_replicas",
             action="store_false",
-            help="don't wait for the standbys to replay it",
+            help="at the end, don't wait for standbys to replay the rotation",
         )
 
     def shows(self, options: dict[str, Any]) -> bool:
@@ -300,7 +281,7 @@ class Command(base.RotationCommand):
             if given[flag]:
                 text = f"--{flag.replace('_', '-')}: not with --serve, which picks up what was recorded"
                 raise UsageError(text)
-        reporter = Console(self.stdout, given["progress"], given["verbosity"])
+        reporter = self.console(given["progress"], given["verbosity"])
         serve(Session(alias), reporter, given["throttle_sql"], given["hook"])
 
     def handle(self, *args: Any, **given: Any) -> None:
@@ -339,13 +320,13 @@ class Command(base.RotationCommand):
         if given["leaked"]:
             raise UsageError("--leaked: a list is of one column; name only that target")
         if given["dry_run"]:
-            reporter = Console(self.stdout, "lines", given["verbosity"])
+            reporter = self.console("lines", given["verbosity"])
             for one in named:
                 reporter.line(f"{one.name}:")
                 its = (one.target, one.combined(options), reporter)
                 plan_rotation(aliases[0], *its, given["new"], given["verbosity"] > 1)
             return
-        reporter = Console(self.stdout, given["progress"], given["verbosity"])
+        reporter = self.console(given["progress"], given["verbosity"])
         more = (given["new"], given["reason"], given["hook"])
         run_in_turn(aliases[0], named, options, reporter, *more)
 
@@ -368,16 +349,16 @@ class Command(base.RotationCommand):
             asked = RunRequest(
                 name, options, given["new"], given["reason"], given["leaked"], given["hook"]
             )
-            reporter = Console(self.stdout, given["progress"], given["verbosity"])
+            reporter = self.console(given["progress"], given["verbosity"])
             run_side_by_side(aliases, asked, reporter)
             return
         with inputs.leaked_list(given["leaked"]) as leaked:
             if given["dry_run"]:
-                reporter = Console(self.stdout, "lines", given["verbosity"])
+                reporter = self.console("lines", given["verbosity"])
                 everything = given["verbosity"] > 1
                 plan_rotation(alias, name, options, reporter, given["new"], everything, leaked)
             else:
-                reporter = Console(self.stdout, given["progress"], given["verbosity"])
+                reporter = self.console(given["progress"], given["verbosity"])
                 asks = given["table"] is not None and not given["yes"] and asking.on_a_terminal()
                 confirm = asking.confirm if asks else None
                 more = {

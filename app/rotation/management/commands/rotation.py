@@ -1,7 +1,6 @@
 """Look at rotations from another shell, verify or end one, check or drop the guard."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 from django.core.management.base import CommandParser
@@ -10,11 +9,9 @@ from django.db.models import QuerySet
 from ...engine.db.identity import here
 from ...engine.db.session import Session
 from ...engine.db.stop import StopSwitch
-from ...engine.errors import Refused, UsageError
-from ...engine.kept import as_kept
+from ...engine.errors import Refused, Stopped, Unproven
 from ...engine.options import TUNABLE, read_tuning
-from ...engine.state.status import command_of, describe, read_state, why_failed
-from ...engine.text import of_rows
+from ...engine.state.status import describe, read_state
 from ...models import HALTED, UNFINISHED, Rotation, Status
 from ...operations import guard, inputs, steer
 from ...operations.attending import attended
@@ -23,10 +20,14 @@ from ...operations.evidence import collect
 from ...operations.inputs import chosen, entry, none_found, open_session
 from ...operations.keys import export_keys, private_file
 from ...operations.verify import verify_rotation
+from ...operations.watch import watch
 from ...web.report import as_json, render
 from .. import base
-from ..console import Console, progress_line
+from ..board import Board
+from ..overview import overview
 from ..streams import Printed
+
+NUMBER = "the rotation's number (default: the unfinished one's, else the latest's)"
 
 
 class Command(base.RotationCommand):
@@ -36,6 +37,7 @@ class Command(base.RotationCommand):
         actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
         for name, text in (
             ("status", "the unfinished rotation, else the latest"),
+            ("watch", "follow a rotation, live, until it is over"),
             ("history", "every rotation, the latest first"),
             ("verify", "compare every token with the revoked ones, by value, now"),
             ("pause", "make the workers wait after their current windows; their processes keep running"),
@@ -58,9 +60,9 @@ class Command(base.RotationCommand):
                 action.add_argument("--json", action="store_true", help="for machines")
             if name == "report":
                 kind = action.add_mutually_exclusive_group(required=True)
-                kind.add_argument("--html", metavar="FILE", help="one page, to read or print")
+                kind.add_argument("--html", metavar="FILE", help="a page that only its owner may read")
                 kind.add_argument("--json", action="store_true", help="for machines")
-                action.add_argument("--id", type=int, metavar="N", help="the rotation's number")
+                action.add_argument("--id", type=int, metavar="N", help=NUMBER)
             if name == "keys":
                 self.add_keys(action)
             if name == "tune":
@@ -87,14 +89,16 @@ class Command(base.RotationCommand):
         action.add_argument("--columns", metavar="NAME,...", help=text)
         text = "a file that only its owner may read (default: standard output)"
         action.add_argument("--output", metavar="FILE", help=text)
-        action.add_argument("--id", type=int, metavar="N", help="the rotation's number")
+        action.add_argument("--id", type=int, metavar="N", help=NUMBER)
 
     def add_guard(self, actions: Any) -> None:
         """Add `guard status` and `guard drop`."""
         text = "the trigger that keeps revoked tokens from being written back"
         action = actions.add_parser("guard", help=text, description=text, allow_abbrev=False)
         action.__class__ = base.OneLineParser
-        action.add_argument("guard_action", choices=("status", "drop"), metavar="status|drop")
+        text = "is it in place (exit code 1 if not)? or remove one that a run has installed"
+        choices = ("status", "drop")
+        action.add_argument("guard_action", choices=choices, metavar="status|drop", help=text)
         base.add_target_flags(action)
 
     def shows(self, options: dict[str, Any]) -> bool:
@@ -104,12 +108,18 @@ class Command(base.RotationCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         with base.one_line_errors():
             (alias,) = self.databases(options)
-            with attended([alias], Console(self.stdout, "lines", 1), patient=False) as stop:
-                self.act(alias, stop, options)
+            self.board = Board(self.stdout, "auto", 1, self.colours())
+            watches = options["action"] == "watch"
+            reporter = self.board if watches else self.console("lines")
+            try:
+                with attended([alias], reporter, patient=watches) as stop:
+                    self.act(alias, stop, options)
+            finally:
+                self.board.close()
 
     def act(self, alias: str, stop: StopSwitch, options: dict[str, Any]) -> None:
         """Do what was asked, on one database."""
-        if options["action"] in ("verify", "guard"):
+        if options["action"] in ("verify", "guard", "watch"):
             getattr(self, options["action"])(alias, stop, options)
             return
         session = open_session(alias, stop)
@@ -145,20 +155,32 @@ class Command(base.RotationCommand):
         elif rotation is None:
             self.say(self.none)
         else:
-            state = read_state(session, rotation.pk)
-            its = command_of(rotation)
-            more = ""
-            if state.progress.status == Status.FAILED:
-                more = f": {why_failed(session, rotation, state.progress)}; run {its} to continue"
-            elif state.stalled:
-                more = f", but no process is working on it: run {its} again to continue"
-            rows = of_rows(as_kept(rotation.options).get("where"))
-            self.say(f"{rotation}{rows}: {state.progress.status}{more}")
-            self.say(progress_line(state.progress))
+            for line in overview(session, rotation, read_state(session, rotation.pk)):
+                self.say(line)
             with session.looking("reading the rotations"):
                 several = found.filter(status__in=UNFINISHED).count() > 1
             if several:
                 self.say("other rotations are unfinished too: rotation history lists them")
+
+    def watch(self, alias: str, stop: StopSwitch, options: dict[str, Any]) -> None:
+        """Follow a rotation; the exit code is that of a run that ends so."""
+        session = open_session(alias, stop)
+        session.emit = self.board
+        with session.looking("reading the rotations"):
+            found = chosen(session, options).first()
+        if found is None:
+            raise Refused(none_found(options))
+        rotation = watch(session, found.pk, lambda seen: self.board.show(session, seen), stop)
+        self.board.close()
+        told = overview(session, rotation, read_state(session, rotation.pk))
+        if rotation.status == Status.FAILED:
+            raise Unproven(told[0])
+        if rotation.status in UNFINISHED:
+            raise Stopped(f"watching, by {stop.reason}; the rotation goes on")
+        for line in told:
+            self.say(line)
+        if rotation.status == Status.CANCELLED:
+            raise Stopped(f"{rotation} was cancelled")
 
     def history(self, session: Session, found: "QuerySet[Rotation]", as_json: bool) -> None:
         with session.looking("reading the rotations"):
@@ -243,10 +265,9 @@ class Command(base.RotationCommand):
         if options["json"]:
             self.say(json.dumps(evidence, default=as_json))
             return
-        try:
-            Path(options["html"]).write_text(render(evidence), encoding="utf-8")
-        except OSError as error:
-            raise UsageError(f"--html {options['html']}: {error.strerror}") from error
+        page = render(evidence).encode()
+        with private_file(options["html"], "--html") as file:
+            file.write(page)
         self.say(f"{options['html']}: the evidence of {rotation}")
 
     def verify(self, alias: str, stop: StopSwitch, options: dict[str, Any]) -> None:

@@ -1,0 +1,48 @@
+"""Defects of what a person sees on a terminal, and a program in JSON."""
+
+from tests.defects.mutant import Mutant
+
+MUTANTS = [
+    Mutant(
+        "a narrow terminal drops the rows of a run that waits",
+        "app/rotation/management/bar.py",
+        "        [share, rows, short, held],\n        [share.strip(), tight, short, held],\n",
+        "",
+        "tests/state/test_progress.py -k narrow_terminal",
+    ),
+    Mutant(
+        "NO_COLOR is ignored",
+        "app/rotation/management/base.py",
+        '        plain = os.environ.get("NO_COLOR") or',
+        "        plain =",
+        "tests/management/test_colours.py",
+    ),
+    Mutant(
+        "a resumed run says that it installs its guard",
+        "app/rotation/engine/runner.py",
+        "            phase = GUARD if progress.revoked is None else WINDOWS\n",
+        "            phase = GUARD\n",
+        "tests/operations/test_progress_json.py -k phase",
+    ),
+    Mutant(
+        "Ctrl-C does not end watching",
+        "app/rotation/operations/watch.py",
+        "or stop.wait(EVERY_SECONDS)",
+        "or (stop.wait(EVERY_SECONDS) and False)",
+        "tests/operations/test_watch.py -k drawn_anew",
+    ),
+    Mutant(
+        "watch goes on when the rotation is over",
+        "app/rotation/operations/watch.py",
+        "status not in UNFINISHED or ",
+        "",
+        "tests/operations/test_watch.py -k cancelled",
+    ),
+    Mutant(
+        "the dry run's time forgets snapshot and proof",
+        "app/rotation/engine/state/forecast.py",
+        "        seconds += _beside_windows(session, known, progress) * total\n",
+        "        pass\n",
+        "tests/operations/test_dry_run.py -k time_by",
+    ),
+]

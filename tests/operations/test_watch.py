@@ -1,0 +1,104 @@
+"""`rotation watch` follows a rotation from another shell, and `rotation status` tells how it went."""
+
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+
+from tests.conftest import PROJECT, Database, kill, until
+
+
+class Watching:
+    """`rotation watch` on a terminal of its own."""
+
+    def __init__(self, db: Database, columns: int, rows: int) -> None:
+        self._mine, its = pty.openpty()
+        environment = db.environment(TERM="xterm", COLUMNS=str(columns), LINES=str(rows))
+        self.child = subprocess.Popen(
+            [sys.executable, str(PROJECT / "manage.py"), "rotation", "watch"],
+            stdin=its, stdout=its, stderr=its, env=environment, start_new_session=True,
+        )  # fmt: skip
+        os.close(its)
+        self.said = ""
+
+    def read_until(self, enough: Callable[[str], bool]) -> str:
+        """Everything shown so far, once it is enough, or after its end."""
+        try:
+            while not enough(self.said):
+                self.said += os.read(self._mine, 4096).decode()
+        except OSError:  # its end of the terminal is closed
+            pass
+        return self.said
+
+    def latest(self) -> list[str]:
+        """The lines of the latest picture."""
+        return re.split(r"\x1b\[\d*A\r\x1b\[J|\r\x1b\[K", self.said)[-1].splitlines()
+
+
+def test_a_picture_that_is_drawn_anew(slow: Database) -> None:
+    """With bar and lanes, within the terminal; Ctrl-C ends watching and not the rotation."""
+    watching = Watching(slow, 80, 24)
+    watching.read_until(lambda said: said.count("Ctrl-C ends watching") > 2)
+    lines = watching.latest()
+    assert re.match(r"rotation 1 of public.ticket.token: running, \d worker", lines[0])
+    assert re.match(r"^█*░+ +\d+.\d\d %  \d+ of 3000  ", lines[1])
+    assert any(re.match(r"lane \d+  (not begun|█*░+ +\d+%  \d+ rows?, up to \d+)", one) for one in lines)
+    assert all(len(one) < 80 for one in lines)
+    watching.child.send_signal(signal.SIGINT)
+    said = watching.read_until(lambda said: False)
+    assert watching.child.wait(30) == 3
+    assert "watching, by SIGINT; the rotation goes on" in said
+    assert slow.value("SELECT status FROM rotation") == "running"
+
+
+def test_it_ends_with_the_rotation(slow: Database) -> None:
+    child = slow.start("rotation", "watch")
+    slow.call("rotation", "tune", "max_rate=off")
+    out, _ = child.communicate(timeout=60)
+    assert child.returncode == 0
+    lines = out.splitlines()
+    assert re.match(r"rotation 1 of public.ticket.token: running", lines[0])
+    assert any(line.startswith("completed: ") for line in lines)
+    assert "rotation 1 of public.ticket.token: succeeded" in lines
+    assert any(re.match(r"proof: 0 of \d+ revoked tokens survive, checked ", line) for line in lines)
+
+
+def test_one_that_was_cancelled(slow: Database) -> None:
+    child = slow.start("rotation", "watch")
+    until(lambda: "running" in child.stdout.readline())
+    slow.call("rotation", "cancel")
+    out, _ = child.communicate(timeout=60)
+    assert child.returncode == 3
+    assert re.search(r"\d+ rows? in \d+ windows?, .*; [\d,]+ rows keep their leaked token", out)
+
+
+def test_one_whose_process_was_killed(slow: Database) -> None:
+    """It goes on: somebody may run it again."""
+    child = slow.start("rotation", "watch")
+    kill(slow.children[0])
+    until(lambda: "no process is working on it: run rotate_tokens_sql" in child.stdout.readline())
+    assert child.poll() is None
+
+
+def test_there_is_nothing_to_watch(db: Database) -> None:
+    done = db.call("rotation", "watch")
+    assert done.code == 1
+    assert "no rotation yet: python manage.py rotate_tokens_sql starts one" in done.err
+
+
+def test_status_of_one_that_is_over(db: Database) -> None:
+    db.tickets(100)
+    assert db.call("rotate_tokens_sql", "--window", "10", "--reason", "leak of 12 May").code == 0
+    lines = db.call("rotation", "status").out.splitlines()
+    assert lines[0] == "rotation 1 of public.ticket.token: succeeded"
+    assert re.fullmatch(
+        r"100 rows in 10 windows, \d+:\d\d from start to end, \d+ rows/s on average, ended [\d: -]+ UTC",
+        lines[1],
+    )
+    assert re.fullmatch(r"proof: 0 of 100 revoked tokens survive, checked [\d: -]+ UTC", lines[2])
+    assert re.fullmatch(r"started [\d: -]+ UTC by \S+@\S+; reason: leak of 12 May", lines[3])
+    assert db.call("rotate_tokens_sql", "--new", "--no-verify").code == 0
+    assert "proof: not verified" in db.call("rotation", "status").out
