@@ -9,7 +9,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection
-from django.test import Client
+from django.test import Client, override_settings
 from django.test.utils import CaptureQueriesContext
 
 from tests.conftest import Database, read_until, until
@@ -220,3 +220,74 @@ def test_plan_that_takes_too_long_is_given_up(
     assert "the plan took longer than" in page
     assert time.monotonic() - began < 5
     assert "Record this rotation" not in page
+
+
+def facts(page: str) -> dict[str, str]:
+    """The facts of a plan, by their names."""
+    found = re.findall(r'<tr><th scope="row">(.*?)</th><td>(.*?)</td></tr>', page)
+    return {name: html.unescape(re.sub("<[^>]+>", "", fact)) for name, fact in found}
+
+
+def test_plan_states_facts_and_takes_the_user_back(db: Database, steerer: Client) -> None:
+    db.tickets(120)
+    asked = {**ASKED, "max_rate": "500", "ack_triggers": ""}
+    page = steerer.post(f"{LIST}add/", {**asked, "show": ""}).content.decode()
+    assert "It would be refused now" in page
+    assert re.search(r'level-refuse">refuse</strong>.*Its triggers keep no copies', page)
+    assert "Record this rotation" not in page
+    page = steerer.post(f"{LIST}add/", {**asked, "ack_triggers": "on", "show": ""}).content.decode()
+    known = facts(page)
+    assert known["Column"] == "public.ticket.token"
+    assert known["Primary key"] == "id (bigint)"
+    assert known["Rows"] == "120, 120 with a token"
+    assert known["Windows"] == "one transaction each, at most 50 rows"
+    assert known["New tokens"] == "UUIDs, spelled as the old ones: 122 random bits"
+    assert known["Time"] == "unknown until it runs"
+    assert known["Most rows a second"] == "500 (asked for)"
+    assert known["WAL"].startswith("about ")
+    assert known["Disk"].startswith("grows by at most ")
+    assert "3 windows in total." in page
+    assert re.search(
+        r"<details[^>]*><summary>SQL of the first window</summary><pre[^>]*>.*UPDATE", page, re.S
+    )
+    kept = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', page))
+    page = steerer.post(f"{LIST}add/", kept | {"change": "yes"}).content.decode()
+    assert 'id="plan"' not in page
+    assert 'class="errorlist' not in page
+    for name, value in (("max_rate", "500"), ("window", "50"), ("reason", "seen in a log")):
+        assert re.search(rf'name="{name}"[^>]* value="{value}', page), name
+    assert re.search(r'name="ack_triggers"[^>]* checked', page)
+    assert not re.search(r'name="allow_fk"[^>]* checked', page)
+
+
+TARGETS = {
+    "tickets": {"field": "tickets.Ticket.token", "where": "status = 'open'", "max_rate": 300},
+    "users": "auth.User.password",
+}
+
+
+def test_target_of_the_settings_brings_its_options(db: Database, steerer: Client) -> None:
+    """Those that the form has can be changed; the others stay as the settings say."""
+    db.tickets(60)
+    with override_settings(ROTATION={"TARGETS": TARGETS}):
+        page = text(steerer, f"{LIST}add/")
+        assert "?target=tickets" in page
+        assert "?target=users" not in page  # whose table the user may not see
+        page = text(steerer, f"{LIST}add/?target=tickets")
+        assert 'name="table"' not in page
+        assert re.search(r'name="max_rate" value="300"', page)
+        assert "--where status = &#x27;open&#x27;" in page
+        asked = {"target": "tickets", "workers": "1", "max_rate": "", "ack_triggers": "on"}
+        button = shown_plan(steerer, asked)
+        changed = {"tickets": {**TARGETS["tickets"], "where": "true"}}  # type: ignore[dict-item]
+        with override_settings(ROTATION={"TARGETS": changed}):
+            answer = steerer.post(f"{LIST}add/", {**asked, **button}).content.decode()
+            assert "This is the plan for what it says now" in answer
+        assert steerer.post(f"{LIST}add/", {**asked, **button}).status_code == 302
+        for name in ("users", "nosuch"):
+            answer = steerer.get(f"{LIST}add/?target={name}").content.decode()
+            assert f"there is no target &#x27;{name}&#x27; that you may see" in answer.lower()
+            answer = steerer.post(f"{LIST}add/", {**asked, "target": name, "show": ""}).content.decode()
+            assert 'id="plan"' not in answer
+    found = db.sql("SELECT options ->> 'where', options ->> 'max_rate' FROM rotation")
+    assert found == [("status = 'open'", None)]

@@ -81,6 +81,7 @@ class Proposal:
             return ShownPlan(target.label, findings, facts)
         plan = driver.plan(None, count=True)
         facts |= _of_size(plan)
+        facts["Time"] = str(driver.forecast(None, plan.size.tokens) or "unknown until it runs")
         if not plan.statement:
             return ShownPlan(target.label, findings, facts)
         windows, more = self._first_windows(plan)

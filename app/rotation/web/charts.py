@@ -55,7 +55,7 @@ class Stretch:
     @property
     def label(self) -> str:
         """Its reason in a word or two, for the drawing."""
-        return self.why.removeprefix("throttled: ").partition(" (")[0].partition(":")[0]
+        return self.why.removeprefix("throttled: ").partition(" (")[0].partition(": ")[0]
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from ..engine.state.journal import SAMPLED, read_phase_times, read_points
 from ..engine.state.progress import Progress
 from ..engine.state.rotations import read_rotation
 from ..engine.state.status import RotationStatus, State, describe, read_state
-from ..engine.text import count, duration, in_utc, shown
+from ..engine.text import count, duration, in_utc, one_line, shown
 from ..models import (
     CANCELLABLE,
     CLAIMABLE,
@@ -51,7 +51,7 @@ def look(session: Session, rotation: Rotation) -> dict[str, Any]:
         "waits": why_waits(rotation, seen),
         "going_on": going_on,
         "moving": state["status"] in MOVING and not state["stalled"],
-        "sentence": conclude(rotation, progress),
+        "sentence": one_line(conclude(rotation, progress)),
         "actions": [name for name, when in ACTIONS.items() if state["status"] in when],
         "figures": show_figures(rotation, state, progress),
         "charts": draw_charts(
@@ -101,11 +101,11 @@ def show_duration(rotation: Rotation) -> str:
 
 
 def show_average(rotation: Rotation, progress: Progress) -> str:
-    """Rows a second from the first window to the proof: with waits, pauses and interruptions."""
-    until = rotation.verifying_at or rotation.finished_at
-    if rotation.started_at is None or until is None or not progress.rows_done:
+    """Rows a second from start to end: with snapshot and proof, waits, pauses and interruptions."""
+    began = began_at(rotation)
+    if began is None or rotation.finished_at is None or not progress.rows_done:
         return "–"
-    seconds = max((until - rotation.started_at).total_seconds(), 0.001)
+    seconds = max((rotation.finished_at - began).total_seconds(), 0.001)
     return f"{progress.rows_done / seconds:,.0f} rows/s"
 
 
