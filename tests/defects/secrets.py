@@ -79,8 +79,8 @@ MUTANTS = [
     Mutant(
         "secrets are offered to who may not see their table",
         "app/rotation/web/forms.py",
-        "            if may_see(user, name, session)\n        ]",
-        "        ]",
+        "for one, name in found if may_see(user, name, session)]",
+        "for one, name in found]",
         f"{DISCOVER} -k may_be_seen",
     ),
 ]

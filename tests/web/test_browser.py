@@ -1,115 +1,11 @@
 """The site in a real browser: headless Chromium, driven by Playwright."""
 
-import shutil
-import socket
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import suppress
 from typing import Any
-from urllib.error import URLError
-from urllib.request import urlopen
 
 import pytest
-from django.contrib.auth.models import Permission, User
 
-from tests.conftest import PROJECT, Database, until
-
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-if CHROMIUM is None:
-    pytest.skip("Chromium is not installed", allow_module_level=True)
-playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-
-VIEW = ("view_rotation", "view_rotationwindow")
-PASSWORD = "of this test only"
-
-
-class Site:
-    """The site on a port of its own, as the demo and the image run it."""
-
-    def __init__(self, db: Database) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        self._db = db
-        self.start()
-
-    def start(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", "app.wsgi", "--bind", f"127.0.0.1:{self.port}",
-             "--log-level", "critical", "--workers", "1"],
-            cwd=PROJECT, env=self._db.environment(SECRET_KEY="k" * 50),
-        )  # fmt: skip
-        until(self._answers)
-
-    def stop(self) -> None:
-        self._process.terminate()
-        self._process.wait()
-
-    def _answers(self) -> bool:
-        with suppress(URLError, OSError), urlopen(f"{self.url}/healthz", timeout=2):
-            return True
-        return False
-
-
-@pytest.fixture
-def site(db: Database) -> Iterator[Site]:
-    running = Site(db)
-    yield running
-    running.stop()
-
-
-@pytest.fixture
-def users(db: Database) -> None:
-    """Somebody who may watch, and somebody who may steer; made before Playwright's loop runs here."""
-    for name, rights in (
-        ("viewer", VIEW),
-        ("steerer", (*VIEW, "change_rotation", "add_rotation", "view_ticket")),
-    ):
-        user = User.objects.create_user(name, password=PASSWORD, is_staff=True)
-        user.user_permissions.set(Permission.objects.filter(codename__in=rights))
-
-
-@pytest.fixture
-def browser(users: None) -> Iterator[Any]:
-    with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture
-def page(site: Site, browser: Any) -> Iterator[Any]:
-    """A page whose every request goes to this machine, and which writes no error to its console."""
-    page = browser.new_page(base_url=site.url, viewport={"width": 1200, "height": 1000})
-    wrong: list[str] = []
-    page.on("console", lambda one: wrong.append(one.text) if one.type in ("error", "warning") else None)
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on(
-        "request", lambda one: None if one.url.startswith((site.url, "data:")) else wrong.append(one.url)
-    )
-    page.wrong = wrong
-    page.set_default_timeout(15_000)
-    yield page
-    assert wrong == []
-
-
-def sign_in(page: Any, name: str) -> None:
-    page.goto("/")
-    page.fill("#id_username", name)
-    page.fill("#id_password", PASSWORD)
-    page.click("[type=submit]")
-    page.wait_for_selector("#changelist")
-
-
-def begin(db: Database, *flags: str) -> None:
-    db.start("rotate_tokens_sql", "--progress", "none", *flags)
-    until(lambda: db.value("SELECT count(*) FROM rotation_window"))
-
-
-def percent(page: Any) -> float:
-    return float(page.inner_text(".figures dd >> nth=0").rstrip(" %"))
+from tests.conftest import Database, until
+from tests.web.chromium import Site, begin, open_page, percent, sign_in
 
 
 def test_watch_until_it_has_succeeded(db: Database, page: Any) -> None:
@@ -175,7 +71,11 @@ def test_start_one(db: Database, page: Any) -> None:
     page.fill("[name=reason]", "started from the page")
     page.check("[name=ack_triggers]")
     page.click("text=Show the plan")
-    page.wait_for_selector(".plan >> text=start a new rotation")
+    page.wait_for_selector("#plan >> text=It would start a new rotation")
+    page.click("text=Change something")
+    assert page.input_value("[name=reason]") == "started from the page"
+    assert page.is_checked("[name=ack_triggers]")
+    page.click("text=Show the plan")
     page.click("text=Record this rotation")
     page.wait_for_selector(".state-succeeded")
     assert "0 of 100 revoked tokens survive" in page.inner_text("#headline")
@@ -197,11 +97,6 @@ def test_lost_connection_comes_back(db: Database, site: Site, page: Any) -> None
     until(lambda: page.wait_for_timeout(300) or percent(page) > seen)
     assert all("ERR_CONNECTION_REFUSED" in one for one in page.wrong)
     page.wrong.clear()
-
-
-def open_page(page: Any, name: str) -> None:
-    sign_in(page, name)
-    page.goto("/admin/rotation/rotation/1/change/")
 
 
 def answer_with(code: int) -> Any:
@@ -237,6 +132,7 @@ def test_hands_of_the_reader_are_left_alone(db: Database, page: Any) -> None:
     begin(db, "--window", "25", "--max-rate", "250")
     page.set_viewport_size({"width": 300, "height": 844})
     open_page(page, "viewer")
+    page.click("#fold-windows > summary")
     page.wait_for_selector("[data-part=latest] >> text=rate (limit")  # it is wide now
     page.evaluate(
         "() => { const part = document.querySelector('[data-part=latest]');"
@@ -256,13 +152,13 @@ def test_hands_of_the_reader_are_left_alone(db: Database, page: Any) -> None:
 
 @pytest.mark.long
 def test_by_keyboard_and_ear(db: Database, page: Any) -> None:
-    """Tab to Pause, Enter; the new state is said in a live region, and what is shaded in words."""
+    """Tab to Pause, Enter; the new state is said in a live region, and what is drawn in words."""
     db.tickets(3000)
     begin(db, "--window", "25", "--max-rate", "100")
     open_page(page, "steerer")
-    page.wait_for_selector("svg .held")
-    told = page.get_attribute(".chart svg >> nth=0", "aria-label")
-    assert "; throttled: rate (limit 100 rows/s), from " in told
+    page.wait_for_selector("svg .limit", state="attached")
+    assert "; limit 100" in page.get_attribute(".chart svg >> nth=0", "aria-label")
+    assert page.locator("svg .held").count() == 0  # the whole width would tell nothing
     assert page.inner_text("[role=status]") == ""
     for _ in range(40):
         page.keyboard.press("Tab")
@@ -295,7 +191,7 @@ def test_list_and_report(db: Database, page: Any) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.long
 def test_fits_a_phone_while_it_runs(db: Database, page: Any, scheme: str) -> None:
-    """With a stretch that is shaded; and no letter of the charts is cut off or too small to read."""
+    """With a limit that is drawn; and no letter of the charts is cut off or too small to read."""
     db.tickets(20_000)
     begin(db, "--window", "1000", "--max-rate", "4000")
     page.set_viewport_size({"width": 390, "height": 844})
@@ -303,20 +199,21 @@ def test_fits_a_phone_while_it_runs(db: Database, page: Any, scheme: str) -> Non
     sign_in(page, "viewer")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page.goto("/admin/rotation/rotation/1/change/")
-    page.wait_for_selector("svg .held")
+    page.wait_for_selector("svg .limit", state="attached")
     boxes = page.evaluate(
-        "[...document.querySelectorAll('.tick')].map(one => one.getBoundingClientRect())"
+        "[...document.querySelectorAll('.tick, .why')].map(one => one.getBoundingClientRect())"
         ".map(one => [one.left, one.right, one.height])"
     )
     assert len(boxes) > 8
     assert all(left >= 0 and right <= 390 and height >= 10 for left, right, height in boxes), boxes
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    shaded, ground = (
+    assert page.evaluate("document.documentElement.scrollHeight") <= 4 * 844
+    limit, ground = (
         page.evaluate(f"getComputedStyle(document.querySelector('{one}')).{what}")
-        for one, what in ((".held", "fill"), ("body", "backgroundColor"))
+        for one, what in ((".limit", "stroke"), ("body", "backgroundColor"))
     )
     assert (ground == "rgb(255, 255, 255)") == (scheme == "light")
-    assert shaded == ("rgb(250, 236, 208)" if scheme == "light" else "rgb(58, 46, 20)")
+    assert limit == ("rgb(122, 75, 0)" if scheme == "light" else "rgb(240, 195, 109)")
     page.wait_for_selector(".state-succeeded")
     page.goto("/admin/rotation/rotation/1/report/")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390

@@ -2,14 +2,17 @@
 
 import re
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 from django.test import Client
 
 from app.rotation.engine.state.journal import Point, read_points
 from app.rotation.operations.inputs import open_session
-from app.rotation.web.charts import draw_charts
+from app.rotation.web.charts import Limit, draw_charts
 from tests.conftest import Database
 from tests.web.site import LIST, PAGE, RUN, text
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
 
 
 def journal(db: Database, rotation: int, windows: int, held: str = "0") -> None:
@@ -69,9 +72,76 @@ def test_short_wait_is_not_lost_in_the_report(db: Database, viewer: Client) -> N
 
 
 def test_chart_tells_what_is_shaded_in_words() -> None:
-    at = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
-    points = [Point(at + timedelta(seconds=n), 9, 9, 0.9 * (n % 2), "lag") for n in range(11)]
+    points = [Point(NOON + timedelta(seconds=n), 9, 9, 0.9 * (n % 2), "lag") for n in range(11)]
     chart = draw_charts(points)[0]
     assert "; throttled: lag, from 12:00:00 to 12:00:01; " in chart
     assert chart.count('class="held"') == 5
     assert "; and 2 more" in chart
+
+
+def windows(*seconds: float, **also: Any) -> list[Point]:
+    """Points at these seconds, of windows of 0.3 s."""
+    as_usual = {"rows_per_second": 1000.0, "milliseconds": 300.0, "throttled": 0.0, "throttle": ""}
+    return [Point(at=NOON + timedelta(seconds=one), **{**as_usual, **also}) for one in seconds]
+
+
+def lines(chart: str) -> list[list[float]]:
+    """Where the pieces of the line are, from left to right."""
+    found = re.findall(r'<polyline class="line"[^>]* points="([^"]+)"', chart)
+    return [[float(dot.split(",")[0]) for dot in piece.split()] for piece in found]
+
+
+def test_no_line_leads_through_an_interruption() -> None:
+    points = windows(*(0.4 * n for n in range(20)), *(60 + 0.4 * n for n in range(20)))
+    for chart in draw_charts(points):
+        before, after = lines(chart)
+        assert (max(before) < 160, min(after) > 550) == (True, True)
+        assert "; no windows, from 12:00:07 to 12:01:00" in chart
+        assert ">no windows</text>" in chart
+
+
+def test_another_pace_is_no_gap() -> None:
+    """Nor is one window that took long."""
+    for points in (
+        windows(*(0.4 * n for n in range(20)), *(10 + 4.0 * n for n in range(20))),
+        [*windows(*range(20)), *windows(40, milliseconds=20_000.0), *windows(*range(41, 60))],
+    ):
+        assert len(lines(draw_charts(points)[0])) == 1
+
+
+def test_pause_is_a_gap_with_its_reason() -> None:
+    """However the distances between the windows look."""
+    points = windows(0, 2, 4, 9, 14, 16)
+    assert len(lines(draw_charts(points)[0])) == 1
+    pauses = [(NOON + timedelta(seconds=5), NOON + timedelta(seconds=8))]
+    chart = draw_charts(points, pauses=pauses)[0]
+    assert len(lines(chart)) == 2
+    assert ">paused</text>" in chart
+    assert "; paused, from 12:00:04 to 12:00:09" in chart
+
+
+def test_wait_before_one_window_is_a_gap_with_its_reason() -> None:
+    late = windows(40, throttled=0.9, throttle="lag (standby a 12 s behind)")
+    chart = draw_charts([*windows(*range(10)), *late, *windows(*range(41, 50))])[0]
+    assert len(lines(chart)) == 2
+    assert ">lag</text>" in chart
+
+
+def test_limit_is_a_line_from_when_it_holds() -> None:
+    points = windows(*range(11), throttled=0.9, throttle="rate (limit 1000 rows/s)")
+    pace, times = draw_charts(points, limit=Limit(1000, NOON + timedelta(seconds=5)))
+    found = re.search(r'<line class="limit" x1="([\d.]+)" x2="([\d.]+)"', pace)
+    assert found
+    assert (float(found[1]), float(found[2])) == (357.0, 630.0)
+    assert ">limit 1,000</text>" in pace
+    assert "; limit 1,000" in pace
+    assert 'class="limit"' not in times
+    assert 'class="held"' not in pace
+    assert 'class="limit"' not in draw_charts(points, limit=Limit(50_000, None))[0]
+
+
+def test_nothing_is_shaded_from_end_to_end() -> None:
+    points = windows(*range(11), throttled=0.9, throttle="lag (standby a 12 s behind)")
+    for chart in draw_charts(points):
+        assert 'class="held"' not in chart
+        assert "held back throughout, throttled: lag (standby a 12 s behind)" in chart

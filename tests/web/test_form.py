@@ -9,7 +9,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection
-from django.test import Client
+from django.test import Client, override_settings
 from django.test.utils import CaptureQueriesContext
 
 from tests.conftest import Database, read_until, until
@@ -25,15 +25,16 @@ def test_recorded_and_taken_up(db: Database, steerer: Client) -> None:
     asked = {**ASKED, "only_between": hours}
     assert "public.ticket" not in text(steerer, f"{LIST}add/")
     shown = steerer.post(f"{LIST}add/", {**asked, "show": ""}).content.decode()
-    assert "start a new rotation" in shown
+    assert 'id="plan"' in shown
     assert "Record this rotation" in shown
     assert db.value("SELECT count(*) FROM rotation") == 0
     wrong = steerer.post(f"{LIST}add/", {**asked, "table": "nosuch", "record": "yes"}).content.decode()
     assert "nosuch" in wrong
     refused = steerer.post(f"{LIST}add/", {**asked, "workers": "1000", "record": "yes"})
-    assert "--workers 1000: expected 1 to 64 connections" in refused.content.decode()
+    assert field_errors(refused.content.decode()) == {"workers": "Expected 1 to 64 connections."}
     refused = steerer.post(f"{LIST}add/", {**asked, "only_between": "at night", "record": "yes"})
-    assert "--only-between at night: expected HH:MM-HH:MM" in refused.content.decode()
+    said = field_errors(refused.content.decode())
+    assert said == {"only_between": "Expected HH:MM-HH:MM, or HH:MM-HH:MM@ZONE."}
     assert db.value("SELECT count(*) FROM rotation") == 0
     button = shown_plan(steerer, asked)
     for other in ({**button, "max_rate": "5"}, {**button, "shown": "x" + button["shown"]}):
@@ -64,9 +65,15 @@ def test_recorded_and_taken_up(db: Database, steerer: Client) -> None:
 def errors(client: Client, **asked: str) -> list[str]:
     """What the form answers in place of a plan."""
     page = client.post(f"{LIST}add/", {**ASKED, "record": "yes", **asked}).content.decode()
-    assert 'class="plan"' not in page
-    listed = re.findall(r'<ul class="errorlist nonfield"[^>]*>(.*?)</ul>', page, re.DOTALL)
+    assert 'id="plan"' not in page
+    listed = re.findall(r'<ul class="errorlist[^"]*"[^>]*>(.*?)</ul>', page, re.DOTALL)
     return [html.unescape(re.sub(r"<[^>]+>", "", one)).strip() for one in listed]
+
+
+def field_errors(page: str) -> dict[str, str]:
+    """The errors that stand at fields, by their names."""
+    found = re.findall(r'<ul class="errorlist" id="id_(\w+)_error">(.*?)</ul>', page, re.DOTALL)
+    return {name: html.unescape(re.sub(r"<[^>]+>", "", one)).strip() for name, one in found}
 
 
 @pytest.mark.parametrize(
@@ -100,10 +107,10 @@ def test_plan_shows_no_table_that_the_user_may_not_see(db: Database, table: str)
         assert "ticket" not in text(client, f"{LIST}add/").split('<form method="post" class="new"')[1]
         for column in ("token", "hidden_token", "nosuch"):
             said = errors(client, table=table, column=column, pk="nosuch" * (column == "nosuch"))
-            assert said == [f"there is no table {table!r} that you may see"]
+            assert said == [f"There is no table {table!r} that you may see."]
     if table not in ("ticket", "public.ticket", '"public"."ticket"'):
         said = errors(client_of("add_rotation", "view_ticket"), table=table)
-        assert said == [f"there is no table {table!r} that you may see"]
+        assert said == [f"There is no table {table!r} that you may see."]
     assert db.value("SELECT count(*) FROM rotation") == 0
 
 
@@ -119,17 +126,18 @@ def test_plan_names_no_other_table(db: Database) -> None:
     asked = {**ASKED, "allow_fk": "on", "show": ""}
     client = client_of("add_rotation", "view_ticket")
     page = html.unescape(client.post(f"{LIST}add/", asked).content.decode())
+    page = page[page.index('id="plan"') :]
     told = re.search(
-        r"warn +(\d) findings about other tables, which python manage.py rotate_tokens_sql --dry-run",
-        page,
+        r"warn</strong> (\d) findings about other tables, which python manage.py rotate", page
     )
-    assert told, page[page.index('class="plan"') :]
+    assert told, page
     assert int(told[1]) >= 3
-    assert re.search(r"note +1 finding about other tables", page)
-    assert not re.search("secret|hidden_column", page.split('<form method="post" class="new"')[1])
-    assert "would be refused now: 1 finding about other tables" in html.unescape(
-        client.post(f"{LIST}add/", {**asked, "allow_fk": ""}).content.decode()
-    )
+    assert re.search(r"note</strong> 1 finding about other tables", page)
+    assert not re.search("secret|hidden_column", page)
+    page = html.unescape(client.post(f"{LIST}add/", {**asked, "allow_fk": ""}).content.decode())
+    assert "It would be refused now" in page
+    assert "refuse</strong> 1 finding about other tables" in page
+    assert 'name="shown"' not in page
     record(client, asked)
     assert "secret" not in str(db.value("SELECT findings FROM rotation"))
     superuser = client_of()
@@ -166,7 +174,7 @@ def test_recording_asks_for_the_same_right(db: Database) -> None:
     db.tickets(10)
     button = shown_plan(client_of("add_rotation", "view_ticket"), ASKED)
     other = client_of("add_rotation")
-    assert errors(other, **button) == ["there is no table 'ticket' that you may see"]
+    assert errors(other, **button) == ["There is no table 'ticket' that you may see."]
     assert db.value("SELECT count(*) FROM rotation") == 0
 
 
@@ -212,3 +220,74 @@ def test_plan_that_takes_too_long_is_given_up(
     assert "the plan took longer than" in page
     assert time.monotonic() - began < 5
     assert "Record this rotation" not in page
+
+
+def facts(page: str) -> dict[str, str]:
+    """The facts of a plan, by their names."""
+    found = re.findall(r'<tr><th scope="row">(.*?)</th><td>(.*?)</td></tr>', page)
+    return {name: html.unescape(re.sub("<[^>]+>", "", fact)) for name, fact in found}
+
+
+def test_plan_states_facts_and_takes_the_user_back(db: Database, steerer: Client) -> None:
+    db.tickets(120)
+    asked = {**ASKED, "max_rate": "500", "ack_triggers": ""}
+    page = steerer.post(f"{LIST}add/", {**asked, "show": ""}).content.decode()
+    assert "It would be refused now" in page
+    assert re.search(r'level-refuse">refuse</strong>.*Its triggers keep no copies', page)
+    assert "Record this rotation" not in page
+    page = steerer.post(f"{LIST}add/", {**asked, "ack_triggers": "on", "show": ""}).content.decode()
+    known = facts(page)
+    assert known["Column"] == "public.ticket.token"
+    assert known["Primary key"] == "id (bigint)"
+    assert known["Rows"] == "120, 120 with a token"
+    assert known["Windows"] == "one transaction each, at most 50 rows"
+    assert known["New tokens"] == "UUIDs, spelled as the old ones: 122 random bits"
+    assert known["Time"] == "unknown until it runs"
+    assert known["Most rows a second"] == "500 (asked for)"
+    assert known["WAL"].startswith("about ")
+    assert known["Disk"].startswith("grows by at most ")
+    assert "3 windows in total." in page
+    assert re.search(
+        r"<details[^>]*><summary>SQL of the first window</summary><pre[^>]*>.*UPDATE", page, re.S
+    )
+    kept = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', page))
+    page = steerer.post(f"{LIST}add/", kept | {"change": "yes"}).content.decode()
+    assert 'id="plan"' not in page
+    assert 'class="errorlist' not in page
+    for name, value in (("max_rate", "500"), ("window", "50"), ("reason", "seen in a log")):
+        assert re.search(rf'name="{name}"[^>]* value="{value}', page), name
+    assert re.search(r'name="ack_triggers"[^>]* checked', page)
+    assert not re.search(r'name="allow_fk"[^>]* checked', page)
+
+
+TARGETS = {
+    "tickets": {"field": "tickets.Ticket.token", "where": "status = 'open'", "max_rate": 300},
+    "users": "auth.User.password",
+}
+
+
+def test_target_of_the_settings_brings_its_options(db: Database, steerer: Client) -> None:
+    """Those that the form has can be changed; the others stay as the settings say."""
+    db.tickets(60)
+    with override_settings(ROTATION={"TARGETS": TARGETS}):
+        page = text(steerer, f"{LIST}add/")
+        assert "?target=tickets" in page
+        assert "?target=users" not in page  # whose table the user may not see
+        page = text(steerer, f"{LIST}add/?target=tickets")
+        assert 'name="table"' not in page
+        assert re.search(r'name="max_rate" value="300"', page)
+        assert "--where status = &#x27;open&#x27;" in page
+        asked = {"target": "tickets", "workers": "1", "max_rate": "", "ack_triggers": "on"}
+        button = shown_plan(steerer, asked)
+        changed = {"tickets": {**TARGETS["tickets"], "where": "true"}}  # type: ignore[dict-item]
+        with override_settings(ROTATION={"TARGETS": changed}):
+            answer = steerer.post(f"{LIST}add/", {**asked, **button}).content.decode()
+            assert "This is the plan for what it says now" in answer
+        assert steerer.post(f"{LIST}add/", {**asked, **button}).status_code == 302
+        for name in ("users", "nosuch"):
+            answer = steerer.get(f"{LIST}add/?target={name}").content.decode()
+            assert f"there is no target &#x27;{name}&#x27; that you may see" in answer.lower()
+            answer = steerer.post(f"{LIST}add/", {**asked, "target": name, "show": ""}).content.decode()
+            assert 'id="plan"' not in answer
+    found = db.sql("SELECT options ->> 'where', options ->> 'max_rate' FROM rotation")
+    assert found == [("status = 'open'", None)]

@@ -33,8 +33,8 @@ def test_pause_resume_tune_and_cancel(slow: Database, steerer: Client) -> None:
     assert "window=30, max_rate=off, effective from the next window" in said
     assert slow.value("SELECT tuned FROM rotation") == {"window": 30, "max_rate": None}
     steer("tune", window="", max_rate="200")
-    assert "expected 1 to 1000000 rows" in steer("tune", window="0")
-    assert "orkers=x: expected connections, off or default, not 'x'" in steer("tune", workers="x")
+    assert "Rows in each window: Expected 1 to 1000000 rows." in steer("tune", window="0")
+    assert "Workers: Expected 1 to 64; not 'x'." in steer("tune", workers="x")
     assert slow.value("SELECT tuned FROM rotation") == {"max_rate": 200.0}
     asked = text(steerer, f"{LIST}1/cancel/")
     assert re.search(r"<strong>[\d,]+ rows keep their leaked token</strong>", asked)
@@ -134,3 +134,32 @@ def test_steering_is_appended_only(slow: Database, steered: str) -> None:
     assert slow.run("rotation", "tune", "window=10").code == 0
     with pytest.raises(psycopg2.Error, match="Cannot update"):
         slow.sql(f"UPDATE rotation SET steered = {steered}")
+
+
+def test_refused_value_stands_at_its_field_with_the_error(slow: Database, steerer: Client) -> None:
+    """The others keep what the user typed, too; and nothing is tuned."""
+    asked = {"action": "tune", "max_rate": "many", "window": "0", "workers": "3", "nice": "-1"}
+    page = html.unescape(steerer.post(PAGE, asked).content.decode())
+    assert slow.value("SELECT tuned FROM rotation") == {}
+    for name, typed, error in (
+        ("max_rate", "many", "Expected a number, or off; not 'many'."),
+        ("window", "0", "Expected 1 to 1000000 rows."),
+        ("nice", "-1", "Expected 0 to 1000 seconds of rest for each second of work."),
+    ):
+        field = re.search(rf'<input type="text" name="{name}" value="{typed}"[^>]*>', page)
+        assert field, name
+        assert 'aria-invalid="true"' in field[0]
+        assert f"id_{name}_error" in field[0]
+        assert re.search(rf'id="id_{name}_error"><li>{re.escape(error)}', page), name
+    assert re.search(r'name="workers" value="3"', page)
+    assert re.search(r'<details id="fold-more" class="fold" open>', page)
+    for label, name in (("Most rows a second", "max_rate"), ("Rows in each window", "window")):
+        assert re.search(rf"{label}</label> <code[^>]*>{name}</code>", page)
+    assert '<th scope="row">Most rows a second <code' in page
+    assert steerer.post(PAGE, {"action": "tune", "max_rate": "150"}).status_code == 302
+    assert slow.value("SELECT tuned FROM rotation") == {"max_rate": 150}
+
+
+def test_form_that_tunes_asks_for_the_right(slow: Database, viewer: Client) -> None:
+    assert viewer.post(PAGE, {"action": "tune", "max_rate": "150"}).status_code == 403
+    assert slow.value("SELECT tuned FROM rotation") == {}

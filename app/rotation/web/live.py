@@ -1,6 +1,9 @@
-"""What the live page of a rotation shows, as text."""
+"""What the pages show of a rotation, as text: the list's columns, and the live part of its own page."""
 
+from datetime import datetime
 from typing import Any
+
+from django.utils import timezone
 
 from ..engine.db.session import Session
 from ..engine.kept import as_kept
@@ -8,8 +11,8 @@ from ..engine.options import TUNABLE
 from ..engine.state.journal import SAMPLED, read_phase_times, read_points
 from ..engine.state.progress import Progress
 from ..engine.state.rotations import read_rotation
-from ..engine.state.status import RotationStatus, describe, read_state
-from ..engine.text import duration
+from ..engine.state.status import RotationStatus, State, describe, read_state
+from ..engine.text import count, duration, in_utc, one_line, shown
 from ..models import (
     CANCELLABLE,
     CLAIMABLE,
@@ -19,18 +22,14 @@ from ..models import (
     WRITABLE,
     Rotation,
     RotationWindow,
+    Status,
 )
-from ..operations.wording import (
-    conclude,
-    show_option,
-    show_pace,
-    show_rows,
-    show_steering,
-    why_nothing_happens,
-)
-from .charts import draw_charts
+from ..operations.wording import conclude, show_pace, show_rows, show_steering, why_nothing_happens
+from .charts import Limit, draw_charts
+from .names import LABELS, show_named
 
 LATEST = 12  # windows of the journal that the page shows
+MOST_LANES = 32  # lanes that the page shows: what it costs a second must not depend on their number
 #: What may be done to a rotation, and in which states.
 ACTIONS = {"pause": CLAIMABLE, "resume": HALTED, "cancel": CANCELLABLE, "tune": WRITABLE}
 
@@ -44,44 +43,159 @@ def look(session: Session, rotation: Rotation) -> dict[str, Any]:
     points = read_points(session, rotation.pk)
     going_on = state["status"] in UNFINISHED
     latest = RotationWindow.objects.using(session.alias).filter(rotation_id=rotation.pk)
+    steering = show_steering(rotation)
+    lanes = state["lanes"]
     return {
         "rotation": rotation,
         "state": state,
-        "waits": why_nothing_happens(rotation, seen),
+        "waits": why_waits(rotation, seen),
         "going_on": going_on,
         "moving": state["status"] in MOVING and not state["stalled"],
-        "sentence": conclude(rotation, progress),
+        "sentence": one_line(conclude(rotation, progress)),
         "actions": [name for name, when in ACTIONS.items() if state["status"] in when],
-        "figures": show_figures(state, progress, going_on),
-        "charts": draw_charts(points, sampled=state["windows"] > SAMPLED),
-        "lanes": [show_lane(lane) for lane in state["lanes"]],
+        "figures": show_figures(rotation, state, progress),
+        "charts": draw_charts(
+            points,
+            sampled=state["windows"] > SAMPLED,
+            limit=limit_of(rotation),
+            pauses=pauses_of(steering),
+        ),
+        "lanes": [show_lane(lane) for lane in choose_lanes(lanes)],
+        "lanes_done": sum(lane["done"] for lane in lanes),
         "stages": read_phase_times(session, rotation),
-        "steering": show_steering(rotation),
-        "findings": rotation.findings or [],
-        "options": {
-            name: show_option(name, as_kept(rotation.tuned).get(name, value))
-            for name, value in sorted(as_kept(rotation.options).items())
-            if name in TUNABLE
-        },
+        "steering": steering,
+        "findings": show_findings(rotation),
+        "options": show_options(rotation),
         "latest": latest.select_related("lane").order_by("-pk")[:LATEST],
     }
 
 
-def show_figures(state: RotationStatus, progress: Progress, going_on: bool) -> dict[str, str]:
-    """The figures under the bar."""
+def why_waits(rotation: Rotation, seen: State) -> str:
+    """Why nothing happens now, or nothing: what is paused or over is not held back."""
+    status = seen.progress.status
+    if status in HALTED and not seen.stalled:
+        return paused_by(rotation) if status == Status.PAUSED else ""
+    return why_nothing_happens(rotation, seen) if status in UNFINISHED else ""
+
+
+def paused_by(rotation: Rotation) -> str:
+    """Who paused it, and when."""
+    for one in reversed(show_steering(rotation)):
+        if one.get("what") == "pause" and one["at"]:
+            return f"Paused by {one.get('who')} at {in_utc(one['at'])}."
+    return ""
+
+
+def began_at(rotation: Rotation) -> datetime | None:
+    """When a process first took it up."""
+    return rotation.begun_at or rotation.started_at
+
+
+def show_duration(rotation: Rotation) -> str:
+    """How long it took, or has taken so far: with pauses and interruptions."""
+    began = began_at(rotation)
+    if began is None:
+        return "–"
+    until = rotation.finished_at or timezone.now()
+    return duration(max(0.0, (until - began).total_seconds()))
+
+
+def show_average(rotation: Rotation, progress: Progress) -> str:
+    """Rows a second from start to end: with snapshot and proof, waits, pauses and interruptions."""
+    began = began_at(rotation)
+    if began is None or rotation.finished_at is None or not progress.rows_done:
+        return "–"
+    seconds = max((rotation.finished_at - began).total_seconds(), 0.001)
+    return f"{progress.rows_done / seconds:,.0f} rows/s"
+
+
+def show_remaining(seen: State) -> str:
+    """The time left, where something is left and it is known."""
+    eta = seen.progress.eta_seconds
+    known = eta is not None and seen.progress.status in UNFINISHED and not seen.stalled
+    return duration(eta) if eta is not None and known else "–"
+
+
+def show_figures(rotation: Rotation, state: RotationStatus, progress: Progress) -> dict[str, str]:
+    """The figures under the bar: of what is paused or over, none that only a running one has."""
     eta = state["eta_seconds"]
-    held = progress.throttled_share
+    status = progress.status
     figures = {
         "done": "unknown" if state["percent"] is None else f"{state['percent']:.2f} %",
         "rows": show_rows(progress),
-        "pace": show_pace(progress),
-        "remaining": duration(eta) if eta is not None and going_on else "–",
-        "workers": str(state["workers"]),
-        "windows": f"{state['windows']:,}",
     }
-    if held >= 0.01 and progress.rows_per_second:
+    if status not in UNFINISHED:
+        figures["duration"] = show_duration(rotation)
+        figures["average pace"] = show_average(rotation, progress)
+    elif status in HALTED:
+        figures["since its start"] = show_duration(rotation)
+    else:
+        figures["pace"] = show_pace(progress)
+        figures["remaining"] = "–" if eta is None else duration(eta)
+        figures["since its start"] = show_duration(rotation)
+        if state["workers"]:
+            figures["workers"] = str(state["workers"])
+    figures["windows"] = f"{state['windows']:,}"
+    held = progress.throttled_share
+    if status in CLAIMABLE and held >= 0.01 and progress.rows_per_second:
         figures["held back"] = f"{held:.0%} of the time"
     return figures
+
+
+def limit_of(rotation: Rotation) -> Limit | None:
+    """The limit of rows a second as it is now, and since when."""
+    return Limit(rotation.max_rate, rotation.limits_at) if rotation.max_rate else None
+
+
+def pauses_of(steering: list[dict[str, Any]]) -> list[tuple[datetime, datetime]]:
+    """From when to when it was paused, as far as it was resumed."""
+    found = []
+    began: datetime | None = None
+    for one in steering:
+        if one.get("what") == "pause":
+            began = one["at"]
+        elif one.get("what") == "resume" and began and one["at"]:
+            found.append((began, one["at"]))
+            began = None
+    return found
+
+
+def show_findings(rotation: Rotation) -> dict[str, Any]:
+    """What the preflight found: what asks for something, and notes apart."""
+    kept = rotation.findings if isinstance(rotation.findings, list) else []
+    found = [one for one in kept if isinstance(one, dict)]
+    notes = [one for one in found if one.get("level") == "note"]
+    others = [one for one in found if one.get("level") != "note"]
+    said = [count(len(others), "warning")] * bool(others) + [count(len(notes), "note")] * bool(notes)
+    return {"others": others, "notes": notes, "said": ", ".join(said) or "nothing found"}
+
+
+def show_options(rotation: Rotation) -> list[dict[str, Any]]:
+    """The options that can be tuned, as they are now: by plain names, and as they are given."""
+    given = as_kept(rotation.options)
+    tuned = as_kept(rotation.tuned)
+    return [
+        {
+            "label": LABELS[name],
+            "name": name,
+            "value": show_named(name, tuned.get(name, given.get(name))),
+            "tuned": name in tuned,
+        }
+        for name in LABELS
+        if name in TUNABLE and name in given.keys() | tuned.keys()
+    ]
+
+
+def choose_lanes(lanes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of many lanes those that tell most: begun ones, then the next, then done ones."""
+
+    def rank(lane: dict[str, Any]) -> int:
+        if lane["done"]:
+            return 2
+        return 1 if lane["last_id"] is None else 0
+
+    chosen = sorted(lanes, key=rank)[:MOST_LANES]
+    return sorted(chosen, key=lambda lane: lane["lane"])
 
 
 def show_lane(lane: dict[str, Any]) -> dict[str, Any]:
@@ -94,5 +208,6 @@ def show_lane(lane: dict[str, Any]) -> dict[str, Any]:
         percent = 100 if lane["done"] else 0
     elif isinstance(upper, int) and upper > lower:
         percent = 100 * (last - lower) // (upper - lower)
-    shown = {"lower": str(lower), "upper": str(upper), "last_id": "–" if last is None else str(last)}
-    return lane | shown | {"rows": f"{lane['rows']:,}", "percent": percent}
+    keys = {"lower": shown(str(lower)), "upper": shown(str(upper))}
+    keys["last_id"] = "–" if last is None else shown(str(last))
+    return lane | keys | {"rows": f"{lane['rows']:,}", "percent": percent}

@@ -1,4 +1,4 @@
-"""The pages of one rotation in the admin: live, steered, its report; and the page that records one."""
+"""The pages of one rotation in the admin: live, steered, its report; and the pages that record one."""
 
 from typing import Any
 
@@ -12,31 +12,32 @@ from django.views.decorators.http import require_POST
 
 from ..engine.db.session import Session
 from ..engine.errors import RotationError
-from ..engine.kept import as_kept
-from ..engine.options import as_given, read_tuning
+from ..engine.options import read_tuning
 from ..engine.state.progress import read_progress
 from ..engine.state.rotations import rotations
 from ..engine.state.status import describe
-from ..models import UNFINISHED, Rotation
+from ..engine.text import one_line
+from ..models import CANCELLABLE, UNFINISHED, Rotation
 from ..operations import steer
 from ..operations.evidence import collect
 from ..operations.inputs import open_session
-from ..operations.record import Proposal
+from ..operations.record import Proposal, ShownPlan
 from ..operations.wording import show_left
 from .forms import (
     TOO_LONG,
     NewRotation,
     first_values,
     limited_stop,
+    named_target,
     offer_secrets,
+    offer_targets,
     propose,
     sign,
     was_shown,
 )
 from .live import look
 from .report import render
-
-TUNED_HERE = ("window", "max_rate", "max_lag", "workers")  # the page's fields; tune knows more
+from .tuning import Tuning
 
 
 class RotationPages(admin.ModelAdmin):
@@ -69,11 +70,18 @@ class RotationPages(admin.ModelAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        """The live page."""
+        """The live page, to which the form that tunes is sent: its errors are shown there."""
         rotation, session = self._found(request, object_id)
+        if request.POST.get("action") == "tune":
+            return self.steer(request, rotation.pk)
+        return self._live_page(request, rotation, session, Tuning(rotation))
+
+    def _live_page(
+        self, request: HttpRequest, rotation: Rotation, session: Session, tuning: Tuning
+    ) -> HttpResponse:
         context = self._context(request, rotation, str(rotation)) | {
             "may_steer": self.may_steer(request) and rotation.status in UNFINISHED,
-            "tunable": tunable(rotation),
+            "tuning": tuning,
             **look(session, rotation),
             **rights(request),
         }
@@ -109,14 +117,20 @@ class RotationPages(admin.ModelAdmin):
     def steer(self, request: HttpRequest, number: int) -> HttpResponse:
         """Pause, resume, cancel or tune, as the button says."""
         rotation, session = self._found(request, number, steers=True)
-        try:
-            done = _steer(session, rotation, request.POST, who(request))
-        except RotationError as error:
-            self.message_user(request, str(error), messages.ERROR)
+        tuning = Tuning(rotation, request.POST)
+        if request.POST.get("action") == "tune" and not tuning.is_valid():
+            self.message_user(request, f"Nothing was tuned. {tuning.complaint}", messages.ERROR)
+            if self.has_view_permission(request):
+                return self._live_page(request, rotation, session, tuning)
         else:
-            self.log_change(request, rotation, done)
-            self.message_user(request, done)
-        return HttpResponseRedirect(reverse("admin:rotation_rotation_change", args=[number]))
+            try:
+                done = _steer(session, rotation, request.POST, tuning, who(request))
+            except RotationError as error:
+                self.message_user(request, str(error), messages.ERROR)
+            else:
+                self.log_change(request, rotation, done)
+                self.message_user(request, done)
+        return HttpResponseRedirect(self._home(request, rotation))
 
     @non_atomic_requests
     def confirm_cancel(self, request: HttpRequest, number: int) -> HttpResponse:
@@ -124,6 +138,8 @@ class RotationPages(admin.ModelAdmin):
         rotation, session = self._found(request, number, steers=True)
         progress = read_progress(session, rotation.pk)
         context = self._context(request, rotation, f"Cancel {rotation}?") | {
+            "cancellable": progress.status in CANCELLABLE,
+            "status": progress.status,
             "done": f"{progress.rows_done:,}",
             "left": show_left(progress),
         }
@@ -133,32 +149,65 @@ class RotationPages(admin.ModelAdmin):
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        """Ask what to rotate, show the plan, and record it; a serving process picks it up."""
+        """Ask what to rotate, show the plan on a page of its own, and record it from there.
+
+        A serving process picks it up.
+        """
         if not self.has_add_permission(request):
             raise PermissionDenied
-        form = NewRotation(request.POST or None, initial=first_values(request))
-        context = self._context(request, None, "New rotation") | {"form": form}
-        if "discover" in request.GET:
-            context["secrets"] = offer_secrets(request.user)
-        if form.is_valid():
+        name = (request.POST or request.GET).get("target", "")
+        named = named_target(request.user, name) if name else None
+        changing = request.method != "POST" or "change" in request.POST
+        initial = first_values(request, named) if changing else None
+        form = NewRotation(None if changing else request.POST, initial=initial, named=named)
+        if name and not named:
+            self.message_user(request, f"there is no target {name!r} that you may see", messages.ERROR)
+        elif form.is_valid():
             with limited_stop() as stop:
                 try:
-                    proposal = propose(request.user, form.cleaned_data, stop)
-                    if "record" in request.POST and was_shown(request.POST, form.cleaned_data):
+                    proposal = propose(request.user, form, stop)
+                    if "record" in request.POST and was_shown(request.POST, form.asked):
                         return self._record(request, proposal, form.cleaned_data["reason"])
-                    context |= {
-                        "plan": proposal.plan(),
-                        "shown": sign(form.cleaned_data),
-                        "changed": "record" in request.POST,
-                    }
+                    return self._plan_page(request, form, proposal.plan())
                 except RotationError as error:
-                    form.add_error(None, TOO_LONG if stop.requested else str(error))
+                    form.refuse(TOO_LONG if stop.requested else str(error))
+        context = self._context(request, None, "New rotation") | {
+            "form": form,
+            "targets": offer_targets(request.user),
+            "secrets": offer_secrets(request.user) if "discover" in request.GET else None,
+        }
         return TemplateResponse(request, "rotation/new.html", context)
+
+    def _plan_page(self, request: HttpRequest, form: NewRotation, plan: ShownPlan) -> HttpResponse:
+        context = self._context(request, None, f"Plan for {plan.target}") | {
+            "form": form,
+            "plan": plan,
+            "findings": self._advise(form, plan),
+            "shown": sign(form.asked),
+            "changed": "record" in request.POST,
+        }
+        return TemplateResponse(request, "rotation/plan.html", context)
+
+    def _advise(self, form: NewRotation, plan: ShownPlan) -> dict[str, list[dict[str, str]]]:
+        """What was found, by level; with the form's field, where a finding names the flag of one."""
+        found: dict[str, list[dict[str, str]]] = {}
+        for one in plan.findings:
+            fields = (form[name] for name in form.fields if f"--{name.replace('_', '-')}" in one.text)
+            where = ", ".join(f"“{field.label}”" for field in fields)
+            found.setdefault(one.level, []).append({"text": one.text, "where": where})
+        return found
 
     def _record(self, request: HttpRequest, proposal: Proposal, reason: str) -> HttpResponseRedirect:
         rotation = proposal.record(reason, request.user.get_username())
         self.log_addition(request, rotation, "recorded")
-        return HttpResponseRedirect(reverse("admin:rotation_rotation_change", args=[rotation.pk]))
+        self.message_user(request, f"{rotation} is recorded")
+        return HttpResponseRedirect(self._home(request, rotation))
+
+    def _home(self, request: HttpRequest, rotation: Rotation) -> str:
+        """The rotation's page, or the admin's first one, for who may not look at it."""
+        if not self.has_view_permission(request):
+            return reverse("admin:index")
+        return reverse("admin:rotation_rotation_change", args=[rotation.pk])
 
     def _found(
         self, request: HttpRequest, number: int | str, steers: bool = False
@@ -175,7 +224,7 @@ class RotationPages(admin.ModelAdmin):
 
     def _context(self, request: HttpRequest, rotation: Rotation | None, title: str) -> dict[str, Any]:
         return self.admin_site.each_context(request) | {
-            "title": title,
+            "title": one_line(f"{title[:1].upper()}{title[1:]}"),
             "rotation": rotation,
             "opts": self.opts,
             "original": rotation,
@@ -184,7 +233,10 @@ class RotationPages(admin.ModelAdmin):
 
 def rights(request: HttpRequest) -> dict[str, bool]:
     """What else the user may see."""
-    return {"may_read_journal": request.user.has_perm("rotation.view_rotationwindow")}
+    return {
+        "may_read_journal": request.user.has_perm("rotation.view_rotationwindow"),
+        "may_read_lanes": request.user.has_perm("rotation.view_batchprogress"),
+    }
 
 
 def who(request: HttpRequest) -> str:
@@ -192,34 +244,13 @@ def who(request: HttpRequest) -> str:
     return f"{request.user.get_username()}, on the site"
 
 
-def tunable(rotation: Rotation) -> list[dict[str, str]]:
-    """The options that can be changed on the page, as they are now."""
-    now = as_kept(rotation.options) | as_kept(rotation.tuned)
-    return [{"name": name, "now": as_given(now.get(name))} for name in TUNED_HERE]
-
-
-def read_edits(rotation: Rotation, asked: Any) -> list[str]:
-    """What the user changed, as assignments: the values that differ from those shown.
-
-    Someone else may have tuned meanwhile: a field left alone must not undo that.
-    """
-    edits = []
-    for one in tunable(rotation):
-        shown = asked.get(f"shown_{one['name']}", one["now"])
-        text = asked.get(one["name"], shown).strip()
-        if text != shown:
-            edits.append(f"{one['name']}={text or 'default'}")
-    return edits
-
-
-def _steer(session: Session, rotation: Rotation, asked: Any, by: str) -> str:
+def _steer(session: Session, rotation: Rotation, asked: Any, tuning: Tuning, by: str) -> str:
     """Do what was asked, and return what was done, in words. Raises RotationError if it can't be."""
     action = asked.get("action", "")
     if action in steer.STEPS:
         return steer.STEPS[action](session, rotation, by)
     if action != "tune":
         raise RotationError(f"{rotation}: {action or 'nothing'} can't be done")
-    edited = read_edits(rotation, asked)
-    if not edited:
+    if not tuning.edits:
         raise RotationError(f"{rotation}: no field was changed, so nothing was tuned")
-    return steer.tune(session, rotation, read_tuning(edited), by)
+    return steer.tune(session, rotation, read_tuning(tuning.edits), by)
