@@ -112,7 +112,7 @@ def _refusal(session: Session, stage: Stage, failure: DatabaseFailure) -> Refuse
     recipe = stage.target.recipe
     own = [f"--also {one.column}" for one in recipe.companions]
     own += ["--expression"] if recipe.expression else []
-    own += ["--format"] if recipe.form else []
+    own = own or (["--format"] if recipe.form else [])
     if own and failure.of_a_row:
         return Refused(
             f"the canary window failed, as every window would: {failure.subject}; it was rolled back,"
