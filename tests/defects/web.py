@@ -104,8 +104,8 @@ MUTANTS = [
     Mutant(
         "the report of a cancelled rotation says that every token was replaced",
         "app/rotation/operations/account.py",
-        '    if progress.complete:\n        return f"Then every one',
-        '    if True:\n        return f"Then every one',
+        '    if progress.complete:\n        return f"Every one',
+        '    if True:\n        return f"Every one',
         "tests/web/test_account.py -k cancelled_midway",
     ),
     Mutant(

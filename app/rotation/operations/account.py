@@ -225,11 +225,11 @@ def _replaced(facts: Facts) -> str:
     progress = facts.progress
     if not progress.rows_done:
         empty = progress.complete and progress.status in PROVEN and not progress.rows_total
-        return "There was none to replace." if empty else "No token was replaced."
+        return "There was no token to replace." if empty else "No token was replaced."
     windows = f"{progress.windows:,} {'window' if progress.windows == 1 else 'windows'}"
     how = f"({_how(facts.options)}) in {windows}, each one transaction with its checkpoint"
     if progress.complete:
-        return f"Then every one of them was replaced by a new one {how}."
+        return f"Every one of those tokens was replaced by a new one {how}."
     return f"{show_rows(progress)} were replaced by new ones {how}; the others keep their leaked tokens."
 
 
