@@ -229,7 +229,11 @@ def test_signs_of_life_from_the_future_are_none(db: Database) -> None:
 
 
 def test_status_of_a_table_without_rotations(db: Database) -> None:
-    assert "no rotation of table 'nope'" in db.call("rotation", "status", "--table", "nope").out
+    for action in ("status", "history"):
+        done = db.call("rotation", action, "--table", "nope")
+        assert (done.code, "no rotation of table 'nope'" in done.err) == (1, True)
+        assert db.call("rotation", action).code == 0
+    assert db.call("rotation", "status", "--table", "nope", "--json").out.strip() == "null"
 
 
 def test_progress_json_is_one_object_a_line(db: Database) -> None:

@@ -138,6 +138,7 @@ class Command(base.RotationCommand):
             return
         found = chosen(session, options)
         self.none = none_found(options)
+        self.named = options["table"] is not None or options["column"] is not None
         if options["action"] in ("report", "keys"):
             getattr(self, options["action"])(session, self.numbered(session, found, options), options)
             return
@@ -157,13 +158,19 @@ class Command(base.RotationCommand):
                 self.say(line)
         self.say(conclusion(found))
 
+    def say_none(self) -> None:
+        """Say that there is no rotation. Raises Refused if one was named: its name may be mistyped."""
+        if self.named:
+            raise Refused(self.none)
+        self.say(self.none)
+
     def status(self, session: Session, found: "QuerySet[Rotation]", as_json: bool) -> None:
         with session.looking("reading the rotations"):
             rotation = found.first()
         if as_json:
             self.say(json.dumps(describe(session, rotation) if rotation else None))
         elif rotation is None:
-            self.say(self.none)
+            self.say_none()
         else:
             for line in overview(session, rotation, read_state(session, rotation.pk)):
                 self.say(line)
@@ -202,7 +209,7 @@ class Command(base.RotationCommand):
             self.say(json.dumps(entries))
             return
         if not entries:
-            self.say(self.none)
+            self.say_none()
         for one in entries:
             start, end = (
                 one[key][:19].replace("T", " ") if one[key] else "not yet"
