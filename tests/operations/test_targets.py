@@ -147,7 +147,7 @@ def test_stopped_and_told_how_to_begin_the_others(named: Database) -> None:
         done = named.call(RUN, "tickets", "last", "--new")
         thread.join()
     assert done.code == 3
-    assert "not begun: last (rotate_tokens_sql last --new begins them)" in done.err
+    assert "not begun: last (python manage.py rotate_tokens_sql last --new begins them)" in done.err
 
 
 @pytest.mark.parametrize(
