@@ -32,6 +32,7 @@ from .engine.errors import (
 from .engine.options import Options
 from .engine.state.status import RotationStatus, describe
 from .engine.table.target import TargetName
+from .engine.text import dotted
 from .operations import inputs
 from .operations.herald import parse_hook
 from .operations.project import find_field
@@ -246,7 +247,7 @@ def _asked(target: str | None, table: str | None, column: str | None) -> dict[st
     """As the commands' flags name a rotation."""
     if target is not None:
         name = _named(target, table, column, None)
-        table, column = '"' + name.table.replace('"', '""') + '"', name.column
+        table, column = dotted("", name.table), name.column
     return {"table": table, "column": column}
 
 

@@ -208,7 +208,7 @@ def free_port() -> int:
 
 
 def wait_for(site: "subprocess.Popen[bytes]", address: str) -> None:
-    """Wait until the site answers. Raises CommandError if it ends, or gives no answer for 30 seconds."""
+    """Wait until the site answers. Raises CommandError if it ends, or gives no answer for a minute."""
 
     def answers() -> bool:
         if site.poll() is not None:
@@ -221,8 +221,8 @@ def wait_for(site: "subprocess.Popen[bytes]", address: str) -> None:
 
 
 def wait_until(condition: Callable[[], object]) -> None:
-    """Return once it holds. Raises CommandError if it does not within 30 seconds."""
-    for _ in range(300):
+    """Return once it holds. Raises CommandError if it does not within a minute."""
+    for _ in range(600):
         if condition():
             return
         time.sleep(0.1)

@@ -1,7 +1,7 @@
--- Purpose: how many present tokens of a window differ from what the new ones will look like. None is
---          returned.
--- Parameters: lo, hi (the window's first and last key); size (characters of a new token); prefix, suffix
---             (its fixed text); pattern (a regular expression for the whole of it).
+-- Purpose: how many of the present tokens that are to be replaced differ from what the new ones will
+--          look like. None is returned.
+-- Parameters: most (rows to look at); size (characters of a new token); prefix, suffix (its fixed text);
+--             pattern (a regular expression for the whole of it).
 -- Columns: tokens, otherwise_long, otherwise_begun, otherwise_ended, different (in any way).
 SELECT
     pg_catalog.count(*) AS tokens,
@@ -16,6 +16,6 @@ SELECT
 FROM (
     SELECT target.{column}::text COLLATE "C" AS token
     FROM {target} AS target
-    WHERE {key} BETWEEN %(lo)s::{pk_type} AND %(hi)s::{pk_type}
-        AND {chosen}
+    WHERE {chosen}
+    LIMIT %(most)s
 ) AS present;

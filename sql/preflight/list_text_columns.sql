@@ -5,7 +5,8 @@
 -- Columns: oid, schema, table, visible (without its schema), column, type (under any domain), rows (of
 --          the last ANALYZE or VACUUM; NULL if there was none), key (the primary key, if it is a single
 --          column), walks (columns that are unique and NOT NULL, with their types, as JSON; NULL if
---          none is), refers (a foreign key of it refers elsewhere), may_read.
+--          none is), refers (a foreign key of it refers elsewhere), inherits (its table is a child of
+--          inheritance, or has some), may_read.
 WITH RECURSIVE based AS (
     SELECT type.oid, type.oid AS base FROM pg_catalog.pg_type AS type WHERE type.typtype = 'b'
 
@@ -96,6 +97,11 @@ SELECT
             AND reference.conrelid = column_.oid
             AND column_.attnum = ANY (reference.conkey)
     ) AS refers,
+    EXISTS (
+        SELECT FROM pg_catalog.pg_inherits AS inheritance
+        WHERE inheritance.inhrelid = column_.oid
+            OR (inheritance.inhparent = column_.oid AND column_.relkind = 'r')
+    ) AS inherits,
     pg_catalog.has_schema_privilege(column_.namespace, 'USAGE')
     AND pg_catalog.has_column_privilege(column_.oid, column_.attnum, 'SELECT')
     AND NOT pg_catalog.row_security_active(column_.oid) AS may_read

@@ -1,6 +1,6 @@
--- Purpose: what the operator's expression makes of the rows of a window, evaluated twice for each. No
---          value is returned.
--- Parameters: lo, hi (the window's first and last key).
+-- Purpose: what the operator's expression makes of some of the rows that are to be rotated, evaluated
+--          twice for each. No value is returned.
+-- Parameters: most (rows to look at).
 -- Columns: tokens, distinct_tokens, missing (NULL), repeated (the same both times), kept
 --          (the present token).
 SELECT
@@ -15,6 +15,6 @@ FROM (
         {new_token}::text COLLATE "C" AS again,
         target.{column}::text COLLATE "C" AS present
     FROM {target} AS target
-    WHERE {key} BETWEEN %(lo)s::{pk_type} AND %(hi)s::{pk_type}
-        AND {chosen}
+    WHERE {chosen}
+    LIMIT %(most)s
 ) AS made;

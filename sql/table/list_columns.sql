@@ -2,7 +2,8 @@
 -- Parameters: oid (of the table).
 -- Columns: name, attnum, type (regtype, for people),
 --          base_type (under any domain), room (characters that a char or varchar holds, else NULL),
---          collation (empty if the type has none), generated, in_key (part of the primary key),
+--          collation (empty if the type has none), generated, computed_from (the columns, by name, that
+--          it is generated from), in_key (part of the primary key),
 --          walkable (NOT NULL, with a valid unique index of its own),
 --          may_select, may_update.
 WITH RECURSIVE base AS (
@@ -30,6 +31,21 @@ SELECT
     CASE WHEN column_.attcollation = 0 THEN '' ELSE column_.attcollation::regcollation::text END
         AS collation,
     column_.attgenerated <> '' AS generated,
+    ARRAY(
+        SELECT source.attname::text
+        FROM pg_catalog.pg_attrdef AS made
+        INNER JOIN pg_catalog.pg_depend AS used
+            ON used.classid = 'pg_catalog.pg_attrdef'::regclass
+            AND used.objid = made.oid
+            AND used.refclassid = 'pg_catalog.pg_class'::regclass
+            AND used.refobjid = made.adrelid
+        INNER JOIN pg_catalog.pg_attribute AS source
+            ON source.attrelid = made.adrelid AND source.attnum = used.refobjsubid
+        WHERE column_.attgenerated <> ''
+            AND made.adrelid = column_.attrelid
+            AND made.adnum = column_.attnum
+            AND source.attnum <> column_.attnum
+    ) AS computed_from,
     EXISTS (
         SELECT FROM pg_catalog.pg_index AS key
         WHERE key.indrelid = %(oid)s

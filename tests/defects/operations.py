@@ -48,8 +48,8 @@ MUTANTS = [
     Mutant(
         "a list of customers keeps the mode of the file before it",
         "app/rotation/operations/keys.py",
-        "Path(part).replace(path)",
-        "Path(path).write_bytes(Path(part).read_bytes())",
+        "Path(part).replace(whole)",
+        "whole.write_bytes(Path(part).read_bytes())",
         "tests/operations/test_keys.py",
     ),
     Mutant(
@@ -349,8 +349,8 @@ MUTANTS = [
     Mutant(
         "a run that failed does not say that its work stays",
         "app/rotation/engine/runner.py",
-        'if progress else "what was committed stays"',
-        'if progress else ""',
+        'failure.done_before = "what was committed stays"',
+        'failure.done_before = ""',
         "tests/management/test_next_steps.py -k no_longer",
     ),
     Mutant(

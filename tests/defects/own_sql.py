@@ -3,6 +3,7 @@
 from tests.defects.mutant import ENGINE, Mutant
 
 TESTS = "tests/table/test_own_sql.py"
+SLIPS = "tests/table/test_sql_slips.py"
 WALK = "tests/table/test_walk.py"
 
 MUTANTS = [
@@ -51,8 +52,8 @@ MUTANTS = [
     Mutant(
         "SQL that was written into the state is run",
         f"{ENGINE}/kept.py",
-        "return isinstance(seal, str) and constant_time_compare(seal, made)",
-        "return True",
+        "    except signing.BadSignature:\n        return False\n    return True",
+        "    except signing.BadSignature:\n        return True\n    return True",
         f"{TESTS} -k written_into",
     ),
     Mutant(
@@ -184,9 +185,60 @@ MUTANTS = [
     Mutant(
         "a slow expression is taken for a lock",
         f"{ENGINE}/preflight/own_sql.py",
-        "with contextlib.suppress(LockConflict), session.reading(SAMPLE_TIMEOUT):",
-        "with session.reading(SAMPLE_TIMEOUT):",
+        "        if session.stop.requested:\n            raise\n    except DatabaseFailure as failure:\n"
+        "        if failure.sqlstate != READ_ONLY:",
+        "        raise\n    except DatabaseFailure as failure:\n"
+        "        if failure.sqlstate != READ_ONLY:",
         f"{TESTS} -k slow_expression",
+    ),
+    Mutant(
+        "an expression is tried with rows that are not rotated",
+        "sql/preflight/sample_expression.sql",
+        "WHERE {chosen}",
+        "WHERE target.{column} IS NOT NULL",
+        f"{SLIPS} -k tried_with",
+    ),
+    Mutant(
+        "the canary looks at rows that are not rotated",
+        f"{ENGINE}/work/canary.py",
+        "    if window and where:",
+        "    if False:",
+        f"{SLIPS} -k tried_with",
+    ),
+    Mutant(
+        "only the first rows are asked whether the expression is NULL",
+        f"{ENGINE}/preflight/own_sql.py",
+        'elif quick and (rows := _evaluated(session, "find_no_token")):',
+        "elif rows := []:  # type: ignore[var-annotated]",
+        f"{SLIPS} -k null_for",
+    ),
+    Mutant(
+        "a trigger may change what a format makes",
+        f"{ENGINE}/work/canary.py",
+        'if unlike := done.found["unlike"]:',
+        "if unlike := 0:",
+        f"{SLIPS} -k trigger_that_changes",
+    ),
+    Mutant(
+        "text gets the digits of bytes",
+        f"{ENGINE}/preflight/own_sql.py",
+        "if flag in texts and not _problem(",
+        "if False and not _problem(",
+        f"{SLIPS} -k hash_of_text",
+    ),
+    Mutant(
+        "windows walk by a column that follows the token",
+        f"{ENGINE}/table/target.py",
+        'if changed in key["computed_from"]:',
+        "if False:",
+        f"{WALK} -k follows_the_token",
+    ),
+    Mutant(
+        "keys shows what holds the token as well",
+        "app/rotation/operations/keys.py",
+        "if name in companions:",
+        "if False:",
+        "tests/operations/test_keys.py -k as_well",
     ),
     Mutant(
         "windows walk by a column that is NOT NULL for new rows only",

@@ -307,7 +307,7 @@ MUTANTS = [
     ),
     Mutant(
         "a new setting of PostgreSQL is not noticed",
-        "docs/operations.md",
+        "docs/servers.md",
         "`wal_skip_threshold`",
         "wal_skip_threshold",
         "tests/proof/test_settings.py -k looked_at",

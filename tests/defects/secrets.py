@@ -9,8 +9,8 @@ MUTANTS = [
     Mutant(
         "one target that is refused lets the others begin",
         "app/rotation/operations/sequence.py",
-        '            require_fit(alias, request, stop, name, "nothing was replaced")\n',
-        "            pass\n",
+        'called[name] = require_fit(alias, request, stop, name, "nothing was replaced")\n',
+        "called[name] = name\n",
         f"{TARGETS} -k none_begins",
     ),
     Mutant(
@@ -54,6 +54,13 @@ MUTANTS = [
         'if counted[name] == counted["rows"]:',
         "if counted[name]:",
         f"{DISCOVER} -k almost",
+    ),
+    Mutant(
+        "discover lends rights to strangers",
+        f"{ENGINE}/preflight/secrets.py",
+        "    if strange:\n",
+        "    if False:\n",
+        "tests/proof/test_lent_rights.py -k discover",
     ),
     Mutant(
         "companions are listed as secrets of their own",

@@ -60,7 +60,7 @@ class Host:
         return done.stdout
 
     def set_up(self, **more: str) -> None:
-        """As README says: check, migrations of its own, migrate; and rows."""
+        """As docs/projects.md says: check, migrations of its own, migrate; and rows."""
         done = self.try_to("check", **more)
         assert done.returncode == 0, done.stderr
         assert "rotat" not in done.stderr

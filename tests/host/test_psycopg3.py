@@ -22,6 +22,8 @@ MAIN = [
     "proof/test_settings.py::test_settings[the rest-uuid]",
     "proof/test_open_schema.py::test_overload_that_migrate_would_call",
 ]
+#: Of them one that waits for a minute and more, and asks of the driver what its neighbours ask.
+WAITS = "tests/work/test_outages.py::test_pooler_that_allows_no_transactions"
 
 
 @pytest.mark.timeout(900)
@@ -32,6 +34,7 @@ def test_main_tests_on_psycopg_3(environment: Callable[..., Path]) -> None:
     done = run(
         *(python, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider"),
         *(f"tests/{name}" for name in MAIN),
+        *("--deselect", WAITS),
         cwd=PROJECT,
         env=plain,
     )

@@ -83,7 +83,10 @@ def test_status_of_a_failed_rotation(db: Database) -> None:
     rotate(db, code=4)
     said = db.call("rotation", "status").out.splitlines()[0]
     assert "failed: id 7 can't be updated: check violation of constraint few (SQLSTATE 23514)" in said
-    assert "; run rotate_tokens_sql --table public.account --column api_key to continue" in said
+    assert (
+        "; run python manage.py rotate_tokens_sql --table public.account --column api_key to continue"
+        in said
+    )
 
 
 def test_status_of_a_rotation_with_survivors(db: Database) -> None:
@@ -105,7 +108,7 @@ def test_one_command_for_one_row(db: Database, tmp_path: Path) -> None:
     leaked.write_text(f"{old(db)}\n{listed}\n")
     done = db.call("rotation", "verify", "--leaked", str(leaked))
     assert done.code == 4
-    assert done.err.count("run rotate_tokens_sql") == 1
+    assert done.err.count("run python manage.py rotate_tokens_sql") == 1
     assert f"id 3, 4; give that command --leaked {leaked} to rotate them" in done.err
     rotate(db, "--no-guard", "--leaked", str(leaked))
     kept = {token for (token,) in db.sql("SELECT api_key::text FROM account")}

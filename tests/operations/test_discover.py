@@ -169,6 +169,14 @@ def test_role_that_may_read_little(filled: Database) -> None:
     assert found(filled)["app_key.api_key"]["values"] in ("plain", "not looked at")
 
 
+def test_inheritance(db: Database) -> None:
+    db.sql("CREATE TABLE above (id int PRIMARY KEY, token uuid); CREATE TABLE below () INHERITS (above)")
+    for name in ("above.token", "below.token"):
+        one = found(db)[name]
+        assert (one["first"], one["command"]) == (None, None)
+        assert one["why"] == "its table takes part in table inheritance: rotate it by hand"
+
+
 def test_nothing_found(db: Database) -> None:
     db.sql("DROP TABLE ticket CASCADE; DROP TABLE django_session; DROP TABLE auth_user CASCADE")
     assert "No column looks like a secret" in db.call("rotation", "discover").out

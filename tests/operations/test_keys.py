@@ -172,3 +172,35 @@ def test_reader_that_has_enough(users: Database) -> None:
     child.stdout.close()
     assert child.wait(30) == 3
     assert child.stderr.read() == "Stopped: nobody reads the output\n"
+
+
+def test_what_holds_the_token_as_well_is_not_shown(db: Database) -> None:
+    """As djangorestframework-api-key has it: the primary key ends with the token."""
+    db.sql("CREATE TABLE client (id text PRIMARY KEY, prefix text NOT NULL UNIQUE, hashed text);"
+           "INSERT INTO client SELECT n || '.' || md5(n::text), n, md5(n::text)"
+           " FROM generate_series(1, 20) AS n")  # fmt: skip
+    its = ("--table", "client", "--column", "hashed", "--walk", "prefix", "--format", "{hex:32}")
+    assert db.call("rotate_tokens_sql", *its, "--also", "id=prefix || '.' || new_token").code == 0
+    done = db.call("rotation", "keys", "--columns", "prefix,id")
+    assert (done.code, done.out) == (2, "")
+    assert "id was set by --also, perhaps from the token" in done.err
+    assert len(db.call("rotation", "keys").out.split()) == 21
+    # Without the column by which windows walked it is the primary key that would be listed.
+    db.sql("ALTER TABLE client DROP prefix")
+    done = db.call("rotation", "keys")
+    assert (done.code, done.out) == (2, "")
+
+
+def test_a_device_and_a_link_stay(users: Database, tmp_path: Path) -> None:
+    assert rotate(users).code == 0
+    link = tmp_path / "link"
+    link.symlink_to("/dev/null")
+    for path in (Path("/dev/null"), link):
+        assert users.call("rotation", "keys", "--output", str(path)).code == 0
+        assert stat.S_ISCHR(path.stat().st_mode)
+    assert link.is_symlink()
+    link.unlink()
+    link.symlink_to(tmp_path / "keys.csv")
+    assert users.call("rotation", "keys", "--output", str(link)).code == 0
+    assert link.is_symlink()
+    assert len((tmp_path / "keys.csv").read_text().splitlines()) == ROWS + 1

@@ -28,7 +28,7 @@ def test_rotates_every_token_once(db: Database) -> None:
     *lines, last = done.lines[begins + 1 :]
     comparing = "phase 4 of 4: comparing every token with the 2500 revoked ones"  # if it takes long
     assert [line for line in lines if not LINE.match(line) and line != comparing] == [
-        "phase 1 of 4: guard in place; every transaction that was already writing has ended",
+        "phase 1 of 4: guard in place; transactions that were writing have ended",
         "phase 2 of 4: 2500 tokens revoked; a salted hash of each is stored",
         "phase 3 of 4: 2500 tokens replaced",
         next(line for line in lines if "phase 4 of 4: verified by value: 0 of 2500" in line),
@@ -60,9 +60,8 @@ def test_finished_names_what_is_not(db: Database) -> None:
     assert db.call(*other, "--window", "5", "--stop-after", "10").code == 3
     done = db.call("rotate_tokens_sql")
     assert done.code == 0
-    said = (
-        "rotation 2 of public.account.token is unfinished: run rotate_tokens_sql --table public.account"
-    )
+    command = "python manage.py rotate_tokens_sql --table public.account"
+    said = f"rotation 2 of public.account.token is unfinished: run {command}"
     assert said in done.out
     # What a killed process waited for is not said of the next one.
     db.sql("UPDATE rotation SET throttle = 'rate (limit 5 rows/s)' WHERE id = 2")
@@ -83,7 +82,7 @@ def test_limits_of_the_first_run_are_not_forgotten(db: Database) -> None:
     again = "--window 20 --workers 2 --max-wal 5000000000 --max-rate 200 --throttle-sql 'SELECT 0'"
     again += " --local-tokens"
     assert as_flags({"standbys": ["a b", "c"]}, TUNABLE) == " --standby 'a b' --standby c"
-    assert f"run rotate_tokens_sql --table public.ticket {again} again" in (
+    assert f"run python manage.py rotate_tokens_sql --table public.ticket {again} again" in (
         db.call("rotation", "status").out
     )
     assert db.call("rotation", "tune", "max_wal=off").code == 0
@@ -91,7 +90,7 @@ def test_limits_of_the_first_run_are_not_forgotten(db: Database) -> None:
     assert done.code == 0
     assert (
         "warn: rotation 1 of public.ticket.token was started with --max-rate 200 --local-tokens, and"
-        " this run goes without: stop it and add that, or use rotation tune" in done.out
+        " this run goes without: stop it and add that, or use python manage.py rotation tune" in done.out
     )
     db.each_once(300)
 
@@ -205,7 +204,7 @@ def test_status_of_a_rotation_that_nobody_works_on(db: Database) -> None:
     status = json.loads(db.call("rotation", "status", "--json").out)
     assert (status["status"], status["workers"], status["eta_seconds"]) == ("running", 0, None)
     text = db.call("rotation", "status").out
-    command = "rotate_tokens_sql --table public.ticket --window 50"
+    command = "python manage.py rotate_tokens_sql --table public.ticket --window 50"
     assert f"running, but no process is working on it: run {command} again to continue" in text
     assert "50.00 % (50 of 100) | remaining time: unknown" in text
 
@@ -230,7 +229,11 @@ def test_signs_of_life_from_the_future_are_none(db: Database) -> None:
 
 
 def test_status_of_a_table_without_rotations(db: Database) -> None:
-    assert "no rotation of table 'nope'" in db.call("rotation", "status", "--table", "nope").out
+    for action in ("status", "history"):
+        done = db.call("rotation", action, "--table", "nope")
+        assert (done.code, "no rotation of table 'nope'" in done.err) == (1, True)
+        assert db.call("rotation", action).code == 0
+    assert db.call("rotation", "status", "--table", "nope", "--json").out.strip() == "null"
 
 
 def test_progress_json_is_one_object_a_line(db: Database) -> None:

@@ -81,6 +81,7 @@ def test_several_one_after_another(named: Database) -> None:
         "other", "key", "ticket"]  # fmt: skip
     assert "keys: rotation 2 of api.key.secret succeeded: 40 rows" in done.out
     assert done.out.splitlines()[-1] == "3 of 3 targets rotated now"
+    assert done.out.count("3 of 3 targets rotated now") == 1
     again = named.call(RUN, "last", "keys", "tickets")
     assert again.code == 0
     assert again.out.count("Nothing was replaced now") == 3
@@ -190,6 +191,11 @@ def test_without_any_the_names_are_said(named: Database) -> None:
         ({"a": {"field": "tickets.Ticket.token", "format": 7}}, "['a'] holds a value of format that is"),
         ({"a": {"field": "tickets.Ticket.token", "format": "x"}}, "['a']: --format 'x': expected text"),
         ({"a": {"field": "tickets.Ticket.token", "also": 1}}, "['a'] holds a value of also that is"),
+        ({"a": {"table": "x", "column": ""}}, "['a']: expected 'field'"),
+        ({"a": {"table": "x", "column": "y", "also": {"h": None}}}, "also: expected a dictionary of"),
+        ({"a": {"table": "x", "column": "y", "max-rate": 5, "max_rate": 6}}, "has one option twice"),
+        ({"a": {"table": "x", "column": "y", "where": "a\0"}}, "--where: PostgreSQL has no text with"),
+        ({"--yes": "tickets.Ticket.token"}, "['--yes']: a name that begins with - is a flag"),
         ({"a": {"field": "tickets.Ticket.token", "window": -1}}, "['a']: --window -1: expected 1 to"),
     ],
 )  # fmt: skip
@@ -204,3 +210,29 @@ def test_check(db: Database, targets: Any, why: str) -> None:
         assert why in str(raised.value)
         if isinstance(targets, dict) and "a" in targets:
             refused(db.call(RUN, "a"), 2, why)
+
+
+def test_names_with_commas(named: Database) -> None:
+    refused(named.call(RUN, "keys,last"), 2, "keys,last: separate names by blanks: keys last")
+
+
+def test_what_comes_next_is_no_warning(named: Database) -> None:
+    assert named.call(RUN, "last").code == 0
+    assert named.call(RUN, "keys", "--window", "10", "--stop-after", "10").code == 3
+    done = named.call(RUN, "last")
+    assert "warn: rotation 2 of api.key.secret is unfinished: run" in done.out
+    done = named.call(RUN, "last", "keys", "tickets")
+    assert done.code == 0
+    assert "is unfinished" not in done.out
+
+
+def test_rotation_takes_names(named: Database) -> None:
+    assert named.call(RUN, "last", "keys").code == 0
+    for action in ("status", "verify", "keys", "history"):
+        done = named.call("rotation", action, "keys")
+        assert (done.code, "api.key" in done.out + done.err) == (0, True), done.err
+        assert "other" not in done.out
+    assert "api.key.secret is guarded" in named.call("rotation", "guard", "status", "keys").out
+    refused(named.call("rotation", "status", "keis"), 2, "did you mean keys?")
+    refused(named.call("rotation", "verify", "keys", "--table", "other"), 2, "--table: leave it out")
+    refused(named.call("rotation", "pause", "tickets"), 1, "no rotation of table 'ticket'")

@@ -79,7 +79,12 @@ def test_one_whose_process_was_killed(slow: Database) -> None:
     """It goes on: somebody may run it again."""
     child = slow.start("rotation", "watch")
     kill(slow.children[0])
-    until(lambda: "no process is working on it: run rotate_tokens_sql" in child.stdout.readline())
+    until(
+        lambda: (
+            "no process is working on it: run python manage.py rotate_tokens_sql"
+            in child.stdout.readline()
+        )
+    )
     assert child.poll() is None
 
 

@@ -121,7 +121,9 @@ def test_run_keeps_what_the_sample_found(db: Database) -> None:
     assert "public.session.token" in db.value("SELECT findings::text FROM rotation")
 
 
-PROPOSED = r"^note +{} may keep old tokens: afterwards run rotation verify --search-copies$"
+PROPOSED = (
+    r"^note +{} may keep old tokens: afterwards run python manage.py rotation verify --search-copies$"
+)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,8 @@ def test_full_search_is_proposed_for_triggers(db: Database) -> None:
            " 'BEGIN INSERT INTO kept VALUES (OLD::text); RETURN NULL; END';"
            "CREATE TRIGGER keep AFTER DELETE ON ticket FOR EACH ROW EXECUTE FUNCTION keep()"
     )  # fmt: skip
-    said = r"^note +trigger keep .*, and may have kept old tokens; afterwards run rotation verify"
+    then = "afterwards run python manage.py rotation verify"
+    said = rf"^note +trigger keep .*, and may have kept old tokens; {then}"
     assert re.search(said, preflight(db), re.MULTILINE)
 
 

@@ -96,13 +96,13 @@ def test_guard_of_a_table_without_a_model(db: Database) -> None:
     status = db.call("rotation", "guard", "status", *names)
     assert (status.code, status.lines) == (
         0,
-        ["public.account.key has no guard; rotate_tokens_sql installs one"],
+        ["public.account.key has no guard; python manage.py rotate_tokens_sql installs one"],
     )
     old = db.value("SELECT key FROM account WHERE id = 3")
     done = db.call(*ACCOUNT)
     assert done.code == 0
     assert "note: a guard will be installed on public.account" in done.out
-    said = "phase 1 of 4: guard installed; every transaction that was already writing has ended"
+    said = "phase 1 of 4: guard installed; transactions that were writing have ended"
     assert said in done.out
     assert (
         "public.account.key is guarded by rotation_guard_"

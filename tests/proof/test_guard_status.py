@@ -84,7 +84,7 @@ def test_lost_guard_is_told_and_put_back(rotated: Database) -> None:
     assert rotated.call("rotation", "guard", "drop", *ACCOUNT).code == 0
     status = rotated.call("rotation", "guard", "status", *ACCOUNT)
     assert (status.code, "has no guard" in status.err) == (1, True), status.err
-    assert "reinstalled: run rotation verify" in rotate(rotated).out
+    assert "reinstalled: run python manage.py rotation verify" in rotate(rotated).out
     still_guards(rotated)
 
 

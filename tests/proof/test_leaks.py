@@ -186,7 +186,9 @@ def test_planted_leak_is_found_and_repaired(db: Database, leak: Callable[[Databa
     assert done.code == 4
     assert f"Unproven: {leaked} of 50 revoked tokens survive in public.ticket.token" in done.err
     assert re.search(r"7|id 1, 2, 3", done.err)
-    assert "run rotate_tokens_sql --table public.ticket to rotate those rows" in done.err
+    assert (
+        "run python manage.py rotate_tokens_sql --table public.ticket to rotate those rows" in done.err
+    )
     assert json.loads(db.call("rotation", "status", "--json").out)["survivors"] == leaked
     again = db.call("rotate_tokens_sql")
     assert again.code == 0, again

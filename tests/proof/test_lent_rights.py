@@ -267,3 +267,25 @@ def test_table_in_a_strangers_schema(rotated: Database, runner: str) -> None:
     assert f"mine.account uses schema mine of {runner}, which would run" in read_until(
         serving, "would run"
     )
+
+
+def test_discover_lends_nothing(db: Database, runner: str) -> None:
+    """Planning alone runs what a stranger's function is called for, with the rights of who looks."""
+    db.sql(f"CREATE SCHEMA mine AUTHORIZATION {runner}; CREATE TABLE bait (id int, api_key text)")
+    with acting(db, runner) as (_, mallory):
+        mallory.execute(
+            "CREATE FUNCTION mine.f(int) RETURNS text LANGUAGE sql IMMUTABLE AS $$SELECT 'x'$$"
+        )
+    db.sql("CREATE INDEX ON bait ((api_key || mine.f(1)))")
+    with acting(db, runner) as (_, mallory):
+        mallory.execute(
+            evil_where_nothing_is_written(db, "mine.g()", "text", "'x'", runner)
+            + "CREATE OR REPLACE FUNCTION mine.f(int) RETURNS text LANGUAGE plpgsql IMMUTABLE AS"
+            " $$BEGIN RETURN mine.g(); END$$;"
+        )
+    done = db.run("rotation", "discover")
+    assert not is_super(db, runner), done.out
+    lent = (
+        f"not looked at, as that would lend this role's rights to function mine.f(integer) of {runner}"
+    )
+    assert f"public.bait.api_key: rows not counted yet; {lent}" in done.out

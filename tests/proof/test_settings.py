@@ -1,6 +1,6 @@
 """What a role or a database sets changes nothing about what is rotated, proven and guarded.
 
-docs/operations.md lists every setting that a role may have; those that matter are set here to what
+docs/servers.md lists every setting that a role may have; those that matter are set here to what
 would do the most harm.
 """
 
@@ -99,7 +99,7 @@ PLPGSQL = {
 }
 TIMES = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
 NASTY = ALONE | PLANNED | TOGETHER
-PAGE = (PROJECT / "docs" / "operations.md").read_text().partition("<!-- settings -->")[2]
+PAGE = (PROJECT / "docs" / "servers.md").read_text().partition("<!-- settings -->")[2]
 PAGE = PAGE.partition("<!-- end settings -->")[0]
 #: The lists of the page: pinned, any value will do, the operator's choice, no matter.
 LISTS = [re.findall(r"`(\w+)`", part) for part in re.split(r"^- \*\*", PAGE, flags=re.M)[1:]]

@@ -110,7 +110,7 @@ def test_what_came_back_is_rotated_by_the_command_that_is_named(db: Database, wa
     done = db.call("rotation", "verify", *ACCOUNT)
     assert done.code == 4
     assert "1 of 20 revoked tokens survive" in done.err
-    assert "then run rotate_tokens_sql" in done.err
+    assert "then run python manage.py rotate_tokens_sql" in done.err
     assert db.value("SELECT status FROM rotation") == "succeeded"
     rotate(db)
     assert left(db) == 0

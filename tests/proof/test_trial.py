@@ -26,7 +26,11 @@ def run_with(db: Database, body: str) -> Done:
     ("body", "says"),
     [
         (BROKEN, "can't be written to (invalid text representation): nothing was replaced"),
-        (OPEN, "lets a revoked token be inserted: see rotation guard status; nothing was replaced"),
+        (
+            OPEN,
+            "lets a revoked token be inserted: see python manage.py rotation guard status;"
+            " nothing was replaced",
+        ),
         ("BEGIN RETURN NULL; END", "can't be written to (nothing is written)"),
         (BROKEN_INSERT, "can't be written to (invalid text representation): nothing was replaced"),
     ],

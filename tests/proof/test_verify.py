@@ -64,7 +64,10 @@ def test_no_verify(db: Database) -> None:
     db.tickets(50)
     done = db.call("rotate_tokens_sql", "--no-verify")
     assert done.code == 0
-    assert "phase 4 of 4: not verified (--no-verify); run rotation verify to do so" in done.out
+    assert (
+        "phase 4 of 4: not verified (--no-verify); run python manage.py rotation verify to do so"
+        in done.out
+    )
     assert "in 1 window, not verified; this run" in done.out
     assert db.sql("SELECT status, verified_at FROM rotation") == [("succeeded", None)]
     verified = db.call("rotation", "verify")
@@ -193,7 +196,7 @@ def test_verification_of_a_cancelled_rotation_names_the_table_and_what_would_fol
            "INSERT INTO account SELECT n, gen_random_uuid() FROM generate_series(1, 100) AS n;"
            "ALTER TABLE account ADD CONSTRAINT stop CHECK (halts(id <= 50)) NOT VALID")  # fmt: skip
     assert db.call("rotate_tokens_sql", "--table", "account", "--window", "50").code == 1
-    again = "run rotate_tokens_sql --table public.account to"
+    again = "run python manage.py rotate_tokens_sql --table public.account to"
     assert f"{again} continue" in db.call("rotation", "verify", "--table", "account").err
     assert db.call("rotation", "cancel", "--table", "account").code == 0
     found = db.call("rotation", "verify", "--table", "account")

@@ -35,7 +35,9 @@ def test_pause_and_resume(db: Database, workers: str) -> None:
     until(lambda: windows(db) > 3)
     done = rotation(db, "pause")
     assert (done.code, done.err) == (0, "")
-    assert "pauses after its current windows; run rotation resume to continue" in done.out
+    assert (
+        "pauses after its current windows; run python manage.py rotation resume to continue" in done.out
+    )
     until(lambda: db.value("SELECT status FROM rotation") == "paused")
     read_until(child, "paused: run python manage.py rotation resume to continue")
     reached = windows(db)
@@ -83,7 +85,7 @@ def test_pause_of_a_rotation_that_nobody_works_on(db: Database) -> None:
     assert db.value("SELECT status FROM rotation") == "paused"
     resumed = rotation(db, "resume")
     assert (
-        "continues; no process is working on it: run rotate_tokens_sql --table public.ticket"
+        "no process is working on it: run python manage.py rotate_tokens_sql --table public.ticket"
         in resumed.out
     )
     assert db.run("rotate_tokens_sql").code == 0

@@ -65,7 +65,7 @@ def test_stored_options_that_are_none(name: str, value: Any) -> None:
     finite = not isinstance(value, float) or math.isfinite(value)  # JSON in the database knows no other
     if name in TUNABLE and finite:
         live = LiveOptions(Options(), 1)
-        with pytest.raises(Refused, match="undo that with rotation tune NAME=default"):
+        with pytest.raises(Refused, match="undo that with python manage"):
             live.learn(json.dumps({name: value}))
         assert live.now == Options()
 

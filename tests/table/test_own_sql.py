@@ -291,7 +291,8 @@ def test_some_rows_first_then_the_rest(db: Database) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("app.rotation.operations.asking.on_a_terminal", lambda: True)
         patch.setattr("app.rotation.operations.asking.confirm", lambda text: not asked.append(text))
-        rotate(db, *its, "--where", "lane_id <> 1", "--new")
+        said = rotate(db, *its, "--where", "lane_id <> 1", "--new")
+        assert said.count("note: public.account.checksum is set in the same UPDATE") == 1
     assert asked == [
         "Replace public.account.token of 30 rows (where lane_id <> 1), and set checksum? The old tokens"
         " stop working, for good."
@@ -302,7 +303,8 @@ def test_some_rows_first_then_the_rest(db: Database) -> None:
     assert "public.account.token (where lane_id = 1)  30 rows" in db.call("rotation", "history").out
     db.sql("UPDATE account SET lane_id = 1 WHERE id = 2")
     said = db.call("rotation", "keys")
-    assert "1 row that it rotated is gone or no longer fulfils --where 'lane_id <> 1'" in said.err
+    assert "; whether --where 'lane_id <> 1' is true was asked now, not then; 1 row" in said.err
+    assert "1 row that it rotated is gone or no longer fulfils it, and not listed" in said.err
 
 
 def test_companion_that_does_not_fit(db: Database) -> None:

@@ -181,3 +181,18 @@ def test_not_null_that_is_not_yet_valid(db: Database) -> None:
     fill(db, "int UNIQUE")
     db.sql("ALTER TABLE authtoken ADD CONSTRAINT filled NOT NULL user_id NOT VALID")
     assert "--walk user_id: it is not NOT NULL" in rotate(db, *FORMAT, "--walk", "user_id", code=1)
+
+
+def test_column_that_follows_the_token(db: Database) -> None:
+    """Windows would meet rows twice or never, and keys that are made of tokens would be shown."""
+    db.sql("CREATE TABLE made (token text PRIMARY KEY, other int, also text,"
+           " of_token text GENERATED ALWAYS AS (md5(token)) STORED NOT NULL UNIQUE,"
+           " of_also text GENERATED ALWAYS AS ('x' || also) STORED NOT NULL UNIQUE);"
+           "INSERT INTO made SELECT 'old_' || n, n, n FROM generate_series(1, 30) AS n")  # fmt: skip
+    run = ("rotate_tokens_sql", "--table", "made", *FORMAT, "--walk")
+    done = db.call(*run, "of_token")
+    assert (done.code, len(done.err.splitlines())) == (1, 1)
+    assert "made.of_token is generated from token, and would move under the windows" in done.err
+    done = db.call(*run, "of_also", "--also", "also=left(new_token, 9)")
+    assert "made.of_also is generated from also, and would move under the windows" in done.err
+    assert db.call(*run, "of_also", "--also", "other=1").code == 0

@@ -18,7 +18,7 @@ from app.tickets import demo
 from tests.conftest import PROJECT, SERVER, Database, read_until, until
 
 # The demo itself would use this checkout's own embedded server, and replace somebody's tickets.
-SHOW = "import django; django.setup(); from app.tickets.site import show; show(50_000)"
+SHOW = "import django; django.setup(); from app.tickets.site import show; show({})"
 
 
 def sign_in(address: str, user: str, password: str) -> Callable[[str], str]:
@@ -58,10 +58,10 @@ def test_old_tokens_are_counted_by_a_join(db: Database) -> None:
         assert cursor.fetchone() == (5, 20_000)
 
 
-def show(db: Database) -> "subprocess.Popen[str]":
+def show(db: Database, size: int) -> "subprocess.Popen[str]":
     child = subprocess.Popen(
-        [sys.executable, "-c", SHOW], cwd=PROJECT, text=True, env=db.environment(SECRET_KEY=""),
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        [sys.executable, "-c", SHOW.format(size)], cwd=PROJECT, env=db.environment(SECRET_KEY=""),
+        text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
     db.children.append(child)
     return child
@@ -86,7 +86,7 @@ def running(pids: set[int]) -> list[int]:
 @pytest.mark.long
 def test_site_of_the_demo(db: Database) -> None:
     """One rotation finished, one paused, one at work; nothing of it but the first stays as it is."""
-    child = show(db)
+    child = show(db, 50_000)
     told = read_until(child, "Ctrl-C stops it")
     found = re.search(r"(http://127\.0\.0\.1:(\d+)/)    user (\w+), password (\S+) ", told)
     assert found, told
@@ -108,7 +108,7 @@ def test_site_of_the_demo(db: Database) -> None:
     its = processes_of(child)
     assert len(its) > 4
     child.send_signal(signal.SIGINT)
-    assert child.wait(30) == 0
+    assert child.wait(90) == 0
     assert "The site and its rotations have stopped, and demo_api_key is removed" in child.stdout.read()
     assert running(its) == []
     with socket.socket() as probe:
@@ -121,11 +121,11 @@ def test_site_of_the_demo(db: Database) -> None:
 @pytest.mark.long
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_demo_that_is_stopped_while_it_makes_its_rotations(db: Database, number: int) -> None:
-    child = show(db)
-    until(lambda: db.value("SELECT count(*) FROM rotation WHERE table_name = 'demo_api_key'"))
+    child = show(db, 100)
+    until(lambda: db.value("SELECT count(*) FROM rotation WHERE table_name = 'demo_api_key'"), 90)
     its = processes_of(child)
     child.send_signal(number)
-    child.wait(30)
+    child.wait(90)
     assert running(its) == []
     assert db.value("SELECT to_regclass('demo_api_key') IS NULL")
 

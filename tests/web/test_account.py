@@ -10,7 +10,7 @@ from tests.conftest import Database, kill, until
 from tests.web.site import LIST, RUN, record, report_of, text
 
 KEYS = ("--table", "api_key")
-STARTED = "It was started with a guard, a trigger that keeps revoked tokens from being written back"
+STARTED = "It was asked for with a guard, a trigger that keeps revoked tokens from being written back"
 LATE = "ALTER TABLE ticket ADD CONSTRAINT legacy CHECK (id > 3) NOT VALID"
 
 
@@ -81,7 +81,7 @@ def test_running_paused_and_cancelled_midway(slow: Database, viewer: Client) -> 
     assert result == f"{named}: every other row kept its leaked one."
     assert re.fullmatch(r"\S+ \S+ UTC to \S+ \S+ UTC \(0:\d\d\)", summary["when"])
     assert summary["replaced"] == f"{done:,} of 3,000 tokens"
-    assert "every one" not in method
+    assert "Every one" not in method
     assert f"{done:,} of 3,000 were replaced" in method
     assert "the others keep their leaked tokens. Its end has not been verified by value." in method
     page = text(viewer, f"{LIST}1/report/")
@@ -104,7 +104,7 @@ def test_succeeded_and_verified_again(db: Database, viewer: Client) -> None:
     assert summary["left"].startswith("Nothing in this column.")
     assert method.startswith(STARTED)
     assert (
-        "Then every one of them was replaced by a new one (random, by gen_random_uuid) in 3 windows"
+        "Every one of those tokens was replaced by a new one (random, by gen_random_uuid) in 3 windows"
         in method
     )
     first = re.search("On (.*) UTC the token of every row was hashed again .* 0 of 60 survived", method)
@@ -129,8 +129,8 @@ def test_without_verification_or_guard(db: Database) -> None:
     assert method.endswith("Its end was not verified by value (--no-verify).")
     assert db.run(*RUN, "--new", "--no-guard").code == 0
     found = report_of(db)
-    assert found["proof"]["method"].startswith("It was started without a guard (--no-guard)")
-    assert found["summary"]["proven"].endswith("UTC, for that moment: it was started without a guard")
+    assert found["proof"]["method"].startswith("It was asked for without a guard (--no-guard)")
+    assert found["summary"]["proven"].endswith("UTC, for that moment: it was asked for without a guard")
     assert [one["name"].split(",")[0] for one in found["stages"]][1] == "snapshot"
     assert found["proof"]["of_them_earlier"] == 60
 
@@ -156,7 +156,7 @@ def test_rows_that_can_not_be_updated(db: Database) -> None:
     db.sql("ALTER TABLE ticket DROP CONSTRAINT legacy")
     assert db.run(*RUN).code == 0
     method = told(db)[2]
-    assert "every one of them was replaced" in method
+    assert "Every one of those tokens was replaced" in method
     assert "all of them were rotated afterwards" in method
 
 
@@ -250,7 +250,7 @@ def test_no_rows(db: Database) -> None:
     assert db.run(*RUN).code == 0
     _, summary, method = told(db)
     assert summary["replaced"] == "0 of 0 tokens"
-    assert "There was none to replace." in method
+    assert "There was no token to replace." in method
 
 
 def test_interruptions_are_told(slow: Database, viewer: Client) -> None:

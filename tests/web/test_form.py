@@ -128,7 +128,7 @@ def test_plan_names_no_other_table(db: Database) -> None:
     page = html.unescape(client.post(f"{LIST}add/", asked).content.decode())
     page = page[page.index('id="plan"') :]
     told = re.search(
-        r"warn</strong> (\d) findings about other tables, which rotate_tokens_sql --dry", page
+        r"warn</strong> (\d) findings about other tables, which python manage.py rotate", page
     )
     assert told, page
     assert int(told[1]) >= 3

@@ -183,7 +183,7 @@ def test_pace_is_not_shown_while_windows_wait_for_long(slow: Database) -> None:
 def test_recorded_one_says_why_nothing_happens(db: Database, steerer: Client) -> None:
     db.tickets(60)
     record(steerer)
-    unserved = "Recorded, but no process serves it: run rotate_tokens_sql --serve."
+    unserved = "Recorded, but no process serves it: run python manage.py rotate_tokens_sql --serve."
     until(lambda: unserved in text(steerer, PAGE))
     assert unserved in text(steerer, LIST)
     with db.connect(autocommit=False) as writer:

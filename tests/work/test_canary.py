@@ -118,7 +118,7 @@ def test_trigger_that_undoes_some_updates(db: Database) -> None:
     assert re.search(
         r"^Unproven: 2 of 50 revoked tokens survive in public\.ticket\.token, checked .*: id 33, 44;"
         r" find out what writes old tokens,"
-        r" then run rotate_tokens_sql --table public.ticket to rotate those rows$",
+        r" then run python manage.py rotate_tokens_sql --table public.ticket to rotate those rows$",
         done.err,
     )
     status = json.loads(db.call("rotation", "status", "--json").out)

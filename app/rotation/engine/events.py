@@ -53,7 +53,8 @@ class RotationStarted(Event):
 
     def __str__(self) -> str:
         if self.resumed:
-            return f"rotation {self.rotation} of {self.target} resumed after {self.rows_done} rows"
+            done = count(self.rows_done, "row")
+            return f"rotation {self.rotation} of {self.target} resumed after {done}"
         return f"rotation {self.rotation} of {self.target} started"
 
 
@@ -70,7 +71,8 @@ class WindowDone(Event):
     keys: int  #: rows that the window held
 
     def __str__(self) -> str:
-        return f"window {shown(self.lo)}..{shown(self.hi)}: {self.rows} rows in {self.seconds:.3f} s"
+        rows = count(self.rows, "row")
+        return f"window {shown(self.lo)}..{shown(self.hi)}: {rows} in {self.seconds:.3f} s"
 
 
 @dataclass(frozen=True)
@@ -267,7 +269,11 @@ def without_names(findings: list[Found]) -> list[Found]:
             what = f"{count(hidden, 'finding')} about other tables"
             told.insert(
                 0 if level == REFUSE else len(told),
-                Found(level, f"{what}, which rotate_tokens_sql --dry-run names, and this page does not"),
+                Found(
+                    level,
+                    f"{what}, which"
+                    " python manage.py rotate_tokens_sql --dry-run names, and this page does not",
+                ),
             )
     return told
 

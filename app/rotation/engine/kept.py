@@ -5,7 +5,6 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from django.core import signing
-from django.utils.crypto import constant_time_compare
 
 from .errors import Refused, UsageError
 from .options import LASTING, TUNABLE, TYPES, Options, known_options
@@ -64,8 +63,13 @@ def is_ours(stored: Any, target: str) -> bool:
     seal = kept.get("seal")
     if seal is None and not any(kept.get(name) for name in OWN_SQL):
         return True
-    made = _signer("sql", target).signature(_own_sql(kept))
-    return isinstance(seal, str) and constant_time_compare(seal, made)
+    signer = _signer("sql", target)
+    try:
+        # Also by one of SECRET_KEY_FALLBACKS.
+        signer.unsign(f"{_own_sql(kept)}{signer.sep}{seal}")
+    except signing.BadSignature:
+        return False
+    return True
 
 
 def _own_sql(kept: dict[str, Any]) -> str:
@@ -108,6 +112,7 @@ class LiveOptions:
         except (UsageError, ValueError, RecursionError) as error:
             why = error if isinstance(error, UsageError) else "it can't be used"
             raise Refused(
-                f"rotation.tuned was edited by hand ({why}): undo that with rotation tune NAME=default"
+                f"rotation.tuned was edited by hand ({why}): undo that with"
+                " python manage.py rotation tune NAME=default"
             ) from error
         self._tuned = tuned

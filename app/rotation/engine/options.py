@@ -90,6 +90,10 @@ class Options:
             raise UsageError(f"--if-finished {self.if_finished}: expected {' or '.join(IF_FINISHED)}")
 
     def _check_recipe(self) -> None:
+        for name in ("expression", "where", "walk", "also"):
+            given = getattr(self, name) or ""
+            if "\0" in "".join(given):
+                raise UsageError(f"--{name}: PostgreSQL has no text with a NUL in it")
         for name in ("expression", "where", "walk"):
             if (given := getattr(self, name)) is not None and not given.strip():
                 raise UsageError(f"--{name}: it is empty")

@@ -82,7 +82,10 @@ class Phases:
         if rotation.status != Status.SUCCEEDED or self._more_revoked:
             self._rotate_all()
         elif guard.wanted(rotation, target, options) and guard.require_guard(session, target, options):
-            text = "the guard was gone or changed, and was reinstalled: run rotation verify"
+            text = (
+                "the guard was gone or changed, and was reinstalled: run"
+                " python manage.py rotation verify"
+            )
             session.emit(Found(WARN, text))
         if options.reindex:
             Rebuilder(session, self._rotation, target, grown=options.reindex == "all").run()
@@ -151,7 +154,7 @@ class Phases:
             self._require_wanted()
             how = "installed" if installed else "in place"
             how = f"guard {how}" if options.guard else "no guard (--no-guard)"
-            session.emit(Phase(1, f"{how}; every transaction that was already writing has ended"))
+            session.emit(Phase(1, f"{how}; transactions that were writing have ended"))
 
     def _snapshot(self) -> None:
         """Store the hashes of all tokens, then wait for writers that may have passed the guard."""
@@ -168,7 +171,7 @@ class Phases:
             # Another process may have taken it, and be far ahead.
             rotation = self._read()
             if rotation.status == Status.PENDING:
-                told = f"{rotation.rows_total} tokens revoked"
+                told = f"{count(rotation.rows_total or 0, 'token')} revoked"
                 if revoked != rotation.rows_total:
                     told += f" ({revoked} with lists and earlier rotations)"
                 session.emit(Phase(2, f"{told}; a salted hash of each is stored"))
@@ -218,7 +221,7 @@ class Phases:
         if not self._rotated:
             self._rotated = True
             progress = session.through_outages(lambda: read_progress(session, self._rotation))
-            session.emit(Phase(3, f"{progress.rows_done} tokens replaced"))
+            session.emit(Phase(3, f"{count(progress.rows_done, 'token')} replaced"))
 
     def _require_no_failures(self) -> None:
         """Raise Unproven, with their keys, if the tokens of some rows could not be replaced."""

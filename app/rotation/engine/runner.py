@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import queue
 import time
-from collections.abc import Generator
+from collections.abc import Collection, Generator
 from typing import Any
 
 from ..models import UNFINISHED, Rotation, Status
@@ -72,6 +72,8 @@ class RotationDriver:
         with self._at_the_start():
             self._session.through_outages(lambda: require_sound(self._session, self.target))
         self._shape: Row = {}  #: what the target was before anything was judged
+        self._told: list[Found] | None = None  #: what the preflight has found, once that was reported
+        self.next_ones: Collection[str] = ()  #: full names of targets that come next anyway
 
     def _as_begun(self, target: Target, walk: str | None) -> Options:
         """The options, with what the target's unfinished rotation writes, and where."""
@@ -98,7 +100,7 @@ class RotationDriver:
         differing = [f"--{name}" for name in LASTING if given.get(name) != kept.get(name)]
         how = f"with{began}" if began else f"without {' and '.join(differing)}"
         raise Refused(
-            f"{rotation} is unfinished, and was started {how}, which is kept: python manage.py"
+            f"{rotation} is unfinished, and was started {how}, which is kept:"
             f" {self._command} continues it; or end it with python manage.py rotation cancel"
         )
 
@@ -202,6 +204,8 @@ class RotationDriver:
         with self._closing.looking("reading the rotations"):
             others = list(rotations(self._closing).filter(status__in=UNFINISHED).order_by("pk"))
         for one in others:
+            if one.target in self.next_ones:
+                continue
             self._emit(Found(WARN, f"{one} is unfinished: run {command_of(one)} to continue it"))
 
     def _guarded(self, rotation: Rotation) -> bool:
@@ -239,10 +243,7 @@ class RotationDriver:
 
     def _open(self, reason: str, leaked: LeakedList | None, by: str = "") -> tuple[Rotation, bool]:
         """Resume the unfinished rotation, or start one, or return one that is already finished."""
-        told: list[Found] = []
-        if not self._shape:
-            with self._at_the_start():
-                self._shape = read_shape(self._session, self.target.oid, self.target.attnum) or {}
+        self._look()
         while True:
             rotation = self.unfinished(self._new and not self._tried)
             finished = None if rotation or self._new else self.finished()
@@ -253,7 +254,7 @@ class RotationDriver:
                 )
             if finished:
                 return finished, True
-            told = told or self._tell_findings()
+            told = self.tell_findings()
             self.target.placement.prepare(self._session, self.target.oid)
             plan = self.plan(rotation)
             if rotation:
@@ -292,17 +293,26 @@ class RotationDriver:
         ]
         if flags := as_flags(kept, gone):
             text = f"{rotation} was started with{flags}, and this run goes without"
-            tune = ", or use rotation tune" if flags != " --local-tokens" else ""
+            tune = ", or use python manage.py rotation tune" if flags != " --local-tokens" else ""
             self._emit(Found(WARN, f"{text}: stop it and add that{tune}"))
 
-    def _tell_findings(self) -> list[Found]:
-        """Report what the preflight found. Raises Refused for the first finding that forbids the run."""
-        found = self.findings()
-        for finding in found:
-            if finding.level == REFUSE:
-                raise Refused(finding.text)
-            self._emit(finding)
-        return found
+    def _look(self) -> None:
+        """Note what the target is, before anything is judged: what changes later ends the run."""
+        if not self._shape:
+            with self._at_the_start():
+                self._shape = read_shape(self._session, self.target.oid, self.target.attnum) or {}
+
+    def tell_findings(self) -> list[Found]:
+        """Report what the preflight finds, once. Raises Refused for the first that forbids the run."""
+        self._look()
+        if self._told is None:
+            found = self.findings()
+            for finding in found:
+                if finding.level == REFUSE:
+                    raise Refused(finding.text)
+                self._emit(finding)
+            self._told = found
+        return self._told
 
     def _start(self, rotation: int, more_revoked: bool) -> tuple[Phases, Thread]:
         """Start the thread that takes the rotation through its phases."""
@@ -353,12 +363,14 @@ class RotationDriver:
             then = "what was committed stays: run the same command again"
             return RotationError(f"{in_a_line(failure)}; {then}")
         if isinstance(failure, DatabaseFailure):
-            rows = f"{progress.rows_done} rows are rotated" if progress else "what was committed stays"
-            failure.done_before = rows
+            failure.done_before = "what was committed stays"
+            if progress:
+                are = "is" if progress.rows_done == 1 else "are"
+                failure.done_before = f"{count(progress.rows_done, 'row')} {are} rotated"
         over = progress and progress.status == Status.SUCCEEDED
         if over or not (isinstance(failure, Stopped) and self._stop.requested):
             return failure
-        where = f"{progress.rows_done} rows" if progress else "the last committed window"
+        where = count(progress.rows_done, "row") if progress else "the last committed window"
         again = "run the same command again"
         then = "another process continues" if others else f"{again} to continue"
         if progress and progress.in_snapshot:

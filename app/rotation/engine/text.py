@@ -10,14 +10,18 @@ LONGEST_KEY = 60  # characters that are shown of one
 SIZES = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
 
 
-def spelled(schema: str, table: str) -> str:
-    """A table's name as --table takes it, in a shell; an empty schema is left out."""
-    parts = [
+def dotted(schema: str, table: str) -> str:
+    """A table's name as --table takes it; an empty schema is left out."""
+    return ".".join(
         '"' + part.replace('"', '""') + '"' if set(part) & {'"', "."} else part
         for part in (schema, table)
         if part
-    ]
-    return shlex.quote(".".join(parts))
+    )
+
+
+def spelled(schema: str, table: str) -> str:
+    """The same in a shell."""
+    return shlex.quote(dotted(schema, table))
 
 
 def quoted(text: str) -> str:
@@ -34,7 +38,7 @@ def of_rows(where: object) -> str:
 def command(schema: str, table: str, column: str) -> str:
     """The command that rotates a column, ready to copy."""
     named = "" if column == "token" else f" --column {shlex.quote(column)}"
-    return f"rotate_tokens_sql --table {spelled(schema, table)}{named}"
+    return f"python manage.py rotate_tokens_sql --table {spelled(schema, table)}{named}"
 
 
 def size(number: float) -> str:

@@ -139,7 +139,9 @@ def _snapshot(progress: Progress) -> str:
 
 
 def _snapshotted(progress: Progress) -> str:
-    return f"{progress.tokens} of {_total(progress)}" if progress.rows_total else f"{progress.tokens}"
+    total = progress.rows_total
+    # They are known by the pages that they fill, the last of them perhaps in part.
+    return f"{min(progress.tokens, total)} of {_total(progress)}" if total else f"{progress.tokens}"
 
 
 def _verification(progress: Progress) -> str:

@@ -15,13 +15,14 @@ from ..models import HALTED, PROVEN, UNFINISHED, Rotation, Status
 from .wording import HELD_BACK, rows_replaced, show_rows, why_nothing_happens
 
 GUARDED = (
-    "It was started with a guard, a trigger that keeps revoked tokens from being written back: each run"
-    " sees to it that the guard stands, before the snapshot and at the end, unless that run is given"
-    " --no-guard, which is not stored (rotation guard status tells whether it stands now)."
+    "It was asked for with a guard, a trigger that keeps revoked tokens from being written back: each"
+    " run sees to it that the guard stands, before the snapshot and at the end, unless that run is given"
+    " --no-guard, which is not stored (python manage.py rotation guard status tells whether it"
+    " stands now)."
 )
 UNGUARDED = (
-    "It was started without a guard (--no-guard): a process that had loaded an old token could write it"
-    " back, after a verification too."
+    "It was asked for without a guard (--no-guard): where none stands, a process that had loaded an old"
+    " token can write it back, after a verification too."
 )
 NO_SNAPSHOT = "No snapshot of the tokens was completed, so none is revoked, and none was replaced."
 REVOKED = (
@@ -47,7 +48,7 @@ REACH = (
 )
 SELECTED = "Rows for which --where was not true: they keep their tokens, which are not revoked."
 OWN_TOKENS = "New tokens are as hard to guess as the operator's own SQL makes them."
-ELSEWHERE = "Nothing in this column. What it can't reach is listed under 'How it was proven'."
+ELSEWHERE = "Nothing in this column. What it can't reach is listed under 'Method and proof'."
 
 
 @dataclass(frozen=True)
@@ -158,7 +159,7 @@ def _proven(facts: Facts) -> str:
         return f"no: {progress.survivors:,} of {progress.revoked or 0:,} revoked tokens survived on {at}"
     alone = facts.options.get("guard", True) is not True
     return (
-        f"yes, by value, on {at}{', for that moment: it was started without a guard' if alone else ''}"
+        f"yes, by value, on {at}{', for that moment: it was asked for without a guard' if alone else ''}"
     )
 
 
@@ -191,7 +192,7 @@ def _next_step(facts: Facts) -> str:
         kept = "A cancelled rotation guards nothing" if progress.complete else kept
         return f"{kept}: run {_again(rotation)}"
     if progress.status == Status.FAILED:
-        run = f"run python manage.py {command_of(rotation)}"
+        run = f"run {command_of(rotation)}"
         return f"Mend what is in its way ({facts.failed}), then {run}"
     if progress.status in HALTED:
         return "Resume it: python manage.py rotation resume"
@@ -202,34 +203,33 @@ def _next_step(facts: Facts) -> str:
 def _again(rotation: Rotation) -> str:
     """The command that starts another rotation like this one."""
     named = command(rotation.table_schema, rotation.table_name, rotation.token_column)
-    return f"python manage.py {named}{as_flags(as_kept(rotation.options), (*LASTING, *REPEATED))}"
+    return f"{named}{as_flags(as_kept(rotation.options), (*LASTING, *REPEATED))}"
 
 
-def tell_method(facts: Facts) -> str:
+def list_steps(facts: Facts) -> list[str]:
     """How tokens were replaced and what was proven, as far as it got."""
     rotation = facts.rotation
     guarded = GUARDED if facts.options.get("guard", True) is True else UNGUARDED
     if rotation.revoked is None:
-        return f"{guarded} {NO_SNAPSHOT}"
+        return [guarded, NO_SNAPSHOT]
     where = facts.options.get("where")
     which = "every token"
     if where:
         which = f"the token of every row for which this was true ({one_line(str(where))})"
-    told = [guarded, REVOKED.format(which=which)]
-    if rotation.started_at:
-        told.append(BARRIER)
-    return " ".join((*told, _replaced(facts), *_went_back(facts), _verified(facts)))
+    barrier = [BARRIER] if rotation.started_at else []
+    revoked = REVOKED.format(which=which)
+    return [guarded, revoked, *barrier, _replaced(facts), *_went_back(facts), _verified(facts)]
 
 
 def _replaced(facts: Facts) -> str:
     progress = facts.progress
     if not progress.rows_done:
         empty = progress.complete and progress.status in PROVEN and not progress.rows_total
-        return "There was none to replace." if empty else "No token was replaced."
+        return "There was no token to replace." if empty else "No token was replaced."
     windows = f"{progress.windows:,} {'window' if progress.windows == 1 else 'windows'}"
     how = f"({_how(facts.options)}) in {windows}, each one transaction with its checkpoint"
     if progress.complete:
-        return f"Then every one of them was replaced by a new one {how}."
+        return f"Every one of those tokens was replaced by a new one {how}."
     return f"{show_rows(progress)} were replaced by new ones {how}; the others keep their leaked tokens."
 
 

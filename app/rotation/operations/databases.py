@@ -76,15 +76,19 @@ def worst_of(failures: Iterable[BaseException | None]) -> type[RotationError]:
     return next((kind for kind in WORST_FIRST if kind.exit_code in codes), Stopped)
 
 
-def require_fit(alias: str, asked: RunRequest, stop: StopSwitch, called: str, then: str) -> None:
-    """Raise what a run would raise at its start, as of what is `called` so; writes nothing."""
+def require_fit(alias: str, asked: RunRequest, stop: StopSwitch, called: str, then: str) -> str:
+    """Raise what a run would raise at its start, as of what is `called` so; writes nothing.
+
+    Returns the target's full name.
+    """
     try:
         driver = RotationDriver(alias, asked.name, asked.options, stop, lambda event: None)
         if driver.unfinished(asked.new) is None and not asked.new and driver.finished():
-            return
+            return driver.target.full_name
         refusals = [found.text for found in driver.findings() if found.level == REFUSE]
         if refusals:
             raise Refused(refusals[0])
+        return driver.target.full_name
     except RotationError as error:
         raise type(error)(f"{called}: {error}; {then}") from error
 

@@ -35,6 +35,8 @@ class Candidate:
             return self.known.why
         if not self.secret.is_text:
             return f"of type {self.secret.type}: uuid, text, varchar and char can be rotated"
+        if self.secret.inherits:
+            return "its table takes part in table inheritance: rotate it by hand"
         return "" if self.known and self.known.flags else NO_TOOL.get(self.secret.shape.values, "")
 
     @property
@@ -58,7 +60,7 @@ class Candidate:
         flags |= known.flags
         if not known.flags and one.shape.template and one.type != "uuid":
             flags["--format"] = one.shape.template
-        text = f"python manage.py {command('' if one.visible else one.schema, one.table, one.column)}"
+        text = f"{command('' if one.visible else one.schema, one.table, one.column)}"
         text += "".join(f" {flag} {quoted(value)}" for flag, value in flags.items())
         also = {name: sql for name, sql in known.also.items() if name in one.others} or one.beside
         return text + "".join(f" --also {quoted(f'{name}={sql}')}" for name, sql in also.items())

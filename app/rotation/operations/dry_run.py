@@ -100,13 +100,13 @@ def _show_lanes(plan: Plan, write: Any, most: int) -> None:
 
 def _show_windows(driver: RotationDriver, plan: Plan, write: Any, most: int | None) -> None:
     sized = "at most" if plan.options.window else "sized while running; shown here with"
-    write(f"windows    one transaction each, {sized} {plan.window_size} rows:")
+    write(f"windows    one transaction each, {sized} {count(plan.window_size, 'row')}:")
     total = 0
     last: list[str] = []
     walk = driver.walk(plan)
     for window in islice(walk, most):
         total += 1
-        text = f"{total:>9}  {window}  ({window.keys} rows)"
+        text = f"{total:>9}  {window}  ({count(window.keys, 'row')})"
         if most is None or total <= SHOWN:
             write(text)
         else:

@@ -8,7 +8,7 @@ from ..engine.state.journal import read_phase_times, read_points, read_throttles
 from ..engine.state.rotations import read_rotation, rotations
 from ..engine.state.status import RotationStatus, describe, read_state, why_failed
 from ..models import Leftover, Rotation
-from .account import Facts, find_interruptions, list_limits, summarize, tell_method
+from .account import Facts, find_interruptions, list_limits, list_steps, summarize
 from .wording import conclude, show_steering
 
 
@@ -101,6 +101,7 @@ def _find_later(session: Session, rotation: Rotation) -> list[Rotation]:
 
 def _proof(facts: Facts) -> dict[str, Any]:
     rotation = facts.rotation
+    steps = list_steps(facts)
     earlier = None
     if rotation.revoked is not None and rotation.rows_total is not None:
         earlier = max(0, rotation.revoked - rotation.leaked - rotation.rows_total)
@@ -111,6 +112,7 @@ def _proof(facts: Facts) -> dict[str, Any]:
         "survivors": rotation.survivors,
         "verified_at": rotation.verified_at,
         "left_for_later": facts.left,
-        "method": tell_method(facts),
+        "method": " ".join(steps),
+        "steps": steps,
         "not_reached": list_limits(facts.options),
     }

@@ -23,9 +23,10 @@ from ..engine.proof.leaked import LeakedList, read_whole
 from ..engine.state.rotations import rotations
 from ..engine.state.status import describe
 from ..engine.table.target import TargetName, parse_table
+from ..engine.text import dotted
 from ..models import UNFINISHED, Rotation
 from .project import read_target
-from .targets import names_of_targets
+from .targets import find_targets, names_of_targets
 
 
 def require_text(flag: str, text: str | None) -> None:
@@ -48,6 +49,21 @@ def target_from(options: dict[str, Any]) -> TargetName:
     configured = _configured()
     column = _or(options["column"], configured.column)
     return replace(configured, column=column, pk=options["pk"])
+
+
+def by_name(options: dict[str, Any]) -> dict[str, Any]:
+    """The flags, with those of the settings' target that is named, if one is.
+
+    Raises UsageError for a name that there is not, and for flags that name another column.
+    """
+    name = options.get("target")
+    if name is None:
+        return options
+    for flag in ("table", "column", "pk"):
+        if options.get(flag) is not None:
+            raise UsageError(f"--{flag}: leave it out with a target's name, {name}")
+    its = find_targets([name])[0].target
+    return options | {"table": dotted(its.schema or "", its.table), "column": its.column}
 
 
 def _column_of(table: str) -> str:

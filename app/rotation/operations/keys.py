@@ -3,7 +3,6 @@
 import contextlib
 import csv
 import os
-import stat
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,6 +14,7 @@ from ..engine.db.statements import Fragment
 from ..engine.errors import Refused, UsageError
 from ..engine.kept import kept_lastingly
 from ..engine.preflight.server import describe_server
+from ..engine.recipe import parse_companion
 from ..engine.state.progress import read_progress
 from ..engine.table import citus
 from ..engine.table.target import Target, aim
@@ -44,7 +44,7 @@ def export_keys(session: Session, rotation: Rotation, columns: str | None, sink:
         )
     aim(session, target)
     chosen = [target.pk] if columns is None else _parse(columns)
-    _require_shown(session, target, chosen)
+    _require_shown(session, target, chosen, rotation)
     names = {f"key_column_{n}": (name,) for n, name in enumerate(chosen)}
     listed = Fragment(", ".join(f"target.{{{name}}}" for name in names))
     its = replace(session, names={**session.names, **names, "key_columns": listed})
@@ -66,15 +66,19 @@ def _parse(columns: str) -> list[str]:
     return names
 
 
-def _require_shown(session: Session, target: Target, names: list[str]) -> None:
+def _require_shown(session: Session, target: Target, names: list[str], rotation: Rotation) -> None:
     """Raise UsageError for a column that there is not or may hold a token, Refused for an unreadable."""
     known = {row["name"]: row for row in session.rows("list_columns", oid=target.oid)}
     table = f"{target.schema}.{target.table}"
+    also = kept_lastingly(rotation.options).get("also", ())
+    companions = {parse_companion(text).column for text in also}
     for name in names:
         if name not in known:
             raise UsageError(f"--columns: {table} has no column {name!r}; it has {', '.join(known)}")
         if name == target.column:
             raise UsageError(f"--columns: {name} holds the tokens, which are never shown")
+        if name in companions:
+            raise UsageError(f"--columns: {name} was set by --also, perhaps from the token: name others")
         if known[name]["generated"]:
             raise UsageError(f"--columns: {name} is generated, perhaps from the token: name others")
         if not known[name]["may_select"]:
@@ -83,10 +87,11 @@ def _require_shown(session: Session, target: Target, names: list[str]) -> None:
 
 def _of_changes(missing: int, where: str | None) -> str:
     """What the number of rows says, compared with how many were rotated."""
-    if missing > 0 and where:
+    if where:
+        now = f"; whether --where {quoted(where)} is true was asked now, not then"
         is_ = "is gone or no longer fulfils" if missing == 1 else "are gone or no longer fulfil"
-        left_out = f"{count(missing, 'row')} that it rotated {is_} --where {quoted(where)}"
-        return f"; {left_out}, and not listed"
+        left_out = f"; {count(missing, 'row')} that it rotated {is_} it, and not listed"
+        return now + left_out * (missing > 0)
     if missing > 0:
         return f"; {count(missing, 'row')} that it rotated {'is' if missing == 1 else 'are'} no more"
     if missing < 0:
@@ -98,23 +103,20 @@ def _of_changes(missing: int, where: str | None) -> str:
 def private_file(path: str, flag: str = "--output") -> Iterator[BinaryIO]:
     """A file that only its owner may read, which takes its place when the block ends well.
 
-    A device or a pipe is written to as it is. Raises UsageError, naming the flag, for a symbolic link
-    to a file, which is not followed, and if it can't be written.
+    A device, a pipe and a symbolic link stay what they are. Raises UsageError, naming the flag, if it
+    can't be written.
     """
     part: str | None = None
     try:
-        linked = Path(path).is_symlink()
-        kind = Path(path).stat().st_mode if Path(path).exists() else stat.S_IFREG
-        if linked and stat.S_ISREG(kind):
-            raise UsageError(f"{flag} {path}: it is a symbolic link, which is not followed")
-        if not stat.S_ISREG(kind):
-            with Path(path).open("wb") as device:
+        whole = Path(path).resolve()  # what takes the place of a link is no longer found through it
+        if whole.exists() and not whole.is_file():  # such as /dev/stdout
+            with whole.open("wb") as device:
                 yield device
             return
-        handle, part = tempfile.mkstemp(prefix=f".{Path(path).name}.", dir=Path(path).parent)
+        handle, part = tempfile.mkstemp(prefix=f".{whole.name}.", dir=whole.parent)
         with os.fdopen(handle, "wb") as file:
             yield cast("BinaryIO", file)
-        Path(part).replace(path)
+        Path(part).replace(whole)
         part = None
     except OSError as error:
         raise UsageError(f"{flag} {path}: {error.strerror}") from error

@@ -1,6 +1,6 @@
 """Runs one rotation, from the first signal handler to the last line."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from ..engine.db.stop import StopSwitch
 from ..engine.errors import Refused, in_a_line
@@ -21,6 +21,7 @@ def confirmed(driver: RotationDriver, new: bool, confirm: Callable[[str], bool])
     """Whether a person wants what a run would start now; one that only continues is not asked for."""
     if driver.unfinished(new) or (not new and driver.finished()):
         return True
+    driver.tell_findings()  # a person decides by them
     size = driver.plan(None, count=True).size
     rows = "an unknown number of rows" if size.tokens is None else count(size.tokens, "row")
     about = "" if size.exact or size.tokens is None else "about "
@@ -44,13 +45,16 @@ def rotate(
     leaked: LeakedList | None = None,
     confirm: Callable[[str], bool] | None = None,
     hook: Sequence[str] = (),
+    next_ones: Collection[str] = (),
 ) -> Outcome:
     """Start or resume a rotation, and work until it is done. Raises the engine's errors.
 
     `confirm`: asked before a new rotation is started, which can't be taken back. `hook`: see herald.
+    `next_ones`: full names of targets that the same command turns to next.
     """
     herald = Herald(alias, hook, emit)
     driver = RotationDriver(alias, name, options, stop, herald)
+    driver.next_ones = next_ones
     emit(driver.where)
     if confirm and not confirmed(driver, new, confirm):
         raise Refused("not confirmed: nothing was changed")

@@ -1,6 +1,6 @@
 """Several targets of one database, one after another: one exit code."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from ..engine.db.stop import StopSwitch
 from ..engine.errors import RotationError, in_a_line
@@ -34,26 +34,28 @@ def run_in_turn(
     }
     failed: dict[str, Exception] = {}
     done: list[Outcome] = []
+    called: dict[str, str] = {}  # by their full names
     left = list(asked)
     with attended([alias], reporter, new=new) as stop:
         for name, request in asked.items():
-            require_fit(alias, request, stop, name, "nothing was replaced")
+            called[name] = require_fit(alias, request, stop, name, "nothing was replaced")
         while left and not stop.requested:
             name = left.pop(0)
             try:
-                done.append(_run(alias, asked[name], stop, reporter))
+                next_ones = [called[one] for one in left]
+                done.append(_run(alias, asked[name], stop, reporter, next_ones))
                 reporter.line(f"{name}: {summary(done[-1])}")
             except RotationError as error:
                 failed[name] = error
                 reporter.line(f"{name}: {in_a_line(error)}")
     reporter.close()
     if not failed and not left:
-        reporter.line(_conclusion(done))
         reporter.ended(_conclusion(done), 0)
         return
     told = [f"{name}: {in_a_line(error)}" for name, error in failed.items()]
     if left:
-        again = f" (rotate_tokens_sql {' '.join(left)} --new begins them)" if new else ""
+        names = " ".join(left)
+        again = f" (python manage.py rotate_tokens_sql {names} --new begins them)" if new else ""
         told.append(f"not begun: {', '.join(left)}{again}")
     text = f"{len(failed) + len(left)} of {len(asked)} targets did not finish: {' | '.join(told)}"
     worst = worst_of(failed.values())
@@ -68,8 +70,10 @@ def _conclusion(done: list[Outcome]) -> str:
     return text + (f"; of {before} nothing was replaced now: finished before" if before else "")
 
 
-def _run(alias: str, asked: RunRequest, stop: StopSwitch, reporter: Output) -> Outcome:
+def _run(
+    alias: str, asked: RunRequest, stop: StopSwitch, reporter: Output, next_ones: Collection[str]
+) -> Outcome:
     its = (alias, asked.name, asked.options, stop, reporter)
-    outcome = rotate(*its, new=asked.new, reason=asked.reason, hook=asked.hook)
+    outcome = rotate(*its, asked.new, asked.reason, hook=asked.hook, next_ones=next_ones)
     reporter.close()
     return outcome

@@ -43,6 +43,8 @@ def find_targets(names: list[str]) -> list[NamedTarget]:
             text = "the settings name no targets (ROTATION['TARGETS']); name a table with --table"
             raise UsageError(f"{name}: {text}")
         if name not in given:
+            if (several := name.replace(",", " ").split()) and all(one in given for one in several):
+                raise UsageError(f"{name}: separate names by blanks: {' '.join(several)}")
             near = difflib.get_close_matches(name, given, 1)
             hint = f"did you mean {near[0]}?" if near else f"there is {', '.join(given)}"
             raise UsageError(f"{name}: {name_of('TARGETS')} has no target of that name; {hint}")
@@ -90,10 +92,16 @@ def _read(name: str, entry: Any) -> NamedTarget:
         entry = {"field": entry}
     if not isinstance(entry, dict):
         raise UsageError(f"{where} is neither 'app.Model.field' nor a dictionary")
+    if name.startswith("-"):
+        raise UsageError(f"{where}: a name that begins with - is a flag: choose another")
     options = {_name(key): value for key, value in entry.items() if key not in COLUMN_KEYS}
     if isinstance(options.get("also"), str):
         options["also"] = [options["also"]]
+    if len(options) < len(entry.keys() - COLUMN_KEYS):
+        raise UsageError(f"{where} has one option twice, as in max-rate and max_rate")
     if isinstance(options.get("also"), dict):
+        if not all(isinstance(text, str) for its in options["also"].items() for text in its):
+            raise UsageError(f"{where}: also: expected a dictionary of columns and SQL")
         options["also"] = [f"{column}={sql}" for column, sql in options["also"].items()]
     try:
         read = read_options(options, where)
@@ -111,7 +119,7 @@ def _name(key: Any) -> Any:
 def _column(entry: dict[str, Any], where: str) -> TargetName:
     its = {key: entry[key] for key in COLUMN_KEYS if key in entry}
     if its.keys() not in ({"field"}, {"table", "column"}) or not all(
-        isinstance(value, str) for value in its.values()
+        isinstance(value, str) and value and "\0" not in value for value in its.values()
     ):
         raise UsageError(f"{where}: expected 'field', as app.Model.field, or 'table' and 'column'")
     if "field" in its:

@@ -5,7 +5,7 @@ from typing import Any
 
 from ..engine.db.session import Session
 from ..engine.errors import Refused, Unproven
-from ..engine.kept import is_ours, kept_lastingly
+from ..engine.kept import as_kept, is_ours, kept_lastingly
 from ..engine.options import LASTING, Options, as_flags
 from ..engine.preflight.server import describe_server
 from ..engine.proof import copies, guard
@@ -18,7 +18,7 @@ from ..engine.state.rotations import rotations
 from ..engine.table import citus
 from ..engine.table.shape import read_shape
 from ..engine.table.target import Target, TargetName, aim, resolve
-from ..engine.text import name_keys, one_line
+from ..engine.text import name_keys, of_rows, one_line
 from ..models import Rotation, Status
 
 
@@ -49,7 +49,10 @@ def verify_rotation(
     transitions.record(session, rotation, target, verdict)
     problems = _of_proof(rotation, target, verdict, complete, write)
     if target.placement.takes_guard and not guard.stands(guard.find_guard(session, target)):
-        write(f"note: nothing keeps revoked tokens out of {target.label}: see rotation guard status")
+        write(
+            f"note: nothing keeps revoked tokens out of {target.label}: see"
+            " python manage.py rotation guard status"
+        )
     if leaked and listed:
         again = target.command + as_flags(kept_lastingly(latest.options), LASTING)
         problems += _of_listed(target, again, leaked, listed, write, bool(problems))
@@ -131,7 +134,8 @@ def _of_proof(
     elif not verdict.clean:
         problems.append(why_unproven(verdict, target))
     else:
-        write(verdict.sentence(target.scope))
+        # Also where this site did not sign the condition: it is said, and not run.
+        write(verdict.sentence(target.label + of_rows(as_kept(rotation.options).get("where"))))
     for note in verdict.notes:
         write(f"note: {note}")
     if rotation.token_type != target.column_type:

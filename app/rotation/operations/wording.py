@@ -27,15 +27,15 @@ def summary(outcome: Outcome) -> str:
     if outcome.already:
         when = in_utc(progress.finished_at) if progress.finished_at else ""
         return (
-            f"Nothing was replaced now: {name} was finished {when} ({progress.rows_done} rows,"
+            f"Nothing was replaced now: {name} was finished {when} ({count(progress.rows_done, 'row')},"
             f" {show_proof(progress)}); to replace them all again, add --new"
         )
     memory = peak_memory_mb(resource.getrusage(resource.RUSAGE_SELF))
     pace = f", {outcome.rows / outcome.seconds:.0f} rows/s" if outcome.rows else ""
     return (
-        f"{name} succeeded: {progress.rows_done} rows in {count(progress.windows, 'window')},"
+        f"{name} succeeded: {count(progress.rows_done, 'row')} in {count(progress.windows, 'window')},"
         f" {show_proof(progress)};"
-        f" this run: {outcome.rows} rows in {outcome.seconds:.1f} s{pace},"
+        f" this run: {count(outcome.rows, 'row')} in {outcome.seconds:.1f} s{pace},"
         f" client memory {memory:.0f} MB"
     )
 
@@ -111,7 +111,7 @@ def _moment(text: str) -> datetime | None:
 def why_nothing_happens(rotation: Rotation, state: State) -> str:
     """Why a rotation makes no progress, or nothing."""
     if state.unserved:
-        return "Recorded, but no process serves it: run rotate_tokens_sql --serve."
+        return "Recorded, but no process serves it: run python manage.py rotate_tokens_sql --serve."
     if state.stalled:
         return f"No process is working on it: run {command_of(rotation)} to continue."
     return HELD_BACK + state.progress.throttle if state.progress.throttle else ""
@@ -128,7 +128,8 @@ def show_left(progress: Progress) -> str:
     """How many rows hold their old token, in words."""
     if progress.rows_total is None:
         return "every other row keeps its leaked token"
-    left = f"{max(0, progress.rows_total - progress.rows_done):,} rows keep their leaked token"
+    rows = max(0, progress.rows_total - progress.rows_done)
+    left = "1 row keeps its leaked token" if rows == 1 else f"{rows:,} rows keep their leaked token"
     return left if progress.rows_total_exact else f"about {left} (estimated, not counted)"
 
 

@@ -36,7 +36,7 @@ SHOWN_SECONDS = 3600  # for which a shown plan may be recorded
 SALT = "rotation.plan"
 TOO_LONG = (
     f"the plan took longer than {PLAN_SECONDS:.0f} s, more than a page can wait for: see it with"
-    " rotate_tokens_sql --dry-run in a shell, and start the rotation there"
+    " python manage.py rotate_tokens_sql --dry-run in a shell, and start the rotation there"
 )
 #: The fields that say which column it is, and what new tokens look like: the settings say so of theirs.
 WHICH = ("table", "column", "pk", "format")

@@ -26,7 +26,14 @@ PLAIN = "SET LOCAL quote_all_identifiers TO off;\nSET LOCAL exit_on_error TO off
 PINNED = "SET LOCAL search_path TO pg_catalog, pg_temp;\n"
 ROLES_OWN = "SET LOCAL search_path TO DEFAULT;\n"
 #: Statements that ask what the role's search path finds.
-FINDS_NAMES = {"describe_server", "find_table", "list_tables", "parse_sql", "sample_expression"}
+FINDS_NAMES = {
+    "describe_server",
+    "find_table",
+    "list_tables",
+    "parse_sql",
+    "sample_expression",
+    "find_no_token",
+}
 #: The operator's own condition on rows, if there is one: its names mean the same in every statement.
 OPERATORS_OWN = "where"
 #: Statements that print names in full: the state's triggers read them by PostgreSQL's own path.

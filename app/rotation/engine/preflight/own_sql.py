@@ -1,19 +1,21 @@
 """SQL of the operator's own: whether PostgreSQL accepts it where it goes, and what it makes."""
 
-import contextlib
+import re
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 from ..db.session import Row, Session
 from ..db.sqlstate import READ_ONLY
-from ..db.statements import Fragment
+from ..db.statements import Fragment, load
 from ..errors import DatabaseFailure, LockConflict, UsageError
 from ..events import NOTE, REFUSE, WARN, Found
 from ..table.target import TEXT_TYPES, Target
-from ..table.windows import find_window
-from ..text import count, one_line, quoted
+from ..text import count, one_line, quoted, shown
 from .secrets import BESIDE, how_computed, sampled
 
+#: What PostgreSQL says of a hash of text.
+OF_TEXT = re.compile(r"\bsha(224|256|384|512)\((text|character varying|character|unknown|uuid)\)")
 SAMPLE = 1000  # rows for which the expression is evaluated before the run starts
 SAMPLE_TIMEOUT = "10s"
 
@@ -31,18 +33,46 @@ def require_sound(session: Session, target: Target) -> None:
     if not given:
         return
     with session.reading():
+        texts = _flags_of_text(session, target)
         for flag, (statement, piece) in given.items():
             # On lines of its own: it may end with a comment.
-            its = replace(session, names=session.names | {"piece": Fragment(f"\n{piece}\n")})
-            _parse(session, flag, its.text(statement))
+            made = f"\n{piece}\n"
+            _parse(session, flag, _composed(session, statement, made))
+            bytes_of_it = load("is_bytes").replace("{made}", made)
+            if flag in texts and not _problem(session, _composed(session, statement, bytes_of_it)):
+                raise UsageError(
+                    f"{flag}: it makes bytes, of which text would get the digits after \\x: encode them,"
+                    " as in encode(sha256(convert_to(new_token, 'UTF8')), 'hex')"
+                )
         bounds = target.window("", "") | {"lo": None, "hi": None}
         _parse(session, " and ".join(given), session.text("rotate_window", **bounds))
 
 
+def _flags_of_text(session: Session, target: Target) -> set[str]:
+    """The flags whose SQL fills a column of text, where PostgreSQL takes a value of any type."""
+    columns = session.rows("list_columns", oid=target.oid)
+    texts = {row["name"] for row in columns if row["base_type"] in TEXT_TYPES}
+    flags = {f"--also {name}" for name in texts}
+    return flags | {"--expression"} if target.is_text else flags
+
+
+def _composed(session: Session, statement: str, piece: str) -> str:
+    return replace(session, names=session.names | {"piece": Fragment(piece)}).text(statement)
+
+
+def _problem(session: Session, statement: str) -> str:
+    """What PostgreSQL says against a statement, or nothing."""
+    return str(session.row("parse_sql", statement=statement.rstrip().rstrip(";"))["problem"])
+
+
 def _parse(session: Session, flags: str, statement: str) -> None:
-    problem = session.row("parse_sql", statement=statement.rstrip().rstrip(";"))["problem"]
+    problem = _problem(session, statement)
     if problem.endswith('at or near "]"'):
         problem = "it ends too early, or closes what it did not open"
+    elif OF_TEXT.search(problem):
+        problem += ": it takes bytes, as in sha256(convert_to(new_token, 'UTF8'))"
+    elif "FROM-clause entry" in problem:
+        problem += ": name columns without their table"
     if problem:
         raise UsageError(f"{flags}: PostgreSQL does not accept it: {one_line(problem)}")
 
@@ -113,12 +143,16 @@ def _of_unset(session: Session, target: Target) -> Iterator[Found]:
 def _of_expression(session: Session, target: Target) -> Iterator[Found]:
     text = f"each new token of {target.label} is {one_line(target.recipe.expression or '')}"
     yield Found(NOTE, f"{text}: how hard that is to guess is for you to judge")
-    found = _sample(session)
+    found, quick = _sample(session)
     if not found or not found["tokens"]:
         return
     of_rows = f"of {count(found['tokens'], 'row')} for which --expression was evaluated"
     if found["missing"]:
         yield Found(REFUSE, f"{of_rows}, {found['missing']} got NULL: no token would be left there")
+    # Of a large table's rows most are not in the sample, and any can lack what the token is made of.
+    elif quick and (rows := _evaluated(session, "find_no_token")):
+        its = f"{target.pk} {shown(rows[0]['key'])}"
+        yield Found(REFUSE, f"--expression is NULL for the row with {its}: no token would be left there")
     elif found["kept"]:
         yield Found(REFUSE, f"{of_rows}, {found['kept']} got the token that they have now")
     elif found["distinct_tokens"] < found["tokens"]:
@@ -129,18 +163,23 @@ def _of_expression(session: Session, target: Target) -> Iterator[Found]:
         yield Found(WARN, f"{text} whoever knows it and the row can compute the new token")
 
 
-def _sample(session: Session) -> Row | None:
-    """What the expression makes of the first rows; None if there are none, it writes, or is too slow."""
+def _sample(session: Session) -> tuple[Row | None, bool]:
+    """What the expression makes of some rows; None if it writes, or is too slow. Whether it is quick."""
+    for size in (SAMPLE, SAMPLE // 100):
+        if found := _evaluated(session, "sample_expression", most=size):
+            return found[0], size == SAMPLE
+    return None, False
+
+
+def _evaluated(session: Session, statement: str, **parameters: Any) -> list[Row]:
+    """The rows of a statement that evaluates the expression; none if that writes, or is too slow."""
     try:
-        for size in (SAMPLE, SAMPLE // 100):
-            with contextlib.suppress(LockConflict), session.reading(SAMPLE_TIMEOUT):
-                whole = session.rows("draw_lanes", cuts=[])
-                first = find_window(session, **whole[0], last_id=None, size=size) if whole else None
-                return session.row("sample_expression", lo=first.lo, hi=first.hi) if first else None
-            if session.stop.requested:
-                break
-        return None
+        with session.reading(SAMPLE_TIMEOUT):
+            return session.rows(statement, **parameters)
+    except LockConflict:
+        if session.stop.requested:
+            raise
     except DatabaseFailure as failure:
         if failure.sqlstate != READ_ONLY:
             raise UsageError(f"--expression: PostgreSQL answered {failure.condition}") from failure
-        return None
+    return []

@@ -43,7 +43,8 @@ def findings(session: Session, target: Target) -> Iterator[Found]:
         more = f" and {len(copiers) - MOST_NAMED} more" if len(copiers) > MOST_NAMED else ""
         yield FoundElsewhere(
             NOTE,
-            f"{named}{more} may keep old tokens: afterwards run rotation verify --search-copies",
+            f"{named}{more} may keep old tokens: afterwards run"
+            " python manage.py rotation verify --search-copies",
         )
 
 
@@ -96,7 +97,7 @@ def _sample(session: Session, target: Target, candidates: list[CandidateTable]) 
                 WARN,
                 f"{candidate.label}.{one_line(column.name)} holds values of {target.label} without a"
                 " foreign key: they are not replaced, and match no row afterwards; update them together,"
-                " or find them afterwards with rotation verify --search-copies",
+                " or find them afterwards with python manage.py rotation verify --search-copies",
             )
     if missed:
         yield _not_checked(sorted(missed), target)
@@ -108,7 +109,8 @@ def _not_checked(tables: list[str], target: Target) -> Found:
     return FoundElsewhere(
         NOTE,
         f"{count(len(tables), 'table')} {were} not checked for values of {target.label} (too slow, not"
-        f" readable, or of another owner): {named}; rotation verify --search-copies has no time limit",
+        f" readable, or of another owner): {named};"
+        " python manage.py rotation verify --search-copies has no time limit",
     )
 
 

@@ -3,16 +3,19 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from ...schema import STATE_TABLES
 from ..db.session import Row, Session
 from ..errors import ConnectionLost, DatabaseFailure, LockConflict
 from ..formats import ALPHABETS, LEAST_RANDOM_BITS, LONGEST, parse_format
+from ..table.owners import code_of_others
 from ..table.target import KEY_TYPES, TEXT_TYPES
 
 SAMPLE = 1000  # values of a column that are looked at
 SAMPLE_TIMEOUT = "5s"
 UUIDS = "UUIDs"  #: in words
+NOT_LOOKED_AT = "not looked at"  #: values
 FEWEST = 3  # rows that must agree that one column is computed from another
 #: Names of secrets, and names that may be: those count if the values look random.
 LIKELY = re.compile(
@@ -63,6 +66,7 @@ class Secret:
     type: str
     rows: int | None  #: about
     visible: bool  #: by the table's name alone
+    inherits: bool  #: its table takes part in table inheritance
     key: str | None  #: by which windows walk without --walk
     walk: str | None  #: by which they can with it
     shape: Shape
@@ -80,21 +84,27 @@ def find_secrets(session: Session, known: set[tuple[str, str]]) -> Iterator[Secr
     with session.reading():
         its = {"state_schema": session.state_schema, "state_tables": list(STATE_TABLES)}
         columns = session.rows("list_text_columns", **its)
+        tables = {row["oid"] for row in columns}
+        # Reading, or planning to, runs what the table's indexes and statistics call.
+        strange = code_of_others(session, tables, session.state_schema)
     beside: set[tuple[int, str]] = set()
     found = []
     for row in columns:
         named = (row["table"], row["column"]) in known or LIKELY.search(row["column"])
         if row["refers"] or not (named or PERHAPS.search(row["column"])):
             continue
-        one = _look(session, row, columns)
+        one = _look(session, row, columns, strange.get(row["oid"], ""))
         beside |= {(row["oid"], name) for name in one.beside}
         if named or one.shape.random:
             found.append((row["oid"], one))
     yield from (one for oid, one in found if (oid, one.column) not in beside)
 
 
-def _look(session: Session, row: Row, columns: list[Row]) -> Secret:
-    """Look at some values of a column, and at what is computed from them."""
+def _look(session: Session, row: Row, columns: list[Row], strange: str) -> Secret:
+    """Look at some values of a column, and at what is computed from them.
+
+    Not if that would lend this role's rights to others, whose code is `strange`.
+    """
     around = [one["column"] for one in columns if one["oid"] == row["oid"] and one["may_read"]]
     walks = [name for name, kind in (row["walks"] or {}).items() if kind in KEY_TYPES]
     walks = [name for name in walks if name != row["column"]]
@@ -105,13 +115,17 @@ def _look(session: Session, row: Row, columns: list[Row]) -> Secret:
         type=row["type"],
         rows=row["rows"],
         visible=row["visible"],
+        inherits=row["inherits"],
         key=row["key"] if row["key"] in walks else None,
         walk=next((name for name in walks if name != row["key"]), None),
-        shape=Shape("not looked at"),
+        shape=Shape(NOT_LOOKED_AT),
         others=tuple(name for name in around if name != row["column"]),
     )
     if not (row["may_read"] and secret.is_text):
         return secret
+    if strange:
+        lent = f"as that would lend this role's rights to {strange}"
+        return replace(secret, shape=Shape(NOT_LOOKED_AT, lent))
     its = {"target": (row["schema"], row["table"]), "column": (row["column"],)}
     own = replace(session, names=session.names | its)
     counted = sampled(own, "sample_shapes")
@@ -128,11 +142,11 @@ def _look(session: Session, row: Row, columns: list[Row]) -> Secret:
     return replace(secret, shape=shape, beside=computed)
 
 
-def sampled(session: Session, statement: str) -> Row | None:
+def sampled(session: Session, statement: str, **parameters: Any) -> Row | None:
     """What is counted; None if that is not possible, or takes too long."""
     try:
         with session.reading(SAMPLE_TIMEOUT):
-            return session.row(statement, most=SAMPLE)
+            return session.row(statement, most=SAMPLE, **parameters)
     except ConnectionLost:
         raise
     except (LockConflict, DatabaseFailure):

@@ -10,13 +10,14 @@ from ..proof import guard
 from ..table.owners import code_of_others
 from ..table.slices import slices_of
 from ..table.target import Target
-from ..table.windows import Window, find_window
+from ..table.windows import find_window
 from ..text import count, one_line, shown, size
 from . import indexes, own_sql, sampling
 from .replication import of_replication
+from .secrets import sampled
 from .surroundings import of_limits, of_server
 
-SEARCH = "afterwards run rotation verify --search-copies"
+SEARCH = "afterwards run python manage.py rotation verify --search-copies"
 SAMPLE = 1000  # rows whose text is checked before the run starts
 #: What a foreign key's ON UPDATE does to the rows that refer to a token (pg_constraint.confupdtype).
 ON_UPDATE = {
@@ -57,6 +58,8 @@ def find_all(
             *of_server(session, table, target, options),
             *target.placement.findings(f"{target.schema}.{target.table}", options),
         ]
+    if target.recipe.form:
+        findings += _of_format(session, target, target.recipe.form)
     findings += own_sql.findings(session, target)
     findings += [*of_limits(session, options), *sampling.findings(session, target)]
     if not any(finding.level == REFUSE for finding in findings):
@@ -101,13 +104,10 @@ def _of_owners(session: Session, target: Target) -> Iterator[Found]:
 def _of_texts(session: Session, target: Target) -> Iterator[Found]:
     if not target.is_text:
         return
+    if target.any_text:
+        return
     whole = session.rows("draw_lanes", cuts=[])
     first = find_window(session, **whole[0], last_id=None, size=SAMPLE) if whole else None
-    if target.recipe.expression:
-        return
-    if target.recipe.form:
-        yield from _of_format(session, target, target.recipe.form, first)
-        return
     misfits = session.rows("find_non_uuid", lo=first.lo, hi=first.hi) if first else []
     if misfits:
         yield Found(
@@ -125,18 +125,14 @@ def _of_texts(session: Session, target: Target) -> Iterator[Found]:
         )
 
 
-def _of_format(
-    session: Session, target: Target, form: TokenFormat, first: Window | None
-) -> Iterator[Found]:
-    """How the present tokens of the first window differ from what the new ones will look like."""
+def _of_format(session: Session, target: Target, form: TokenFormat) -> Iterator[Found]:
+    """How some of the present tokens differ from what the new ones will look like."""
     yield Found(
         NOTE, f"each new token of {target.label} is {form.template}, with {form.random_bits} random bits"
     )
-    if not first:
-        return
     its = {"size": form.size, "prefix": form.prefix, "suffix": form.suffix}
-    found = session.row("compare_formats", lo=first.lo, hi=first.hi, pattern=f"^{form.pattern}$", **its)
-    if not found["different"]:
+    found = sampled(session, "compare_formats", pattern=f"^{form.pattern}$", **its)
+    if not found or not found["different"]:
         return
     ways = {
         "otherwise_long": f"are not {form.size} characters long",

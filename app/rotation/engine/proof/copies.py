@@ -32,7 +32,7 @@ class Searching(Event):
     rows: int | None  #: estimated; None: not known
 
     def __str__(self) -> str:
-        rows = "" if self.rows is None else f" (about {self.rows} rows)"
+        rows = "" if self.rows is None else f" (about {count(self.rows, 'row')})"
         return f"searching {self.number} of {self.tables}: {self.table}{rows}"
 
 

@@ -87,7 +87,7 @@ class LeakedVerdict:
 def how_proven(verdict: Verdict | None, label: str) -> str:
     """What the last phase reports at its end."""
     if verdict is None:
-        return "not verified (--no-verify); run rotation verify to do so"
+        return "not verified (--no-verify); run python manage.py rotation verify to do so"
     return f"verified by value: {verdict.sentence(label)}"
 
 

@@ -165,6 +165,7 @@ def resolve(
     else:
         key = (_find_walk if name.walk else _find_key)(columns, name, label)
         token = _find_column(columns, name.column, label)
+        _require_still(key, token["name"], label)
     return Target(
         schema=table["schema"],
         table=table["name"],
@@ -202,6 +203,7 @@ def _require_companion(columns: dict[str, Row], name: str, target: Target) -> No
         raise Refused(f"--also {name}: that is the token: use --expression or --format")
     if name == target.pk:
         raise Refused(f"--also {name}: windows walk by it, and it would move under them")
+    _require_still(columns[target.pk], name, table)
     if columns[name]["generated"]:
         raise Refused(f"--also {name}: it is generated, and follows the others by itself")
     if not columns[name]["may_update"]:
@@ -318,6 +320,15 @@ def _how_to_walk(columns: dict[str, Row], token: str) -> str:
     if fit:
         return f"walk by another unique column: --walk {' or '.join(fit)}"
     return "add a column with a unique index, NOT NULL, and name it with --walk; or rotate by hand"
+
+
+def _require_still(key: Row, changed: str, label: str) -> None:
+    """Raise Refused if windows would walk by a column that is computed from one that they change."""
+    if changed in key["computed_from"]:
+        raise Refused(
+            f"{label}.{key['name']} is generated from {changed}, and would move under the windows:"
+            " walk by another unique column (--walk)"
+        )
 
 
 def _readable(key: Row, label: str) -> Row:

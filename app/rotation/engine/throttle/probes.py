@@ -13,7 +13,7 @@ from ..errors import ConnectionLost, DatabaseFailure, RotationError, Stopped
 from ..hours import Hours
 from ..options import Options
 from ..table.disk import find_free
-from ..text import size
+from ..text import count, size
 from .bucket import Bucket
 from .standbys import UNMEASURABLE, LagClock, read_standbys
 
@@ -189,7 +189,8 @@ class Probes:
         with self._session.reading(SQL_TIMEOUT):
             waiting = self._session.row("count_waiting", rotation=self._rotation)["waiting"]
         if waiting > options.max_waiting:
-            yield f"{waiting} sessions wait for rows that windows hold (limit {options.max_waiting})"
+            wait = f"{count(waiting, 'session')} {'waits' if waiting == 1 else 'wait'}"
+            yield f"{wait} for rows that windows hold (limit {options.max_waiting})"
 
     def _asked(self, options: Options) -> Iterator[str]:
         if options.throttle_sql is None:

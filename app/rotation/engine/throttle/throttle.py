@@ -4,6 +4,7 @@ import threading
 
 from ..errors import Stopped
 from ..kept import LiveOptions
+from ..text import count
 from .bucket import Bucket
 
 BURST_SECONDS = 0.5  # with a rate limit, a window holds at most the rows of this time
@@ -57,9 +58,10 @@ class Throttle:
                 return size
             granted = min(size, self._left)
             if not granted:
+                rows = count(self.live.now.stop_after or 0, "row")
                 raise Stopped(
-                    f"after {self.live.now.stop_after} rows of this run (--stop-after): look at the"
-                    " application, then run the same command again to continue"
+                    f"after {rows} of this run (--stop-after): look at the application, then run the"
+                    " same command again to continue"
                 )
             self._left -= granted
             return granted

@@ -22,6 +22,7 @@ CANARY_SIZE = 1000  # rows, at most
 STEP = 1 / 20  # of the rows passed until then
 LONGEST_STEP = 1_000_000  # rows
 MOST_FAILED = 1000
+MOST_PASSED = 100_000  # keys, in search of a row for which --where is true
 
 
 @dataclass
@@ -111,6 +112,7 @@ def _refusal(session: Session, stage: Stage, failure: DatabaseFailure) -> Refuse
     recipe = stage.target.recipe
     own = [f"--also {one.column}" for one in recipe.companions]
     own += ["--expression"] if recipe.expression else []
+    own = own or (["--format"] if recipe.form else [])
     if own and failure.of_a_row:
         return Refused(
             f"the canary window failed, as every window would: {failure.subject}; it was rolled back,"
@@ -131,7 +133,7 @@ def _try(session: Session, stage: Stage, place: _Place, options: Options) -> boo
     """
     lane = stage.open_window(options.lock_timeout_ms, bounded=False)
     stage.hold_target()
-    while not (window := _find(session, lane, place)):
+    while not (window := _find(session, lane, place, stage.target.recipe.where)):
         if lane["lane_id"] is None or lane["lane_id"] in stage.later:
             return lane["status"] in HALTED
         stage.later.append(lane["lane_id"])
@@ -143,21 +145,27 @@ def _try(session: Session, stage: Stage, place: _Place, options: Options) -> boo
         try_guard(session, stage.target, lane, window.lo, options.ack_triggers)
     rows = session.change("rotate_window", **stage.target.window(window.lo, window.hi))
     session.change("check_constraints")
-    found = session.row(
-        "check_window", set=lane["set_id"], salt=lane["salt"], lo=window.lo, hi=window.hi
-    )
+    form = stage.target.recipe.form
+    its = {"lo": window.lo, "hi": window.hi, "pattern": f"^{form.pattern}$" if form else None}
+    found = session.row("check_window", set=lane["set_id"], salt=lane["salt"], **its)
     stage.require_same_target()
     raise _RolledBack(window, rows, found)
 
 
-def _find(session: Session, lane: Row, place: _Place) -> Window | None:
+def _find(session: Session, lane: Row, place: _Place, where: str | None) -> Window | None:
+    """The next window; with a condition on rows the first that has some of those, if it is near."""
     if lane["lane_id"] is None:
         return None
     after = lane["last_id"] if place.after is None else place.after
     if place.skip and place.after is not None:
         passed = find_window(session, lane["lower"], lane["upper"], after, place.skip)
         after = passed.hi if passed else lane["upper"]
-    return find_window(session, lane["lower"], lane["upper"], after, place.size)
+    window = find_window(session, lane["lower"], lane["upper"], after, place.size)
+    if window and where:
+        its = {"lo": window.lo, "upper": lane["upper"], "size": place.size, "most": MOST_PASSED}
+        chosen = session.row("find_chosen_window", **its)
+        return Window(**chosen) if chosen["lo"] else window
+    return window
 
 
 def _judge(stage: Stage, done: _RolledBack) -> None:
@@ -173,5 +181,11 @@ def _judge(stage: Stage, done: _RolledBack) -> None:
             f" although PostgreSQL counted {done.rows} rows as updated: a trigger or a rule undoes"
             f" the UPDATE; {then}; disable it for the rotation"
         )
+    if unlike := done.found["unlike"]:
+        raise Refused(
+            f"{where} {unlike} of {tokens} tokens are not as --format makes them: a trigger changes"
+            " them, and what --also computes from them would be of others;"
+            f" {then}; disable it for the rotation"
+        )
     if distinct != tokens:
-        raise Refused(f"{where} {tokens} rows got only {distinct} different tokens; {then}")
+        raise Refused(f"{where} {count(tokens, 'row')} got only {distinct} different tokens; {then}")

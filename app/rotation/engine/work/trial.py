@@ -44,7 +44,8 @@ def _try_insert(its: Session, target: Target, lane: Row, key: str) -> None:
     if target.partitioned or _try(its, its.text("try_insert", old=True, **row))["outcome"] != REVOKED:
         return
     raise Refused(
-        f"the guard of {target.label} lets a revoked token be inserted: see rotation guard status;"
+        f"the guard of {target.label} lets a revoked token be inserted: see"
+        " python manage.py rotation guard status;"
         " nothing was replaced"
     )
 
@@ -61,7 +62,7 @@ def _must_pass(session: Session, target: Target, statement: str) -> None:
     why = "nothing is written" if outcome == NOTHING else condition(outcome)
     raise Refused(
         f"with its guard {target.label} can't be written to ({why}): nothing was replaced; drop"
-        " it with rotation guard drop and report this, or run with --no-guard"
+        " it with python manage.py rotation guard drop and report this, or run with --no-guard"
     )
 
 

@@ -12,6 +12,7 @@ from ...engine.db.stop import StopSwitch
 from ...engine.errors import Refused, Stopped, Unproven
 from ...engine.options import TUNABLE, read_tuning
 from ...engine.state.status import describe, read_state
+from ...engine.text import count
 from ...models import HALTED, UNFINISHED, Rotation, Status
 from ...operations import guard, inputs, steer
 from ...operations.attending import attended
@@ -56,6 +57,8 @@ class Command(base.RotationCommand):
                     "--table", metavar="[SCHEMA.]TABLE", help="only the rotations of this table"
                 )
                 action.add_argument("--column", help="only the rotations of this column")
+            if name not in ("discover", "tune"):
+                self.add_name(action)
             if name in ("status", "history", "discover"):
                 action.add_argument("--json", action="store_true", help="for machines")
             if name == "report":
@@ -83,6 +86,11 @@ class Command(base.RotationCommand):
                 )
         self.add_guard(actions)
 
+    def add_name(self, action: CommandParser) -> None:
+        """Add the name of a target, in place of --table and --column."""
+        text = "a name of ROTATION['TARGETS'] of the settings, in place of --table and --column"
+        action.add_argument("target", nargs="?", metavar="TARGET", help=text)
+
     def add_keys(self, action: CommandParser) -> None:
         """Add the flags of `keys`."""
         text = "columns to list (default: the primary key)"
@@ -99,6 +107,7 @@ class Command(base.RotationCommand):
         text = "is it in place (exit code 1 if not)? or remove one that a run has installed"
         choices = ("status", "drop")
         action.add_argument("guard_action", choices=choices, metavar="status|drop", help=text)
+        self.add_name(action)
         base.add_target_flags(action)
 
     def shows(self, options: dict[str, Any]) -> bool:
@@ -107,6 +116,7 @@ class Command(base.RotationCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         with base.one_line_errors():
+            options = inputs.by_name(options)
             (alias,) = self.databases(options)
             self.board = Board(self.stdout, "auto", 1, self.colours())
             watches = options["action"] == "watch"
@@ -128,6 +138,7 @@ class Command(base.RotationCommand):
             return
         found = chosen(session, options)
         self.none = none_found(options)
+        self.named = options["table"] is not None or options["column"] is not None
         if options["action"] in ("report", "keys"):
             getattr(self, options["action"])(session, self.numbered(session, found, options), options)
             return
@@ -147,20 +158,28 @@ class Command(base.RotationCommand):
                 self.say(line)
         self.say(conclusion(found))
 
+    def say_none(self) -> None:
+        """Say that there is no rotation. Raises Refused if one was named: its name may be mistyped."""
+        if self.named:
+            raise Refused(self.none)
+        self.say(self.none)
+
     def status(self, session: Session, found: "QuerySet[Rotation]", as_json: bool) -> None:
         with session.looking("reading the rotations"):
             rotation = found.first()
         if as_json:
             self.say(json.dumps(describe(session, rotation) if rotation else None))
         elif rotation is None:
-            self.say(self.none)
+            self.say_none()
         else:
             for line in overview(session, rotation, read_state(session, rotation.pk)):
                 self.say(line)
             with session.looking("reading the rotations"):
                 several = found.filter(status__in=UNFINISHED).count() > 1
             if several:
-                self.say("other rotations are unfinished too: rotation history lists them")
+                self.say(
+                    "other rotations are unfinished too: python manage.py rotation history lists them"
+                )
 
     def watch(self, alias: str, stop: StopSwitch, options: dict[str, Any]) -> None:
         """Follow a rotation; the exit code is that of a run that ends so."""
@@ -190,7 +209,7 @@ class Command(base.RotationCommand):
             self.say(json.dumps(entries))
             return
         if not entries:
-            self.say(self.none)
+            self.say_none()
         for one in entries:
             start, end = (
                 one[key][:19].replace("T", " ") if one[key] else "not yet"
@@ -201,7 +220,7 @@ class Command(base.RotationCommand):
             rows = f" (where {where})" if where else ""
             line = (
                 f"{one['id']:>4}  {one['status']:<10} {one['table']}.{one['column']}{rows}"
-                f"  {one['rows_done']} rows  {start} to {end}"
+                f"  {count(one['rows_done'], 'row')}  {start} to {end}"
                 f"  {one['operator']}@{one['host']}{reason}"
             )
             self.say(line)
@@ -222,7 +241,7 @@ class Command(base.RotationCommand):
         rotation = self.the_unfinished(session, found, "pause")
         paused = rotation.status in HALTED
         said = f"{rotation} is already paused" if paused else steer.pause(session, rotation, here())
-        self.say(f"{said}; run rotation resume to continue")
+        self.say(f"{said}; run python manage.py rotation resume to continue")
 
     def resume(self, session: Session, found: "QuerySet[Rotation]", as_json: bool) -> None:
         rotation = self.the_unfinished(session, found, "resume")
