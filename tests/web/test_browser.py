@@ -217,3 +217,39 @@ def test_fits_a_phone_while_it_runs(db: Database, page: Any, scheme: str) -> Non
     page.wait_for_selector(".state-succeeded")
     page.goto("/admin/rotation/rotation/1/report/")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_list_refreshes_and_leaves_the_reader_alone(db: Database, page: Any) -> None:
+    """Figures change under a focused link, a new rotation appears, and the new state is said."""
+    db.tickets(3000)
+    begin(db, "--window", "25", "--max-rate", "50")
+    sign_in(page, "viewer")
+    page.focus(".field-name a")
+    shown = page.inner_text("[data-part=progress-1]")
+    until(lambda: page.wait_for_timeout(300) or page.inner_text("[data-part=progress-1]") != shown)
+    assert page.evaluate("document.activeElement.textContent") == "1: public.ticket.token"
+    assert page.inner_text("[role=status]") == ""
+    assert db.run("rotation", "cancel").code == 0
+    page.wait_for_selector("[data-part=state-1] >> text=cancelled")
+    assert page.inner_text("[role=status]") == "rotation 1: cancelled."
+    assert page.evaluate("document.activeElement.textContent") == "1: public.ticket.token"
+    page.evaluate("document.activeElement.blur()")
+    assert db.run("rotate_tokens_sql", "--stop-after", "10", "--window", "10").code == 3
+    page.wait_for_selector("text=2: public.ticket.token")
+    page.wait_for_selector(".filters >> text=cancelled (1)")
+
+
+def test_what_was_opened_stays_open(db: Database, page: Any) -> None:
+    """Also on a phone, where the page folds what is long, and after a button was pressed."""
+    db.tickets(3000)
+    begin(db, "--window", "25", "--max-rate", "50")
+    page.set_viewport_size({"width": 390, "height": 844})
+    open_page(page, "steerer")
+    for fold in ("#fold-lanes", "#fold-tune", "#fold-windows"):
+        assert page.get_attribute(fold, "open") is None
+    page.click("#fold-windows > summary")
+    page.click("button:has-text('Pause')")
+    page.wait_for_selector(".state-paused")
+    assert page.get_attribute("#fold-windows", "open") is not None
+    assert page.get_attribute("#fold-lanes", "open") is None
+    assert "% paused | Rotation 1" in page.title()

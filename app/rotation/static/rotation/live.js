@@ -136,6 +136,6 @@ async function watch() {
 }
 
 offer(page.dataset.actions || "");
-unfold();
 announce(true);
 if (page.dataset.over !== "yes") setTimeout(watch, every);
+unfold(); // last: where the browser keeps nothing for pages, it fails
