@@ -46,10 +46,8 @@ def plan_rotation(
             raise Stopped(f"dry run ended ({stop.reason or conflict})") from conflict
 
 
-def show_plan(
-    driver: RotationDriver, write: Any, new: bool, everything: bool, walked: int | None = None
-) -> None:
-    """Print the plan, with all its windows or the first and last; looks up at most `walked` of them.
+def show_plan(driver: RotationDriver, write: Any, new: bool, everything: bool) -> None:
+    """Print the plan, with all its windows or the first and last.
 
     Raises Refused, after the findings, if one of them forbids the run.
     """
@@ -78,7 +76,7 @@ def show_plan(
     write(f"time       {driver.forecast(rotation, plan.size.tokens) or 'unknown until it runs'}")
     _show_lanes(plan, write, len(plan.lanes) if everything else MOST_LANES)
     if plan.statement:
-        _show_windows(driver, plan, write, None if everything else walked or MOST_WALKED)
+        _show_windows(driver, plan, write, None if everything else MOST_WALKED)
         _show_statement(plan, write)
 
 

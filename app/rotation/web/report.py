@@ -10,6 +10,7 @@ from ..engine.state.journal import Point
 from ..models import Status
 from ..operations.wording import show_option, show_survivors
 from .charts import draw_charts
+from .live import pauses_of
 
 
 def as_json(value: Any) -> str:
@@ -35,7 +36,7 @@ def render(evidence: dict[str, Any]) -> str:
                 **shown,
                 "verdict": _verdict(evidence),
                 "survivors": show_survivors(evidence["proof"]["survivors"]),
-                "charts": draw_charts(points),
+                "charts": draw_charts(points, pauses=pauses_of(evidence["steering"])),
             },
         )
 
