@@ -20,8 +20,8 @@ from .engine.state.status import State, read_state
 from .engine.text import in_utc, one_line
 from .models import UNFINISHED, BatchProgress, Rotation, RotationWindow, Status
 from .operations.inputs import open_session
-from .operations.wording import HELD_BACK, show_pace, show_rows, show_survivors
-from .web.live import began_at, show_average, show_duration, show_remaining, why_waits
+from .operations.wording import HELD_BACK, began_at, show_duration, show_pace, show_rows, show_survivors
+from .web.live import show_average, show_remaining, why_waits
 from .web.views import RotationPages
 
 NOTHING = format_html('<span class="none">{}</span>', "–")  # which a phone leaves out

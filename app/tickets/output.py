@@ -14,7 +14,10 @@ def say(text: str) -> None:
 
 
 def end_as_by_ctrl_c() -> None:
-    """Let each of these signals interrupt the program, which then ends what it has started."""
+    """Let each of these signals interrupt the program, which then ends what it has started.
+
+    SIGINT too if a shell runs it in the background, and so ignores it: the demo sends it to its run.
+    """
     for number in SIGNALS:
-        if signal.getsignal(number) != signal.SIG_IGN:
+        if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler)

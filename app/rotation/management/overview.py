@@ -1,15 +1,14 @@
 """A rotation in lines of text, for `rotation status` and `rotation watch`."""
 
-from collections.abc import Iterable
-from datetime import datetime
+from typing import Any
 
 from ..engine.db.session import Session
 from ..engine.kept import as_kept
 from ..engine.state.progress import Progress
 from ..engine.state.status import State, command_of, share_of, why_failed
-from ..engine.text import count, duration, in_utc, of_rows, shown
-from ..models import BatchProgress, Rotation, Status
-from ..operations.wording import show_left, show_proof
+from ..engine.text import count, in_utc, of_rows, shown
+from ..models import Rotation, Status
+from ..operations.wording import average_pace, began_at, show_duration, show_left, show_proof
 from .bar import EMPTY, FULL, progress_line
 
 LANE_BAR = 10  # columns
@@ -40,7 +39,7 @@ def overview(session: Session, rotation: Rotation, state: State) -> list[str]:
     lines.append(_how_it_went(rotation, progress) if over else progress_line(progress))
     if progress.verified_at or over:
         lines.append(f"proof: {show_proof(progress)}")
-    began = rotation.begun_at or rotation.started_at
+    began = began_at(rotation)
     when = f"started {in_utc(began)}" if began else f"recorded {in_utc(rotation.created_at)}"
     reason = f"; reason: {rotation.reason}" if rotation.reason else ""
     lines.append(f"{when} by {rotation.operator}@{rotation.host}{reason}")
@@ -50,42 +49,35 @@ def overview(session: Session, rotation: Rotation, state: State) -> list[str]:
 def _how_it_went(rotation: Rotation, progress: Progress) -> str:
     """What a rotation that is over has done, in which time."""
     done = f"{count(progress.rows_done, 'row')} in {count(progress.windows, 'window')}"
-    began = rotation.begun_at or rotation.started_at
-    if began and progress.finished_at:
-        done += f", {_took(began, progress.finished_at, progress.rows_done)}"
-    if progress.status == Status.CANCELLED:
-        return f"{done}; {show_left(progress)}"
-    return done
+    if progress.finished_at:
+        pace = average_pace(rotation, progress)
+        average = f", {pace:.0f} rows/s on average" if pace else ""
+        took = f"{show_duration(rotation)} from start to end{average}"
+        done += f", {took}, ended {in_utc(progress.finished_at)}"
+    return f"{done}; {show_left(progress)}" if progress.status == Status.CANCELLED else done
 
 
-def _took(began: datetime, ended: datetime, rows: int) -> str:
-    seconds = max(0.0, (ended - began).total_seconds())
-    pace = f", {rows / seconds:.0f} rows/s on average" if seconds and rows else ""
-    return f"{duration(seconds)} from start to end{pace}, ended {in_utc(ended)}"
-
-
-def lane_lines(lanes: Iterable[BatchProgress], most: int) -> list[str]:
+def lane_lines(lanes: list[dict[str, Any]], most: int) -> list[str]:
     """A line for each lane that is not at its end, at most so many, and a sum of the others."""
-    every = list(lanes)
-    open_ones = [one for one in every if not one.done]
-    told = sorted(open_ones, key=lambda one: one.last_id is None)[:most]
-    told.sort(key=lambda one: one.lane)
-    wide = max((len(str(one.lane)) for one in told), default=1)
-    lines = [f"lane {one.lane:>{wide}}  {_lane(one)}" for one in told]
+    open_ones = [one for one in lanes if not one["done"]]
+    told = sorted(open_ones, key=lambda one: one["last_id"] is None)[:most]
+    told.sort(key=lambda one: int(one["lane"]))
+    wide = max((len(str(one["lane"])) for one in told), default=1)
+    lines = [f"lane {one['lane']:>{wide}}  {_lane(one)}" for one in told]
     rest = []
-    if len(every) > len(open_ones):
-        rest.append(f"{len(every) - len(open_ones)} done")
+    if len(lanes) > len(open_ones):
+        rest.append(f"{len(lanes) - len(open_ones)} done")
     if len(open_ones) > len(told):
         rest.append(f"{len(open_ones) - len(told)} more to do")
     return [*lines, f"lanes: {', '.join(rest)}"] if rest else lines
 
 
-def _lane(lane: BatchProgress) -> str:
+def _lane(lane: dict[str, Any]) -> str:
     """How far a lane is: a bar where its keys are numbers, else its last key."""
-    if lane.last_id is None:
+    if lane["last_id"] is None:
         return "not begun"
     share = share_of(lane)
-    at = f"{count(lane.rows, 'row')}, up to {shown(lane.last_id)}"
+    at = f"{count(lane['rows'], 'row')}, up to {shown(str(lane['last_id']))}"
     if share is None:
         return at
     filled = int(LANE_BAR * share)

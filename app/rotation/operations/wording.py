@@ -11,7 +11,7 @@ from ..engine.proof.verdict import INCONCLUSIVE, say
 from ..engine.state import transitions
 from ..engine.state.progress import Outcome, Progress
 from ..engine.state.status import State, command_of
-from ..engine.text import count, in_utc, peak_memory_mb, size
+from ..engine.text import count, duration, in_utc, peak_memory_mb, size
 from ..models import Rotation, Status
 
 HELD_BACK = "Held back: "
@@ -136,6 +136,28 @@ def show_left(progress: Progress) -> str:
 def show_pace(progress: Progress) -> str:
     """Rows a second, including the time windows were held back."""
     return f"{progress.rows_per_second:,.0f} rows/s" if progress.rows_per_second else "–"
+
+
+def began_at(rotation: Rotation) -> datetime | None:
+    """When a process first took it up."""
+    return rotation.begun_at or rotation.started_at
+
+
+def show_duration(rotation: Rotation) -> str:
+    """How long it took, or has taken so far: with pauses and interruptions."""
+    began = began_at(rotation)
+    if began is None:
+        return "–"
+    until = rotation.finished_at or datetime.now(timezone.utc)
+    return duration(max(0.0, (until - began).total_seconds()))
+
+
+def average_pace(rotation: Rotation, progress: Progress) -> float | None:
+    """Rows a second from start to end: with snapshot and proof, waits, pauses and interruptions."""
+    began = began_at(rotation)
+    if began is None or rotation.finished_at is None or not progress.rows_done:
+        return None
+    return progress.rows_done / max((rotation.finished_at - began).total_seconds(), 0.001)
 
 
 def show_option(name: str, value: Any) -> str:

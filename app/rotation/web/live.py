@@ -3,15 +3,13 @@
 from datetime import datetime
 from typing import Any
 
-from django.utils import timezone
-
 from ..engine.db.session import Session
 from ..engine.kept import as_kept
 from ..engine.options import TUNABLE
 from ..engine.state.journal import SAMPLED, read_phase_times, read_points
 from ..engine.state.progress import Progress
 from ..engine.state.rotations import read_rotation
-from ..engine.state.status import RotationStatus, State, describe, read_state
+from ..engine.state.status import RotationStatus, State, describe, read_state, share_of
 from ..engine.text import count, duration, in_utc, one_line, shown
 from ..models import (
     CANCELLABLE,
@@ -24,7 +22,15 @@ from ..models import (
     RotationWindow,
     Status,
 )
-from ..operations.wording import conclude, show_pace, show_rows, show_steering, why_nothing_happens
+from ..operations.wording import (
+    average_pace,
+    conclude,
+    show_duration,
+    show_pace,
+    show_rows,
+    show_steering,
+    why_nothing_happens,
+)
 from .charts import Limit, draw_charts
 from .names import LABELS, show_named
 
@@ -86,27 +92,10 @@ def paused_by(rotation: Rotation) -> str:
     return ""
 
 
-def began_at(rotation: Rotation) -> datetime | None:
-    """When a process first took it up."""
-    return rotation.begun_at or rotation.started_at
-
-
-def show_duration(rotation: Rotation) -> str:
-    """How long it took, or has taken so far: with pauses and interruptions."""
-    began = began_at(rotation)
-    if began is None:
-        return "–"
-    until = rotation.finished_at or timezone.now()
-    return duration(max(0.0, (until - began).total_seconds()))
-
-
 def show_average(rotation: Rotation, progress: Progress) -> str:
-    """Rows a second from start to end: with snapshot and proof, waits, pauses and interruptions."""
-    began = began_at(rotation)
-    if began is None or rotation.finished_at is None or not progress.rows_done:
-        return "–"
-    seconds = max((rotation.finished_at - began).total_seconds(), 0.001)
-    return f"{progress.rows_done / seconds:,.0f} rows/s"
+    """Rows a second from start to end."""
+    pace = average_pace(rotation, progress)
+    return f"{pace:,.0f} rows/s" if pace else "–"
 
 
 def show_remaining(seen: State) -> str:
@@ -200,14 +189,9 @@ def choose_lanes(lanes: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def show_lane(lane: dict[str, Any]) -> dict[str, Any]:
     """A lane with keys as text, and its progress between its bounds if keys are numbers."""
-    lower = lane["lower"]
-    upper = lane["upper"]
+    share = share_of(lane)
+    percent = None if share is None else int(100 * share)
     last = lane["last_id"]
-    percent: int | None = None
-    if lane["done"] or last is None:
-        percent = 100 if lane["done"] else 0
-    elif isinstance(upper, int) and upper > lower:
-        percent = 100 * (last - lower) // (upper - lower)
-    keys = {"lower": shown(str(lower)), "upper": shown(str(upper))}
+    keys = {"lower": shown(str(lane["lower"])), "upper": shown(str(lane["upper"]))}
     keys["last_id"] = "–" if last is None else shown(str(last))
     return lane | keys | {"rows": f"{lane['rows']:,}", "percent": percent}

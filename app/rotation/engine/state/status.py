@@ -42,7 +42,7 @@ class Seen:
 
     rotation: Rotation
     state: State
-    lanes: list[BatchProgress]
+    lanes: list[dict[str, Any]]  #: as in RotationStatus
 
 
 def look_at(session: Session, number: int) -> Seen:
@@ -52,11 +52,11 @@ def look_at(session: Session, number: int) -> Seen:
     return Seen(rotation, state, read_lanes(session, rotation))
 
 
-def read_lanes(session: Session, rotation: Rotation) -> list[BatchProgress]:
-    """The lanes of a rotation, in their order."""
+def read_lanes(session: Session, rotation: Rotation) -> list[dict[str, Any]]:
+    """The lanes of a rotation, in their order, as plain data."""
     with session.looking("reading the lanes"):
         lanes = BatchProgress.objects.using(session.alias).filter(rotation=rotation)
-        return list(lanes.order_by("lane"))
+        return [_describe_lane(lane) for lane in lanes.order_by("lane")]
 
 
 def command_of(rotation: Rotation) -> str:
@@ -131,7 +131,7 @@ def describe(session: Session, rotation: Rotation, state: State | None = None) -
         "eta_seconds": None if state.stalled else progress.eta_seconds,
         "throttle": progress.throttle or None,
         "windows": progress.windows,
-        "lanes": [_describe_lane(lane) for lane in read_lanes(session, rotation)],
+        "lanes": read_lanes(session, rotation),
         "revoked": progress.revoked,
         "survivors": progress.survivors,
         "holes": progress.holes,
@@ -157,15 +157,16 @@ def _describe_lane(lane: BatchProgress) -> dict[str, Any]:
     }
 
 
-def share_of(lane: BatchProgress) -> float | None:
-    """How far a lane is between its bounds, 0 to 1, where its keys are numbers; else None."""
-    if lane.done:
+def share_of(lane: dict[str, Any]) -> float | None:
+    """How far a lane of RotationStatus is, 0 to 1; None if its keys are no numbers."""
+    if lane["done"]:
         return 1.0
-    if lane.last_id is None:
+    last = lane["last_id"]
+    if last is None:
         return 0.0
-    lower, upper, last = (_key(lane, key) for key in (lane.lower, lane.upper, lane.last_id))
-    if isinstance(lower, int) and isinstance(upper, int) and isinstance(last, int) and upper > lower:
-        return (last - lower) / (upper - lower)
+    lower, upper = lane["lower"], lane["upper"]
+    if isinstance(lower, int) and isinstance(upper, int) and upper > lower:
+        return float(last - lower) / (upper - lower)
     return None
 
 
