@@ -205,6 +205,7 @@ def test_role_that_may_not_rebuild(db: Database) -> None:
         db.sql(f"DROP OWNED BY {name}; DROP ROLE {name}")
 
 
+@pytest.mark.long
 def test_three_processes(db: Database) -> None:
     """A later process finds the work done, or does it again; none blocks another."""
     make(db)
@@ -218,6 +219,7 @@ def test_three_processes(db: Database) -> None:
     assert (invalid(db), db.unchanged()) == ([], 0)
 
 
+@pytest.mark.long
 def test_whoever_freezes_in_a_rebuild_keeps_nobody_waiting_for_ever(db: Database) -> None:
     rotated(db)
     for name in "abcdef":  # both would continue with these

@@ -159,6 +159,7 @@ def test_amcheck_of_a_version_without_rows(db: Database) -> None:
     finds(db, f"{told} amcheck", table="account")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seconds", [0.0, 0.02])
 def test_amcheck_that_does_not_end_in_time(db: Database, monkeypatch, seconds: float) -> None:
     from app.rotation.engine.preflight import indexes
@@ -244,7 +245,7 @@ def test_page_waits_for_amcheck_less_long(db: Database) -> None:
     form = forms.NewRotation(data={"table": "ticket", "column": "token", "workers": 1})
     assert form.is_valid()
     user = User(username="somebody", is_superuser=True)
-    driver = forms.propose(user, form.cleaned_data, StopSwitch()).driver
+    driver = forms.propose(user, form, StopSwitch()).driver
     assert driver.amcheck_seconds < forms.PLAN_SECONDS < AMCHECK_SECONDS
 
 

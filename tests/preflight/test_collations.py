@@ -136,6 +136,7 @@ def test_default_collation_of_another_version(either: Database) -> None:
     rotated(db)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("key", ["bigint", "numeric", 'text COLLATE "C"', 'text COLLATE "POSIX"'])
 def test_keys_that_no_version_orders(either: Database, key: str) -> None:
     """Numbers, and "C", in a database whose default collation is another now."""

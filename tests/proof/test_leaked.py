@@ -52,7 +52,12 @@ def test_number_read_is_told_to_machines(db: Database, tmp_path) -> None:
     done = db.call("rotate_tokens_sql", "--leaked", str(leaked), "--progress", "json")
     events = [json.loads(line) for line in done.out.splitlines()]
     read = [event for event in events if event["event"] == "list_read"]
-    assert read == [{"event": "list_read", "name": str(leaked), "tokens": 1, "added": 1}]
+    assert [one | {"time": ""} for one in read] == [
+        {
+            **{"time": "", "event": "list_read", "phase": "preflight"},
+            **{"name": str(leaked), "tokens": 1, "added": 1},
+        }
+    ]
 
 
 @pytest.mark.parametrize(("path", "says"), [("/nosuch", "no such file"), ("/tmp", "is a directory")])

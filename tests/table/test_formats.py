@@ -179,7 +179,7 @@ def test_report_says_how_tokens_were_made(db: Database) -> None:
     fill(db, "text", "'sk_' || md5(n::text)")
     rotate(db, "sk_{hex:32}")
     said = db.call("rotation", "report", "--json").out
-    assert "a new token (random, sk_{hex:32}, made of gen_random_uuid) in windows" in said
+    assert "a new one (random, sk_{hex:32}, made of gen_random_uuid) in 1 window" in said
 
 
 def test_rotation_of_uuids_goes_on_as_such(db: Database) -> None:

@@ -368,6 +368,7 @@ def test_what_follows_a_companion(db: Database) -> None:
     assert "trigger keep (keep) on public.account does not fire" in done.out
 
 
+@pytest.mark.long
 def test_slow_expression(db: Database) -> None:
     fill(db)
     slow = "md5(gen_random_uuid()::text || pg_sleep(0.2)::text)"

@@ -31,6 +31,7 @@ def test_a_poolers_time_limit_is_no_outage(db: Database) -> None:
     db.each_once(250)
 
 
+@pytest.mark.long
 @needs_pgbouncer
 @pytest.mark.parametrize(
     "command", [("rotate_tokens_sql", "--dry-run"), ("rotation", "verify")], ids=" ".join
