@@ -6,8 +6,8 @@ MUTANTS = [
     Mutant(
         "a signal is not acknowledged",
         f"{ENGINE}/db/stop.py",
-        "if self._requests <= TOLD_REQUESTS:",
-        "if False:",
+        "        if told:\n",
+        "        if False:\n",
         "tests/work/test_hangs.py",
     ),
     Mutant(

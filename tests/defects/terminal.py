@@ -45,4 +45,11 @@ MUTANTS = [
         "        pass\n",
         "tests/operations/test_dry_run.py -k time_by",
     ),
+    Mutant(
+        "Ctrl-C at the question is answered with windows that there are not",
+        "app/rotation/engine/db/stop.py",
+        " and not self._silent\n",
+        "\n",
+        "tests/management/test_slips.py -k signal_is_no",
+    ),
 ]

@@ -3,6 +3,7 @@
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -10,7 +11,9 @@ import time
 from tests.conftest import PROJECT, Database
 
 
-def on_a_terminal(db: Database, answer: str, *command: str, **also: str) -> tuple[int, str]:
+def on_a_terminal(
+    db: Database, answer: str | signal.Signals, *command: str, **also: str
+) -> tuple[int, str]:
     """The exit code and output of a command whose user types an answer to its question, if it asks.
 
     `also`: variables of its environment.
@@ -33,6 +36,9 @@ def on_a_terminal(db: Database, answer: str, *command: str, **also: str) -> tupl
                 break
         if "[y/N]" in said and not answered:
             answered = True
-            os.write(mine, f"{answer}\n".encode())
+            if isinstance(answer, signal.Signals):
+                child.send_signal(answer)
+            else:
+                os.write(mine, f"{answer}\n".encode())
     os.close(mine)
     return child.wait(30), said

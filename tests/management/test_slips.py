@@ -1,5 +1,6 @@
 """Nothing is lost by a slip: what can't be taken back is asked for, or wants a flag."""
 
+import signal
 import subprocess
 
 import pytest
@@ -19,6 +20,16 @@ def test_a_target_that_was_named_is_asked_for(db: Database, answer: str) -> None
     assert said.index("PostgreSQL") < said.index("Replace")  # where it is comes first
     assert "not confirmed: nothing was changed" in said
     assert code == 1
+    assert db.value("SELECT count(*) FROM rotation") == 0
+
+
+@pytest.mark.parametrize("answer", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_is_no(db: Database, answer: signal.Signals) -> None:
+    """At once, and without a word of windows that there are not."""
+    make(db)
+    code, said = on_a_terminal(db, answer, "rotate_tokens_sql", *ACCOUNT)
+    assert (code, "not confirmed: nothing was changed" in said) == (1, True)
+    assert "finishing the current window" not in said
     assert db.value("SELECT count(*) FROM rotation") == 0
 
 

@@ -45,7 +45,7 @@ def test_a_picture_that_is_drawn_anew(slow: Database) -> None:
     lines = watching.latest()
     assert re.match(r"rotation 1 of public.ticket.token: running, \d worker", lines[0])
     assert re.match(r"^█*░+ +\d+.\d\d %  \d+ of 3000  ", lines[1])
-    assert any(re.match(r"lane \d+  (not begun|█*░+ +\d+%  \d+ rows?, up to \d+)", one) for one in lines)
+    assert any(re.match(r"lane \d+  (not begun|█*░+ +\d+%  up to \d+, \d+ rows?)", one) for one in lines)
     assert all(len(one) < 80 for one in lines)
     watching.child.send_signal(signal.SIGINT)
     said = watching.read_until(lambda said: False)

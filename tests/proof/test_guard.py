@@ -94,10 +94,9 @@ def test_guard_of_a_table_without_a_model(db: Database) -> None:
     db.sql(WITHOUT_MODEL, 10)
     names = ("--table", "account", "--column", "key")
     status = db.call("rotation", "guard", "status", *names)
-    assert (status.code, status.lines) == (
-        0,
-        ["public.account.key has no guard; python manage.py rotate_tokens_sql installs one"],
-    )
+    command = "python manage.py rotate_tokens_sql --table public.account --column key"
+    assert status.code == 0
+    assert status.lines == [f"public.account.key has no guard; {command} installs one"]
     old = db.value("SELECT key FROM account WHERE id = 3")
     done = db.call(*ACCOUNT)
     assert done.code == 0

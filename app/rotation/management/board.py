@@ -13,7 +13,7 @@ from .console import Console
 from .overview import headline, lane_lines
 
 MOST_LANES = 10
-BESIDE_LANES = 4  # rows of the terminal for the rest of the picture, and the cursor
+BESIDE_LANES = 5  # rows of the terminal for the rest of the picture, and the cursor
 HELP = "Ctrl-C ends watching, not the rotation"
 
 
@@ -30,7 +30,8 @@ class Board(Console):
         self._seen = seen
         if self._mode != "bar" and self._heading != told:
             self.line(self._heading)
-        self.tell(seen.state.progress)
+        if self._mode == "bar" or not seen.state.left:
+            self.tell(seen.state.progress)
 
     def tell(self, event: Any, database: str = "") -> None:
         """Print an event, except that watching ends: that stops nothing."""
@@ -44,6 +45,8 @@ class Board(Console):
         columns, rows = shutil.get_terminal_size()
         state = self._seen.state
         lines = [self._heading, progress_bar(state.progress, columns)]
+        if state.progress.throttle:
+            lines.append(f"held back: {state.progress.throttle}")
         if state.progress.status in UNFINISHED:
             lines += lane_lines(self._seen.lanes, max(0, min(MOST_LANES, rows - BESIDE_LANES)))
             lines.append(HELP)

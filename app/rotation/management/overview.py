@@ -77,7 +77,7 @@ def _lane(lane: dict[str, Any]) -> str:
     if lane["last_id"] is None:
         return "not begun"
     share = share_of(lane)
-    at = f"{count(lane['rows'], 'row')}, up to {shown(str(lane['last_id']))}"
+    at = f"up to {shown(str(lane['last_id']))}, {count(lane['rows'], 'row')}"
     if share is None:
         return at
     filled = int(LANE_BAR * share)

@@ -17,8 +17,8 @@ from .wording import HELD_BACK, rows_replaced, show_rows, why_nothing_happens
 GUARDED = (
     "It was asked for with a guard, a trigger that keeps revoked tokens from being written back: each"
     " run sees to it that the guard stands, before the snapshot and at the end, unless that run is given"
-    " --no-guard, which is not stored (python manage.py rotation guard status tells whether it"
-    " stands now)."
+    " --no-guard, which is not stored (python manage.py rotation guard status{flags} tells whether"
+    " it stands now)."
 )
 UNGUARDED = (
     "It was asked for without a guard (--no-guard): where none stands, a process that had loaded an old"
@@ -209,7 +209,9 @@ def _again(rotation: Rotation) -> str:
 def list_steps(facts: Facts) -> list[str]:
     """How tokens were replaced and what was proven, as far as it got."""
     rotation = facts.rotation
-    guarded = GUARDED if facts.options.get("guard", True) is True else UNGUARDED
+    named = command(rotation.table_schema, rotation.table_name, rotation.token_column)
+    flags = named.removeprefix("python manage.py rotate_tokens_sql")
+    guarded = UNGUARDED if facts.options.get("guard", True) is not True else GUARDED.format(flags=flags)
     if rotation.revoked is None:
         return [guarded, NO_SNAPSHOT]
     where = facts.options.get("where")

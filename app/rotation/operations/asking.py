@@ -1,6 +1,12 @@
 """Asking a person, where there is one."""
 
+import contextlib
+import select
 import sys
+
+from ..engine.db.stop import StopSwitch
+
+POLL_SECONDS = 0.1  # in which a signal is noticed
 
 
 def on_a_terminal() -> bool:
@@ -11,9 +17,13 @@ def on_a_terminal() -> bool:
         return False
 
 
-def confirm(question: str) -> bool:
-    """Ask a person; anything but yes is no."""
-    try:
-        return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
-    except EOFError:
-        return False
+def confirm(question: str, stop: StopSwitch | None = None) -> bool:
+    """Ask a person; anything but yes is no, and so is a request to stop."""
+    sys.stdout.write(f"{question} [y/N] ")
+    sys.stdout.flush()
+    with stop.silent() if stop else contextlib.nullcontext():
+        while not (stop and stop.requested):
+            if select.select([sys.stdin], [], [], POLL_SECONDS)[0]:
+                return sys.stdin.readline().strip().lower() in ("y", "yes")
+    sys.stdout.write("\n")
+    return False

@@ -26,20 +26,20 @@ def status(session: Session, name: TargetName) -> Iterator[str]:
     if guard and guard.problem:
         raise Refused(
             f"the guard {guard.name} of {target.label} can't be relied on: {guard.problem};"
-            " run python manage.py rotate_tokens_sql, which reinstalls it or says why it can't"
+            f" run {target.command}, which reinstalls it or says why it can't"
         )
     if guard and latest and latest.status == Status.CANCELLED:
         raise Refused(
             f"{target.label} is guarded by {guard.name}, but {latest} was cancelled: what it revoked"
-            " can be written back; run python manage.py rotate_tokens_sql over all rows"
+            f" can be written back; run {target.command} over all rows"
         )
     if not guard and latest:
         raise Refused(
             f"{target.label} has no guard: {latest.revoked} revoked tokens can be written to it;"
-            " python manage.py rotate_tokens_sql installs one"
+            f" {target.command} installs one"
         )
     if not guard:
-        yield f"{target.label} has no guard; python manage.py rotate_tokens_sql installs one"
+        yield f"{target.label} has no guard; {target.command} installs one"
         return
     yield f"{target.label} is guarded by {guard.name}"
     if target.partitioned and latest and latest.verifying_at is None:

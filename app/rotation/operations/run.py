@@ -16,8 +16,11 @@ from .herald import Herald
 from .output import Output
 from .wording import summary
 
+#: Asks a person, until a stop is requested.
+Confirm = Callable[[str, StopSwitch], bool]
 
-def confirmed(driver: RotationDriver, new: bool, confirm: Callable[[str], bool]) -> bool:
+
+def confirmed(driver: RotationDriver, new: bool, confirm: Confirm, stop: StopSwitch) -> bool:
     """Whether a person wants what a run would start now; one that only continues is not asked for."""
     if driver.unfinished(new) or (not new and driver.finished()):
         return True
@@ -30,7 +33,8 @@ def confirmed(driver: RotationDriver, new: bool, confirm: Callable[[str], bool])
     also = "".join(f", and set {one_line(one.column)}" for one in recipe.companions)
     return confirm(
         f"Replace {driver.target.label} of {about}{rows}{where}{also}? The old tokens stop working, for"
-        " good."
+        " good.",
+        stop,
     )
 
 
@@ -43,7 +47,7 @@ def rotate(
     new: bool = False,
     reason: str = "",
     leaked: LeakedList | None = None,
-    confirm: Callable[[str], bool] | None = None,
+    confirm: Confirm | None = None,
     hook: Sequence[str] = (),
     next_ones: Collection[str] = (),
 ) -> Outcome:
@@ -56,7 +60,7 @@ def rotate(
     driver = RotationDriver(alias, name, options, stop, herald)
     driver.next_ones = next_ones
     emit(driver.where)
-    if confirm and not confirmed(driver, new, confirm):
+    if confirm and not confirmed(driver, new, confirm, stop):
         raise Refused("not confirmed: nothing was changed")
     return herald.run(lambda: driver.run(new=new, reason=reason, leaked=leaked))
 
@@ -69,7 +73,7 @@ def run_rotation(
     new: bool = False,
     reason: str = "",
     leaked: LeakedList | None = None,
-    confirm: Callable[[str], bool] | None = None,
+    confirm: Confirm | None = None,
     hook: Sequence[str] = (),
 ) -> None:
     """Rotate, see there, obey signals meanwhile, and report how it ended."""

@@ -30,6 +30,7 @@ class StopSwitch:
         self._requests = 0
         self.reason = ""
         self.immediate = False
+        self._silent = False
         self._requested = threading.Event()
         self._running: dict[Any, bool] = {}  #: connections, and whether to cancel them at once
         self._lock = threading.Lock()
@@ -46,6 +47,7 @@ class StopSwitch:
     def request(self, reason: str) -> None:
         """Ask to stop after the current windows; the second call, to stop at once."""
         with self._lock:
+            told = self._requests < TOLD_REQUESTS and not self._silent
             self._requests += 1
             again = self._requests > 1
             self.immediate = again or not self._patient
@@ -54,8 +56,17 @@ class StopSwitch:
             running = [one for one, at_once in self._running.items() if at_once or self.immediate]
         for connection in running:
             threading.Thread(target=_cancel, args=(connection,), daemon=True).start()
-        if self._requests <= TOLD_REQUESTS:
+        if told:
             self.tell(Stopping(reason, bool(running) or not self._patient, again))
+
+    @contextlib.contextmanager
+    def silent(self) -> Iterator[None]:
+        """Within the block nothing is running that a request would have to be acknowledged for."""
+        self._silent = True
+        try:
+            yield
+        finally:
+            self._silent = False
 
     @contextlib.contextmanager
     def cancellable(self, connection: Any, at_once: bool = False) -> Iterator[None]:

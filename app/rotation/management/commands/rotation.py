@@ -104,7 +104,7 @@ class Command(base.RotationCommand):
         text = "the trigger that keeps revoked tokens from being written back"
         action = actions.add_parser("guard", help=text, description=text, allow_abbrev=False)
         action.__class__ = base.OneLineParser
-        text = "is it in place (exit code 1 if not)? or remove one that a run has installed"
+        text = "does it keep revoked tokens out (exit code 1 if not)? or drop one that a run installed"
         choices = ("status", "drop")
         action.add_argument("guard_action", choices=choices, metavar="status|drop", help=text)
         self.add_name(action)
