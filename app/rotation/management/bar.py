@@ -141,7 +141,7 @@ def _snapshot(progress: Progress) -> str:
 def _snapshotted(progress: Progress) -> str:
     total = progress.rows_total
     # They are known by the pages that they fill, the last of them perhaps in part.
-    return f"{min(progress.tokens, total)} of {_total(progress)}" if total else f"{progress.tokens}"
+    return f"{min(progress.tokens, total)} of {_total(progress)}" if total else f"about {progress.tokens}"
 
 
 def _verification(progress: Progress) -> str:
