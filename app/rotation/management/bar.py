@@ -141,7 +141,9 @@ def _snapshot(progress: Progress) -> str:
 def _snapshotted(progress: Progress) -> str:
     total = progress.rows_total
     # They are known by the pages that they fill, the last of them perhaps in part.
-    return f"{min(progress.tokens, total)} of {_total(progress)}" if total else f"about {progress.tokens}"
+    if total is None:
+        return f"about {progress.tokens}"
+    return f"{min(progress.tokens, total)} of {_total(progress)}"
 
 
 def _verification(progress: Progress) -> str:
