@@ -290,7 +290,9 @@ def test_some_rows_first_then_the_rest(db: Database) -> None:
     asked = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("app.rotation.operations.asking.on_a_terminal", lambda: True)
-        patch.setattr("app.rotation.operations.asking.confirm", lambda text: not asked.append(text))
+        patch.setattr(
+            "app.rotation.operations.asking.confirm", lambda text, stop: not asked.append(text)
+        )
         said = rotate(db, *its, "--where", "lane_id <> 1", "--new")
         assert said.count("note: public.account.checksum is set in the same UPDATE") == 1
     assert asked == [
