@@ -145,7 +145,8 @@ def test_tune_takes_effect_in_the_next_window(db: Database) -> None:
     assert sizes[:3] == [5, 5, 5]
     assert 400 in sizes
     tuned = sizes.index(400)
-    assert 5 not in sizes[tuned + 1 :]
+    # The first worker's window may have begun before, and end after another's.
+    assert sizes[tuned + 1 :].count(5) <= 1
     db.each_once(8000)
 
 
