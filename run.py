@@ -57,7 +57,7 @@ VERBS = {
     "matrix": (TEST, ["-m", "tests.matrix"]),
     "pictures": (TEST, ["-m", "docs.pictures"]),
     "bench": (BENCH, ["-m", "benchmarks"]),
-    "docs": (DOCS, ["-m", "mkdocs", "build", "--strict", "-f", "docs/theme/mkdocs.yml"]),
+    "docs": (DOCS, ["-m", "docs.website"]),
     "manage": (RUN, [os.path.join(PROJECT, "manage.py")]),
     "stop": (RUN, ["-m", "app.localpg", "stop"]),
 }

@@ -275,6 +275,11 @@ def test_requirements_are_pinned() -> None:
         assert all(re.search(r"==|>=", line) for line in lines), name
 
 
+def test_deliberate_defects_are_told_apart() -> None:
+    names = [mutant.name for mutant in MUTANTS]
+    assert len(names) == len(set(names))
+
+
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_deliberate_defects_still_apply(mutant: Mutant) -> None:
     whole = (PROJECT / mutant.file).read_text()

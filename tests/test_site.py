@@ -1,7 +1,6 @@
 """The site of docs: it builds, links and anchors lead somewhere, nothing is loaded from elsewhere."""
 
 import functools
-import os
 import re
 import shutil
 import subprocess
@@ -19,8 +18,7 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 
 
 def run(*command: str | Path) -> "subprocess.CompletedProcess[str]":
-    plain = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
-    return subprocess.run([*map(str, command)], cwd=PROJECT, capture_output=True, text=True, env=plain)
+    return subprocess.run([*map(str, command)], cwd=PROJECT, capture_output=True, text=True)
 
 
 @pytest.fixture

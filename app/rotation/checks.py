@@ -99,7 +99,7 @@ def _check_database(alias: str) -> Iterator[CheckMessage]:
     if router.allow_migrate(alias, "rotation") and "rotation" not in tables:
         yield Warning(
             f"database {alias} has no state of rotations",
-            hint=f"{MIGRATE} rotation --database {alias}; before, no token can be rotated or guarded",
+            hint=f"{MIGRATE} rotation --database {alias}; until then no token can be rotated or guarded",
             id="rotate_tokens.W001",
         )
         return

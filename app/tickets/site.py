@@ -33,7 +33,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 MANAGE = [sys.executable, str(PROJECT / "manage.py")]
 USER = "demo"
 FIRST_PORT = 8000
-RATE = 1000  # rows a second: slow enough to watch and steer
+SECONDS = 300  # that the running one takes at least: enough to watch and steer it
 TICKETS = "ticket"
 KEYS = "demo_api_key"  # the demo's own table
 NUMBER_OF_KEYS = 20_000
@@ -49,7 +49,7 @@ def show(size: int) -> None:
         site = start_site(children, port)
         say("making sample rows, and rotations of them ...")
         call_command("ticket", init=True, size=size, verbosity=0, stdout=io.StringIO())
-        shown = [*finish_one(), *pause_one(children), *run_one(children)]
+        shown = [*finish_one(), *pause_one(children), *run_one(children, max(1, size // SECONDS))]
         start(children, [*MANAGE, "rotate_tokens_sql", "--serve", "--progress", "none"])
         for what, path in shown:
             say(f"  {what:<36} {address}{path}")
@@ -125,13 +125,13 @@ def pause_one(children: contextlib.ExitStack) -> list[tuple[str, str]]:
     return [("paused, after it was tuned", page(number))]
 
 
-def run_one(children: contextlib.ExitStack) -> list[tuple[str, str]]:
-    """A rotation that runs, with a limit that holds it back."""
+def run_one(children: contextlib.ExitStack, rate: int) -> list[tuple[str, str]]:
+    """A rotation that runs, held back to so many rows a second."""
     before = latest(TICKETS)
-    rotate = ("rotate_tokens_sql", "--new", "--max-rate", str(RATE), "--progress", "none")
+    rotate = ("rotate_tokens_sql", "--new", "--max-rate", str(rate), "--progress", "none")
     start(children, [*MANAGE, *rotate, "--reason", "demo: throttled, to watch and to steer"])
     wait_until(lambda: latest(TICKETS) > before and progress(latest(TICKETS)).windows)
-    return [(f"running, at {RATE} rows/s at most", page(latest(TICKETS)))]
+    return [(f"running, at {rate} rows/s at most", page(latest(TICKETS)))]
 
 
 def progress(number: int) -> Progress:

@@ -328,8 +328,8 @@ MUTANTS = [
     Mutant(
         "a flag that there is not reaches the terminal as it is",
         "app/rotation/management/base.py",
-        "        super().error(one_line(message))\n",
-        "        super().error(message)\n",
+        "        super().error(one_line(f",
+        "        super().error(str(f",
         "tests/management/test_starts.py -k control_characters",
     ),
     Mutant(

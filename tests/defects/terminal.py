@@ -52,4 +52,25 @@ MUTANTS = [
         "\n",
         "tests/management/test_slips.py -k signal_is_no",
     ),
+    Mutant(
+        "a script that watches waits forever for one that nobody works on",
+        "app/rotation/operations/watch.py",
+        "time.monotonic() - worked_on > patience or ",
+        "",
+        "tests/operations/test_watch.py -k nobody_works_on",
+    ),
+    Mutant(
+        "the report forgets what a search for copies has found",
+        "app/rotation/operations/account.py",
+        "    search = _latest_search(rotation)\n    if search and",
+        "    search = None\n    if search and",
+        "tests/web/test_report.py -k left_to_do",
+    ),
+    Mutant(
+        "limits of a later run are not kept",
+        "app/rotation/engine/state/transitions.py",
+        "        _note_limits(session, rotation, options)\n",
+        "",
+        "tests/web/test_report.py -k later_runs",
+    ),
 ]

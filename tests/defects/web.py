@@ -39,27 +39,6 @@ MUTANTS = [
         "tests/web/test_form.py -k of_the_settings",
     ),
     Mutant(
-        "a line of a chart leads through an interruption",
-        "app/rotation/web/charts.py",
-        "        again = point.at in starts\n",
-        "        again = False\n",
-        "tests/web/test_charts.py -k interruption",
-    ),
-    Mutant(
-        "what is paused is shown as held back",
-        "app/rotation/web/live.py",
-        "    if status in HALTED and not seen.stalled:\n",
-        "    if False:\n",
-        "tests/web/test_list.py -k held_back",
-    ),
-    Mutant(
-        "a target is recorded with other settings than its plan was shown for",
-        "app/rotation/web/forms.py",
-        "json.dumps([self.cleaned_data, settings])",
-        "json.dumps([self.cleaned_data])",
-        "tests/web/test_form.py -k of_the_settings",
-    ),
-    Mutant(
         "the plan shows any table to anybody who may add a rotation",
         "app/rotation/web/forms.py",
         "    if user.is_superuser:\n",

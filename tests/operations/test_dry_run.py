@@ -19,7 +19,7 @@ def test_shows_the_plan(db: Database) -> None:
     assert shown[0] == ("1", "1", "100", "100")
     assert shown[-1] == ("25", "2401", "2500", "100")
     assert "25 in total" in done.out
-    assert "rows       2500, 2500 with a token" in done.out
+    assert "rows       2,500; with a token: 2,500" in done.out
     assert 'UPDATE "public"."ticket"' in done.out
     assert """WHERE target."id"::pg_catalog.int8 BETWEEN '1'::"pg_catalog"."int8" AND""" in done.out
     assert re.search(r"found by   \w[\w ]+ using ticket_pkey", done.out)

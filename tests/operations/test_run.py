@@ -151,7 +151,7 @@ def test_total_is_an_estimate_when_counting_takes_too_long(db: Database, monkeyp
     monkeypatch.setattr("app.rotation.engine.table.size.COUNT_SECONDS", 0.001)
     done = db.call("rotate_tokens_sql", "--dry-run", "--window", "20000")
     assert done.code == 0
-    assert "rows       ~20000, ~20000 with a token" in done.out
+    assert "rows       about 20,000; with a token: about 20,000" in done.out
 
 
 def test_total_is_unknown_without_count_and_statistics(db: Database, monkeypatch) -> None:

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from collections.abc import Callable
 
+import pytest
+
 from tests.conftest import PROJECT, Database, kill, until
 
 
@@ -86,6 +88,40 @@ def test_one_whose_process_was_killed(slow: Database) -> None:
         )
     )
     assert child.poll() is None
+
+
+def test_the_command_that_continues_it_is_shown_whole(slow: Database) -> None:
+    """On a narrow terminal in several lines, as is its state."""
+    watching = Watching(slow, 50, 24)
+    watching.read_until(lambda said: said.count("Ctrl-C ends watching") > 1)
+    assert watching.latest()[:2] == ["rotation 1 of public.ticket.token: running, 1", "worker"]
+    kill(slow.children[0])
+    watching.read_until(lambda said: "run python" in said and said.endswith("not the rotation"))
+    lines = watching.latest()
+    watching.child.send_signal(signal.SIGINT)
+    assert watching.child.wait(30) == 3
+    assert all(len(one) < 50 for one in lines)
+    told = " ".join(lines[:6])
+    assert "no process is working on it: run python manage.py rotate_tokens_sql --table public" in told
+    assert " --max-rate 100 again to continue" in told
+
+
+def test_a_script_does_not_wait_for_one_that_nobody_works_on(
+    slow: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from app.rotation.management.commands import rotation
+
+    kill(slow.children[0])
+    monkeypatch.setattr(rotation, "ABANDONED_SECONDS", 0.5)
+    done = slow.call("rotation", "watch")
+    assert done.code == 3
+    assert re.search(r"Stopped: rotation 1 .*: running, but no process is working on it: run", done.err)
+    assert re.search(
+        r"rotation 1 .* is running, not paused; no process is working on it: run python manage.py",
+        slow.call("rotation", "resume").err,
+    )
+    listed = r"   1  running    public.ticket.token  \d+ rows  since [\d: -]+ UTC, no process is "
+    assert re.match(listed, slow.call("rotation", "history").out)
 
 
 def test_there_is_nothing_to_watch(db: Database) -> None:

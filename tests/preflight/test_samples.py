@@ -136,6 +136,15 @@ def test_name_that_tells_of_copies(db: Database, name: str) -> None:
     assert re.search(PROPOSED.format(f"public.{name}"), preflight(db), re.MULTILINE)
 
 
+def test_what_holds_copies_is_told_once(db: Database) -> None:
+    db.tickets(20)
+    db.sql("CREATE TABLE ticket_history AS SELECT token FROM ticket;"
+           "CREATE TABLE ticket_old (note text); DROP TABLE IF EXISTS django_admin_log")  # fmt: skip
+    said = preflight(db)
+    assert HOLDS.format("public.ticket_history.token") in said
+    assert re.search(PROPOSED.format("public.ticket_old"), said, re.MULTILINE)
+
+
 @pytest.mark.parametrize("name", ["blog", "catalog", "login", "conversion", "golden", "dialogue"])
 def test_name_that_tells_of_none(db: Database, name: str) -> None:
     db.sql(f'DROP TABLE IF EXISTS django_admin_log; CREATE TABLE "{name}" (note text)')

@@ -11,13 +11,14 @@ from tests.proof.copies import BARE, keeps_quiet, rotate
 from tests.unguarded import UNGUARDED
 
 SEARCH = ("rotation", "verify", "--search-copies")
+THEN = "; delete or replace them there, and search again"
 
 
 def finds(db: Database, *sentences: str) -> None:
     """The search ends with exit code 4 and one line, which holds these sentences and no other."""
     done = db.call(*SEARCH)
     assert done.code == 4, done
-    assert done.err == f"Unproven: {' | '.join(sentences)}"
+    assert done.err == f"Unproven: {' | '.join(sentences)}{THEN}"
     assert "revoked tokens survive in public.ticket.token, checked" in done.out
     keeps_quiet(db, done)
 
@@ -185,7 +186,7 @@ def test_text_tokens(db: Database, type: str) -> None:
     assert (done.code, done.err) == (
         4,
         "Unproven: 9 rows of public.a.before hold a revoked token"
-        " | 9 rows of public.b.before hold a revoked token",
+        f" | 9 rows of public.b.before hold a revoked token{THEN}",
     )
     db.sql("DROP TABLE a, b")
     finds_nothing(db)
@@ -210,7 +211,7 @@ def test_survivors_and_copies_are_told_together(db: Database) -> None:
     done = db.call(*SEARCH)
     assert done.code == 4
     assert "1 row of public.ticket.token" in done.err or "1 of 20 revoked" in done.err, done.err
-    assert done.err.endswith(" | 20 rows of public.before.token hold a revoked token")
+    assert done.err.endswith(f" | 20 rows of public.before.token hold a revoked token{THEN}")
     keeps_quiet(db, done)
 
 
@@ -282,7 +283,7 @@ def test_table_that_fails_is_named_and_the_others_are_searched(db: Database) -> 
         cursor.execute("LOCK TABLE locked")
         done = db.call(*SEARCH)
     assert (done.code, done.err) == (
-        4, "Unproven: 20 rows of public.zebra.token hold a revoked token"
+        4, f"Unproven: 20 rows of public.zebra.token hold a revoked token{THEN}"
     )  # fmt: skip
     assert "not searched: public.locked (search copies: lock not available)" in done.out
 

@@ -202,6 +202,25 @@ def test_trigger_behind_a_foreign_key(db: Database, runner: str, how: str) -> No
     assert not is_super(db, runner) or (how == "run" and as_whoever_updated)
 
 
+def index_of_a_stranger(db: Database, runner: str, on: str) -> None:
+    """An index that calls a function of the runner's in schema mine, harmless when it was made.
+
+    `on`: the table, and what the function's text is added to.
+    """
+    with acting(db, runner) as (_, mallory):
+        mallory.execute(
+            "CREATE FUNCTION mine.f(int) RETURNS text LANGUAGE sql IMMUTABLE AS $$SELECT 'x'$$"
+        )
+    table, column = on.split(".")
+    db.sql(f"CREATE INDEX ON {table} (({column} || mine.f(1)))")
+    with acting(db, runner) as (_, mallory):
+        mallory.execute(
+            evil_where_nothing_is_written(db, "mine.g()", "text", "'x'", runner)
+            + "CREATE OR REPLACE FUNCTION mine.f(int) RETURNS text LANGUAGE plpgsql IMMUTABLE AS"
+            " $$BEGIN RETURN mine.g(); END$$;"
+        )
+
+
 @pytest.mark.parametrize("command", ["search", "dry run"])
 def test_strangers_function_in_an_index_of_a_trusted_table(
     rotated: Database, runner: str, command: str
@@ -212,17 +231,7 @@ def test_strangers_function_in_an_index_of_a_trusted_table(
         f"CREATE SCHEMA mine AUTHORIZATION {runner}; CREATE TABLE notes (body text);"
         "INSERT INTO notes VALUES ('x')"
     )
-    with acting(db, runner) as (_, mallory):
-        mallory.execute(
-            "CREATE FUNCTION mine.f(int) RETURNS text LANGUAGE sql IMMUTABLE AS $$SELECT 'x'$$"
-        )
-    db.sql("CREATE INDEX ON notes ((body || mine.f(1)))")
-    with acting(db, runner) as (_, mallory):
-        mallory.execute(
-            evil_where_nothing_is_written(db, "mine.g()", "text", "'x'", runner)
-            + "CREATE OR REPLACE FUNCTION mine.f(int) RETURNS text LANGUAGE plpgsql IMMUTABLE AS"
-            " $$BEGIN RETURN mine.g(); END$$;"
-        )
+    index_of_a_stranger(db, runner, "notes.body")
     commands = {
         "search": ("rotation", "verify", *ACCOUNT, "--search-copies"),
         "dry run": ("rotate_tokens_sql", *ACCOUNT, "--new", "--dry-run"),
@@ -234,19 +243,9 @@ def test_strangers_function_in_an_index_of_a_trusted_table(
 def test_detached_partition_with_an_index_of_others(db: Database, runner: str) -> None:
     """It belongs to the target's owner; the function of its index does not."""
     parts(db)
-    db.sql(f"CREATE SCHEMA mine AUTHORIZATION {runner}")
-    with acting(db, runner) as (_, mallory):
-        mallory.execute(
-            "CREATE FUNCTION mine.f(int) RETURNS text LANGUAGE sql IMMUTABLE AS $$SELECT 'x'$$"
-        )
     rotate(db)
-    db.sql("ALTER TABLE account DETACH PARTITION high; CREATE INDEX ON high ((note || mine.f(1)))")
-    with acting(db, runner) as (_, mallory):
-        mallory.execute(
-            evil_where_nothing_is_written(db, "mine.g()", "text", "'x'", runner)
-            + "CREATE OR REPLACE FUNCTION mine.f(int) RETURNS text LANGUAGE plpgsql IMMUTABLE AS"
-            " $$BEGIN RETURN mine.g(); END$$;"
-        )
+    db.sql(f"CREATE SCHEMA mine AUTHORIZATION {runner}; ALTER TABLE account DETACH PARTITION high")
+    index_of_a_stranger(db, runner, "high.note")
     done = db.run("rotation", "verify", *ACCOUNT)
     assert not is_super(db, runner), done.out + done.err
 
@@ -272,17 +271,7 @@ def test_table_in_a_strangers_schema(rotated: Database, runner: str) -> None:
 def test_discover_lends_nothing(db: Database, runner: str) -> None:
     """Planning alone runs what a stranger's function is called for, with the rights of who looks."""
     db.sql(f"CREATE SCHEMA mine AUTHORIZATION {runner}; CREATE TABLE bait (id int, api_key text)")
-    with acting(db, runner) as (_, mallory):
-        mallory.execute(
-            "CREATE FUNCTION mine.f(int) RETURNS text LANGUAGE sql IMMUTABLE AS $$SELECT 'x'$$"
-        )
-    db.sql("CREATE INDEX ON bait ((api_key || mine.f(1)))")
-    with acting(db, runner) as (_, mallory):
-        mallory.execute(
-            evil_where_nothing_is_written(db, "mine.g()", "text", "'x'", runner)
-            + "CREATE OR REPLACE FUNCTION mine.f(int) RETURNS text LANGUAGE plpgsql IMMUTABLE AS"
-            " $$BEGIN RETURN mine.g(); END$$;"
-        )
+    index_of_a_stranger(db, runner, "bait.api_key")
     done = db.run("rotation", "discover")
     assert not is_super(db, runner), done.out
     lent = (

@@ -130,6 +130,17 @@ def test_resume_of_what_is_not_paused(db: Database) -> None:
     assert "is running, not paused" in rotation(db, "resume").err
 
 
+def test_more_workers_than_lanes(db: Database) -> None:
+    """They would have nothing to do; whoever asks for them is told."""
+    db.tickets(3000)
+    db.start("rotate_tokens_sql", "--window", "50", "--max-rate", "100", "--progress", "none")
+    until(lambda: windows(db))
+    assert db.value("SELECT count(*) FROM batchprogress") == 1
+    told = rotation(db, "tune", "workers=3").out
+    assert "workers=3, effective from the next window; 1 lane is left, and each gives work to" in told
+    assert "lane" not in rotation(db, "tune", "workers=1").out
+
+
 def test_tune_takes_effect_in_the_next_window(db: Database) -> None:
     db.tickets(8000)
     child = db.start(*RUN)
@@ -138,7 +149,7 @@ def test_tune_takes_effect_in_the_next_window(db: Database) -> None:
     assert (done.code, done.err) == (0, "")
     assert done.out == (
         "rotation 1 of public.ticket.token: window=400, workers=3, nice=0.01,"
-        " effective from the next window\n"
+        " effective from the next window; 1 lane is left, and each gives work to one worker\n"
     )
     assert child.wait(60) == 0
     sizes = [rows for (rows,) in db.sql("SELECT rows FROM rotation_window ORDER BY id")]

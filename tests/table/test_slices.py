@@ -99,7 +99,7 @@ def test_windows_keep_to_their_slices(db: Database, column: str) -> None:
             " USING upper(replace(token::text, '-', ''))"
         )
     plan = db.run("rotate_tokens_sql", "--local-tokens", "--dry-run")
-    assert "tokens     119 of 122 random bits" in plan.out
+    assert "tokens     UUIDs, spelled as the old ones: 119 of 122 random bits" in plan.out
     # One row is locked: its window is done without it.
     with closing(db.connect(autocommit=False)) as holder, holder.cursor() as cursor:
         cursor.execute("SELECT FROM ticket WHERE id = 7 FOR UPDATE")

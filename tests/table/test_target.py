@@ -41,7 +41,7 @@ OBJECTS = """
         (["--table", "a_sequence"], "is a sequence"),
         (["--table", "a_foreign"], "is a foreign table: run the command on the server that holds it"),
         (["--table", "ticket_pkey"], "is an index"),
-        (["--table", "keyless"], "public.keyless has no primary key"),
+        (["--table", "keyless"], "public.keyless has no primary key: windows need one; add a column to"),
         (["--table", "composite"], r"primary key of several columns \(a, b\)"),
         (["--table", "parent"], "table inheritance"),
         (["--table", "child"], "table inheritance"),

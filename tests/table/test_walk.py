@@ -1,5 +1,7 @@
 """Windows that follow another unique column than the primary key."""
 
+import re
+
 import pytest
 
 from tests.conftest import Database, until
@@ -145,6 +147,18 @@ def test_columns_that_windows_can_not_walk(db: Database, column: str, why: str) 
     assert (done.code, len(done.err.splitlines())) == (1, 1)
     assert why in done.err
     assert not db.value("SELECT count(*) FROM changes")
+
+
+def test_the_column_that_a_refusal_proposes(db: Database) -> None:
+    """Added as it says, the table can be walked."""
+    db.sql('CREATE TABLE "key""less" AS SELECT gen_random_uuid() AS token FROM generate_series(1, 30)')
+    run = ("rotate_tokens_sql", "--table", 'public."key""less"')
+    done = db.call(*run)
+    told = re.search(r"\((ALTER TABLE .*), which rewrites the table\), and (--walk) (\w+)$", done.err)
+    assert (done.code, bool(told)) == (1, True), done
+    db.sql(told[1])
+    done = db.call(*run, told[2], told[3])
+    assert (done.code, done.err) == (0, "")
 
 
 def test_column_to_walk_by_that_is_gone(db: Database) -> None:

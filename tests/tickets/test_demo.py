@@ -94,7 +94,7 @@ def test_site_of_the_demo(db: Database) -> None:
     get = sign_in(address, user, password)
     shown = dict(re.findall(rf"  (\S.*?) +{address}(admin\S+)", told))
     assert list(shown) == [
-        "finished", "its report", "paused, after it was tuned", "running, at 1000 rows/s at most",
+        "finished", "its report", "paused, after it was tuned", "running, at 166 rows/s at most",
     ]  # fmt: skip
     assert db.sql("SELECT id, status FROM rotation ORDER BY id") == [
         (1, "succeeded"), (2, "paused"), (3, "running"),
@@ -104,7 +104,7 @@ def test_site_of_the_demo(db: Database) -> None:
     assert "0 of 50,000 revoked tokens survive" in pages["its report"]
     assert "state-paused" in pages["paused, after it was tuned"]
     assert "tune max_rate=1000 window=100" in pages["paused, after it was tuned"]
-    assert "state-running" in pages["running, at 1000 rows/s at most"]
+    assert "state-running" in pages["running, at 166 rows/s at most"]
     its = processes_of(child)
     assert len(its) > 4
     child.send_signal(signal.SIGINT)

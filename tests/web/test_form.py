@@ -239,7 +239,7 @@ def test_plan_states_facts_and_takes_the_user_back(db: Database, steerer: Client
     known = facts(page)
     assert known["Column"] == "public.ticket.token"
     assert known["Primary key"] == "id (bigint)"
-    assert known["Rows"] == "120, 120 with a token"
+    assert known["Rows"] == "120; with a token: 120"
     assert known["Windows"] == "one transaction each, at most 50 rows"
     assert known["New tokens"] == "UUIDs, spelled as the old ones: 122 random bits"
     assert known["Time"] == "unknown until it runs"

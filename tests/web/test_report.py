@@ -35,6 +35,39 @@ def test_report(db: Database, viewer: Client, tmp_path: Path) -> None:
     assert [one["reason"] for one in evidence["held_back"]] == ["rate (limit 400 rows/s)"]
 
 
+def test_what_later_runs_and_searches_did(db: Database) -> None:
+    """Their limits, once for each change, and what a search for copies found."""
+    db.tickets(600)
+    db.sql("DROP TABLE before")
+    for limits in (("500",), ("400", "--nice", "0.1"), ("400", "--nice", "0.1"), ("500",)):
+        run = db.call(*RUN, "--window", "50", "--stop-after", "50", "--max-rate", *limits)
+        assert run.code == 3, run
+    assert db.call(*RUN, "--window", "50", "--max-rate", "500").code == 0
+    assert "were not searched for revoked tokens" in report_of(db)["proof"]["steps"][-1]
+    assert db.call("rotation", "verify", "--search-copies").code == 0
+    evidence = report_of(db)
+    whats = [one["what"] for one in evidence["steering"]]
+    assert whats[:2] == ["run again with max_rate=400 nice=0.1", "run again with those of the first run"]
+    assert re.fullmatch(
+        r"search for copies: no other .* holds a revoked token \(.* searched\)", whats[2]
+    )
+    assert re.fullmatch(
+        r"On [\d: -]+ UTC the other columns .* by value: no other .*", evidence["proof"]["steps"][-1]
+    )
+    assert evidence["summary"]["left"].startswith("Nothing in this column")
+
+
+def test_copies_that_a_search_found_are_left_to_do(db: Database) -> None:
+    db.tickets(20)
+    db.sql("DROP TABLE before; CREATE TABLE audit AS SELECT token FROM ticket LIMIT 3")
+    assert db.call(*RUN).code == 0
+    assert db.call("rotation", "verify", "--search-copies").code == 4
+    left = report_of(db)["summary"]["left"]
+    assert re.fullmatch(
+        r"Copies elsewhere, [\d: -]+ UTC: 3 rows of public.audit.token hold a revoked token\.", left
+    )
+
+
 def stages(db: Database) -> dict[str, dict]:
     return {re.split("[ ,]", one["name"])[0]: one for one in report_of(db)["stages"]}
 

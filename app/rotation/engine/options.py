@@ -72,7 +72,8 @@ class Options:
             if not isinstance(value, (int, float, NoneType)):
                 raise UsageError(f"{flag} {value!r}: expected a number, of {unit}")
             if value is not None and not least <= value <= most:
-                raise UsageError(f"{flag} {value}: expected {least} to {most} {unit}")
+                off = ", or off" * (name in TURNED_OFF)
+                raise UsageError(f"{flag} {value}: expected {least} to {most} {unit}{off}")
         self._check_texts()
         if self.only_between is not None:
             try:
@@ -156,6 +157,13 @@ LIMITS: dict[str, tuple[str, float, float, str]] = {
 
 #: The type of each option, as written above.
 TYPES = get_type_hints(Options)
+
+#: Numbers that can be off; without one of the others something is sized, or nothing ends early.
+TURNED_OFF = {name for name in LIMITS if NoneType in get_args(TYPES[name])} - {
+    "window",
+    "lanes",
+    "stop_after",
+}
 
 IN_WORDS = {
     int: "a whole number",
@@ -248,7 +256,7 @@ BINDING = {*REPEATED} - {"window", "window_seconds", "workers", "vacuum"}
 
 def as_given(value: Any) -> str:
     """An option's value as a person would give it."""
-    if value is None or value == ():
+    if value in (None, (), []):
         return "off"
     if isinstance(value, (list, tuple)):
         return ",".join(map(str, value))
@@ -269,6 +277,17 @@ def as_flags(kept: dict[str, Any], names: Collection[str]) -> str:
         elif value != default:
             flags += f" {flag} {quoted(as_given(value))}"
     return flags
+
+
+def differences(kept: dict[str, Any], options: Options) -> str:
+    """In which limits options differ from those stored with a rotation: 'workers=4 max_rate=off'."""
+    now = {name: getattr(options, name) for name in REPEATED}
+    before = {name: kept.get(name, getattr(Options, name)) for name in REPEATED}
+    return " ".join(
+        f"{name}={as_given(now[name])}"
+        for name in REPEATED
+        if as_given(now[name]) != as_given(before[name])
+    )
 
 
 def read_tuning(assignments: list[str]) -> dict[str, Any]:

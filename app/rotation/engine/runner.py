@@ -259,7 +259,7 @@ class RotationDriver:
             plan = self.plan(rotation)
             if rotation:
                 self._require_same(rotation, self.options)
-                transitions.take_up(self._session, rotation, self.target, leaked)
+                transitions.take_up(self._session, rotation, self.target, self.options, leaked)
                 self._tell_lanes(rotation, len(plan.lanes))
                 self._tell_limits(rotation)
                 return rotation, True

@@ -1,6 +1,7 @@
 """What the product's commands share: flags, one-line errors, exit codes."""
 
 import contextlib
+import difflib
 import os
 import sys
 import threading
@@ -29,6 +30,7 @@ FAILED = printed_as("Failed")  # exit code 1: something failed on the way; the m
 STOPPED = printed_as("Stopped")  # exit code 3: the same command can continue later
 UNPROVEN = printed_as("Unproven")  # exit code 4: rotated, but survivors or holes remain
 STOPPED_BY_SIGNAL = 3
+UNKNOWN = "unrecognized arguments: "  # as argparse says it
 BY_EXIT_CODE = {1: REFUSED, 2: REFUSED, 3: STOPPED, 4: UNPROVEN}
 
 
@@ -39,8 +41,23 @@ class OneLineParser(CommandParser):
         """Print nothing: the error's own line is enough, and --help says the rest."""
 
     def error(self, message: str) -> Any:
-        """Answer in a line, which may quote what was given."""
-        super().error(one_line(message))
+        """Answer in a line, which may quote what was given, and name the flag that was meant."""
+        hint = ""
+        if message.startswith(UNKNOWN):
+            flag = message.removeprefix(UNKNOWN).split()[0].partition("=")[0]
+            near = difflib.get_close_matches(flag, _flags_of(self), 1) if flag[:1] == "-" else []
+            hint = f"; did you mean {near[0]}?" if near else "; --help lists the flags"
+        super().error(one_line(f"{message}{hint}"))
+
+
+def _flags_of(parser: ArgumentParser) -> list[str]:
+    """The flags of a parser, and of those for each action of its command."""
+    flags: list[str] = []
+    for action in parser._actions:
+        flags += action.option_strings
+        for its in action.choices.values() if isinstance(action.choices, dict) else ():
+            flags += _flags_of(its)
+    return flags
 
 
 class RotationCommand(BaseCommand):

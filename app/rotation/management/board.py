@@ -1,6 +1,7 @@
 """A rotation, followed from another shell: a picture that is drawn anew, or lines."""
 
 import shutil
+import textwrap
 from typing import Any
 
 from ..engine.db.session import Session
@@ -13,7 +14,8 @@ from .console import Console
 from .overview import headline, lane_lines
 
 MOST_LANES = 10
-BESIDE_LANES = 5  # rows of the terminal for the rest of the picture, and the cursor
+MOST_FOLDED = 6  # lines of one sentence
+FOR_THE_REST = 2  # rows of the terminal: a sum of the other lanes, and the cursor
 HELP = "Ctrl-C ends watching, not the rotation"
 
 
@@ -23,14 +25,19 @@ class Board(Console):
     _heading = ""
     _seen: Seen | None = None
 
+    @property
+    def drawn(self) -> bool:
+        """Whether it is a picture on a terminal."""
+        return self._mode == "bar"
+
     def show(self, session: Session, seen: Seen) -> None:
         """Show how it is now."""
         told = self._heading
         self._heading = headline(session, seen.rotation, seen.state)
         self._seen = seen
-        if self._mode != "bar" and self._heading != told:
+        if not self.drawn and self._heading != told:
             self.line(self._heading)
-        if self._mode == "bar" or not seen.state.left:
+        if self.drawn or not seen.state.left:
             self.tell(seen.state.progress)
 
     def tell(self, event: Any, database: str = "") -> None:
@@ -43,11 +50,18 @@ class Board(Console):
         if self._seen is None:
             return []
         columns, rows = shutil.get_terminal_size()
-        state = self._seen.state
-        lines = [self._heading, progress_bar(state.progress, columns)]
-        if state.progress.throttle:
-            lines.append(f"held back: {state.progress.throttle}")
-        if state.progress.status in UNFINISHED:
-            lines += lane_lines(self._seen.lanes, max(0, min(MOST_LANES, rows - BESIDE_LANES)))
+        room = max(1, columns - ECHOED)
+        progress = self._seen.state.progress
+        lines = [*_folded(self._heading, room), progress_bar(progress, columns)]
+        if progress.throttle:
+            lines += _folded(f"held back: {progress.throttle}", room)
+        if progress.status in UNFINISHED:
+            most = rows - len(lines) - 2 - FOR_THE_REST
+            lines += lane_lines(self._seen.lanes, max(0, min(MOST_LANES, most)))
             lines.append(HELP)
-        return [cut(one_line(line), max(1, columns - ECHOED)) for line in lines]
+        return [cut(one_line(line), room) for line in lines[: max(1, rows - 1)]]
+
+
+def _folded(text: str, room: int) -> list[str]:
+    """Text in lines of so many columns: a command in it is there to be copied."""
+    return textwrap.wrap(one_line(text), max(20, room), break_on_hyphens=False)[:MOST_FOLDED]

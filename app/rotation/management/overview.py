@@ -57,6 +57,25 @@ def _how_it_went(rotation: Rotation, progress: Progress) -> str:
     return f"{done}; {show_left(progress)}" if progress.status == Status.CANCELLED else done
 
 
+def history_line(one: dict[str, Any]) -> str:
+    """One rotation of `rotation history`, from what `rotation history --json` says of it."""
+    start, end = (
+        one[key][:19].replace("T", " ") if one[key] else "" for key in ("started_at", "finished_at")
+    )
+    when = f"{start} to {end} UTC" if start and end else f"since {start} UTC" if start else "not begun"
+    if end and not start:
+        when = f"never begun, ended {end} UTC"
+    left = ", no process is working on it" if one["stalled"] else ""
+    where = as_kept(one["options"]).get("where")
+    rows = f" (where {where})" if where else ""
+    reason = f" | {one['reason']}" if one["reason"] else ""
+    return (
+        f"{one['id']:>4}  {one['status']:<10} {one['table']}.{one['column']}{rows}"
+        f"  {count(one['rows_done'], 'row')}  {when}{left}"
+        f"  {one['operator']}@{one['host']}{reason}"
+    )
+
+
 def lane_lines(lanes: list[dict[str, Any]], most: int) -> list[str]:
     """A line for each lane that is not at its end, at most so many, and a sum of the others."""
     open_ones = [one for one in lanes if not one["done"]]

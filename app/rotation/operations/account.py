@@ -8,11 +8,12 @@ from ..engine.db.session import Row
 from ..engine.kept import as_kept
 from ..engine.options import LASTING, REPEATED, as_flags
 from ..engine.proof.verdict import INCONCLUSIVE, START_OVER
+from ..engine.state import transitions
 from ..engine.state.progress import Progress
 from ..engine.state.status import State, command_of
 from ..engine.text import command, duration, in_utc, of_rows, one_line
 from ..models import HALTED, PROVEN, UNFINISHED, Rotation, Status
-from .wording import HELD_BACK, rows_replaced, show_rows, why_nothing_happens
+from .wording import HELD_BACK, rows_replaced, show_rows, show_steering, why_nothing_happens
 
 GUARDED = (
     "It was asked for with a guard, a trigger that keeps revoked tokens from being written back: each"
@@ -36,6 +37,13 @@ BARRIER = (
 COMPARED = (
     "On {at} the token of every row was hashed again and compared with the revoked ones, by value:"
     " {found}. Neither checkpoint nor row count was trusted."
+)
+SEARCHED = (
+    "On {at} the other columns of the database were searched for revoked tokens, by value: {found}."
+)
+UNSEARCHED = (
+    "Other columns of the database were not searched for revoked tokens"
+    " (python manage.py rotation verify --search-copies)."
 )
 NEITHER = "Its end was not verified by value (--no-verify)."
 REACH = (
@@ -183,10 +191,7 @@ def _next_step(facts: Facts) -> str:
     rotation = facts.rotation
     progress = facts.progress
     if progress.status == Status.SUCCEEDED:
-        if progress.verified_at is None:
-            return "Prove it: python manage.py rotation verify"
-        held = f"Some rows hold a revoked token: run {_again(rotation)} --new"
-        return held if progress.survivors else ELSEWHERE
+        return _once_succeeded(rotation, progress)
     if progress.status == Status.CANCELLED:
         kept = "Every row that it did not reach keeps its leaked token"
         kept = "A cancelled rotation guards nothing" if progress.complete else kept
@@ -198,6 +203,18 @@ def _next_step(facts: Facts) -> str:
         return "Resume it: python manage.py rotation resume"
     waits = why_nothing_happens(rotation, facts.state)
     return waits if waits and not waits.startswith(HELD_BACK) else "Its end: a process is at work."
+
+
+def _once_succeeded(rotation: Rotation, progress: Progress) -> str:
+    """What is left when every token was replaced."""
+    if progress.verified_at is None:
+        return "Prove it: python manage.py rotation verify"
+    if progress.survivors:
+        return f"Some rows hold a revoked token: run {_again(rotation)} --new"
+    search = _latest_search(rotation)
+    if search and search["what"].startswith(transitions.COPIES_FOUND):
+        return f"Copies elsewhere, {_searched_at(search)}: {_found(search)}."
+    return ELSEWHERE
 
 
 def _again(rotation: Rotation) -> str:
@@ -220,7 +237,30 @@ def list_steps(facts: Facts) -> list[str]:
         which = f"the token of every row for which this was true ({one_line(str(where))})"
     barrier = [BARRIER] if rotation.started_at else []
     revoked = REVOKED.format(which=which)
-    return [guarded, revoked, *barrier, _replaced(facts), *_went_back(facts), _verified(facts)]
+    searched = _searched(rotation)
+    return [guarded, revoked, *barrier, _replaced(facts), *_went_back(facts), _verified(facts), searched]
+
+
+def _searched(rotation: Rotation) -> str:
+    """What a search for copies outside the column has found."""
+    search = _latest_search(rotation)
+    if search is None:
+        return UNSEARCHED
+    return SEARCHED.format(at=_searched_at(search), found=_found(search))
+
+
+def _latest_search(rotation: Rotation) -> dict[str, Any] | None:
+    found = [one for one in show_steering(rotation) if one["what"].startswith(transitions.SEARCH)]
+    return found[-1] if found else None
+
+
+def _searched_at(search: dict[str, Any]) -> str:
+    return in_utc(search["at"]) if search["at"] else "at an unknown time"
+
+
+def _found(search: dict[str, Any]) -> str:
+    what: str = search["what"]
+    return what.removeprefix(transitions.COPIES_FOUND).removeprefix(transitions.SEARCH)
 
 
 def _replaced(facts: Facts) -> str:

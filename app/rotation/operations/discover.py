@@ -8,10 +8,10 @@ from django.apps import apps
 
 from ..engine.db.session import Session
 from ..engine.preflight.secrets import UUIDS, Secret, find_secrets
+from ..engine.table.target import NEW_KEY, added_key
 from ..engine.text import command, count, one_line, quoted
 from .packages import KNOWN, Known
 
-NO_KEY = "rotation_key"  # a column that is added for the windows to walk by
 #: Why values of these kinds can't be replaced by random ones.
 NO_TOOL = {
     "password hash": "hashes of passwords: people must choose new ones",
@@ -45,10 +45,8 @@ class Candidate:
         one = self.secret
         if self.why or one.key or one.walk:
             return ""
-        return (
-            f"ALTER TABLE {_quoted(one)} ADD {NO_KEY} bigint GENERATED ALWAYS AS IDENTITY UNIQUE"
-            " (which rewrites the table)"
-        )
+        names = (one.table,) if one.visible else (one.schema, one.table)
+        return f"{added_key(*names)} (which rewrites the table)"
 
     @property
     def command(self) -> str | None:
@@ -56,7 +54,7 @@ class Candidate:
         if self.why:
             return None
         one, known = self.secret, self.known or Known("")
-        flags = {} if one.key else {"--walk": one.walk or NO_KEY}
+        flags = {} if one.key else {"--walk": one.walk or NEW_KEY}
         flags |= known.flags
         if not known.flags and one.shape.template and one.type != "uuid":
             flags["--format"] = one.shape.template
@@ -152,8 +150,3 @@ def conclusion(found: list[Candidate]) -> str:
         f"{count(len(found), 'column')} {look} like a secret, by name and by up to 1000 values of each;"
         f" {rotated} can be rotated: see what --dry-run says first, and look at your models for others"
     )
-
-
-def _quoted(secret: Secret) -> str:
-    names = (secret.table,) if secret.visible else (secret.schema, secret.table)
-    return ".".join('"' + name.replace('"', '""') + '"' for name in names)

@@ -5,7 +5,6 @@ from typing import Any
 
 from ..engine.errors import LockConflict, Refused, Stopped
 from ..engine.events import REFUSE
-from ..engine.formats import UUID_BITS
 from ..engine.options import Options
 from ..engine.proof.leaked import LeakedList
 from ..engine.proof.revoked import kind_of
@@ -13,8 +12,9 @@ from ..engine.proof.token_list import read_tokens
 from ..engine.runner import RotationDriver
 from ..engine.table.plan import Plan
 from ..engine.table.target import TargetName
-from ..engine.text import count, shown, size
+from ..engine.text import count, shown
 from ..models import Rotation
+from . import planned
 from .attending import attended
 from .output import Output
 
@@ -69,10 +69,7 @@ def show_plan(driver: RotationDriver, write: Any, new: bool, everything: bool) -
         raise Refused(f"a run would be refused now: {findings[0].text}")
     plan = driver.plan(rotation, count=True)
     write(f"would      {_intent(plan, rotation)}")
-    about = "" if plan.size.exact else "~"
-    known = plan.size.keys is not None
-    counts = f"{about}{plan.size.keys}, {about}{plan.size.tokens} with a token"
-    write(f"rows       {counts if known else 'unknown: ANALYZE the table for an estimate'}")
+    write(f"rows       {planned.rows_of(plan)}")
     write(f"time       {driver.forecast(rotation, plan.size.tokens) or 'unknown until it runs'}")
     _show_lanes(plan, write, len(plan.lanes) if everything else MOST_LANES)
     if plan.statement:
@@ -97,8 +94,7 @@ def _show_lanes(plan: Plan, write: Any, most: int) -> None:
 
 
 def _show_windows(driver: RotationDriver, plan: Plan, write: Any, most: int | None) -> None:
-    sized = "at most" if plan.options.window else "sized while running; shown here with"
-    write(f"windows    one transaction each, {sized} {count(plan.window_size, 'row')}:")
+    write(f"windows    {planned.windows_of(plan)}:")
     total = 0
     last: list[str] = []
     walk = driver.walk(plan)
@@ -118,9 +114,8 @@ def _show_windows(driver: RotationDriver, plan: Plan, write: Any, most: int | No
             write(text)
         write(f"           {total} in total")
     else:
-        estimate = f"about {-(-plan.size.keys // plan.window_size)}" if plan.size.keys else "more"
         write("      ...")
-        write(f"           up to {plan.lanes[-1].upper}; {estimate} in total; --dry-run -v 2 lists them")
+        write(f"           {planned.rest_of(plan)}")
 
 
 def _show_statement(plan: Plan, write: Any) -> None:
@@ -128,14 +123,7 @@ def _show_statement(plan: Plan, write: Any) -> None:
     write(f"statement  {lines[0]}")
     for line in lines[1:]:
         write(f"           {line}")
-    if form := plan.target.recipe.form:
-        write(f"tokens     {form.template}: {form.random_bits} random bits")
-    if plan.target.slices.bits:
-        whole = form.random_bits if form else UUID_BITS
-        left = plan.target.slices.random_bits
-        write(f"tokens     {left} of {whole} random bits: see --local-tokens")
+    write(f"tokens     {planned.tokens_of(plan)}")
     write(f"found by   {plan.explained}")
-    if plan.size.wal_bytes:
-        least, most = plan.size.wal_bytes
-        write(f"WAL        about {size(least)}, at most {size(most)} with full-page images")
-    write(f"disk       grows by at most {size(plan.size.growth_bytes)} until the next vacuum")
+    for name, cost in planned.costs_of(plan).items():
+        write(f"{name if name.isupper() else name.lower():<10} {cost}")

@@ -6,13 +6,13 @@ from itertools import islice
 from ..engine.db.stop import StopSwitch
 from ..engine.errors import Refused
 from ..engine.events import REFUSE, Found
-from ..engine.formats import UUID_BITS
 from ..engine.options import Options
 from ..engine.runner import RotationDriver
 from ..engine.table.plan import Plan
 from ..engine.table.target import TargetName
-from ..engine.text import count, one_line, shown, size
+from ..engine.text import count, one_line, shown
 from ..models import Rotation
+from . import planned
 from .dry_run import SHOWN
 
 
@@ -95,9 +95,7 @@ class Proposal:
         walk.close()
         if complete:
             return windows, f"{count(len(windows), 'window')} in total."
-        about = f"about {-(-plan.size.keys // plan.window_size):,}" if plan.size.keys else "more"
-        last = shown(plan.lanes[-1].upper)
-        return windows, f"And so on, up to {last}; {about} in total; --dry-run -v 2 lists them."
+        return windows, f"And so on, {planned.rest_of(plan)}."
 
     def record(self, reason: str, by: str) -> Rotation:
         """Record it. Raises Refused if the preflight forbids it."""
@@ -106,38 +104,16 @@ class Proposal:
 
 def _of_size(plan: Plan) -> dict[str, str]:
     """How many rows, in how many lanes, and what rewriting them costs."""
-    its = plan.size
-    about = "" if its.exact else "about "
-    rows = "unknown: ANALYZE the table for an estimate"
-    if its.keys is not None:
-        rows = f"{about}{its.keys:,}, {about}{its.tokens:,} with a token"
-    facts = {"Rows": rows}
+    facts = {"Rows": planned.rows_of(plan)}
     if plan.target.recipe.where:
         facts["Only rows where"] = one_line(plan.target.recipe.where)
     facts["Lanes"] = f"{len(plan.lanes):,}" if plan.lanes else "none: the table has no rows"
-    if its.wal_bytes:
-        least, most = its.wal_bytes
-        facts["WAL"] = f"about {size(least)}, at most {size(most)} with full-page images"
-    facts["Disk"] = f"grows by at most {size(its.growth_bytes)} until the next vacuum"
-    return facts
+    return facts | planned.costs_of(plan)
 
 
 def _of_windows(plan: Plan) -> dict[str, str]:
     """How large windows are, what new tokens are, and by what a window's rows are found."""
-    recipe = plan.target.recipe
-    sized = f"at most {plan.window_size:,} rows"
-    if not plan.options.window:
-        sized = f"sized while running; shown here with {plan.window_size:,} rows"
-    tokens = "UUIDs, spelled as the old ones"
-    if recipe.expression:
-        tokens = f"by the operator's own SQL: {one_line(recipe.expression)}"
-    elif recipe.form:
-        tokens = recipe.form.template
-    if not recipe.expression:
-        whole = recipe.form.random_bits if recipe.form else UUID_BITS
-        left = plan.target.slices.random_bits if plan.target.slices.bits else whole
-        tokens += f": {left} random bits" if left == whole else f": {left} of {whole} random bits"
-    facts = {"Windows": f"one transaction each, {sized}", "New tokens": tokens}
-    if recipe.companions:
-        facts["Set along with them"] = ", ".join(one_line(one.column) for one in recipe.companions)
+    facts = {"Windows": planned.windows_of(plan), "New tokens": planned.tokens_of(plan)}
+    if companions := plan.target.recipe.companions:
+        facts["Set along with them"] = ", ".join(one_line(one.column) for one in companions)
     return facts | {"Found by": plan.explained}

@@ -9,7 +9,7 @@ from ..engine.options import as_given
 from ..engine.state import transitions
 from ..engine.state.progress import read_progress
 from ..engine.state.rotations import read_rotation
-from ..engine.state.status import command_of, read_state
+from ..engine.state.status import command_of, read_lanes, read_state
 from ..engine.throttle.probes import ask
 from ..models import Rotation
 
@@ -26,11 +26,14 @@ def resume(session: Session, rotation: Rotation, who: str) -> str:
     """Let a paused rotation continue. Raises Refused if it is not paused."""
     if not transitions.resume(session, rotation.pk, who):
         status = read_rotation(session, rotation.pk).status
-        raise Refused(f"{rotation} is {status}, not paused")
-    # A waiting process shows that it is there; it may not have started a window yet.
+        raise Refused(f"{rotation} is {status}, not paused{_if_left(session, rotation)}")
+    return f"{rotation} continues{_if_left(session, rotation)}"
+
+
+def _if_left(session: Session, rotation: Rotation) -> str:
+    """What to do where no process works on it. One that waits shows that it is there."""
     left = read_state(session, rotation.pk).left
-    run = f"; no process is working on it: run {command_of(rotation)} again" if left else ""
-    return f"{rotation} continues{run}"
+    return f"; no process is working on it: run {command_of(rotation)} again" if left else ""
 
 
 def tune(session: Session, rotation: Rotation, tuned: dict[str, Any], who: str) -> str:
@@ -45,7 +48,18 @@ def tune(session: Session, rotation: Rotation, tuned: dict[str, Any], who: str) 
             raise UsageError(f"throttle_sql: {error}") from error
     now = transitions.tune(session, rotation.pk, tuned, who)
     said = ", ".join(f"{name}={as_given(value)}" for name, value in now.items())
-    return f"{rotation}: {said or 'options as each run was started'}, effective from the next window"
+    more = _of_workers(session, rotation, now.get("workers", 0))
+    what = said or "options as each run was started"
+    return f"{rotation}: {what}, effective from the next window{more}"
+
+
+def _of_workers(session: Session, rotation: Rotation, workers: int) -> str:
+    """What becomes of more workers than there are lanes: each works on a lane of its own."""
+    lanes = [one for one in read_lanes(session, rotation) if not one["done"]]
+    if workers <= len(lanes) or not lanes:
+        return ""
+    left = "1 lane is" if len(lanes) == 1 else f"{len(lanes)} lanes are"
+    return f"; {left} left, and each gives work to one worker"
 
 
 def cancel(session: Session, rotation: Rotation, who: str) -> str:

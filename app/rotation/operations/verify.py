@@ -21,6 +21,8 @@ from ..engine.table.target import Target, TargetName, aim, resolve
 from ..engine.text import name_keys, of_rows, one_line
 from ..models import Rotation, Status
 
+MOST_NOTED = 10  # columns with copies of which the rotation keeps a note
+
 
 def verify_rotation(
     session: Session,
@@ -170,11 +172,20 @@ def _of_listed(
 
 
 def _search(session: Session, target: Target, rotation: Rotation, write: Any) -> list[str]:
-    """Search the database for copies, with progress; a sentence for each column that holds some."""
+    """Search the database for copies, with progress, and note what was found.
+
+    Returns a sentence for each column that holds some.
+    """
     session.emit = lambda event: write(str(event))
     done = copies.search(session, target, rotation)
     for one in done.skipped:
         write(f"not searched: {one}")
+    skipped = f"; {len(done.skipped)} not searched" if done.skipped else ""
     if not done.found:
         write(done.sentence)
-    return done.found
+        transitions.note_search(session, rotation, f"{done.sentence}{skipped}", clean=True)
+        return []
+    more = f" and {len(done.found) - MOST_NOTED} more" if len(done.found) > MOST_NOTED else ""
+    noted = f"{'; '.join(done.found[:MOST_NOTED])}{more}{skipped}"
+    transitions.note_search(session, rotation, noted, clean=False)
+    return [*done.found[:-1], f"{done.found[-1]}; delete or replace them there, and search again"]

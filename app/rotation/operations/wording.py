@@ -94,9 +94,7 @@ def show_survivors(survivors: int | None) -> str:
 
 def show_steering(rotation: Rotation) -> list[dict[str, Any]]:
     """Who paused, resumed, tuned or cancelled it, and when."""
-    kept = rotation.steered if isinstance(rotation.steered, list) else []
-    steps = [one for one in kept if isinstance(one, dict) and isinstance(one.get("at"), str)]
-    return [one | {"at": _moment(one["at"])} for one in steps]
+    return [one | {"at": _moment(one["at"])} for one in transitions.steps_of(rotation)]
 
 
 def _moment(text: str) -> datetime | None:

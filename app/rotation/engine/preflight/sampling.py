@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 
 from ..db.session import Session
@@ -36,8 +36,8 @@ def findings(session: Session, target: Target) -> Iterator[Found]:
     """
     with session.reading():
         candidates = list_candidates(session, target)
-    yield from _sample(session, target, candidates)
-    copiers = [one.label for one in candidates if _tells(one.table)]
+    copies = yield from _sample(session, target, candidates)
+    copiers = [one.label for one in candidates if _tells(one.table) and one.label not in copies]
     if copiers:
         named = ", ".join(copiers[:MOST_NAMED])
         more = f" and {len(copiers) - MOST_NAMED} more" if len(copiers) > MOST_NAMED else ""
@@ -54,10 +54,16 @@ def _tells(table: str) -> bool:
     return TELLING.search(re.sub("(?<=[a-z])(?=[A-Z])", "_", table).lower()) is not None
 
 
-def _sample(session: Session, target: Target, candidates: list[CandidateTable]) -> Iterator[Found]:
-    """Look up a sample of every other column's values in the target, or vice versa."""
+def _sample(
+    session: Session, target: Target, candidates: list[CandidateTable]
+) -> Generator[Found, None, set[str]]:
+    """Look up a sample of every other column's values in the target, or vice versa.
+
+    Returns the tables that hold some.
+    """
     began = time.monotonic()
     missed = set()
+    copies = set()
     home = next(one for one in candidates if any(column.is_token for column in one.columns))
     home = replace(home, columns=tuple(one for one in home.columns if one.is_token))
     for candidate in candidates:
@@ -84,23 +90,29 @@ def _sample(session: Session, target: Target, candidates: list[CandidateTable]) 
             whole = False
         if not whole:
             missed.add(candidate.label)
+        copies |= {candidate.label} if found else set()
         for column in found:
-            if candidate.oid == target.oid and column.name == target.pk:
-                yield Found(
-                    REFUSE,
-                    f"the primary key {candidate.label}.{one_line(column.name)} holds the tokens of"
-                    f" {target.label} themselves, and keys are shown and stored: give the table another"
-                    " key first",
-                )
-                continue
-            yield FoundElsewhere(
-                WARN,
-                f"{candidate.label}.{one_line(column.name)} holds values of {target.label} without a"
-                " foreign key: they are not replaced, and match no row afterwards; update them together,"
-                " or find them afterwards with python manage.py rotation verify --search-copies",
-            )
+            yield _held(candidate, column, target)
     if missed:
         yield _not_checked(sorted(missed), target)
+    return copies
+
+
+def _held(candidate: CandidateTable, column: Column, target: Target) -> Found:
+    """Says what it means that a column holds tokens of the target."""
+    name = f"{candidate.label}.{one_line(column.name)}"
+    if candidate.oid == target.oid and column.name == target.pk:
+        return Found(
+            REFUSE,
+            f"the primary key {name} holds the tokens of {target.label} themselves, and keys are shown"
+            " and stored: give the table another key first",
+        )
+    return FoundElsewhere(
+        WARN,
+        f"{name} holds values of {target.label} without a foreign key: they are not replaced, and match"
+        " no row afterwards; update them together, or find them afterwards with"
+        " python manage.py rotation verify --search-copies",
+    )
 
 
 def _not_checked(tables: list[str], target: Target) -> Found:

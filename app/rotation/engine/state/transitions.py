@@ -27,7 +27,7 @@ from ..db.sqlstate import translated
 from ..errors import DatabaseFailure, Refused, Stopped
 from ..events import ListRead
 from ..kept import as_kept, seal, unseal
-from ..options import as_given
+from ..options import Options, as_given, differences
 from ..proof.leaked import LeakedList
 from ..proof.revoked import revoke_listed
 from ..proof.verdict import Verdict
@@ -41,6 +41,10 @@ from .rotations import busy_lanes, rotations
 UNIQUE_VIOLATION = "23505"
 #: The step, among those of who steered, that ended a rotation whose rows are no more.
 ROWS_REPLACED = "cancel: its rows were replaced by others"
+#: The steps that say with which other limits a later run went on, and what a search for copies found.
+RUN_AGAIN = "run again with "
+SEARCH = "search for copies: "
+COPIES_FOUND = "search for copies: found "
 
 
 @dataclass(frozen=True)
@@ -246,7 +250,9 @@ def fail(session: Session, rotation: int, verdict: Verdict | None) -> None:
         move(session, rotation, Status.VERIFYING, Status.FAILED, touched_at=Now(), **_result(verdict))
 
 
-def take_up(session: Session, rotation: Rotation, target: Target, leaked: LeakedList | None) -> None:
+def take_up(
+    session: Session, rotation: Rotation, target: Target, options: Options, leaked: LeakedList | None
+) -> None:
     """Note that a process resumes an unfinished rotation, and add a list of leaked tokens to it."""
     listed: ListRead | None = None
     with session.durable(), translated("taking up the rotation"):
@@ -255,10 +261,34 @@ def take_up(session: Session, rotation: Rotation, target: Target, leaked: Leaked
         # A process that was killed says nothing more of why it waited; one that lives says it again.
         rotations(session).filter(pk=rotation.pk).update(touched_at=Now(), throttle="")
         session.change("forget_failures", rotation=rotation.pk)
+        _note_limits(session, rotation, options)
         if leaked:
             listed = revoke_listed(session, rotation, target, leaked)
     if listed:
         session.emit(listed)
+
+
+def steps_of(rotation: Rotation) -> list[dict[str, str]]:
+    """Who steered it, when, and how; what others may have written there is left out."""
+    kept = rotation.steered if isinstance(rotation.steered, list) else []
+    names = {"at", "who", "what"}
+    return [one for one in kept if isinstance(one, dict) and {*map(type, map(one.get, names))} == {str}]
+
+
+def _note_limits(session: Session, rotation: Rotation, options: Options) -> None:
+    """Record with which limits a later run goes on, unless the run before it had the same."""
+    steps = [one["what"] for one in steps_of(rotation) if one["what"].startswith(RUN_AGAIN)]
+    changed = differences(as_kept(rotation.options), options)
+    what = RUN_AGAIN + (changed or "those of the first run")
+    if what != (steps or [f"{RUN_AGAIN}those of the first run"])[-1]:
+        session.change("note_steering", rotation=rotation.pk, who=here(), what=what)
+
+
+def note_search(session: Session, rotation: Rotation, found: str, clean: bool) -> None:
+    """Record what a search for copies of revoked tokens in other columns has found."""
+    what = (SEARCH if clean else COPIES_FOUND) + found
+    with session.durable(), translated("recording the search"):
+        session.change("note_steering", rotation=rotation.pk, who=here(), what=what)
 
 
 def record(session: Session, rotation: Rotation, target: Target, verdict: Verdict) -> None:

@@ -16,6 +16,7 @@ from .values import assignments, names_of, new_token
 
 #: Types of a primary key that windows can walk: they sort, and come back unchanged from text.
 KEY_TYPES = {"smallint", "integer", "bigint", "uuid", "text", "character varying", "numeric"}
+NEW_KEY = "rotation_key"  # a column that is added for windows to walk by
 #: PostgreSQL's own types by which they are compared.
 OWN_TYPES = {
     **{"smallint": "int2", "integer": "int4", "bigint": "int8", "uuid": "uuid", "numeric": "numeric"},
@@ -163,7 +164,7 @@ def resolve(
     if keyless:
         key = token = _find_column(columns, name.column, label)
     else:
-        key = (_find_walk if name.walk else _find_key)(columns, name, label)
+        key = (_find_walk if name.walk else _find_key)(columns, name, table)
         token = _find_column(columns, name.column, label)
         _require_still(key, token["name"], label)
     return Target(
@@ -268,8 +269,9 @@ def _refuse_unknown_table(session: Session, name: TargetName) -> None:
     raise Refused(f"there is no table {asked!r} in this database; {hint}")
 
 
-def _find_key(columns: dict[str, Row], name: TargetName, label: str) -> Row:
+def _find_key(columns: dict[str, Row], name: TargetName, table: Row) -> Row:
     """The primary key, by which windows walk unless another column is named."""
+    label = f"{table['schema']}.{table['name']}"
     keys = [row for row in columns.values() if row["in_key"]]
     names = ", ".join(row["name"] for row in keys)
     asked = name.pk
@@ -288,16 +290,17 @@ def _find_key(columns: dict[str, Row], name: TargetName, label: str) -> Row:
             f" {', '.join(sorted(KEY_TYPES))}"
         )
     if why:
-        raise Refused(f"{why}; {_how_to_walk(columns, name.column)}")
+        raise Refused(f"{why}; {_how_to_walk(columns, name, table)}")
     return _readable(keys[0], label)
 
 
-def _find_walk(columns: dict[str, Row], name: TargetName, label: str) -> Row:
+def _find_walk(columns: dict[str, Row], name: TargetName, table: Row) -> Row:
     """The column that --walk names."""
+    label = f"{table['schema']}.{table['name']}"
     asked = name.walk or ""
     if asked not in columns:
         near = difflib.get_close_matches(asked, columns, 1)
-        hint = f'did you mean "{near[0]}"?' if near else _how_to_walk(columns, name.column)
+        hint = f'did you mean "{near[0]}"?' if near else _how_to_walk(columns, name, table)
         raise Refused(f"--walk {asked}: {label} has no such column; {hint}")
     column = columns[asked]
     if asked == name.column:
@@ -305,7 +308,7 @@ def _find_walk(columns: dict[str, Row], name: TargetName, label: str) -> Row:
     if not column["walkable"]:
         raise Refused(
             f"--walk {asked}: it is not NOT NULL with a valid unique index of its own, neither"
-            f" partial nor deferrable; {_how_to_walk(columns, name.column)}"
+            f" partial nor deferrable; {_how_to_walk(columns, name, table)}"
         )
     if column["base_type"] not in KEY_TYPES:
         known = ", ".join(sorted(KEY_TYPES))
@@ -313,13 +316,22 @@ def _find_walk(columns: dict[str, Row], name: TargetName, label: str) -> Row:
     return _readable(column, label)
 
 
-def _how_to_walk(columns: dict[str, Row], token: str) -> str:
+def added_key(*names: str) -> str:
+    """The statement that gives a table, by the parts of its name, a column to walk by."""
+    named = ".".join('"' + name.replace('"', '""') + '"' for name in names)
+    return f"ALTER TABLE {named} ADD {NEW_KEY} bigint GENERATED ALWAYS AS IDENTITY UNIQUE"
+
+
+def _how_to_walk(columns: dict[str, Row], name: TargetName, table: Row) -> str:
     """What to do where windows can't walk by the primary key."""
     fit = [row["name"] for row in columns.values() if row["walkable"] and row["base_type"] in KEY_TYPES]
-    fit = [name for name in fit if name != token]
+    fit = [one for one in fit if one != name.column]
     if fit:
         return f"walk by another unique column: --walk {' or '.join(fit)}"
-    return "add a column with a unique index, NOT NULL, and name it with --walk; or rotate by hand"
+    if table["kind"] == "p":  # where a unique index holds the columns of the partition key, too
+        return "add a column with a unique index, NOT NULL, and name it with --walk; or rotate by hand"
+    add = added_key(table["schema"], table["name"])
+    return f"add a column to walk by ({add}, which rewrites the table), and --walk {NEW_KEY}"
 
 
 def _require_still(key: Row, changed: str, label: str) -> None:

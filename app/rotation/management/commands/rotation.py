@@ -1,6 +1,7 @@
 """Look at rotations from another shell, verify or end one, check or drop the guard."""
 
 import json
+import math
 from typing import Any
 
 from django.core.management.base import CommandParser
@@ -12,7 +13,6 @@ from ...engine.db.stop import StopSwitch
 from ...engine.errors import Refused, Stopped, Unproven
 from ...engine.options import TUNABLE, read_tuning
 from ...engine.state.status import describe, read_state
-from ...engine.text import count
 from ...models import HALTED, UNFINISHED, Rotation, Status
 from ...operations import guard, inputs, steer
 from ...operations.attending import attended
@@ -21,11 +21,11 @@ from ...operations.evidence import collect
 from ...operations.inputs import chosen, entry, none_found, open_session
 from ...operations.keys import export_keys, private_file
 from ...operations.verify import verify_rotation
-from ...operations.watch import watch
+from ...operations.watch import ABANDONED_SECONDS, watch
 from ...web.report import as_json, render
 from .. import base
 from ..board import Board
-from ..overview import overview
+from ..overview import headline, history_line, overview
 from ..streams import Printed
 
 NUMBER = "the rotation's number (default: the unfinished one's, else the latest's)"
@@ -189,11 +189,16 @@ class Command(base.RotationCommand):
             found = chosen(session, options).first()
         if found is None:
             raise Refused(none_found(options))
-        rotation = watch(session, found.pk, lambda seen: self.board.show(session, seen), stop)
+        # A script that waits for its end must not wait forever; a person sees what is to be done.
+        patience = math.inf if self.board.drawn else ABANDONED_SECONDS
+        seen = watch(session, found.pk, lambda seen: self.board.show(session, seen), stop, patience)
         self.board.close()
+        rotation = seen.rotation
         told = overview(session, rotation, read_state(session, rotation.pk))
         if rotation.status == Status.FAILED:
             raise Unproven(told[0])
+        if rotation.status in UNFINISHED and not stop.requested:
+            raise Stopped(headline(session, rotation, seen.state))
         if rotation.status in UNFINISHED:
             raise Stopped(f"watching, by {stop.reason}; the rotation goes on")
         for line in told:
@@ -211,19 +216,7 @@ class Command(base.RotationCommand):
         if not entries:
             self.say_none()
         for one in entries:
-            start, end = (
-                one[key][:19].replace("T", " ") if one[key] else "not yet"
-                for key in ("started_at", "finished_at")
-            )
-            reason = f" | {one['reason']}" if one["reason"] else ""
-            where = one["options"].get("where") if isinstance(one["options"], dict) else None
-            rows = f" (where {where})" if where else ""
-            line = (
-                f"{one['id']:>4}  {one['status']:<10} {one['table']}.{one['column']}{rows}"
-                f"  {count(one['rows_done'], 'row')}  {start} to {end}"
-                f"  {one['operator']}@{one['host']}{reason}"
-            )
-            self.say(line)
+            self.say(history_line(one))
 
     def the_unfinished(self, session: Session, found: "QuerySet[Rotation]", what: str) -> Rotation:
         """The one unfinished rotation. Raises Refused if there is none, or more than one."""
