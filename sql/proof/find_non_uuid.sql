@@ -9,7 +9,10 @@ FROM (
     WHERE (%(lo)s::text IS NULL OR {key} BETWEEN %(lo)s::{pk_type} AND %(hi)s::{pk_type})
         AND {chosen}
 ) AS spelled
-WHERE spelled.token !~* E'^[0-9a-f]{{8}}(-?)[0-9a-f]{{4}}(\\1[0-9a-f]{{4}}){{2}}\\1[0-9a-f]{{12}}$'
-    OR spelled.token NOT IN (pg_catalog.lower(spelled.token), pg_catalog.upper(spelled.token))
+-- Four spellings in place of a back reference, by which the same took nine times as long.
+WHERE spelled.token !~ (
+    '^(?:[0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}|[0-9a-f]{{32}}'
+    || '|[0-9A-F]{{8}}(?:-[0-9A-F]{{4}}){{3}}-[0-9A-F]{{12}}|[0-9A-F]{{32}})$'
+)
 ORDER BY spelled.key
 LIMIT 1;

@@ -61,7 +61,8 @@ def test_text_tokens_of_several_spellings(db: Database) -> None:
 
 @pytest.mark.parametrize(
     "misfit", ["sk_live_1234567890", "", "11111111-2222-4333-8444-55555555555", "{" + "1" * 32 + "}",
-               "aAAAAAAA-2222-4333-8444-555555555555", "11111111-222243338444-555555555555"],
+               "aAAAAAAA-2222-4333-8444-555555555555", "11111111-222243338444-555555555555",
+               "aA" + "1" * 30, "a" * 32 + "\n", "11111111-2222-4333-8444-5555555555aA"],
 )  # fmt: skip
 def test_text_that_is_no_uuid(db: Database, misfit: str) -> None:
     db.sql("CREATE TABLE account (id int PRIMARY KEY, token text);"
