@@ -1,6 +1,6 @@
--- Purpose: the expression of 32 random bytes: a hash of the 244 random bits of two UUIDs, which
+-- Purpose: the expression of 64 random bytes: a hash of the 244 random bits of two UUIDs, which
 --          PostgreSQL takes from its strong random source. It is part of {new_token}.
-pg_catalog.sha256(
+pg_catalog.sha512(
     pg_catalog.uuid_send(pg_catalog.gen_random_uuid())
     || pg_catalog.uuid_send(pg_catalog.gen_random_uuid())
 )

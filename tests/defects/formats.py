@@ -22,9 +22,9 @@ MUTANTS = [
     Mutant(
         "all rows of a window get the same token of a format",
         "sql/fragments/random_bytes.sql",
-        "pg_catalog.sha256(\n    pg_catalog.uuid_send(pg_catalog.gen_random_uuid())\n    ||"
+        "pg_catalog.sha512(\n    pg_catalog.uuid_send(pg_catalog.gen_random_uuid())\n    ||"
         " pg_catalog.uuid_send(pg_catalog.gen_random_uuid())\n)",
-        "(SELECT pg_catalog.sha256(pg_catalog.uuid_send(pg_catalog.gen_random_uuid())))",
+        "(SELECT pg_catalog.sha512(pg_catalog.uuid_send(pg_catalog.gen_random_uuid())))",
         f"{FORMATS} -k likely",
     ),
     Mutant(
@@ -38,7 +38,7 @@ MUTANTS = [
         "a token of a format is cut from too few bytes",
         f"{ENGINE}/formats.py",
         "TOO_SHORT = 2.0**-100",
-        "TOO_SHORT = 0.3",
+        "TOO_SHORT = 0.9",
         FORMATS,
     ),
     Mutant(

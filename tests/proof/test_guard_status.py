@@ -95,3 +95,19 @@ def test_finished_without_a_guard_stays_so(db: Database) -> None:
     assert "was finished" in rotate(db).out
     assert rotate(db, "--reindex").code == 0
     assert db.value("SELECT count(*) FROM pg_trigger WHERE tgrelid = 'account'::regclass") == 0
+
+
+def test_without_flags_the_latest_rotation_is_named(db: Database) -> None:
+    """It is about the column that a run would take; that of the latest rotation may be meant."""
+    db.sql("CREATE TABLE account (id int PRIMARY KEY, api_key uuid DEFAULT gen_random_uuid());"
+           "INSERT INTO account SELECT generate_series(1, 20)")  # fmt: skip
+    assert db.call("rotate_tokens_sql").code == 0
+    asked = ("rotation", "guard", "status")
+    assert "note" not in db.call(*asked).out
+    its = ("--table", "public.account", "--column", "api_key")
+    assert db.call("rotate_tokens_sql", *its).code == 0
+    note = (
+        "note: the latest rotation is of public.account.api_key: python manage.py rotation guard status"
+    )
+    assert db.call(*asked).lines[0] == f"{note} {' '.join(its)} tells of that one"
+    assert "note" not in db.call(*asked, *its).out

@@ -9,8 +9,8 @@ LEAST_RANDOM_BITS = 96  # of a token
 LONGEST = 250  # characters of the random part; a regular expression repeats one at most 255 times
 UUID_BITS = 122  # random ones of a UUID of version 4, by RFC 9562
 UUID_LENGTH = 36
-HASH_BITS = 256  # of a SHA-256
-BLOCK_BITS = 2 * UUID_BITS  # random ones in each SHA-256 of two UUIDs
+HASH_BITS = 512  # of a SHA-512
+BLOCK_BITS = 2 * UUID_BITS  # random ones in each SHA-512 of two UUIDs
 BASE64_BITS = 6  # of a character of base64
 #: A token comes out too short with at most this probability; the canary and CHECKs are there then.
 TOO_SHORT = 2.0**-100
@@ -60,7 +60,7 @@ class TokenFormat:
 
     @property
     def blocks(self) -> int:
-        """How many SHA-256 hashes the random part is cut from; none for a UUID."""
+        """How many SHA-512 hashes the random part is cut from; none for a UUID."""
         if self.kind == "uuid":
             return 0
         blocks = 1

@@ -6,8 +6,9 @@ from ..engine.db.session import Session
 from ..engine.errors import Refused
 from ..engine.options import Options
 from ..engine.proof.guard import drop_guard, find_guard
-from ..engine.state.rotations import find_revoking
-from ..engine.table.target import TargetName, resolve
+from ..engine.state.rotations import find_revoking, rotations
+from ..engine.table.target import Target, TargetName, resolve
+from ..engine.text import command
 from ..models import Status
 
 
@@ -18,9 +19,14 @@ def drop(session: Session, name: TargetName) -> str:
     return f"{dropped} dropped: revoked tokens can be written to {target.label} again"
 
 
-def status(session: Session, name: TargetName) -> Iterator[str]:
-    """Say whether a column has a guard. Raises Refused if revoked tokens can be written to it."""
+def status(session: Session, name: TargetName, asked: bool) -> Iterator[str]:
+    """Say whether a column has a guard. Raises Refused if revoked tokens can be written to it.
+
+    `asked`: for this column; else it is the one that a run would take, and one of another may be meant.
+    """
     target = resolve(session, name, inheritance=True, keyless=True)
+    if not asked:
+        yield from _of_another(session, target)
     guard = find_guard(session, target)
     latest = find_revoking(session, target)
     if guard and guard.problem:
@@ -47,3 +53,13 @@ def status(session: Session, name: TargetName) -> Iterator[str]:
             f"note: until {latest} is verified again, rows with revoked tokens can be inserted"
             " into its partitions, because rows move that way"
         )
+
+
+def _of_another(session: Session, target: Target) -> Iterator[str]:
+    """How to ask for the guard of the latest rotation, if that was of another column."""
+    with session.looking("reading the rotations"):
+        newest = rotations(session).order_by("-pk").first()
+    if newest and newest.target != target.full_name:
+        named = command(newest.table_schema, newest.table_name, newest.token_column)
+        its = named.replace("rotate_tokens_sql", "rotation guard status")
+        yield f"note: the latest rotation is of {newest.target}: {its} tells of that one"

@@ -296,5 +296,6 @@ class Command(base.RotationCommand):
         if options["guard_action"] == "drop":
             self.say(guard.drop(session, name))
         else:
-            for line in guard.status(session, name):
+            asked = options["table"] is not None or options["column"] is not None
+            for line in guard.status(session, name, asked):
                 self.say(line)
