@@ -72,7 +72,9 @@ def main(arguments):
         return
     verb = arguments[0]
     if verb not in VERBS:
-        sys.stderr.write("run.py: unknown verb %r; expected one of %s\n" % (verb, ", ".join(VERBS)))
+        told = (verb, ", ".join(VERBS), " ".join(arguments))
+        text = "run.py: unknown verb %r; expected one of %s (of manage.py: python3 run.py manage %s)\n"
+        sys.stderr.write(text % told)
         sys.exit(2)
     needs, program = VERBS[verb]
     if missing_of(needs):  # else its directory need not even be writable

@@ -29,7 +29,8 @@ def test_unknown_verb() -> None:
     done = run("dmeo")
     assert done.returncode == 2
     verbs = "demo, test, chaos, matrix, pictures, bench, docs, manage, stop"
-    assert done.stderr == f"run.py: unknown verb 'dmeo'; expected one of {verbs}\n"
+    told = f"run.py: unknown verb 'dmeo'; expected one of {verbs}"
+    assert done.stderr == f"{told} (of manage.py: python3 run.py manage dmeo)\n"
 
 
 def test_syntax_can_be_read_by_old_pythons() -> None:

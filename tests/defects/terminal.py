@@ -73,4 +73,25 @@ MUTANTS = [
         "",
         "tests/web/test_report.py -k later_runs",
     ),
+    Mutant(
+        "a command that is named forgets its database",
+        "app/rotation/engine/state/status.py",
+        'return naming(*its, rotation._state.db or "default")',
+        "return naming(*its)",
+        "tests/operations/test_side_by_side.py -k of_which_database",
+    ),
+    Mutant(
+        "a companion may be made of the old token",
+        "app/rotation/engine/preflight/own_sql.py",
+        "    yield Found(REFUSE if how else WARN, text)\n",
+        "    yield Found(WARN, text)\n",
+        "tests/table/test_own_sql.py -k companion_of_the_old",
+    ),
+    Mutant(
+        "rows that are gone are said to have got a new token",
+        "app/rotation/operations/account.py",
+        " and (total is None or progress.rows_done >= total):\n",
+        ":\n",
+        "tests/web/test_account.py -k came_and_went",
+    ),
 ]

@@ -83,8 +83,8 @@ MUTANTS = [
     Mutant(
         "the report of a cancelled rotation says that every token was replaced",
         "app/rotation/operations/account.py",
-        '    if progress.complete:\n        return f"Every one',
-        '    if True:\n        return f"Every one',
+        "    if progress.complete and (total is None or progress.rows_done >= total):\n",
+        "    if True:\n",
         "tests/web/test_account.py -k cancelled_midway",
     ),
     Mutant(

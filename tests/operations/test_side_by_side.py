@@ -153,3 +153,17 @@ def test_list_of_leaked_tokens_for_each(db: Database, other: Database, tmp_path)
     assert done.code == 0, done.err
     for one in (db, other):
         assert one.sql("SELECT leaked, revoked FROM rotation") == [(1, 11)]
+
+
+def test_commands_that_are_named_say_of_which_database(db: Database, other: Database) -> None:
+    """Copied, they must not begin another rotation elsewhere."""
+    other.tickets(100)
+    stop = ("--database", "other", "--window", "10", "--stop-after", "10")
+    assert db.run("rotate_tokens_sql", *stop).code == 3
+    named = "--table public.ticket --database other"
+    status = db.run("rotation", "status", "--database", "other").out
+    assert f"run python manage.py rotate_tokens_sql {named} --window 10 again to continue" in status
+    paused = db.run("rotation", "pause", "--database", "other").out
+    assert f"run python manage.py rotation resume {named} to continue" in paused
+    report = json.loads(db.run("rotation", "report", "--json", "--database", "other").out)
+    assert f"python manage.py rotation resume {named}, then run python" in report["summary"]["left"]

@@ -74,7 +74,7 @@ def test_one_that_was_cancelled(slow: Database) -> None:
     slow.call("rotation", "cancel")
     out, _ = child.communicate(timeout=60)
     assert child.returncode == 3
-    assert re.search(r"\d+ rows? in \d+ windows?, .*; [\d,]+ rows keep their leaked token", out)
+    assert re.search(r"\d+ rows? in \d+ windows?, .*; about [\d,]+ rows keep their leaked token", out)
 
 
 def test_one_whose_process_was_killed(slow: Database) -> None:
@@ -91,19 +91,19 @@ def test_one_whose_process_was_killed(slow: Database) -> None:
 
 
 def test_the_command_that_continues_it_is_shown_whole(slow: Database) -> None:
-    """On a narrow terminal in several lines, as is its state."""
+    """On a narrow terminal, too, which folds it, so that it is copied as one line."""
     watching = Watching(slow, 50, 24)
     watching.read_until(lambda said: said.count("Ctrl-C ends watching") > 1)
-    assert watching.latest()[:2] == ["rotation 1 of public.ticket.token: running, 1", "worker"]
     kill(slow.children[0])
     watching.read_until(lambda said: "run python" in said and said.endswith("not the rotation"))
-    lines = watching.latest()
+    heading, *lines = watching.latest()
     watching.child.send_signal(signal.SIGINT)
+    said = watching.read_until(lambda said: False)
     assert watching.child.wait(30) == 3
+    told = r"running, but no process is working on it: run python .* --max-rate 100 again to continue"
+    assert re.search(f"{told}$", heading)
     assert all(len(one) < 50 for one in lines)
-    told = " ".join(lines[:6])
-    assert "no process is working on it: run python manage.py rotate_tokens_sql --table public" in told
-    assert " --max-rate 100 again to continue" in told
+    assert re.search(f"Stopped: .*{told}", said)
 
 
 def test_a_script_does_not_wait_for_one_that_nobody_works_on(
@@ -122,6 +122,22 @@ def test_a_script_does_not_wait_for_one_that_nobody_works_on(
     )
     listed = r"   1  running    public.ticket.token  \d+ rows  since [\d: -]+ UTC, no process is "
     assert re.match(listed, slow.call("rotation", "history").out)
+
+
+def test_a_paused_one_without_a_process_is_left_as_well(
+    slow: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from app.rotation.management.commands import rotation
+
+    assert slow.call("rotation", "pause").code == 0
+    until(lambda: slow.value("SELECT status FROM rotation") == "paused")
+    kill(slow.children[0])
+    monkeypatch.setattr(rotation, "ABANDONED_SECONDS", 0.5)
+    done = slow.call("rotation", "watch")
+    assert done.code == 3
+    resume = "python manage.py rotation resume --table public.ticket"
+    run = "python manage.py rotate_tokens_sql --table public.ticket"
+    assert f": paused, and no process waits for it: run {resume}, then {run}" in done.err
 
 
 def test_there_is_nothing_to_watch(db: Database) -> None:

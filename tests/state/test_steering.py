@@ -35,9 +35,8 @@ def test_pause_and_resume(db: Database, workers: str) -> None:
     until(lambda: windows(db) > 3)
     done = rotation(db, "pause")
     assert (done.code, done.err) == (0, "")
-    assert (
-        "pauses after its current windows; run python manage.py rotation resume to continue" in done.out
-    )
+    resume = "run python manage.py rotation resume --table public.ticket to continue"
+    assert f"pauses after its current windows; {resume}" in done.out
     until(lambda: db.value("SELECT status FROM rotation") == "paused")
     read_until(child, "paused: run python manage.py rotation resume to continue")
     reached = windows(db)

@@ -266,6 +266,21 @@ def test_companion_that_was_forgotten(db: Database) -> None:
     db.each_once(ROWS)
 
 
+def test_companion_of_the_old_token(db: Database) -> None:
+    """The token's column is the old token there: refused where the companion is computed from it."""
+    fill(db)
+    db.sql("UPDATE account SET checksum = md5(token); DELETE FROM changes")
+    said = rotate(db, "--format", "{hex:40}", "--also", "checksum=md5(Token)", code=1)
+    assert "--also checksum: token is the old token there, and new_token is the new one" in said
+    assert "--also checksum=md5(new_token::text)" in said.replace("'", "")
+    assert not db.value("SELECT count(*) FROM changes")
+    db.sql("UPDATE account SET checksum = id; DELETE FROM changes")
+    said = rotate(db, "--format", "{hex:40}", "--also", "checksum=id || 'token' || length(token)")
+    assert "warn: --also checksum: token is the old token there" in said
+    also = ("--also", "checksum=id || 'token' || length(new_token)")
+    assert "old token there" not in rotate(db, "--format", "{hex:40}", "--new", *also)
+
+
 def test_condition_that_no_row_fulfils(db: Database) -> None:
     fill(db)
     its = ("--format", "{hex:40}", "--window", "10")

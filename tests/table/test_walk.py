@@ -154,7 +154,7 @@ def test_the_column_that_a_refusal_proposes(db: Database) -> None:
     db.sql('CREATE TABLE "key""less" AS SELECT gen_random_uuid() AS token FROM generate_series(1, 30)')
     run = ("rotate_tokens_sql", "--table", 'public."key""less"')
     done = db.call(*run)
-    told = re.search(r"\((ALTER TABLE .*), which rewrites the table\), and (--walk) (\w+)$", done.err)
+    told = re.search(r"\((ALTER TABLE .*), which rewrites .*\), and (--walk) (\w+)$", done.err)
     assert (done.code, bool(told)) == (1, True), done
     db.sql(told[1])
     done = db.call(*run, told[2], told[3])

@@ -41,7 +41,7 @@ def test_pending_and_cancelled_before_the_start(db: Database, steerer: Client) -
     record(steerer)
     result, summary, method = told(db)
     assert result == "Rotation 1 of public.ticket.token is recorded; no token has been replaced yet."
-    assert re.fullmatch(r"recorded .* UTC, not begun; pending on .* UTC", summary["when"])
+    assert re.fullmatch(r"recorded .* UTC, not begun; on .* UTC it is pending", summary["when"])
     assert summary["replaced"] == "0 tokens, of an unknown number"
     assert summary["proven"] == "no: it was not verified by value"
     assert (
@@ -62,18 +62,18 @@ def test_pending_and_cancelled_before_the_start(db: Database, steerer: Client) -
 def test_running_paused_and_cancelled_midway(slow: Database, viewer: Client) -> None:
     result, summary, method = told(slow)
     assert re.search(r"is running, [\d,]+ of 3,000 tokens replaced; it has not been verified", result)
-    assert re.fullmatch(r"begun .* UTC; running on .* UTC", summary["when"])
+    assert re.fullmatch(r"begun .* UTC; on .* UTC it is running", summary["when"])
     assert summary["left"] == "Its end: a process is at work."
     assert re.search(
-        r"[\d,]+ of 3,000 were replaced by new ones \(random, by gen_random_uuid\) in", method
+        r"[\d,]+ of 3,000 tokens were replaced by new ones \(random, by gen_random_uuid\) in", method
     )
-    assert "the others keep their leaked tokens" in method
+    assert "; rows that it has not reached, or could not update, keep their leaked tokens" in method
     assert "has not been verified by value yet" in method
     assert slow.run("rotation", "pause").code == 0
     until(lambda: slow.value("SELECT status FROM rotation") == "paused")
     result, summary, method = told(slow)
     assert " is paused, " in result
-    assert summary["left"] == "Resume it: python manage.py rotation resume"
+    assert summary["left"] == "Resume it: python manage.py rotation resume --table public.ticket"
     assert slow.run("rotation", "cancel").code == 0
     done = slow.value("SELECT sum(rows) FROM batchprogress")
     result, summary, method = told(slow)
@@ -82,8 +82,8 @@ def test_running_paused_and_cancelled_midway(slow: Database, viewer: Client) -> 
     assert re.fullmatch(r"\S+ \S+ UTC to \S+ \S+ UTC \(0:\d\d\)", summary["when"])
     assert summary["replaced"] == f"{done:,} of 3,000 tokens"
     assert "Every one" not in method
-    assert f"{done:,} of 3,000 were replaced" in method
-    assert "the others keep their leaked tokens. Its end has not been verified by value." in method
+    assert f"{done:,} of 3,000 tokens were replaced" in method
+    assert "keep their leaked tokens. Its end has not been verified by value." in method
     page = text(viewer, f"{LIST}1/report/")
     assert '<p class="result unproven">Rotation 1' in page
     assert slow.run("rotation", "verify").code == 4
@@ -119,13 +119,36 @@ def test_succeeded_and_verified_again(db: Database, viewer: Client) -> None:
     assert "At the end" not in page
 
 
+def test_rows_that_came_and_went(db: Database) -> None:
+    """Counts are of the start: nothing says of others what is not known."""
+    db.sql(
+        "CREATE TABLE account (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), token uuid);"
+        "INSERT INTO account (token) SELECT gen_random_uuid() FROM generate_series(1, 100)"
+    )
+    run = (*RUN, "--table", "account", "--window", "10")
+    assert db.call(*run, "--stop-after", "10").code == 3
+    db.sql("INSERT INTO account (token) SELECT gen_random_uuid() FROM generate_series(1, 100)")
+    assert db.call(*run, "--stop-after", "20").code == 3
+    assert "keep their leaked token (rows that came or went since the start are" in (
+        db.call("rotation", "status").out if db.call("rotation", "cancel").code == 0 else ""
+    )
+    db.sql("DELETE FROM account WHERE id > (SELECT id FROM account ORDER BY id OFFSET 99 LIMIT 1)")
+    assert db.call(*run, "--new", "--stop-after", "10").code == 3
+    db.sql("DELETE FROM account WHERE id > (SELECT id FROM account ORDER BY id OFFSET 89 LIMIT 1)")
+    assert db.call(*run).code == 0
+    _, summary, method = told(db)
+    assert summary["replaced"] == "90 of 100 tokens"
+    assert "90 of 100 tokens were replaced by new ones" in method
+    assert "The rows of the others were deleted or emptied meanwhile." in method
+
+
 def test_without_verification_or_guard(db: Database) -> None:
     db.tickets(60)
     assert db.run(*RUN, "--no-verify").code == 0
     result, summary, method = told(db)
     assert result.endswith("succeeded, 60 of 60 tokens replaced; it has not been verified by value.")
     assert summary["proven"] == "no: it was not verified by value"
-    assert summary["left"] == "Prove it: python manage.py rotation verify"
+    assert summary["left"] == "Prove it: python manage.py rotation verify --table public.ticket"
     assert "Its end was not verified by value (--no-verify). Other columns" in method
     assert db.run(*RUN, "--new", "--no-guard").code == 0
     found = report_of(db)
@@ -147,7 +170,7 @@ def test_rows_that_can_not_be_updated(db: Database) -> None:
     assert left.startswith("Mend what is in its way (id 1, 2, 3 can't be updated: ")
     assert "then run python manage.py rotate_tokens_sql --table public.ticket" in left
     method = found["proof"]["method"]
-    assert "57 of 60 were replaced by new ones" in method
+    assert "57 of 60 tokens were replaced by new ones" in method
     assert "set aside, because they or rows near them could not be updated" in method
     assert "; 3 of them were not rotated." in method
     assert "other sessions" not in method
@@ -168,7 +191,7 @@ def test_survivors_reopen_it(db: Database, viewer: Client) -> None:
     result, summary, method = told(db)
     assert re.match("1 of 60 revoked tokens survive .* The rotation is failed.", result)
     assert re.fullmatch(
-        r"begun .* UTC; had succeeded .* UTC, and was reopened by a verification; failed on .* UTC",
+        r"begun .* UTC; had succeeded .* UTC, and was reopened by a verification; on .* it has failed",
         summary["when"],
     )
     assert summary["proven"].startswith("no: 1 of 60 revoked tokens survived on ")

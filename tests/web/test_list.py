@@ -165,3 +165,12 @@ def test_odd_names_are_shown_as_text(db: Database, viewer: Client, name: str) ->
         page = text(viewer, address)
         assert "<script>alert" not in page
         assert "\u202e" not in page, address
+
+
+def test_failed_one_says_why_and_what_to_do(db: Database, viewer: Client) -> None:
+    db.tickets(20)
+    db.sql("ALTER TABLE ticket ADD CONSTRAINT stop CHECK (id <> 7) NOT VALID")
+    assert db.call(*RUN).code == 4
+    page = text(viewer, f"{LIST}1/change/")
+    assert "id 7 can&#x27;t be updated: " in page
+    assert "; run python manage.py rotate_tokens_sql --table public.ticket to continue." in page

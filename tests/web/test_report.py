@@ -47,7 +47,7 @@ def test_what_later_runs_and_searches_did(db: Database) -> None:
     assert db.call("rotation", "verify", "--search-copies").code == 0
     evidence = report_of(db)
     whats = [one["what"] for one in evidence["steering"]]
-    assert whats[:2] == ["run again with max_rate=400 nice=0.1", "run again with those of the first run"]
+    assert whats[:2] == ["run again with max_rate=400 nice=0.1", "run again with the first run's limits"]
     assert re.fullmatch(
         r"search for copies: no other .* holds a revoked token \(.* searched\)", whats[2]
     )

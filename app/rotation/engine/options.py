@@ -73,7 +73,7 @@ class Options:
                 raise UsageError(f"{flag} {value!r}: expected a number, of {unit}")
             if value is not None and not least <= value <= most:
                 off = ", or off" * (name in TURNED_OFF)
-                raise UsageError(f"{flag} {value}: expected {least} to {most} {unit}{off}")
+                raise UsageError(f"{flag} {as_given(value)}: expected {least} to {most} {unit}{off}")
         self._check_texts()
         if self.only_between is not None:
             try:
@@ -290,6 +290,15 @@ def differences(kept: dict[str, Any], options: Options) -> str:
     )
 
 
+def _can_be_off(name: str) -> bool:
+    """Whether an option that is tuned may be turned off."""
+    try:
+        TUNABLE[name]("off")
+    except ValueError:
+        return False
+    return True
+
+
 def read_tuning(assignments: list[str]) -> dict[str, Any]:
     """Options from 'window=500 max_rate=off'; 'default' means what each run was started with.
 
@@ -307,7 +316,7 @@ def read_tuning(assignments: list[str]) -> dict[str, Any]:
         try:
             tuned[name] = text if text == "default" else TUNABLE[name](text)
         except ValueError as error:
-            wanted = f"{LIMITS[name][3]}, off or default"
+            wanted = f"{LIMITS[name][3]}{', off' * _can_be_off(name)} or default"
             raise UsageError(f"{assignment}: expected {wanted}, not {text!r}") from error
     replace(Options(), **{name: value for name, value in tuned.items() if value != "default"})
     return tuned

@@ -28,7 +28,7 @@ from .state.forecast import Forecast, forecast
 from .state.heartbeat import Sampler, note_process
 from .state.progress import Outcome, Progress, read_progress
 from .state.rotations import busy_lanes, find_finished, find_unfinished, find_walk, lanes_of, rotations
-from .state.status import command_of
+from .state.status import action_on, command_of
 from .table import citus
 from .table.owners import code_of_others
 from .table.plan import Plan, make_plan
@@ -97,11 +97,16 @@ class RotationDriver:
         if given == kept:
             return
         began = as_flags(kept, LASTING)
+        if not is_ours(rotation.options, rotation.target):
+            raise Refused(
+                f"{rotation} is unfinished, and was started with other SQL or another format; give it as"
+                f" then, if it is yours:{began}; or end it with {action_on(rotation, 'cancel')}"
+            )
         differing = [f"--{name}" for name in LASTING if given.get(name) != kept.get(name)]
         how = f"with{began}" if began else f"without {' and '.join(differing)}"
         raise Refused(
             f"{rotation} is unfinished, and was started {how}, which is kept:"
-            f" {self._command} continues it; or end it with python manage.py rotation cancel"
+            f" {self._command} continues it; or end it with {action_on(rotation, 'cancel')}"
         )
 
     def unfinished(self, new: bool = False) -> Rotation | None:
@@ -113,7 +118,7 @@ class RotationDriver:
         if rotation and new:
             raise Refused(
                 f"rotation {rotation.pk} of {rotation.target} is unfinished: run without --new to"
-                " finish it, or end it with python manage.py rotation cancel"
+                f" finish it, or end it with {action_on(rotation, 'cancel')}"
             )
         return rotation
 

@@ -35,10 +35,17 @@ def of_rows(where: object) -> str:
     return f" (only rows with --where {one_line(quoted(str(where)))})" if where else ""
 
 
-def command(schema: str, table: str, column: str) -> str:
+def command(schema: str, table: str, column: str, database: str = "default") -> str:
     """The command that rotates a column, ready to copy."""
-    named = "" if column == "token" else f" --column {shlex.quote(column)}"
-    return f"python manage.py rotate_tokens_sql --table {spelled(schema, table)}{named}"
+    return f"python manage.py rotate_tokens_sql{naming(schema, table, column, database)}"
+
+
+def naming(schema: str, table: str, column: str, database: str = "default") -> str:
+    """The flags that name a column of a database of the settings, ready to copy."""
+    flags = f" --table {spelled(schema, table)}"
+    if column != "token":
+        flags += f" --column {shlex.quote(column)}"
+    return flags if database == "default" else f"{flags} --database {shlex.quote(database)}"
 
 
 def size(number: float) -> str:

@@ -40,23 +40,30 @@ class OneLineParser(CommandParser):
     def print_usage(self, file: Any = None) -> None:
         """Print nothing: the error's own line is enough, and --help says the rest."""
 
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As Django's; keeps what was given, for the answer to a mistake."""
+        self._given = list(args or ())
+        return super().parse_args(args, namespace)
+
     def error(self, message: str) -> Any:
         """Answer in a line, which may quote what was given, and name the flag that was meant."""
         hint = ""
         if message.startswith(UNKNOWN):
             flag = message.removeprefix(UNKNOWN).split()[0].partition("=")[0]
-            near = difflib.get_close_matches(flag, _flags_of(self), 1) if flag[:1] == "-" else []
+            known = _flags_of(self, self._given) if flag[:1] == "-" else []
+            begun = [one for one in known if one.startswith(flag) and one != flag]
+            near = begun or difflib.get_close_matches(flag, known, 1, 0.8)
             hint = f"; did you mean {near[0]}?" if near else "; --help lists the flags"
         super().error(one_line(f"{message}{hint}"))
 
 
-def _flags_of(parser: ArgumentParser) -> list[str]:
-    """The flags of a parser, and of those for each action of its command."""
+def _flags_of(parser: ArgumentParser, given: list[str]) -> list[str]:
+    """The flags of a parser, and of the action of its command that is given."""
     flags: list[str] = []
     for action in parser._actions:
         flags += action.option_strings
-        for its in action.choices.values() if isinstance(action.choices, dict) else ():
-            flags += _flags_of(its)
+        for name, its in action.choices.items() if isinstance(action.choices, dict) else ():
+            flags += _flags_of(its, given) if name in given else []
     return flags
 
 

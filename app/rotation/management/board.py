@@ -1,28 +1,26 @@
 """A rotation, followed from another shell: a picture that is drawn anew, or lines."""
 
 import shutil
-import textwrap
 from typing import Any
 
 from ..engine.db.session import Session
 from ..engine.events import Stopping
 from ..engine.state.status import Seen
 from ..engine.text import one_line
-from ..models import UNFINISHED
+from ..models import HALTED, UNFINISHED
 from .bar import ECHOED, cut, progress_bar
 from .console import Console
 from .overview import headline, lane_lines
 
 MOST_LANES = 10
-MOST_FOLDED = 6  # lines of one sentence
-FOR_THE_REST = 2  # rows of the terminal: a sum of the other lanes, and the cursor
+FOR_THE_REST = 3  # rows of the terminal: a sum of the other lanes, what ends it, and the cursor
 HELP = "Ctrl-C ends watching, not the rotation"
 
 
 class Board(Console):
     """Shows what was seen of a rotation; on a terminal with its lanes, in place."""
 
-    _heading = ""
+    heading = ""  #: what was said last of the rotation as a whole
     _seen: Seen | None = None
 
     @property
@@ -32,11 +30,11 @@ class Board(Console):
 
     def show(self, session: Session, seen: Seen) -> None:
         """Show how it is now."""
-        told = self._heading
-        self._heading = headline(session, seen.rotation, seen.state)
+        told = self.heading
+        self.heading = headline(session, seen.rotation, seen.state)
         self._seen = seen
-        if not self.drawn and self._heading != told:
-            self.line(self._heading)
+        if not self.drawn and self.heading != told:
+            self.line(self.heading)
         if self.drawn or not seen.state.left:
             self.tell(seen.state.progress)
 
@@ -52,16 +50,13 @@ class Board(Console):
         columns, rows = shutil.get_terminal_size()
         room = max(1, columns - ECHOED)
         progress = self._seen.state.progress
-        lines = [*_folded(self._heading, room), progress_bar(progress, columns)]
-        if progress.throttle:
-            lines += _folded(f"held back: {progress.throttle}", room)
+        # The terminal folds what is too long, so that a command in it is copied as one line.
+        heading = cut(one_line(self.heading), max(1, columns * (rows - FOR_THE_REST)))
+        lines = [progress_bar(progress, columns)]
+        if progress.throttle and progress.status not in HALTED:
+            lines.append(f"held back: {progress.throttle}")
         if progress.status in UNFINISHED:
-            most = rows - len(lines) - 2 - FOR_THE_REST
+            most = rows - FOR_THE_REST - len(lines) - -(-len(heading) // columns)
             lines += lane_lines(self._seen.lanes, max(0, min(MOST_LANES, most)))
             lines.append(HELP)
-        return [cut(one_line(line), room) for line in lines[: max(1, rows - 1)]]
-
-
-def _folded(text: str, room: int) -> list[str]:
-    """Text in lines of so many columns: a command in it is there to be copied."""
-    return textwrap.wrap(one_line(text), max(20, room), break_on_hyphens=False)[:MOST_FOLDED]
+        return [heading, *(cut(one_line(line), room) for line in lines)]

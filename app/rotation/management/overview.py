@@ -5,7 +5,7 @@ from typing import Any
 from ..engine.db.session import Session
 from ..engine.kept import as_kept
 from ..engine.state.progress import Progress
-from ..engine.state.status import State, command_of, share_of, why_failed
+from ..engine.state.status import State, action_on, command_of, share_of, why_failed
 from ..engine.text import count, in_utc, of_rows, shown
 from ..models import Rotation, Status
 from ..operations.wording import average_pace, began_at, show_duration, show_left, show_proof
@@ -24,8 +24,12 @@ def headline(session: Session, rotation: Rotation, state: State) -> str:
         more = f": {why_failed(session, rotation, state.progress)}; run {its} to continue"
     elif state.stalled:
         more = f", but no process is working on it: run {its} again to continue"
+    elif state.unserved and began_at(rotation):
+        more = f", but no process is working on it: run {its} again, which starts with the snapshot"
     elif state.unserved:
         more = f", but no process has taken it up: run {its} to start"
+    elif state.deserted:
+        more = f", and no process waits for it: run {action_on(rotation, 'resume')}, then {its}"
     elif state.workers:
         more = f", {count(state.workers, 'worker')}"
     return f"{rotation}{of_rows(as_kept(rotation.options).get('where'))}: {status}{more}"
@@ -60,7 +64,7 @@ def _how_it_went(rotation: Rotation, progress: Progress) -> str:
 def history_line(one: dict[str, Any]) -> str:
     """One rotation of `rotation history`, from what `rotation history --json` says of it."""
     start, end = (
-        one[key][:19].replace("T", " ") if one[key] else "" for key in ("started_at", "finished_at")
+        one[key][:19].replace("T", " ") if one[key] else "" for key in ("begun_at", "finished_at")
     )
     when = f"{start} to {end} UTC" if start and end else f"since {start} UTC" if start else "not begun"
     if end and not start:

@@ -10,16 +10,15 @@ from ..engine.options import LASTING, REPEATED, as_flags
 from ..engine.proof.verdict import INCONCLUSIVE, START_OVER
 from ..engine.state import transitions
 from ..engine.state.progress import Progress
-from ..engine.state.status import State, command_of
-from ..engine.text import command, duration, in_utc, of_rows, one_line
+from ..engine.state.status import State, action_on, command_of, flags_of
+from ..engine.text import duration, in_utc, of_rows, one_line
 from ..models import HALTED, PROVEN, UNFINISHED, Rotation, Status
 from .wording import HELD_BACK, rows_replaced, show_rows, show_steering, why_nothing_happens
 
 GUARDED = (
     "It was asked for with a guard, a trigger that keeps revoked tokens from being written back: each"
     " run sees to it that the guard stands, before the snapshot and at the end, unless that run is given"
-    " --no-guard, which is not stored (python manage.py rotation guard status{flags} tells whether"
-    " it stands now)."
+    " --no-guard, which is not stored ({status} tells whether it stands now)."
 )
 UNGUARDED = (
     "It was asked for without a guard (--no-guard): where none stands, a process that had loaded an old"
@@ -41,10 +40,7 @@ COMPARED = (
 SEARCHED = (
     "On {at} the other columns of the database were searched for revoked tokens, by value: {found}."
 )
-UNSEARCHED = (
-    "Other columns of the database were not searched for revoked tokens"
-    " (python manage.py rotation verify --search-copies)."
-)
+UNSEARCHED = "Other columns of the database were not searched for revoked tokens ({search})."
 NEITHER = "Its end was not verified by value (--no-verify)."
 REACH = (
     "Copies outside the column: caches, search indexes, other tables, materialized views, logical"
@@ -139,7 +135,7 @@ def _when(facts: Facts) -> str:
             f"begun {in_utc(began)}" if began else f"recorded {in_utc(rotation.created_at)}, not begun"
         )
         again = f"; had succeeded {in_utc(ended)}, and was reopened by a verification" if ended else ""
-        return f"{then}{again}; {facts.progress.status} on {in_utc(facts.now)}{_times(facts)}"
+        return f"{then}{again}; on {in_utc(facts.now)} it {_is(facts.progress.status)}{_times(facts)}"
     if began is None or ended is None:
         at = f", {rotation.status} {in_utc(ended)}" if ended else ""
         return f"recorded {in_utc(rotation.created_at)}{at}; never begun"
@@ -172,7 +168,13 @@ def _proven(facts: Facts) -> str:
 
 
 def _is(status: str) -> str:
-    return {Status.CANCELLED: "was cancelled", Status.FAILED: "failed"}.get(status, f"is {status}")
+    past = {Status.CANCELLED: "was cancelled", Status.FAILED: "has failed"}
+    return past.get(Status(status), f"is {status}")
+
+
+def _and_run(facts: Facts) -> str:
+    """What else a paused rotation needs where no process waits for it to go on."""
+    return f", then run {command_of(facts.rotation)}" if facts.state.deserted else ""
 
 
 def _left(facts: Facts) -> str:
@@ -198,9 +200,11 @@ def _next_step(facts: Facts) -> str:
         return f"{kept}: run {_again(rotation)}"
     if progress.status == Status.FAILED:
         run = f"run {command_of(rotation)}"
+        if facts.progress.survivors and not facts.progress.holes:
+            return f"Some rows hold a revoked token ({facts.failed}): {run}"
         return f"Mend what is in its way ({facts.failed}), then {run}"
     if progress.status in HALTED:
-        return "Resume it: python manage.py rotation resume"
+        return f"Resume it: {action_on(rotation, 'resume')}{_and_run(facts)}"
     waits = why_nothing_happens(rotation, facts.state)
     return waits if waits and not waits.startswith(HELD_BACK) else "Its end: a process is at work."
 
@@ -208,7 +212,7 @@ def _next_step(facts: Facts) -> str:
 def _once_succeeded(rotation: Rotation, progress: Progress) -> str:
     """What is left when every token was replaced."""
     if progress.verified_at is None:
-        return "Prove it: python manage.py rotation verify"
+        return f"Prove it: {action_on(rotation, 'verify')}"
     if progress.survivors:
         return f"Some rows hold a revoked token: run {_again(rotation)} --new"
     search = _latest_search(rotation)
@@ -219,16 +223,15 @@ def _once_succeeded(rotation: Rotation, progress: Progress) -> str:
 
 def _again(rotation: Rotation) -> str:
     """The command that starts another rotation like this one."""
-    named = command(rotation.table_schema, rotation.table_name, rotation.token_column)
-    return f"{named}{as_flags(as_kept(rotation.options), (*LASTING, *REPEATED))}"
+    flags = f"{flags_of(rotation)}{as_flags(as_kept(rotation.options), (*LASTING, *REPEATED))}"
+    return f"python manage.py rotate_tokens_sql{flags}"
 
 
 def list_steps(facts: Facts) -> list[str]:
     """How tokens were replaced and what was proven, as far as it got."""
     rotation = facts.rotation
-    named = command(rotation.table_schema, rotation.table_name, rotation.token_column)
-    flags = named.removeprefix("python manage.py rotate_tokens_sql")
-    guarded = UNGUARDED if facts.options.get("guard", True) is not True else GUARDED.format(flags=flags)
+    unguarded = facts.options.get("guard", True) is not True
+    guarded = UNGUARDED if unguarded else GUARDED.format(status=action_on(rotation, "guard status"))
     if rotation.revoked is None:
         return [guarded, NO_SNAPSHOT]
     where = facts.options.get("where")
@@ -245,7 +248,7 @@ def _searched(rotation: Rotation) -> str:
     """What a search for copies outside the column has found."""
     search = _latest_search(rotation)
     if search is None:
-        return UNSEARCHED
+        return UNSEARCHED.format(search=f"{action_on(rotation, 'verify')} --search-copies")
     return SEARCHED.format(at=_searched_at(search), found=_found(search))
 
 
@@ -270,9 +273,22 @@ def _replaced(facts: Facts) -> str:
         return "There was no token to replace." if empty else "No token was replaced."
     windows = f"{progress.windows:,} {'window' if progress.windows == 1 else 'windows'}"
     how = f"({_how(facts.options)}) in {windows}, each one transaction with its checkpoint"
+    total = progress.rows_total
+    if progress.complete and (total is None or progress.rows_done >= total):
+        return f"Every one of those tokens was replaced by a new one {how}.{_came_later(progress)}"
+    replaced = f"{show_rows(progress)} tokens were replaced by new ones {how}"
     if progress.complete:
-        return f"Every one of those tokens was replaced by a new one {how}."
-    return f"{show_rows(progress)} were replaced by new ones {how}; the others keep their leaked tokens."
+        return f"{replaced}. The rows of the others were deleted or emptied meanwhile."
+    if progress.rows_done > (total or 0) or progress.verified_at:
+        return f"{replaced}. What a verification has found is said below."
+    return f"{replaced}; rows that it has not reached, or could not update, keep their leaked tokens."
+
+
+def _came_later(progress: Progress) -> str:
+    more = progress.rows_done - (progress.rows_total or progress.rows_done)
+    if more <= 0 or not progress.rows_total_exact:
+        return ""
+    return f" {more:,} tokens more were replaced: of rows that came later, or a second time."
 
 
 def _how(options: dict[str, Any]) -> str:

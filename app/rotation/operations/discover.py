@@ -8,7 +8,7 @@ from django.apps import apps
 
 from ..engine.db.session import Session
 from ..engine.preflight.secrets import UUIDS, Secret, find_secrets
-from ..engine.table.target import NEW_KEY, added_key
+from ..engine.table.target import NEW_KEY, REWRITES, added_key
 from ..engine.text import command, count, one_line, quoted
 from .packages import KNOWN, Known
 
@@ -46,7 +46,7 @@ class Candidate:
         if self.why or one.key or one.walk:
             return ""
         names = (one.table,) if one.visible else (one.schema, one.table)
-        return f"{added_key(*names)} (which rewrites the table)"
+        return added_key(*names)
 
     @property
     def command(self) -> str | None:
@@ -97,6 +97,13 @@ class Candidate:
         template = known.flags.get("--format", one.shape.template if one.type != "uuid" else None)
         return {"table": table, "column": one.column} | ({"format": template} if template else {})
 
+    @property
+    def looks(self) -> str:
+        """What its values look like, in words."""
+        its = self.secret.shape
+        plain = {"none": "no values", "unknown": "not looked at"}.get(its.values, its.values)
+        return f"{plain}, {its.text}" if its.text else plain
+
     def as_data(self) -> dict[str, Any]:
         """For machines."""
         one = self.secret
@@ -113,14 +120,13 @@ class Candidate:
         """For people: what it is, and what to do."""
         one = self.secret
         rows = "rows not counted yet" if one.rows is None else f"about {count(one.rows, 'row')}"
-        looks = f"{one.shape.values}, {one.shape.text}" if one.shape.text else one.shape.values
-        looks = {"none": "no values", "unknown": "not looked at"}.get(looks, looks)
         of = f" ({self.known.package})" if self.known else ""
-        yield one_line(f"{one.schema}.{one.table}.{one.column}{of}: {rows}; {looks}")
+        yield one_line(f"{one.schema}.{one.table}.{one.column}{of}: {rows}; {self.looks}")
         if self.why:
             yield f"    no tool: {self.why}"
         if self.first:
             yield one_line(f"    first    {self.first}")
+            yield f"             ({REWRITES})"
         if self.command:
             yield one_line(f"    {self.command}")
         if self.then:

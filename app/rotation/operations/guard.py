@@ -7,16 +7,21 @@ from ..engine.errors import Refused
 from ..engine.options import Options
 from ..engine.proof.guard import drop_guard, find_guard
 from ..engine.state.rotations import find_revoking, rotations
+from ..engine.state.status import action_on
 from ..engine.table.target import Target, TargetName, resolve
-from ..engine.text import command
 from ..models import Status
 
 
-def drop(session: Session, name: TargetName) -> str:
-    """Drop the guard that a run installed, and say so. Raises Refused if there is none."""
+def drop(session: Session, name: TargetName, asked: bool) -> Iterator[str]:
+    """Drop the guard that a run installed, and say so; `asked`: see status.
+
+    Raises Refused if there is none.
+    """
     target = resolve(session, name, inheritance=True, keyless=True)
+    if not asked:
+        yield from _of_another(session, target)
     dropped = drop_guard(session, target, Options())
-    return f"{dropped} dropped: revoked tokens can be written to {target.label} again"
+    yield f"{dropped} dropped: revoked tokens can be written to {target.label} again"
 
 
 def status(session: Session, name: TargetName, asked: bool) -> Iterator[str]:
@@ -60,6 +65,5 @@ def _of_another(session: Session, target: Target) -> Iterator[str]:
     with session.looking("reading the rotations"):
         newest = rotations(session).order_by("-pk").first()
     if newest and newest.target != target.full_name:
-        named = command(newest.table_schema, newest.table_name, newest.token_column)
-        its = named.replace("rotate_tokens_sql", "rotation guard status")
+        its = action_on(newest, "guard status")
         yield f"note: the latest rotation is of {newest.target}: {its} tells of that one"

@@ -27,6 +27,7 @@ from ..engine.text import dotted
 from ..models import UNFINISHED, Rotation
 from .project import read_target
 from .targets import find_targets, names_of_targets
+from .wording import began_at
 
 
 def require_text(flag: str, text: str | None) -> None:
@@ -230,6 +231,7 @@ def entry(session: Session, rotation: Rotation) -> dict[str, Any]:
     """One line of the history, as plain data."""
     state = describe(session, rotation)
     return {name: one for name, one in state.items() if name != "lanes"} | {
+        "begun_at": began.isoformat() if (began := began_at(rotation)) else None,
         "operator": rotation.operator,
         "host": rotation.host,
         "reason": rotation.reason,

@@ -68,10 +68,14 @@ def cancel(session: Session, rotation: Rotation, who: str) -> str:
     progress = read_progress(session, rotation.pk)
     if not cancelled:
         raise Refused(f"{rotation} is {progress.status} by now, so it was not cancelled")
-    total = "an unknown number of" if progress.rows_total is None else progress.rows_total
+    about = "" if progress.rows_total_exact else "about "
+    total = "an unknown number of" if progress.rows_total is None else f"{about}{progress.rows_total}"
+    done = f"{progress.rows_done} of {total} tokens were replaced"
+    if progress.rows_done > (progress.rows_total or progress.rows_done):  # some came later
+        done = f"{progress.rows_done} tokens were replaced ({total} at the start)"
     return (
-        f"{rotation} is cancelled: {progress.rows_done} of {total} tokens were replaced; every other"
-        " row keeps its old token, and replaced ones can be written back until another rotation runs"
+        f"{rotation} is cancelled: {done}; every other row keeps its old token, and replaced ones can be"
+        " written back until another rotation runs"
     )
 
 

@@ -15,6 +15,7 @@ from ..engine.proof.verify import verify, verify_listed
 from ..engine.state import transitions
 from ..engine.state.progress import read_progress
 from ..engine.state.rotations import rotations
+from ..engine.state.status import action_on
 from ..engine.table import citus
 from ..engine.table.shape import read_shape
 from ..engine.table.target import Target, TargetName, aim, resolve
@@ -53,7 +54,7 @@ def verify_rotation(
     if target.placement.takes_guard and not guard.stands(guard.find_guard(session, target)):
         write(
             f"note: nothing keeps revoked tokens out of {target.label}: see"
-            " python manage.py rotation guard status"
+            f" {action_on(latest, 'guard status')}"
         )
     if leaked and listed:
         again = target.command + as_flags(kept_lastingly(latest.options), LASTING)

@@ -29,7 +29,7 @@ def watch(
     while True:
         seen = session.through_outages(lambda: look_at(session, number))
         show(seen)
-        if not (seen.state.stalled or seen.state.unserved):
+        if not seen.state.deserted:
             worked_on = time.monotonic()
         status = seen.rotation.status
         over = status not in UNFINISHED or status == Status.FAILED

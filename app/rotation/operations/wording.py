@@ -18,6 +18,7 @@ HELD_BACK = "Held back: "
 #: What an option without a value means, where that is not 'off'.
 UNSET = {"window": "sized while running", "lanes": "16, or 1 for a small table", "notify": "none"}
 BYTES = {"max_wal", "critical_wal", "max_lag_bytes", "min_free"}  # options that are sizes
+A_SECOND = {"max_wal_rate"}  # sizes a second
 
 
 def summary(outcome: Outcome) -> str:
@@ -68,7 +69,9 @@ def _how_far(rotation: Rotation, progress: Progress) -> str:
     unverified = "it has not been verified by value"
     replaced = f"{show_rows(progress)} tokens replaced"
     if progress.status == Status.PENDING:
-        return "is recorded; no token has been replaced yet"
+        begun = "has begun" if began_at(rotation) else "is recorded"
+        done = f"takes its snapshot, {show_taken(progress)}" if progress.in_snapshot else begun
+        return f"{done}; no token has been replaced yet"
     if progress.status != Status.CANCELLED:
         is_ = "" if progress.status in (Status.SUCCEEDED, Status.FAILED) else "is "
         return f"{is_}{progress.status}, {replaced}; {unverified}"
@@ -108,27 +111,41 @@ def _moment(text: str) -> datetime | None:
 
 def why_nothing_happens(rotation: Rotation, state: State) -> str:
     """Why a rotation makes no progress, or nothing."""
-    if state.unserved:
+    if state.unserved and not began_at(rotation):
         return "Recorded, but no process serves it: run python manage.py rotate_tokens_sql --serve."
-    if state.stalled:
+    if state.stalled or state.unserved:
         return f"No process is working on it: run {command_of(rotation)} to continue."
     return HELD_BACK + state.progress.throttle if state.progress.throttle else ""
+
+
+def show_taken(progress: Progress) -> str:
+    """How many tokens are in the snapshot that is being taken."""
+    if progress.rows_total is None:
+        return f"about {progress.tokens:,} tokens so far"
+    about = "" if progress.rows_total_exact else "~"
+    return f"{min(progress.tokens, progress.rows_total):,} of {about}{progress.rows_total:,} tokens"
 
 
 def show_rows(progress: Progress) -> str:
     """Rows done of how many."""
     total = "unknown" if progress.rows_total is None else f"{progress.rows_total:,}"
     about = "" if progress.rows_total_exact or progress.rows_total is None else "~"
+    if progress.rows_done > (progress.rows_total or progress.rows_done):  # some came later
+        return f"{progress.rows_done:,} ({about}{total} at the start)"
     return f"{progress.rows_done:,} of {about}{total}"
 
 
 def show_left(progress: Progress) -> str:
     """How many rows hold their old token, in words."""
-    if progress.rows_total is None:
-        return "every other row keeps its leaked token"
+    if progress.verified_at and progress.survivors is not None:
+        held = "1 row holds" if progress.survivors == 1 else f"{progress.survivors:,} rows hold"
+        return f"{held} a revoked token, by the verification of {in_utc(progress.verified_at)}"
+    if progress.rows_total is None or not progress.rows_done:
+        return f"every {'other ' * bool(progress.rows_done)}row keeps its leaked token"
+    # Of rows that came later some are among those done, and of the others some may be gone.
     rows = max(0, progress.rows_total - progress.rows_done)
-    left = "1 row keeps its leaked token" if rows == 1 else f"{rows:,} rows keep their leaked token"
-    return left if progress.rows_total_exact else f"about {left} (estimated, not counted)"
+    keep = "1 row keeps its leaked token" if rows == 1 else f"{rows:,} rows keep their leaked token"
+    return f"about {keep} (rows that came or went since the start are not counted)"
 
 
 def show_pace(progress: Progress) -> str:
@@ -166,4 +183,6 @@ def show_option(name: str, value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, list):
         return ", ".join(map(str, value)) or "none"
+    if name in A_SECOND and isinstance(value, int):
+        return f"{size(value)}/s"
     return size(value) if name in BYTES and isinstance(value, int) else as_given(value)

@@ -20,7 +20,7 @@ from ..engine.db.stop import StopSwitch
 from ..engine.errors import Refused, RotationError
 from ..engine.options import Options
 from ..engine.preflight.server import describe_server, require_state
-from ..engine.table.target import TargetName
+from ..engine.table.target import REWRITES, TargetName
 from ..engine.text import count, one_line
 from ..operations.discover import Candidate, discover
 from ..operations.inputs import target_from
@@ -258,10 +258,11 @@ def show_secret(one: Candidate) -> dict[str, Any]:
     return {
         "name": one_line(f"{its.schema}.{its.table}.{its.column}{of}"),
         "rows": rows,
-        "looks": f"{its.shape.values}, {its.shape.text}" if its.shape.text else its.shape.values,
+        "looks": one.looks,
         "address": "?" + urlencode(one.for_the_form) if one.for_the_form else "",
         "why": one.why,
         "first": one_line(one.first),
+        "rewrites": REWRITES,
         "command": one_line(one.command or ""),
         "then": one.then,
     }

@@ -9,7 +9,15 @@ from ..engine.options import TUNABLE
 from ..engine.state.journal import SAMPLED, read_phase_times, read_points
 from ..engine.state.progress import Progress
 from ..engine.state.rotations import read_rotation
-from ..engine.state.status import RotationStatus, State, describe, read_state, share_of
+from ..engine.state.status import (
+    RotationStatus,
+    State,
+    command_of,
+    describe,
+    read_state,
+    share_of,
+    why_failed,
+)
 from ..engine.text import count, duration, in_utc, one_line, shown
 from ..models import (
     CANCELLABLE,
@@ -54,7 +62,7 @@ def look(session: Session, rotation: Rotation) -> dict[str, Any]:
     return {
         "rotation": rotation,
         "state": state,
-        "waits": why_waits(rotation, seen),
+        "waits": why_it_failed(session, rotation, seen) or why_waits(rotation, seen),
         "going_on": going_on,
         "moving": state["status"] in MOVING and not state["stalled"],
         "sentence": one_line(conclude(rotation, progress)),
@@ -82,6 +90,13 @@ def why_waits(rotation: Rotation, seen: State) -> str:
     if status in HALTED and not seen.stalled:
         return paused_by(rotation) if status == Status.PAUSED else ""
     return why_nothing_happens(rotation, seen) if status in UNFINISHED else ""
+
+
+def why_it_failed(session: Session, rotation: Rotation, seen: State) -> str:
+    """Why it failed and what to do, or nothing."""
+    if seen.progress.status != Status.FAILED:
+        return ""
+    return f"{why_failed(session, rotation, seen.progress)}; run {command_of(rotation)} to continue."
 
 
 def paused_by(rotation: Rotation) -> str:

@@ -17,7 +17,7 @@ from ..engine.state.progress import read_progress
 from ..engine.state.rotations import rotations
 from ..engine.state.status import describe
 from ..engine.text import one_line
-from ..models import CANCELLABLE, UNFINISHED, Rotation
+from ..models import CANCELLABLE, CLAIMABLE, UNFINISHED, Rotation
 from ..operations import steer
 from ..operations.evidence import collect
 from ..operations.inputs import open_session
@@ -139,6 +139,7 @@ class RotationPages(admin.ModelAdmin):
         progress = read_progress(session, rotation.pk)
         context = self._context(request, rotation, f"Cancel {rotation}?") | {
             "cancellable": progress.status in CANCELLABLE,
+            "pausable": progress.status in CLAIMABLE,
             "status": progress.status,
             "done": f"{progress.rows_done:,}",
             "left": show_left(progress),

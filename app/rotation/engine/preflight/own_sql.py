@@ -10,12 +10,15 @@ from ..db.sqlstate import READ_ONLY
 from ..db.statements import Fragment, load
 from ..errors import DatabaseFailure, LockConflict, UsageError
 from ..events import NOTE, REFUSE, WARN, Found
+from ..recipe import Companion
 from ..table.target import TEXT_TYPES, Target
 from ..text import count, one_line, quoted, shown
 from .secrets import BESIDE, how_computed, sampled
 
 #: What PostgreSQL says of a hash of text.
 OF_TEXT = re.compile(r"\bsha(224|256|384|512)\((text|character varying|character|unknown|uuid)\)")
+STRING = re.compile(r"'(?:[^']|'')*'")
+NEW_TOKEN = re.compile(r"\bnew_token\b", re.IGNORECASE)
 SAMPLE = 1000  # rows for which the expression is evaluated before the run starts
 SAMPLE_TIMEOUT = "10s"
 
@@ -119,6 +122,28 @@ def _of_companions(session: Session, target: Target) -> Iterator[Found]:
             yield Found(REFUSE, f"{text}; rotate it by hand")
         else:
             yield Found(NOTE, f"{one_line(name)} is set in the same UPDATE, to {one_line(one.sql)}")
+            yield from _of_the_old_token(session, target, one, columns[one.column])
+
+
+def _of_the_old_token(
+    session: Session, target: Target, companion: Companion, column: Row
+) -> Iterator[Found]:
+    """A slip of whoever writes it: in its SQL the token's column is the old token."""
+    plain = STRING.sub("", companion.sql)
+    old = re.compile(rf"(?<![\w$]){re.escape(target.column)}(?![\w$])", re.IGNORECASE)
+    if NEW_TOKEN.search(plain) or not old.search(plain):
+        return
+    text = (
+        f"--also {one_line(companion.column)}: {one_line(target.column)} is the old token there, and"
+        " new_token is the new one"
+    )
+    own = replace(session, names=session.names | {"beside": (companion.column,)})
+    readable = column["base_type"] in TEXT_TYPES and column["may_select"]
+    how = how_computed(sampled(own, "compare_companion")) if readable else ""
+    if how:
+        flag = quoted(f"{companion.column}={how}")
+        text += f", from which it is computed in every row looked at: --also {flag}"
+    yield Found(REFUSE if how else WARN, text)
 
 
 def _of_unset(session: Session, target: Target) -> Iterator[Found]:

@@ -3,13 +3,13 @@
 from dataclasses import dataclass, replace
 from typing import Any, TypedDict
 
-from ...models import ROTATING, WORKING, BatchProgress, Rotation, Status
+from ...models import ROTATING, UNFINISHED, WORKING, BatchProgress, Rotation, Status
 from ..db.session import Session
 from ..kept import as_kept
 from ..options import REPEATED, as_flags
 from ..proof.verdict import say
 from ..table.target import NUMBER_TYPES
-from ..text import command, count, name_keys
+from ..text import count, name_keys, naming
 from .progress import Progress, read_progress
 from .rotations import busy_lanes, read_rotation
 
@@ -29,6 +29,12 @@ class State:
     def stalled(self) -> bool:
         """Whether it was started and abandoned."""
         return self.left and self.progress.status in WORKING
+
+    @property
+    def deserted(self) -> bool:
+        """Whether no process will do anything, unless somebody runs one."""
+        status = self.progress.status
+        return self.left and status in UNFINISHED and status != Status.FAILED
 
     @property
     def unserved(self) -> bool:
@@ -61,8 +67,19 @@ def read_lanes(session: Session, rotation: Rotation) -> list[dict[str, Any]]:
 
 def command_of(rotation: Rotation) -> str:
     """The command that continues a rotation with the options of its start, ready to copy."""
-    run = command(rotation.table_schema, rotation.table_name, rotation.token_column)
+    run = f"python manage.py rotate_tokens_sql{flags_of(rotation)}"
     return run + as_flags(as_kept(rotation.options), REPEATED)
+
+
+def action_on(rotation: Rotation, action: str) -> str:
+    """The command that does something to this rotation, or looks at it, ready to copy."""
+    return f"python manage.py rotation {action}{flags_of(rotation)}"
+
+
+def flags_of(rotation: Rotation) -> str:
+    """The flags that name its column, and the database from which it was read."""
+    its = (rotation.table_schema, rotation.table_name, rotation.token_column)
+    return naming(*its, rotation._state.db or "default")
 
 
 def read_state(session: Session, rotation: int) -> State:
@@ -81,8 +98,8 @@ def why_failed(session: Session, rotation: Rotation, progress: Progress) -> str:
         f"{name_keys(rotation.pk_column, row['keys'], row['rows'])} can't be updated: {row['failure']}"
         for row in session.rows("list_failures", rotation=rotation.pk, most=MOST_NAMED)
     ]
-    if not reasons and progress.left_over:
-        reasons = [f"{count(progress.left_over, 'row')} left for the end could not be rotated"]
+    if not reasons and progress.holes:
+        reasons = [f"{count(progress.holes, 'row')} left for the end could not be rotated"]
     if progress.verified_at and progress.survivors != 0:
         reasons.append(say(progress.survivors, progress.revoked or 0, progress.verified_at))
     return " | ".join(reasons) or "the reason was told by the run that ended so"

@@ -279,8 +279,8 @@ def _note_limits(session: Session, rotation: Rotation, options: Options) -> None
     """Record with which limits a later run goes on, unless the run before it had the same."""
     steps = [one["what"] for one in steps_of(rotation) if one["what"].startswith(RUN_AGAIN)]
     changed = differences(as_kept(rotation.options), options)
-    what = RUN_AGAIN + (changed or "those of the first run")
-    if what != (steps or [f"{RUN_AGAIN}those of the first run"])[-1]:
+    what = RUN_AGAIN + (changed or "the first run's limits")
+    if what != (steps or [f"{RUN_AGAIN}the first run's limits"])[-1]:
         session.change("note_steering", rotation=rotation.pk, who=here(), what=what)
 
 

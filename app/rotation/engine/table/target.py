@@ -17,6 +17,7 @@ from .values import assignments, names_of, new_token
 #: Types of a primary key that windows can walk: they sort, and come back unchanged from text.
 KEY_TYPES = {"smallint", "integer", "bigint", "uuid", "text", "character varying", "numeric"}
 NEW_KEY = "rotation_key"  # a column that is added for windows to walk by
+REWRITES = "which rewrites the table, while nobody can read it"
 #: PostgreSQL's own types by which they are compared.
 OWN_TYPES = {
     **{"smallint": "int2", "integer": "int4", "bigint": "int8", "uuid": "uuid", "numeric": "numeric"},
@@ -67,6 +68,7 @@ class Target:
     partitioned: bool = False  #: its rows are in partitions
     placement: Placement = PLAIN  #: where its rows are
     slices: Slices = WHOLE  #: of which the windows draw their tokens
+    database: str = "default"  #: the alias in the settings of the one that it is in
 
     @property
     def label(self) -> str:
@@ -86,7 +88,7 @@ class Target:
     @property
     def command(self) -> str:
         """The command that rotates it, ready to copy."""
-        return command(self.schema, self.table, self.column)
+        return command(self.schema, self.table, self.column, self.database)
 
     @property
     def active(self) -> str:
@@ -168,6 +170,7 @@ def resolve(
         token = _find_column(columns, name.column, label)
         _require_still(key, token["name"], label)
     return Target(
+        database=session.alias,
         schema=table["schema"],
         table=table["name"],
         oid=table["oid"],
@@ -331,7 +334,7 @@ def _how_to_walk(columns: dict[str, Row], name: TargetName, table: Row) -> str:
     if table["kind"] == "p":  # where a unique index holds the columns of the partition key, too
         return "add a column with a unique index, NOT NULL, and name it with --walk; or rotate by hand"
     add = added_key(table["schema"], table["name"])
-    return f"add a column to walk by ({add}, which rewrites the table), and --walk {NEW_KEY}"
+    return f"add a column to walk by ({add}, {REWRITES}), and --walk {NEW_KEY}"
 
 
 def _require_still(key: Row, changed: str, label: str) -> None:

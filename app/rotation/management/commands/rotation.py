@@ -12,7 +12,7 @@ from ...engine.db.session import Session
 from ...engine.db.stop import StopSwitch
 from ...engine.errors import Refused, Stopped, Unproven
 from ...engine.options import TUNABLE, read_tuning
-from ...engine.state.status import describe, read_state
+from ...engine.state.status import action_on, describe, read_state
 from ...models import HALTED, UNFINISHED, Rotation, Status
 from ...operations import guard, inputs, steer
 from ...operations.attending import attended
@@ -197,11 +197,11 @@ class Command(base.RotationCommand):
         told = overview(session, rotation, read_state(session, rotation.pk))
         if rotation.status == Status.FAILED:
             raise Unproven(told[0])
-        if rotation.status in UNFINISHED and not stop.requested:
+        if seen.state.deserted:
             raise Stopped(headline(session, rotation, seen.state))
         if rotation.status in UNFINISHED:
             raise Stopped(f"watching, by {stop.reason}; the rotation goes on")
-        for line in told:
+        for line in told[self.board.heading == told[0] :]:  # once
             self.say(line)
         if rotation.status == Status.CANCELLED:
             raise Stopped(f"{rotation} was cancelled")
@@ -234,7 +234,7 @@ class Command(base.RotationCommand):
         rotation = self.the_unfinished(session, found, "pause")
         paused = rotation.status in HALTED
         said = f"{rotation} is already paused" if paused else steer.pause(session, rotation, here())
-        self.say(f"{said}; run python manage.py rotation resume to continue")
+        self.say(f"{said}; run {action_on(rotation, 'resume')} to continue")
 
     def resume(self, session: Session, found: "QuerySet[Rotation]", as_json: bool) -> None:
         rotation = self.the_unfinished(session, found, "resume")
@@ -293,9 +293,7 @@ class Command(base.RotationCommand):
         """Tell whether a column has a guard, or drop the one that a run installed."""
         name = inputs.target_from(options)
         session = open_session(alias, stop)
-        if options["guard_action"] == "drop":
-            self.say(guard.drop(session, name))
-        else:
-            asked = options["table"] is not None or options["column"] is not None
-            for line in guard.status(session, name, asked):
-                self.say(line)
+        asked = options["table"] is not None or options["column"] is not None
+        act = guard.drop if options["guard_action"] == "drop" else guard.status
+        for line in act(session, name, asked):
+            self.say(line)
