@@ -71,6 +71,24 @@ def test_short_wait_is_not_lost_in_the_report(db: Database, viewer: Client) -> N
     assert "a sample of the windows" not in report
 
 
+def test_interruption_of_a_run_with_a_limit(db: Database, viewer: Client) -> None:
+    """It is a gap, although waits for the limit are none; and no pace counts it."""
+    db.tickets(600)
+    run = (*RUN, "--window", "25", "--max-rate", "500")
+    assert db.run(*run, "--stop-after", "300").code == 3
+    assert db.value("SELECT max(throttle) FROM rotation_window") == "rate (limit 500 rows/s)"
+    db.sql(
+        "SET session_replication_role = replica;"
+        "UPDATE rotation_window SET finished_at = finished_at - interval '5 minutes'"
+    )
+    assert db.run(*run).code == 0
+    paces = [one.rows_per_second for one in read_points(open_session("default"), 1, whole=True)]
+    assert min(paces) > 100
+    report = text(viewer, f"{LIST}1/report/")
+    assert report.count(">no windows</text>") == 2
+    assert report.count('<polyline class="line"') == 4
+
+
 def test_chart_tells_what_is_shaded_in_words() -> None:
     points = [Point(NOON + timedelta(seconds=n), 9, 9, 0.9 * (n % 2), "lag") for n in range(11)]
     chart = draw_charts(points)[0]

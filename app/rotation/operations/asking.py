@@ -19,9 +19,9 @@ def on_a_terminal() -> bool:
 
 def confirm(question: str, stop: StopSwitch | None = None) -> bool:
     """Ask a person; anything but yes is no, and so is a request to stop."""
-    sys.stdout.write(f"{question} [y/N] ")
-    sys.stdout.flush()
     with stop.silent() if stop else contextlib.nullcontext():
+        sys.stdout.write(f"{question} [y/N] ")
+        sys.stdout.flush()
         while not (stop and stop.requested):
             if select.select([sys.stdin], [], [], POLL_SECONDS)[0]:
                 return sys.stdin.readline().strip().lower() in ("y", "yes")

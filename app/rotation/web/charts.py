@@ -89,12 +89,14 @@ def draw_charts(
     sampled: bool = False,
     limit: Limit | None = None,
     pauses: Sequence[tuple[datetime, datetime]] = (),
+    interruptions: Sequence[tuple[datetime, datetime]] = (),
 ) -> list[SafeString]:
     """Rows a second, and how long windows took, over time.
 
-    `limit` is drawn as a line, if it is near the pace; `pauses` are known to be gaps.
+    `limit` is drawn as a line, if it is near the pace. At `pauses` and `interruptions` there are gaps.
     """
-    told = _tell_story(points, limit, pauses) if len(points) > 1 else None
+    known = [*((*one, "paused") for one in pauses), *((*one, NO_WINDOWS) for one in interruptions)]
+    told = _tell_story(points, limit, known) if len(points) > 1 else None
     return [
         _chart("Rows a second", _without_tails(told), lambda one: one.rows_per_second, sampled, limit),
         _chart("Milliseconds for a window", told, lambda one: one.milliseconds, sampled),
@@ -102,11 +104,11 @@ def draw_charts(
 
 
 def _tell_story(
-    points: list[Point], limit: Limit | None, pauses: Sequence[tuple[datetime, datetime]]
+    points: list[Point], limit: Limit | None, known: Sequence[tuple[datetime, datetime, str]]
 ) -> Story:
     """Find the gaps, and what is worth shading."""
     points = sorted(points, key=lambda point: point.at)
-    gaps = [one for one in _gaps(points, pauses) if one.label != RATE]
+    gaps = [one for one in _gaps(points, known) if one.label != RATE]
     held = [one for one in _stretches(points) if not (limit and one.label == RATE)]
     ends = {(gap.start, gap.why) for gap in gaps}
     held = [one for one in held if (one.end, one.why) not in ends]  # the gap tells it
@@ -258,8 +260,8 @@ def _clock(moment: datetime) -> str:
     return f"{moment.astimezone(timezone.utc):%H:%M:%S}"
 
 
-def _gaps(points: list[Point], pauses: Sequence[tuple[datetime, datetime]]) -> Iterator[Stretch]:
-    """Between which points no window was: pauses, and where they are far apart.
+def _gaps(points: list[Point], known: Sequence[tuple[datetime, datetime, str]]) -> Iterator[Stretch]:
+    """Between which points no window was: where that is known, and where they are far apart.
 
     How far apart they usually are changes with the pace, so each distance is compared with those on
     either side of it. A window that took long is no gap.
@@ -271,13 +273,12 @@ def _gaps(points: list[Point], pauses: Sequence[tuple[datetime, datetime]]) -> I
     least = max(LEAST_GAP, SEEN * (points[-1].at - points[0].at).total_seconds())
     for number, (before, after) in enumerate(pairs):
         around = apart[max(0, number - 1) : number] + apart[number + 1 : number + 2]
-        paused = any(began < after.at and resumed > before.at for began, resumed in pauses)
-        if apart[number] < least or not (paused or apart[number] > FAR * max(around, default=math.inf)):
+        known_why = [why for began, ended, why in known if began < after.at and ended > before.at]
+        far = apart[number] > FAR * max(around, default=math.inf)
+        if apart[number] < least or not (known_why or far):
             continue
-        why = NO_WINDOWS
-        if paused:
-            why = "paused"
-        else:  # a point's averages are of the windows from its own on
+        why = known_why[0] if known_why else NO_WINDOWS
+        if not known_why:  # a point's averages are of the windows from its own on
             held = [one for one in (before, after) if one.throttle and one.throttled > SHADED]
             why = f"throttled: {held[0].throttle}" if held else why
         yield Stretch(before.at, after.at, why)

@@ -36,7 +36,13 @@ def render(evidence: dict[str, Any]) -> str:
                 **shown,
                 "verdict": _verdict(evidence),
                 "survivors": show_survivors(evidence["proof"]["survivors"]),
-                "charts": draw_charts(points, pauses=pauses_of(evidence["steering"])),
+                "charts": draw_charts(
+                    points,
+                    pauses=pauses_of(evidence["steering"]),
+                    interruptions=[
+                        (one["left_at"], one["continued_at"]) for one in evidence["interruptions"]
+                    ],
+                ),
             },
         )
 
