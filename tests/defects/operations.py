@@ -286,8 +286,8 @@ MUTANTS = [
     Mutant(
         "the command to continue forgets the limits",
         "app/rotation/engine/state/status.py",
-        "    return run + as_flags(as_kept(rotation.options), REPEATED)\n",
-        "    return run\n",
+        "    return command(*_its(rotation)) + as_flags(as_kept(rotation.options), names)\n",
+        "    return command(*_its(rotation))\n",
         "tests/operations/test_run.py -k forgotten",
     ),
     Mutant(

@@ -76,8 +76,8 @@ MUTANTS = [
     Mutant(
         "a command that is named forgets its database",
         "app/rotation/engine/state/status.py",
-        'return naming(*its, rotation._state.db or "default")',
-        "return naming(*its)",
+        '    database = rotation._state.db or "default"\n',
+        '    database = "default"\n',
         "tests/operations/test_side_by_side.py -k of_which_database",
     ),
     Mutant(

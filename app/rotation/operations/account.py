@@ -6,11 +6,11 @@ from typing import Any
 
 from ..engine.db.session import Row
 from ..engine.kept import as_kept
-from ..engine.options import LASTING, REPEATED, as_flags
+from ..engine.options import LASTING, REPEATED
 from ..engine.proof.verdict import INCONCLUSIVE, START_OVER
 from ..engine.state import transitions
 from ..engine.state.progress import Progress
-from ..engine.state.status import State, action_on, command_of, flags_of
+from ..engine.state.status import State, action_on, command_of
 from ..engine.text import duration, in_utc, of_rows, one_line
 from ..models import HALTED, PROVEN, UNFINISHED, Rotation, Status
 from .wording import HELD_BACK, rows_replaced, show_rows, show_steering, why_nothing_happens
@@ -223,8 +223,7 @@ def _once_succeeded(rotation: Rotation, progress: Progress) -> str:
 
 def _again(rotation: Rotation) -> str:
     """The command that starts another rotation like this one."""
-    flags = f"{flags_of(rotation)}{as_flags(as_kept(rotation.options), (*LASTING, *REPEATED))}"
-    return f"python manage.py rotate_tokens_sql{flags}"
+    return command_of(rotation, (*LASTING, *REPEATED))
 
 
 def list_steps(facts: Facts) -> list[str]:

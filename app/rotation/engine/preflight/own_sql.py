@@ -137,13 +137,19 @@ def _of_the_old_token(
         f"--also {one_line(companion.column)}: {one_line(target.column)} is the old token there, and"
         " new_token is the new one"
     )
-    own = replace(session, names=session.names | {"beside": (companion.column,)})
-    readable = column["base_type"] in TEXT_TYPES and column["may_select"]
-    how = how_computed(sampled(own, "compare_companion")) if readable else ""
+    how = _computed_by(session, column)
     if how:
         flag = quoted(f"{companion.column}={how}")
         text += f", from which it is computed in every row looked at: --also {flag}"
     yield Found(REFUSE if how else WARN, text)
+
+
+def _computed_by(session: Session, column: Row) -> str:
+    """The SQL that computes a column from the token in every row looked at, or nothing."""
+    if column["base_type"] not in TEXT_TYPES or not column["may_select"]:
+        return ""
+    own = replace(session, names=session.names | {"beside": (column["name"],)})
+    return how_computed(sampled(own, "compare_companion"))
 
 
 def _of_unset(session: Session, target: Target) -> Iterator[Found]:
@@ -151,11 +157,9 @@ def _of_unset(session: Session, target: Target) -> Iterator[Found]:
     known = {one.column for one in target.recipe.companions} | {target.column, target.pk}
     for row in session.rows("list_columns", oid=target.oid):
         name = row["name"]
-        fits = row["base_type"] in TEXT_TYPES and row["may_select"] and not row["generated"]
-        if name in known or not (fits and BESIDE.search(name)):
+        if name in known or row["generated"] or not BESIDE.search(name):
             continue
-        own = replace(session, names=session.names | {"beside": (name,)})
-        if how := how_computed(sampled(own, "compare_companion")):
+        if how := _computed_by(session, row):
             flag = quoted(f"{name}={how}")
             leave = quoted(f"{name}={name}")
             yield Found(

@@ -90,7 +90,8 @@ def _sample(
             whole = False
         if not whole:
             missed.add(candidate.label)
-        copies |= {candidate.label} if found else set()
+        if found:
+            copies.add(candidate.label)
         for column in found:
             yield _held(candidate, column, target)
     if missed:
