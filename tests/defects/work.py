@@ -334,4 +334,18 @@ MUTANTS = [
         "octet_length(said.whole) > 0",
         "tests/work/test_notify.py -k long_key",
     ),
+    Mutant(
+        "the canary gives up before it has tried a single row",
+        f"{ENGINE}/work/canary.py",
+        "            if place.size == 1:\n",
+        "            if place.size:\n",
+        "tests/work/test_locks.py -k shorter_than_one_try",
+    ),
+    Mutant(
+        "a run gives up before it has left locked rows alone",
+        f"{ENGINE}/work/contention.py",
+        "        if streak.wait.over and (streak.skipped or not self._stage.skips_locked):\n",
+        "        if streak.wait.over:\n",
+        "tests/work/test_locks.py -k shorter_than_one_try",
+    ),
 ]

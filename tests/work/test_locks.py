@@ -79,6 +79,17 @@ def test_patience_runs_out(db: Database) -> None:
     db.each_once(50)
 
 
+def test_patience_is_shorter_than_one_try(db: Database) -> None:
+    """However slow each try is, other rows are tried before the run gives up."""
+    db.tickets(50)
+    with closing(db.connect(autocommit=False)) as holder, holder.cursor() as cursor:
+        cursor.execute("SELECT title FROM ticket WHERE id = 1 FOR UPDATE")
+        done = db.run(*RUN[:-1], "700", "--lock-patience", "0.5")
+        assert (done.code, db.changes()) == (4, {0: 1, 1: 49}), done.out + done.err
+    assert db.run(*RUN).code == 0
+    db.each_once(50)
+
+
 def test_prepared_transaction_is_named(db: Database) -> None:
     db.tickets(10)
     with closing(db.connect(autocommit=False)) as holder, holder.cursor() as cursor:
@@ -130,7 +141,7 @@ def test_connection_for_the_blockers_name_is_not_needed(db: Database) -> None:
             cursor.execute("SELECT title FROM ticket WHERE id = 1 FOR UPDATE")
             child = db.start(*RUN, "--lock-patience", "1", env=db.environment(DATABASE_URL=url))
             out = child.communicate(timeout=60)[0]
-        assert child.returncode == 4
+        assert child.returncode == 4, out
         assert "a session that could not be named" in out
     finally:
         db.sql("DROP OWNED BY narrow; DROP ROLE narrow")

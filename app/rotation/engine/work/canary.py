@@ -68,7 +68,7 @@ def try_one_window(session: Session, stage: Stage, options: Options) -> None:
     """
     place = _Place(min(options.window or CANARY_SIZE, CANARY_SIZE))
     latest: DatabaseFailure | None = None
-    wait = Wait(session, options.lock_patience)
+    wait: Wait | None = None
     then = "; run the same command again to continue"
     while not session.stop.requested:
         try:
@@ -83,11 +83,13 @@ def try_one_window(session: Session, stage: Stage, options: Options) -> None:
             _judge(stage, done)
             return
         except LockConflict as conflict:
-            if wait.over:
-                raise stage.gave_up(options.lock_patience, conflict, "other sessions") from conflict
-            # Another session holds a row.
+            # Another session holds a row. The patience is for single rows: there are others to try.
+            if place.size == 1:
+                wait = wait or Wait(session, options.lock_patience)
+                if wait.over:
+                    raise stage.gave_up(options.lock_patience, conflict, "other sessions") from conflict
             place.go_on(stage.at)
-            wait.rest(0.05, then)
+            Wait(session).rest(0.05, then)
         except DatabaseFailure as failure:
             latest = failure
             if not failure.of_a_row:

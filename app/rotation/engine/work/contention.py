@@ -29,6 +29,7 @@ class Streak:
     rows: Wait  #: until rows that are still locked become holes
     tries: int = 0
     blockers: str = ""
+    skipped: bool = False  #: whether the latest try left locked rows alone
     show: Every = field(default_factory=lambda: Every(ALIVE_SECONDS))
 
 
@@ -58,6 +59,7 @@ class Contention:
         if not self._stage.skips_locked:
             return False, ""
         if streak and streak.rows.over:
+            streak.skipped = True
             return True, streak.blockers
         return now < self._skip_until, self._skipping
 
@@ -89,7 +91,8 @@ class Contention:
         streak = self._streak
         streak.tries += 1
         self._sizer.conflict()
-        if streak.wait.over:
+        # However short the patience, or slow a try: the rows that are free come first.
+        if streak.wait.over and (streak.skipped or not self._stage.skips_locked):
             blockers = streak.blockers or "a session that could not be named"
             raise self._stage.gave_up(patience, conflict, blockers) from conflict
         longest = min(LONGEST_BACK_OFF, 0.05 * 2**streak.tries)
