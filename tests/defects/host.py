@@ -193,4 +193,11 @@ MUTANTS = [
         "    read = given\n",
         "tests/test_environment.py -k options_are_texts",
     ),
+    Mutant(
+        "the embedded server does not start while another process has its old number",
+        "app/localpg/server.py",
+        "        self._forget_the_dead()\n",
+        "",
+        "tests/tickets/test_localpg.py -k given_again",
+    ),
 ]

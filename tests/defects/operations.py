@@ -285,7 +285,7 @@ MUTANTS = [
     ),
     Mutant(
         "the command to continue forgets the limits",
-        "app/rotation/engine/state/status.py",
+        "app/rotation/engine/state/commands.py",
         "    return command(*_its(rotation)) + as_flags(as_kept(rotation.options), names)\n",
         "    return command(*_its(rotation))\n",
         "tests/operations/test_run.py -k forgotten",

@@ -75,7 +75,7 @@ MUTANTS = [
     ),
     Mutant(
         "a command that is named forgets its database",
-        "app/rotation/engine/state/status.py",
+        "app/rotation/engine/state/commands.py",
         '    database = rotation._state.db or "default"\n',
         '    database = "default"\n',
         "tests/operations/test_side_by_side.py -k of_which_database",
@@ -93,5 +93,12 @@ MUTANTS = [
         " and (total is None or progress.rows_done >= total):\n",
         ":\n",
         "tests/web/test_account.py -k came_and_went",
+    ),
+    Mutant(
+        "the dry run's time counts the waits of a rotation that was held back",
+        "app/rotation/engine/state/forecast.py",
+        "    pace /= 1 - held\n",
+        "",
+        "tests/operations/test_dry_run.py -k without_the_waits",
     ),
 ]

@@ -115,4 +115,11 @@ MUTANTS = [
         "whole = Path(path)",
         "tests/web/test_report.py -k link",
     ),
+    Mutant(
+        "the report draws no limit",
+        "app/rotation/web/report.py",
+        'limit=_limit(evidence["limit"])',
+        "limit=None",
+        "tests/web/test_charts.py -k run_with_a_limit",
+    ),
 ]

@@ -122,7 +122,8 @@ def test_run_keeps_what_the_sample_found(db: Database) -> None:
 
 
 PROPOSED = (
-    r"^note +{} may keep old tokens: afterwards run python manage.py rotation verify --search-copies$"
+    r"^note +{} may keep old tokens: afterwards run python manage.py rotation verify --search-copies"
+    r" --table public\.ticket$"
 )
 
 

@@ -65,8 +65,8 @@ def test_no_verify(db: Database) -> None:
     done = db.call("rotate_tokens_sql", "--no-verify")
     assert done.code == 0
     assert (
-        "phase 4 of 4: not verified (--no-verify); run python manage.py rotation verify to do so"
-        in done.out
+        "phase 4 of 4: not verified (--no-verify); run python manage.py rotation verify"
+        " --table public.ticket to do so" in done.out
     )
     assert "in 1 window, not verified; this run" in done.out
     assert db.sql("SELECT status, verified_at FROM rotation") == [("succeeded", None)]

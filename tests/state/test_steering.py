@@ -38,7 +38,7 @@ def test_pause_and_resume(db: Database, workers: str) -> None:
     resume = "run python manage.py rotation resume --table public.ticket to continue"
     assert f"pauses after its current windows; {resume}" in done.out
     until(lambda: db.value("SELECT status FROM rotation") == "paused")
-    read_until(child, "paused: run python manage.py rotation resume to continue")
+    read_until(child, "paused: run python manage.py rotation resume --table public.ticket to continue")
     reached = windows(db)
     again = rotation(db, "pause")
     assert "is already paused" in again.out

@@ -62,6 +62,30 @@ def test_killed_postmaster(server: Server) -> None:
     assert server.running()
 
 
+def test_number_of_a_dead_server_was_given_again(server: Server) -> None:
+    """As after a restart of the machine: PostgreSQL takes another process of its user for itself."""
+    server.ensure()
+    lock = server.data / "postmaster.pid"
+    lines = lock.read_text().splitlines()
+    os.kill(int(lines[0]), signal.SIGKILL)
+    until(lambda: not server.running())
+    user = server.data.stat().st_uid
+    with subprocess.Popen(["sleep", "600"], user=user, cwd="/") as other:
+        lock.write_text("\n".join([str(other.pid), *lines[1:]]) + "\n")
+        try:
+            server.ensure()
+        finally:
+            other.kill()
+    assert server.running()
+
+
+def test_lock_of_a_server_that_runs_stays(server: Server) -> None:
+    server.ensure()
+    held = (server.data / "postmaster.pid").read_text()
+    server._forget_the_dead()
+    assert (server.data / "postmaster.pid").read_text() == held
+
+
 def test_a_long_path_gets_short_sockets(server: Server) -> None:
     deep = Server(server.binaries, server.home / ("x" * 120))
     assert len(str(deep.sockets)) < 90

@@ -87,6 +87,7 @@ def test_interruption_of_a_run_with_a_limit(db: Database, viewer: Client) -> Non
     report = text(viewer, f"{LIST}1/report/")
     assert report.count(">no windows</text>") == 2
     assert report.count('<polyline class="line"') == 4
+    assert report.count('<line class="limit"') == 1
 
 
 def test_chart_tells_what_is_shaded_in_words() -> None:

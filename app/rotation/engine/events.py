@@ -164,9 +164,10 @@ class Paused(Event):
     kind = "paused"
     warns = True
     rotation: int
+    resume: str  #: the command that ends the pause
 
     def __str__(self) -> str:
-        return "paused: run python manage.py rotation resume to continue"
+        return f"paused: run {self.resume} to continue"
 
 
 @dataclass(frozen=True)

@@ -82,10 +82,7 @@ class Phases:
         if rotation.status != Status.SUCCEEDED or self._more_revoked:
             self._rotate_all()
         elif guard.wanted(rotation, target, options) and guard.require_guard(session, target, options):
-            text = (
-                "the guard was gone or changed, and was reinstalled: run"
-                " python manage.py rotation verify"
-            )
+            text = f"the guard was gone or changed, and was reinstalled: run {target.action('verify')}"
             session.emit(Found(WARN, text))
         if options.reindex:
             Rebuilder(session, self._rotation, target, grown=options.reindex == "all").run()
@@ -245,7 +242,6 @@ class Phases:
         """Verify by value and end the rotation; False if something must be done again."""
         session = self._session
         options = self._options
-        label = self._target.scope
         rotation = self._read()
         if rotation.status == Status.SUCCEEDED and not self._more_revoked:  # by another process
             return True
@@ -273,7 +269,7 @@ class Phases:
             )
             if not session.through_outages(lambda: transitions.finish(session, rotation, verdict)):
                 return self._overtaken()
-            text = how_proven(verdict, label)
+            text = how_proven(verdict, self._target)
             session.emit(Phase(4, f"{text}; replayed by {', '.join(replayed)}" if replayed else text))
             return True
         if not verdict.conclusive or not verdict.survivors or self._repairs == REPAIRS:

@@ -24,11 +24,11 @@ from .preflight.table import find_all
 from .proof.guard import find_guard, stands, wanted
 from .proof.leaked import LeakedList
 from .state import transitions
+from .state.commands import action_on, command_of
 from .state.forecast import Forecast, forecast
 from .state.heartbeat import Sampler, note_process
 from .state.progress import Outcome, Progress, read_progress
 from .state.rotations import busy_lanes, find_finished, find_unfinished, find_walk, lanes_of, rotations
-from .state.status import action_on, command_of
 from .table import citus
 from .table.owners import code_of_others
 from .table.plan import Plan, make_plan
@@ -254,8 +254,8 @@ class RotationDriver:
             finished = None if rotation or self._new else self.finished()
             if finished and leaked:
                 raise Refused(
-                    f"rotation {finished.pk} is finished: check the list with python manage.py rotation"
-                    " verify --leaked FILE, or start another rotation with --new"
+                    f"rotation {finished.pk} is finished: check the list with"
+                    f" {self.target.action('verify --leaked FILE')}, or start another with --new"
                 )
             if finished:
                 return finished, True
@@ -298,7 +298,7 @@ class RotationDriver:
         ]
         if flags := as_flags(kept, gone):
             text = f"{rotation} was started with{flags}, and this run goes without"
-            tune = ", or use python manage.py rotation tune" if flags != " --local-tokens" else ""
+            tune = f", or use {action_on(rotation, 'tune')}" if flags != " --local-tokens" else ""
             self._emit(Found(WARN, f"{text}: stop it and add that{tune}"))
 
     def _look(self) -> None:

@@ -40,6 +40,11 @@ def command(schema: str, table: str, column: str, database: str = "default") -> 
     return f"python manage.py rotate_tokens_sql{naming(schema, table, column, database)}"
 
 
+def action(what: str, schema: str, table: str, column: str, database: str = "default") -> str:
+    """The command that does something to a column's rotation, ready to copy."""
+    return f"python manage.py rotation {what}{naming(schema, table, column, database)}"
+
+
 def naming(schema: str, table: str, column: str, database: str = "default") -> str:
     """The flags that name a column of a database of the settings, ready to copy."""
     flags = f" --table {spelled(schema, table)}"

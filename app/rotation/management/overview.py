@@ -4,8 +4,9 @@ from typing import Any
 
 from ..engine.db.session import Session
 from ..engine.kept import as_kept
+from ..engine.state.commands import action_on, command_of
 from ..engine.state.progress import Progress
-from ..engine.state.status import State, action_on, command_of, share_of, why_failed
+from ..engine.state.status import State, share_of, why_failed
 from ..engine.text import count, in_utc, of_rows, shown
 from ..models import Rotation, Status
 from ..operations.wording import average_pace, began_at, show_duration, show_left, show_proof

@@ -7,10 +7,11 @@ from typing import Any
 from ..engine.db.session import Row
 from ..engine.kept import as_kept
 from ..engine.options import LASTING, REPEATED
-from ..engine.proof.verdict import INCONCLUSIVE, START_OVER
+from ..engine.proof.verdict import INCONCLUSIVE, start_over
 from ..engine.state import transitions
+from ..engine.state.commands import action_on, command_of
 from ..engine.state.progress import Progress
-from ..engine.state.status import State, action_on, command_of
+from ..engine.state.status import State
 from ..engine.text import duration, in_utc, of_rows, one_line
 from ..models import HALTED, PROVEN, UNFINISHED, Rotation, Status
 from .wording import HELD_BACK, rows_replaced, show_rows, show_steering, why_nothing_happens
@@ -185,7 +186,8 @@ def _left(facts: Facts) -> str:
         last = facts.later[-1]
         return f"See rotation {last.pk} of the column, which came later ({last.status})."
     if facts.progress.verified_at and facts.progress.survivors is None:
-        return f"{START_OVER[0].upper()}{START_OVER[1:]}."
+        then = start_over(action_on(facts.rotation, "cancel"))
+        return f"{then[0].upper()}{then[1:]}."
     return _next_step(facts)
 
 
@@ -333,7 +335,7 @@ def _verified(facts: Facts) -> str:
         return f"Its end has not been verified by value{yet}."
     at = in_utc(progress.verified_at)
     if progress.survivors is None:
-        return f"On {at} {INCONCLUSIVE}: {START_OVER}."
+        return f"On {at} {INCONCLUSIVE}: {start_over(action_on(facts.rotation, 'cancel'))}."
     found = f"{progress.survivors:,} of {progress.revoked or 0:,} survived"
     return COMPARED.format(at=at, found=found)
 

@@ -46,6 +46,7 @@ def collect(session: Session, rotation: Rotation) -> dict[str, Any]:
         "workers": workers,
         "interruptions": facts.interruptions,
         "held_back": read_throttles(session, rotation.pk),
+        "limit": {"max_rate": rotation.max_rate, "since": rotation.limits_at},
         "steering": show_steering(rotation),
         "options": {name: one for name, one in as_kept(rotation.options).items() if name != "seal"},
         "tuned": as_kept(rotation.tuned),

@@ -6,8 +6,8 @@ from ..engine.db.session import Session
 from ..engine.errors import Refused
 from ..engine.options import Options
 from ..engine.proof.guard import drop_guard, find_guard
+from ..engine.state.commands import action_on
 from ..engine.state.rotations import find_revoking, rotations
-from ..engine.state.status import action_on
 from ..engine.table.target import Target, TargetName, resolve
 from ..models import Status
 

@@ -7,9 +7,10 @@ from ..engine.db.session import Session
 from ..engine.errors import Refused, RotationError, UsageError
 from ..engine.options import as_given
 from ..engine.state import transitions
+from ..engine.state.commands import command_of
 from ..engine.state.progress import read_progress
 from ..engine.state.rotations import read_rotation
-from ..engine.state.status import command_of, read_lanes, read_state
+from ..engine.state.status import read_lanes, read_state
 from ..engine.throttle.probes import ask
 from ..models import Rotation
 

@@ -13,9 +13,9 @@ from ..engine.proof.leaked import LeakedList
 from ..engine.proof.verdict import LeakedVerdict, Verdict, why_unproven
 from ..engine.proof.verify import verify, verify_listed
 from ..engine.state import transitions
+from ..engine.state.commands import action_on
 from ..engine.state.progress import read_progress
 from ..engine.state.rotations import rotations
-from ..engine.state.status import action_on
 from ..engine.table import citus
 from ..engine.table.shape import read_shape
 from ..engine.table.target import Target, TargetName, aim, resolve

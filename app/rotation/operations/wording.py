@@ -9,8 +9,9 @@ from django.utils.dateparse import parse_datetime
 from ..engine.options import as_given
 from ..engine.proof.verdict import INCONCLUSIVE, say
 from ..engine.state import transitions
+from ..engine.state.commands import command_of
 from ..engine.state.progress import Outcome, Progress
-from ..engine.state.status import State, command_of
+from ..engine.state.status import State
 from ..engine.text import count, duration, in_utc, peak_memory_mb, size
 from ..models import Rotation, Status
 

@@ -6,18 +6,11 @@ from typing import Any
 from ..engine.db.session import Session
 from ..engine.kept import as_kept
 from ..engine.options import TUNABLE
+from ..engine.state.commands import command_of
 from ..engine.state.journal import SAMPLED, read_phase_times, read_points
 from ..engine.state.progress import Progress
 from ..engine.state.rotations import read_rotation
-from ..engine.state.status import (
-    RotationStatus,
-    State,
-    command_of,
-    describe,
-    read_state,
-    share_of,
-    why_failed,
-)
+from ..engine.state.status import RotationStatus, State, describe, read_state, share_of, why_failed
 from ..engine.text import count, duration, in_utc, one_line, shown
 from ..models import (
     CANCELLABLE,

@@ -9,7 +9,7 @@ from django.utils import timezone, translation
 from ..engine.state.journal import Point
 from ..models import Status
 from ..operations.wording import show_option, show_survivors
-from .charts import draw_charts
+from .charts import Limit, draw_charts
 from .live import pauses_of
 
 
@@ -38,6 +38,7 @@ def render(evidence: dict[str, Any]) -> str:
                 "survivors": show_survivors(evidence["proof"]["survivors"]),
                 "charts": draw_charts(
                     points,
+                    limit=_limit(evidence["limit"]),
                     pauses=pauses_of(evidence["steering"]),
                     interruptions=[
                         (one["left_at"], one["continued_at"]) for one in evidence["interruptions"]
@@ -45,6 +46,11 @@ def render(evidence: dict[str, Any]) -> str:
                 ),
             },
         )
+
+
+def _limit(kept: dict[str, Any]) -> Limit | None:
+    """The latest limit of rows a second, and since when."""
+    return Limit(kept["max_rate"], kept["since"]) if kept["max_rate"] else None
 
 
 def _verdict(evidence: dict[str, Any]) -> str:

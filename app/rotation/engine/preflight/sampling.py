@@ -43,8 +43,7 @@ def findings(session: Session, target: Target) -> Iterator[Found]:
         more = f" and {len(copiers) - MOST_NAMED} more" if len(copiers) > MOST_NAMED else ""
         yield FoundElsewhere(
             NOTE,
-            f"{named}{more} may keep old tokens: afterwards run"
-            " python manage.py rotation verify --search-copies",
+            f"{named}{more} may keep old tokens: afterwards run {target.search}",
         )
 
 
@@ -111,8 +110,7 @@ def _held(candidate: CandidateTable, column: Column, target: Target) -> Found:
     return FoundElsewhere(
         WARN,
         f"{name} holds values of {target.label} without a foreign key: they are not replaced, and match"
-        " no row afterwards; update them together, or find them afterwards with"
-        " python manage.py rotation verify --search-copies",
+        f" no row afterwards; update them together, or find them afterwards with {target.search}",
     )
 
 
@@ -122,8 +120,7 @@ def _not_checked(tables: list[str], target: Target) -> Found:
     return FoundElsewhere(
         NOTE,
         f"{count(len(tables), 'table')} {were} not checked for values of {target.label} (too slow, not"
-        f" readable, or of another owner): {named};"
-        " python manage.py rotation verify --search-copies has no time limit",
+        f" readable, or of another owner): {named}; {target.search} has no time limit",
     )
 
 

@@ -17,7 +17,6 @@ from .replication import of_replication
 from .secrets import sampled
 from .surroundings import of_limits, of_server
 
-SEARCH = "afterwards run python manage.py rotation verify --search-copies"
 SAMPLE = 1000  # rows whose text is checked before the run starts
 #: What a foreign key's ON UPDATE does to the rows that refer to a token (pg_constraint.confupdtype).
 ON_UPDATE = {
@@ -47,7 +46,7 @@ def find_all(
             *_of_table(table, target),
             *_of_owners(session, target),
             *_of_texts(session, target),
-            *_of_references(session, columns, target.label, options),
+            *_of_references(session, columns, target, target.label, options),
             *_of_companions(session, target, options),
             *_of_triggers(session, target, options),
             *_of_indexes(session, columns),
@@ -154,11 +153,16 @@ def _of_companions(session: Session, target: Target, options: Options) -> Iterat
     for one in target.recipe.companions:
         columns = session.row("list_token_columns", oid=target.oid, attnum=known[one.column])
         label = one_line(f"{target.schema}.{target.table}.{one.column}")
-        yield from _of_references(session, columns, label, options, outgoing=False)
+        yield from _of_references(session, columns, target, label, options, outgoing=False)
 
 
 def _of_references(
-    session: Session, columns: Row, label: str, options: Options, outgoing: bool = True
+    session: Session,
+    columns: Row,
+    target: Target,
+    label: str,
+    options: Options,
+    outgoing: bool = True,
 ) -> Iterator[Found]:
     """The foreign keys that a new value of a column would touch; `outgoing`: its own, too."""
     for key in session.rows("list_references", **columns):
@@ -179,7 +183,8 @@ def _of_references(
             yield FoundElsewhere(
                 WARN,
                 f"{text}, but does not act (NOT ENFORCED, or its triggers are disabled): rows that refer"
-                f" to a token keep the old one; update them together, and {SEARCH}",
+                " to a token keep the old one; update them together, and afterwards run"
+                f" {target.search}",
             )
             continue
         text += f", ON UPDATE {ON_UPDATE[key['on_update']]}"
@@ -188,19 +193,19 @@ def _of_references(
                 REFUSE, f"{text}; make it ON UPDATE CASCADE, or drop it for the rotation"
             )
         elif options.allow_fk:
-            yield FoundElsewhere(WARN, f"{text} (--allow-fk){_of_its_triggers(key)}")
+            yield FoundElsewhere(WARN, f"{text} (--allow-fk){_of_its_triggers(key, target)}")
         else:
             yield FoundElsewhere(
-                REFUSE, f"{text}{_of_its_triggers(key)}; if you want that, add --allow-fk"
+                REFUSE, f"{text}{_of_its_triggers(key, target)}; if you want that, add --allow-fk"
             )
 
 
-def _of_its_triggers(key: Row) -> str:
+def _of_its_triggers(key: Row, target: Target) -> str:
     if not key["triggers"]:
         return ""
     return (
         f"; the triggers of {key['table']} ({key['triggers']}) may keep old tokens there, or"
-        f" copy them elsewhere: check them, and {SEARCH}"
+        f" copy them elsewhere: check them, and afterwards run {target.search}"
     )
 
 
@@ -214,7 +219,7 @@ def _of_triggers(session: Session, target: Target, options: Options) -> Iterator
         table = f"{target.schema}.{target.table}"
         if not trigger["fires"]:
             text = f"{name} on {table} does not fire for the rotation's UPDATE"
-            kept = f", and may have kept old tokens; {SEARCH}"
+            kept = f", and may have kept old tokens; afterwards run {target.search}"
             yield Found(NOTE, text + kept * trigger["may_copy"])
         elif not trigger["may_copy"]:
             yield Found(
@@ -223,7 +228,7 @@ def _of_triggers(session: Session, target: Target, options: Options) -> Iterator
             )
         elif options.ack_triggers:
             text = f"{name} on {table} may keep copies of old tokens (--ack-triggers)"
-            yield Found(WARN, f"{text}; {SEARCH}")
+            yield Found(WARN, f"{text}; afterwards run {target.search}")
         else:
             yield Found(
                 REFUSE,

@@ -45,8 +45,8 @@ def _take(session: Session, rotation: Rotation, target: Target) -> int:
         raise Refused(
             f"{target.label} of the row with {target.pk} {shown(misfits[0]['key'])} is not a UUID of"
             " 32 or 36 characters in one case; nothing was replaced: fix or empty it and run the"
-            " same command again; or give up with"
-            " python manage.py rotation cancel, and start again with --format"
+            f" same command again; or give up with {target.action('cancel')}, and start again with"
+            " --format"
         )
     # If the set has an index, fill it in the index's order: that is much faster.
     its = {"rotation": rotation.pk, **in_set(rotation), "sorted": rotation.set_id != rotation.pk}

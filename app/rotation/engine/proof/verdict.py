@@ -8,11 +8,11 @@ from ..text import count, in_utc, name_keys
 
 #: What a set of revoked tokens proves that does not hold what it must.
 INCONCLUSIVE = "the set of revoked tokens had been tampered with, so nothing can be concluded from it"
-#: What to do then.
-START_OVER = (
-    "end the rotation with python manage.py rotation cancel, start another, and keep rotation_revoked"
-    " as evidence"
-)
+
+
+def start_over(cancel: str) -> str:
+    """What to do then; `cancel`: the command that ends the rotation."""
+    return f"end the rotation with {cancel}, start another, and keep rotation_revoked as evidence"
 
 
 def say(survivors: int | None, expected: int, at: datetime, label: str = "", mark: str = "") -> str:
@@ -84,17 +84,17 @@ class LeakedVerdict:
         return f"{count(self.valid, 'row')} of {label} {hold} one of {self.listed} listed tokens{read}"
 
 
-def how_proven(verdict: Verdict | None, label: str) -> str:
+def how_proven(verdict: Verdict | None, target: Target) -> str:
     """What the last phase reports at its end."""
     if verdict is None:
-        return "not verified (--no-verify); run python manage.py rotation verify to do so"
-    return f"verified by value: {verdict.sentence(label)}"
+        return f"not verified (--no-verify); run {target.action('verify')} to do so"
+    return f"verified by value: {verdict.sentence(target.scope)}"
 
 
 def why_unproven(verdict: Verdict, target: Target) -> str:
     """What a failed verification says, and what to do."""
     if not verdict.conclusive:
-        return f"{verdict.sentence(target.label)}: {START_OVER}"
+        return f"{verdict.sentence(target.label)}: {start_over(target.action('cancel'))}"
     apart = [f"{count(rows, 'row')} of {name}" for name, rows in verdict.apart.items() if rows]
     if apart and not verdict.survivors:
         return (

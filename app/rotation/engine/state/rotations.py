@@ -8,6 +8,7 @@ from ..errors import Refused
 from ..kept import kept_lastingly
 from ..table.lanes import Lane
 from ..table.target import Target, TargetName
+from .commands import action_on
 
 
 def rotations(session: Session) -> "QuerySet[Rotation]":
@@ -31,29 +32,30 @@ def find_unfinished(session: Session, target: Target) -> Rotation | None:
     if sharing:
         raise Refused(
             f"rotation {sharing.pk} of {sharing.target} is unfinished, and one of the two columns took"
-            " the place of the other: finish that one first, or end it with python manage.py rotation"
-            " cancel; then run the same command again"
+            " the place of the other: finish that one first, or end it with"
+            f" {action_on(sharing, 'cancel')}; then run the same command again"
         )
     if rotation is None:
         return None
     was = f"rotation {rotation.pk} of {rotation.target} is unfinished"
+    end = action_on(rotation, "cancel")
     if rotation.table_oid != target.oid:
         raise Refused(
             f"{was}, and another table has taken that name since:"
-            " name the old table, or end it with python manage.py rotation cancel"
+            f" name the old table, or end it with {end}"
         )
     if rotation.token_attnum != target.attnum:
         raise Refused(f"{was}: finish it first with --column {rotation.token_column}")
     if rotation.pk_column != target.pk and kept_lastingly(rotation.options).get("walk"):
         raise Refused(
             f"{was}, and its windows walk by {rotation.pk_column}, not {target.pk}: continue it without"
-            " --walk, or end it with python manage.py rotation cancel"
+            f" --walk, or end it with {end}"
         )
     if (rotation.pk_column, rotation.pk_type) != (target.pk, target.pk_type):
         raise Refused(
             f"{was}, and its windows walk by the primary key {rotation.pk_column} ({rotation.pk_type}):"
-            " continue it without --walk; if the primary key has changed since, end it with python"
-            " manage.py rotation cancel, then start another"
+            f" continue it without --walk; if the primary key has changed since, end it with {end},"
+            " then start another"
         )
     return rotation
 

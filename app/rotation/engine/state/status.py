@@ -1,16 +1,13 @@
 """What a rotation looks like from outside, for both `rotation status` and the web."""
 
-from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any, TypedDict
 
 from ...models import ROTATING, UNFINISHED, WORKING, BatchProgress, Rotation, Status
 from ..db.session import Session
-from ..kept import as_kept
-from ..options import REPEATED, as_flags
 from ..proof.verdict import say
 from ..table.target import NUMBER_TYPES
-from ..text import command, count, name_keys, naming
+from ..text import count, name_keys
 from .progress import Progress, read_progress
 from .rotations import busy_lanes, read_rotation
 
@@ -64,22 +61,6 @@ def read_lanes(session: Session, rotation: Rotation) -> list[dict[str, Any]]:
     with session.looking("reading the lanes"):
         lanes = BatchProgress.objects.using(session.alias).filter(rotation=rotation)
         return [_describe_lane(lane) for lane in lanes.order_by("lane")]
-
-
-def command_of(rotation: Rotation, names: Collection[str] = REPEATED) -> str:
-    """The command that continues a rotation with these options of its start, ready to copy."""
-    return command(*_its(rotation)) + as_flags(as_kept(rotation.options), names)
-
-
-def action_on(rotation: Rotation, action: str) -> str:
-    """The command that does something to this rotation, or looks at it, ready to copy."""
-    return f"python manage.py rotation {action}{naming(*_its(rotation))}"
-
-
-def _its(rotation: Rotation) -> tuple[str, str, str, str]:
-    """What names its column, with the database from which it was read."""
-    database = rotation._state.db or "default"
-    return rotation.table_schema, rotation.table_name, rotation.token_column, database
 
 
 def read_state(session: Session, rotation: int) -> State:

@@ -9,7 +9,7 @@ from ..db.statements import Fragment, Names
 from ..errors import Refused, UsageError
 from ..formats import TokenFormat
 from ..recipe import UUIDS, Recipe
-from ..text import command, of_rows, one_line, spelled
+from ..text import action, command, of_rows, one_line, spelled
 from .placement import PLAIN, Placement
 from .slices import WHOLE, Slices
 from .values import assignments, names_of, new_token
@@ -89,6 +89,15 @@ class Target:
     def command(self) -> str:
         """The command that rotates it, ready to copy."""
         return command(self.schema, self.table, self.column, self.database)
+
+    def action(self, what: str) -> str:
+        """The command that does something to its rotation, ready to copy."""
+        return action(what, self.schema, self.table, self.column, self.database)
+
+    @property
+    def search(self) -> str:
+        """The command that searches for copies of its old tokens, ready to copy."""
+        return self.action("verify --search-copies")
 
     @property
     def active(self) -> str:

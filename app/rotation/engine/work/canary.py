@@ -118,9 +118,9 @@ def _refusal(session: Session, stage: Stage, failure: DatabaseFailure) -> Refuse
     if own and failure.of_a_row:
         return Refused(
             f"the canary window failed, as every window would: {failure.subject}; it was rolled back,"
-            f" {before}; if {' or '.join(own)} makes such values, end this rotation with python"
-            " manage.py rotation cancel, and start another with --new; else correct the table, then run"
-            " the same command again"
+            f" {before}; if {' or '.join(own)} makes such values, end this rotation with"
+            f" {stage.target.action('cancel')}, and start another with --new; else correct the table,"
+            " then run the same command again"
         )
     return Refused(
         f"the canary window failed, as every window would: {failure}; it was rolled back, {before};"

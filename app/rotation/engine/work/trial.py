@@ -45,8 +45,7 @@ def _try_insert(its: Session, target: Target, lane: Row, key: str) -> None:
         return
     raise Refused(
         f"the guard of {target.label} lets a revoked token be inserted: see"
-        " python manage.py rotation guard status;"
-        " nothing was replaced"
+        f" {target.action('guard status')}; nothing was replaced"
     )
 
 
@@ -62,7 +61,7 @@ def _must_pass(session: Session, target: Target, statement: str) -> None:
     why = "nothing is written" if outcome == NOTHING else condition(outcome)
     raise Refused(
         f"with its guard {target.label} can't be written to ({why}): nothing was replaced; drop"
-        " it with python manage.py rotation guard drop and report this, or run with --no-guard"
+        f" it with {target.action('guard drop')} and report this, or run with --no-guard"
     )
 
 

@@ -6,6 +6,8 @@ from typing import Any
 from ..db.identity import colleague
 from ..db.session import Session
 from ..events import LanesTaken, Paused, Resumed, TookOver
+from ..state.commands import action_on
+from ..state.rotations import read_rotation
 from ..state.transitions import acknowledge_pause
 
 LOOK_SECONDS = 0.5  # how often a waiting worker looks at the lanes
@@ -65,7 +67,8 @@ def wait_while_paused(session: Session, rotation: int, leaving: Callable[[], boo
     """Acknowledge a request to pause; return when the pause is over or the caller should leave."""
     if not session.through_outages(lambda: acknowledge_pause(session, rotation)):
         return
-    session.emit(Paused(rotation))
+    asked = session.through_outages(lambda: read_rotation(session, rotation))
+    session.emit(Paused(rotation, action_on(asked, "resume")))
     while not leaving():
         session.stop.wait(PAUSE_LOOK_SECONDS)
         if not session.through_outages(lambda: acknowledge_pause(session, rotation)):

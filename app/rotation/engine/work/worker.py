@@ -150,7 +150,7 @@ class Worker:
             text = (
                 f"windows of {now.window} rows take longer than deadlock_timeout ({deadlock_timeout:g}"
                 " s): sessions that wait for one may be killed as deadlock victims; make them smaller"
-                " (python manage.py rotation tune window=N, or window=off to size them by time)"
+                f" ({self._stage.target.action('tune window=N')}, or window=off to size them by time)"
             )
             self._session.emit(Found(WARN, text))
 

@@ -12,7 +12,8 @@ from ...engine.db.session import Session
 from ...engine.db.stop import StopSwitch
 from ...engine.errors import Refused, Stopped, Unproven
 from ...engine.options import TUNABLE, read_tuning
-from ...engine.state.status import action_on, describe, read_state
+from ...engine.state.commands import action_on
+from ...engine.state.status import describe, read_state
 from ...models import HALTED, UNFINISHED, Rotation, Status
 from ...operations import guard, inputs, steer
 from ...operations.attending import attended
