@@ -214,7 +214,7 @@ class RotationAdmin(Explaining, RotationPages, ReadOnly):
         mean = "on average" if average != "–" else ""
         return _live("pace", rotation, format_html("{}<br>{}", average, mean) if mean else average)
 
-    @admin.display
+    @admin.display(description="left")
     def remaining(self, rotation: Rotation) -> SafeString:
         """Time left."""
         return _live("remaining", rotation, show_remaining(_seen(rotation)))
@@ -245,8 +245,8 @@ class RotationAdmin(Explaining, RotationPages, ReadOnly):
         """What the last verification found."""
         if rotation.verified_at is None:
             return _live("proof", rotation, "no")
-        survivors = show_survivors(rotation.survivors)
-        shown = format_html("{}<br>{}", survivors, in_utc(rotation.verified_at))
+        at = f"checked {in_utc(rotation.verified_at)}"
+        shown = format_html('<span title="{}">{}</span>', at, show_survivors(rotation.survivors))
         return _live("proof", rotation, shown)
 
 

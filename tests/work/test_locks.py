@@ -74,6 +74,7 @@ def test_patience_runs_out(db: Database) -> None:
             done.err,
         )
         assert db.value("SELECT status FROM rotation") == "failed"
+        assert "1 row stayed locked by other sessions" in db.call("rotation", "status").out
         assert db.changes() == {0: 1, 1: 49}
     assert db.run(*RUN).code == 0
     db.each_once(50)

@@ -17,7 +17,13 @@ from ..models import Rotation, Status
 
 HELD_BACK = "Held back: "
 #: What an option without a value means, where that is not 'off'.
-UNSET = {"window": "sized while running", "lanes": "16, or 1 for a small table", "notify": "none"}
+UNSET = {
+    "window": "sized while running",
+    "lanes": "16, or 1 for a small table",
+    "where": "all rows",
+    "walk": "the primary key",
+    **dict.fromkeys(("format", "expression", "notify", "throttle_sql"), "none"),
+}
 BYTES = {"max_wal", "critical_wal", "max_lag_bytes", "min_free"}  # options that are sizes
 A_SECOND = {"max_wal_rate"}  # sizes a second
 

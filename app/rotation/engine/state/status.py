@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Any, TypedDict
 
-from ...models import ROTATING, UNFINISHED, WORKING, BatchProgress, Rotation, Status
+from ...models import ROTATING, UNFINISHED, WORKING, BatchProgress, Leftover, Rotation, Status
 from ..db.session import Session
 from ..proof.verdict import say
 from ..table.target import NUMBER_TYPES
@@ -80,7 +80,11 @@ def why_failed(session: Session, rotation: Rotation, progress: Progress) -> str:
         for row in session.rows("list_failures", rotation=rotation.pk, most=MOST_NAMED)
     ]
     if not reasons and progress.holes:
-        reasons = [f"{count(progress.holes, 'row')} left for the end could not be rotated"]
+        with session.looking("reading what was left over"):
+            left = Leftover.objects.using(session.alias).filter(lane__rotation=rotation, rotated_at=None)
+            by_others = left.exclude(held_by="").count() == progress.holes
+        why = "stayed locked by other sessions" if by_others else "left for the end could not be rotated"
+        reasons = [f"{count(progress.holes, 'row')} {why}"]
     if progress.verified_at and progress.survivors != 0:
         reasons.append(say(progress.survivors, progress.revoked or 0, progress.verified_at))
     return " | ".join(reasons) or "the reason was told by the run that ended so"
