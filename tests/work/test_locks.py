@@ -118,6 +118,20 @@ def test_table_lock_during_the_run(db: Database) -> None:
     db.each_once(4000)
 
 
+@pytest.mark.parametrize("table", ["batchprogress", "ticket"])
+def test_lock_that_stays_during_the_run(db: Database, table: str) -> None:
+    """Not of rows that could be left for later: the patience is over all the same."""
+    db.tickets(600)
+    child = db.start(*RUN[:2], "4", *RUN[3:], "--max-rate", "200", "--lock-patience", "1")
+    until(lambda: db.value("SELECT count(*) FROM rotation_window"))
+    with closing(db.connect(autocommit=False)) as holder, holder.cursor() as cursor:
+        cursor.execute(f"LOCK TABLE {table} IN EXCLUSIVE MODE")
+        said = child.communicate(timeout=60)[0]
+    assert (child.returncode, "no window got its locks for 1 s" in said) == (3, True), said
+    assert db.run(*RUN).code == 0
+    db.each_once(600)
+
+
 def test_table_lock_before_the_run(db: Database) -> None:
     db.tickets(100)
     with closing(db.connect(autocommit=False)) as holder, holder.cursor() as cursor:

@@ -29,7 +29,7 @@ class Streak:
     rows: Wait  #: until rows that are still locked become holes
     tries: int = 0
     blockers: str = ""
-    skipped: bool = False  #: whether the latest try left locked rows alone
+    skips: bool = False  #: whether the latest try left locked rows alone, if it came so far
     show: Every = field(default_factory=lambda: Every(ALIVE_SECONDS))
 
 
@@ -59,7 +59,6 @@ class Contention:
         if not self._stage.skips_locked:
             return False, ""
         if streak and streak.rows.over:
-            streak.skipped = True
             return True, streak.blockers
         return now < self._skip_until, self._skipping
 
@@ -92,9 +91,10 @@ class Contention:
         streak.tries += 1
         self._sizer.conflict()
         # However short the patience, or slow a try: the rows that are free come first.
-        if streak.wait.over and (streak.skipped or not self._stage.skips_locked):
+        if streak.wait.over and streak.skips:
             blockers = streak.blockers or "a session that could not be named"
             raise self._stage.gave_up(patience, conflict, blockers) from conflict
+        streak.skips = streak.rows.over
         longest = min(LONGEST_BACK_OFF, 0.05 * 2**streak.tries)
         if streak.show.due():
             session.through_outages(lambda: session.change("note_alive", rotation=self._stage.rotation))
