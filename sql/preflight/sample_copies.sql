@@ -18,7 +18,7 @@ held AS (
         pg_catalog.row_number() OVER (PARTITION BY value.number) AS nth
     FROM sample
     CROSS JOIN LATERAL (VALUES {tokens}) AS value (number, token)
-    WHERE value.token IS NOT NULL
+    WHERE value.token IS NOT NULL AND value.token::pg_catalog.text <> ''
 )
 
 SELECT DISTINCT held.number

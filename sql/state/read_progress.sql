@@ -71,10 +71,14 @@ CROSS JOIN LATERAL (
             WHEN rotation.revoked IS NULL
                 THEN greatest(
                     0,
-                    185 * pg_catalog.pg_relation_size(part.oid) / 8192 - rotation.leaked - (
-                        SELECT coalesce(pg_catalog.max(earlier.revoked), 0)
-                        FROM {rotation} AS earlier
-                        WHERE earlier.set_id = rotation.set_id
+                    185 * (
+                        pg_catalog.pg_relation_size(part.oid) / 8192 - (
+                            SELECT pg_catalog.ceil(
+                                (coalesce(pg_catalog.max(earlier.revoked), 0) + rotation.leaked) / 185.0
+                            )
+                            FROM {rotation} AS earlier
+                            WHERE earlier.set_id = rotation.set_id
+                        )
                     )
                 )
             ELSE rotation.rows_total

@@ -25,7 +25,7 @@ rotated AS (
     UPDATE {target} AS target
     SET {new_values}
     FROM free
-    WHERE {key} = free.rotation_due_key::{pk_type} AND target.{column} IS NOT NULL
+    WHERE {key} = free.rotation_due_key::{pk_type} AND {filled}
     RETURNING free.rotation_due_entry
 ),
 

@@ -44,6 +44,7 @@ NAMES = {
     "new_values": Fragment("{column} = pg_catalog.gen_random_uuid()"),
     "window_values": Fragment("{column} = pg_catalog.gen_random_uuid()"),
     "chosen": Fragment("target.{column} IS NOT NULL"),
+    "filled": Fragment("target.{column} IS NOT NULL"),
     "written": Fragment("true"),
     "piece": Fragment("target.{column}"),
     "beside": ("title",),

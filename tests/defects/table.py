@@ -288,4 +288,25 @@ MUTANTS = [
         "",
         "tests/table/test_lanes.py -k outgrown",
     ),
+    Mutant(
+        "empty text is a token",
+        f"{ENGINE}/table/values.py",
+        ' + (f" AND {any_token}" if is_text else "")',
+        "",
+        "tests/table/test_empty_and_some.py -k empty_text",
+    ),
+    Mutant(
+        "the canary counts rows without a token",
+        f"{ENGINE}/table/values.py",
+        "Fragment(by_us if recipe.where else any_token)",
+        'Fragment(by_us if recipe.where else "true")',
+        "tests/table/test_empty_and_some.py -k empty_text",
+    ),
+    Mutant(
+        "what a cancelled rotation revoked is replaced without a word where --where is not true",
+        f"{ENGINE}/state/rotations.py",
+        "    return None if same else latest\n",
+        "    return None\n",
+        "tests/table/test_empty_and_some.py -k cancelled",
+    ),
 ]

@@ -257,8 +257,8 @@ DATABASES = (
      " '{11111111-2222-4333-8444-555555555555}')", "of the row with id 5 is not a UUID"),
     ("a token in two cases", "ALTER TABLE odd ALTER token TYPE text; INSERT INTO odd VALUES (5,"
      " 'aaaaaaaa-2222-4333-8444-55555555555A')", "of the row with id 5 is not a UUID"),
-    ("an empty token", "ALTER TABLE odd ALTER token TYPE text; INSERT INTO odd VALUES (5,"
-     " '')", "of the row with id 5 is not a UUID"),
+    ("a blank token", "ALTER TABLE odd ALTER token TYPE text; INSERT INTO odd VALUES (5,"
+     " ' ')", "of the row with id 5 is not a UUID"),
     ("a JWT", "ALTER TABLE odd ALTER token TYPE text; INSERT INTO odd VALUES (5,"
      " 'eyJh.eyJz.SflK')", "of the row with id 5 is not a UUID"),
     ("a partition only", "CREATE TABLE whole (LIKE odd) PARTITION BY RANGE (id); ALTER TABLE"

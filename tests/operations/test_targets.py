@@ -108,6 +108,19 @@ def test_none_begins_if_one_is_refused(named: Database) -> None:
     assert rows_done(named) == {}
 
 
+def test_two_of_one_column(named: Database) -> None:
+    """The second would find its rotation finished, of other rows: neither begins."""
+    both = {"some": {**KEYS["last"], "where": "id < 9"}, "rest": {**KEYS["last"], "where": "id >= 9"}}
+    with override_settings(ROTATION={"TARGETS": both}):
+        done = named.call(RUN, "some", "rest")
+        refused(
+            done, 2, "some and rest are both of public.other.token: rotate some first, then rest with"
+        )
+        assert rows_done(named) == {}
+        assert named.call(RUN, "some", "rest", "--new").code == 0
+    assert sum(rows_done(named).values()) == 20
+
+
 def test_failure_of_one_does_not_keep_the_next(named: Database) -> None:
     named.sql("ALTER TABLE other ADD CHECK (token < gen_random_uuid() OR id > 0);"
               "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS"

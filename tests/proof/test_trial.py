@@ -28,8 +28,8 @@ def run_with(db: Database, body: str) -> Done:
         (BROKEN, "can't be written to (invalid text representation): nothing was replaced"),
         (
             OPEN,
-            "lets a revoked token be inserted: see python manage.py rotation guard status;"
-            " nothing was replaced",
+            "lets a revoked token be inserted: see python manage.py rotation guard status"
+            " --table public.account --column api_key; nothing was replaced",
         ),
         ("BEGIN RETURN NULL; END", "can't be written to (nothing is written)"),
         (BROKEN_INSERT, "can't be written to (invalid text representation): nothing was replaced"),

@@ -18,7 +18,7 @@ FIXED = st.text(st.characters(min_codepoint=32, max_codepoint=126, exclude_chara
 @given(FIXED, st.sampled_from(list(ALPHABETS)), st.integers(24, 250), FIXED)
 def test_of_any_format(db: Database, prefix: str, kind: str, length: int, suffix: str) -> None:
     form = parse_format(f"{prefix}{{{kind}:{length}}}{suffix}")
-    names = names_of(Recipe(form))
+    names = names_of(Recipe(form), True)
     filled = re.sub(r"\{(\w+)\}", r"%(\1)s", new_token(Recipe(form), is_text=True))
     values = {name: getattr(names[name], "value", None) for name in re.findall(r"%\((\w+)\)s", filled)}
     with db.connect() as connection, connection.cursor() as cursor:

@@ -321,7 +321,7 @@ def test_some_rows_first_then_the_rest(db: Database) -> None:
     db.sql("UPDATE account SET lane_id = 1 WHERE id = 2")
     said = db.call("rotation", "keys")
     assert "; whether --where 'lane_id <> 1' is true was asked now, not then; 1 row" in said.err
-    assert "1 row that it rotated is gone or no longer fulfils it, and not listed" in said.err
+    assert "1 row that it rotated is gone or does not fulfil it now, and not listed" in said.err
 
 
 def test_companion_that_does_not_fit(db: Database) -> None:

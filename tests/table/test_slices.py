@@ -63,7 +63,7 @@ def test_tokens_of_a_format_in_a_slice(db: Database, template: str, bits: int) -
     form = parse_format(f"ab_{template}")
     recipe, slices = Recipe(form), Slices(bits, form)
     filled = re.sub(r"\{(\w+)\}", r"%(\1)s", new_token(recipe, True, local=True))
-    names = {name: getattr(one, "value", None) for name, one in names_of(recipe).items()}
+    names = {name: getattr(one, "value", None) for name, one in names_of(recipe, True).items()}
     drawn = slices.draw()
     with db.connect() as connection, connection.cursor() as cursor:
         cursor.execute(f"SELECT {filled} FROM generate_series(1, 2000)", names | drawn)

@@ -70,6 +70,11 @@ class DatabaseFailure(RotationError):
         written = self.doing.startswith("rotate ") or self.doing in ("committing", "check constraints")
         return written and (self.sqlstate or "")[:2] in ROW_CLASSES
 
+    @property
+    def of_values(self) -> bool:
+        """Whether an expression can't be evaluated: data_exception, cardinality_violation."""
+        return (self.sqlstate or "")[:2] in ("21", "22")
+
     def __str__(self) -> str:
         text = super().__str__()
         if not self.done_before:

@@ -275,7 +275,8 @@ def as_flags(kept: dict[str, Any], names: Collection[str]) -> str:
         elif value is True:
             flags += f" {flag}"
         elif value != default:
-            flags += f" {flag} {quoted(as_given(value))}"
+            text = as_given(value)
+            flags += f" {flag}{'=' if text.startswith('-') else ' '}{quoted(text)}"
     return flags
 
 

@@ -11,7 +11,7 @@ from ..models import ENDED, Rotation, Status
 from .db.identity import worker_name
 from .db.retry import patiently
 from .db.session import Row, Session
-from .errors import LockConflict, Stopped, Unproven
+from .errors import DatabaseFailure, LockConflict, Refused, Stopped, Unproven
 from .events import NOTE, WARN, Found, Phase, Survived
 from .kept import LiveOptions
 from .maintenance.reindex import Rebuilder
@@ -159,11 +159,7 @@ class Phases:
         rotation = self._read()
         if rotation.revoked is None:
             options = self._options
-            revoked = patiently(
-                session,
-                options.lock_patience,
-                lambda: take_snapshot(session, self._read(), self._target),
-            )
+            revoked = patiently(session, options.lock_patience, self._take_snapshot)
             self._barrier()
             # Another process may have taken it, and be far ahead.
             rotation = self._read()
@@ -174,6 +170,17 @@ class Phases:
                 session.emit(Phase(2, f"{told}; a salted hash of each is stored"))
         elif rotation.status == Status.PENDING or self._more_revoked:
             self._barrier()
+
+    def _take_snapshot(self) -> int:
+        try:
+            return take_snapshot(self._session, self._read(), self._target)
+        except DatabaseFailure as failure:
+            if not self._target.recipe.where or not failure.of_values:
+                raise
+            raise Refused(
+                f"--where can't be evaluated for every row ({failure.condition}); nothing was replaced:"
+                f" end this rotation with {self._target.action('cancel')}, and start another with --new"
+            ) from failure
 
     def _open(self) -> None:
         """Draw the lanes over all rows that exist now, unless they are drawn already."""

@@ -54,6 +54,8 @@ class OneLineParser(CommandParser):
             begun = [one for one in known if one.startswith(flag) and one != flag]
             near = begun or difflib.get_close_matches(flag, known, 1, 0.8)
             hint = f"; did you mean {near[0]}?" if near else "; --help lists the flags"
+            if flag in known:  # Django's own, of the command and not of its action
+                hint = f"; give it before the action: {self.prog} {flag} ..."
         super().error(one_line(f"{message}{hint}"))
 
 

@@ -5,7 +5,7 @@ import contextlib
 import os
 from typing import Any
 
-from ..engine.errors import Stopped
+from ..engine.errors import RotationError, Stopped
 
 
 class Lenient:
@@ -61,7 +61,9 @@ class Printed:
         self._decode = codecs.getincrementaldecoder("utf-8")().decode
 
     def write(self, part: bytes) -> None:
-        """Write. Raises Stopped if nobody reads it."""
+        """Write. Raises Stopped if nobody reads it, RotationError if that fails."""
         self._stream.write(self._decode(part), ending="")
         if getattr(self._stream, "gone", False):
+            if why := getattr(self._stream, "broken", ""):
+                raise RotationError(f"standard output: {why}: not everything was shown")
             raise Stopped("nobody reads the output")

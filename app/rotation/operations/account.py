@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from ..engine.db.session import Row
-from ..engine.kept import as_kept
+from ..engine.kept import as_kept, kept_lastingly
 from ..engine.options import LASTING, REPEATED
 from ..engine.proof.verdict import INCONCLUSIVE, start_over
 from ..engine.state import transitions
@@ -53,6 +53,10 @@ REACH = (
 )
 SELECTED = "Rows for which --where was not true: they keep their tokens, which are not revoked."
 OWN_TOKENS = "New tokens are as hard to guess as the operator's own SQL makes them."
+SELECTED_ONLY = (
+    "Nothing in its rows; those for which --where was not true keep their tokens. What it can't reach is"
+    " listed under 'Method and proof'."
+)
 ELSEWHERE = "Nothing in this column. What it can't reach is listed under 'Method and proof'."
 
 
@@ -197,9 +201,10 @@ def _next_step(facts: Facts) -> str:
     if progress.status == Status.SUCCEEDED:
         return _once_succeeded(rotation, progress)
     if progress.status == Status.CANCELLED:
-        kept = "Every row that it did not reach keeps its leaked token"
-        kept = "A cancelled rotation guards nothing" if progress.complete else kept
-        return f"{kept}: run {_again(rotation)}"
+        back = "replaced ones can be written back, as a cancelled rotation guards nothing"
+        left = "Every row that it did not reach keeps its leaked token"
+        left = f"{left}, and {back}" if progress.rows_done else left
+        return f"{back.capitalize() if progress.complete else left}: run {_again(rotation)}"
     if progress.status == Status.FAILED:
         run = f"run {command_of(rotation)}"
         if facts.progress.survivors and not facts.progress.holes:
@@ -220,7 +225,7 @@ def _once_succeeded(rotation: Rotation, progress: Progress) -> str:
     search = _latest_search(rotation)
     if search and search["what"].startswith(transitions.COPIES_FOUND):
         return f"Copies elsewhere, {_searched_at(search)}: {_found(search)}."
-    return ELSEWHERE
+    return SELECTED_ONLY if kept_lastingly(rotation.options).get("where") else ELSEWHERE
 
 
 def _again(rotation: Rotation) -> str:
@@ -241,6 +246,8 @@ def list_steps(facts: Facts) -> list[str]:
         which = f"the token of every row for which this was true ({one_line(str(where))})"
     barrier = [BARRIER] if rotation.started_at else []
     revoked = REVOKED.format(which=which)
+    if rotation.status == Status.CANCELLED and not facts.later:
+        revoked += " Since it was cancelled the guard lets them be written back."
     searched = _searched(rotation)
     return [guarded, revoked, *barrier, _replaced(facts), *_went_back(facts), _verified(facts), searched]
 
@@ -289,7 +296,8 @@ def _came_later(progress: Progress) -> str:
     more = progress.rows_done - (progress.rows_total or progress.rows_done)
     if more <= 0 or not progress.rows_total_exact:
         return ""
-    return f" {more:,} tokens more were replaced: of rows that came later, or a second time."
+    whose = "rows that came later, or held a token that was revoked before, or a second time"
+    return f" {more:,} tokens more were replaced: of {whose}."
 
 
 def _how(options: dict[str, Any]) -> str:

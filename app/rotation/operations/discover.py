@@ -59,7 +59,11 @@ class Candidate:
         if not known.flags and one.shape.template and one.type != "uuid":
             flags["--format"] = one.shape.template
         text = f"{command('' if one.visible else one.schema, one.table, one.column)}"
-        text += "".join(f" {flag} {quoted(value)}" for flag, value in flags.items())
+        # A value that begins with a hyphen would be taken for a flag.
+        text += "".join(
+            f" {flag}{'=' if value.startswith('-') else ' '}{quoted(value)}"
+            for flag, value in flags.items()
+        )
         also = {name: sql for name, sql in known.also.items() if name in one.others} or one.beside
         return text + "".join(f" --also {quoted(f'{name}={sql}')}" for name, sql in also.items())
 

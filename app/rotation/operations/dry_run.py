@@ -41,7 +41,7 @@ def plan_rotation(
             if leaked:
                 asked = (leaked.name, leaked.stream, driver.target.column, kind_of(driver.target))
                 listed = sum(1 for _ in read_tokens(*asked))
-                reporter.line(f"leaked     {listed} tokens in {leaked.name}, to be revoked too")
+                reporter.line(f"leaked     {count(listed, 'token')} in {leaked.name}, to be revoked too")
         except LockConflict as conflict:
             raise Stopped(f"dry run ended ({stop.reason or conflict})") from conflict
 

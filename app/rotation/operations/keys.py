@@ -89,8 +89,8 @@ def _of_changes(missing: int, where: str | None) -> str:
     """What the number of rows says, compared with how many were rotated."""
     if where:
         now = f"; whether --where {quoted(where)} is true was asked now, not then"
-        is_ = "is gone or no longer fulfils" if missing == 1 else "are gone or no longer fulfil"
-        left_out = f"; {count(missing, 'row')} that it rotated {is_} it, and not listed"
+        is_ = "is gone or does not fulfil" if missing == 1 else "are gone or do not fulfil"
+        left_out = f"; {count(missing, 'row')} that it rotated {is_} it now, and not listed"
         return now + left_out * (missing > 0)
     if missing > 0:
         return f"; {count(missing, 'row')} that it rotated {'is' if missing == 1 else 'are'} no more"
@@ -108,11 +108,11 @@ def private_file(path: str, flag: str = "--output") -> Iterator[BinaryIO]:
     """
     part: str | None = None
     try:
-        whole = Path(path).resolve()  # what takes the place of a link is no longer found through it
-        if whole.exists() and not whole.is_file():  # such as /dev/stdout
-            with whole.open("wb") as device:
+        if Path(path).exists() and not Path(path).is_file():  # such as /dev/stdout
+            with Path(path).open("wb") as device:
                 yield device
             return
+        whole = Path(path).resolve()  # what takes the place of a link is no longer found through it
         handle, part = tempfile.mkstemp(prefix=f".{whole.name}.", dir=whole.parent)
         with os.fdopen(handle, "wb") as file:
             yield cast("BinaryIO", file)

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 
 from ..engine.db.stop import StopSwitch
-from ..engine.errors import RotationError, in_a_line
+from ..engine.errors import RotationError, UsageError, in_a_line
 from ..engine.options import Options
 from ..engine.state.progress import Outcome
 from ..engine.text import count
@@ -39,6 +39,7 @@ def run_in_turn(
     with attended([alias], reporter, new=new) as stop:
         for name, request in asked.items():
             called[name] = require_fit(alias, request, stop, name, "nothing was replaced")
+        _require_apart(asked, called)
         while left and not stop.requested:
             name = left.pop(0)
             try:
@@ -61,6 +62,18 @@ def run_in_turn(
     worst = worst_of(failed.values())
     reporter.ended(text, worst.exit_code)
     raise worst(text)
+
+
+def _require_apart(asked: dict[str, RunRequest], called: dict[str, str]) -> None:
+    """Raise UsageError for two of one column, the second of which would be refused after the first."""
+    first: dict[str, str] = {}
+    for name, request in asked.items():
+        other = first.setdefault(called[name], name)
+        if other != name and not request.new and request.options.if_finished != "new":
+            raise UsageError(
+                f"{other} and {name} are both of {called[name]}: rotate {other} first, then {name} with"
+                " --new; nothing was replaced"
+            )
 
 
 def _conclusion(done: list[Outcome]) -> str:

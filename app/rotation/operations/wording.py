@@ -6,13 +6,14 @@ from typing import Any
 
 from django.utils.dateparse import parse_datetime
 
+from ..engine.kept import kept_lastingly
 from ..engine.options import as_given
 from ..engine.proof.verdict import INCONCLUSIVE, say
 from ..engine.state import transitions
 from ..engine.state.commands import command_of
 from ..engine.state.progress import Outcome, Progress
 from ..engine.state.status import State
-from ..engine.text import count, duration, in_utc, peak_memory_mb, size
+from ..engine.text import count, duration, in_utc, of_rows, peak_memory_mb, size
 from ..models import Rotation, Status
 
 HELD_BACK = "Held back: "
@@ -57,12 +58,10 @@ def show_proof(progress: Progress) -> str:
 
 def conclude(rotation: Rotation, progress: Progress) -> str:
     """The outcome of a rotation in a sentence or two; what may change is taken from `progress` only."""
-    name = f"Rotation {rotation.pk} of {rotation.target}"
+    scope = rotation.target + of_rows(kept_lastingly(rotation.options).get("where"))
     if progress.verified_at is None:
-        return f"{name} {_how_far(rotation, progress)}."
-    found = say(
-        progress.survivors, progress.revoked or 0, progress.verified_at, rotation.target, mark=","
-    )
+        return f"Rotation {rotation.pk} of {scope} {_how_far(rotation, progress)}."
+    found = say(progress.survivors, progress.revoked or 0, progress.verified_at, scope, mark=",")
     sentence = f"{found[0].upper()}{found[1:]}."
     if progress.status == Status.SUCCEEDED:
         return sentence

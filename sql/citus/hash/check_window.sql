@@ -8,6 +8,7 @@ WITH present AS MATERIALIZED (
     FROM {target} AS target
     WHERE target.{pk} BETWEEN %(lo)s::{pk_type} AND %(hi)s::{pk_type}
         AND target.{column} IS NOT NULL
+        AND {written}
 )
 
 SELECT

@@ -6,7 +6,7 @@ WITH made AS MATERIALIZED (
     SELECT target.{pk} AS key, {new_token} AS token
     FROM {target} AS target
     WHERE {key} BETWEEN %(lo)s::{pk_type} AND %(hi)s::{pk_type}
-        AND target.{column} IS NOT NULL
+        AND {chosen}
 )
 
 UPDATE {target} AS target
@@ -14,4 +14,4 @@ SET {column} = made.token
 FROM made
 WHERE target.{pk} = made.key
     AND {key} BETWEEN %(lo)s::{pk_type} AND %(hi)s::{pk_type}
-    AND target.{column} IS NOT NULL;
+    AND {chosen};

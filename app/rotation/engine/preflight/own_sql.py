@@ -12,13 +12,16 @@ from ..errors import DatabaseFailure, LockConflict, UsageError
 from ..events import NOTE, REFUSE, WARN, Found
 from ..recipe import Companion
 from ..table.target import TEXT_TYPES, Target
-from ..text import count, one_line, quoted, shown
+from ..text import count, one_line, quoted, shown, spelled
 from .secrets import BESIDE, how_computed, sampled
 
 #: What PostgreSQL says of a hash of text.
 OF_TEXT = re.compile(r"\bsha(224|256|384|512)\((text|character varying|character|unknown|uuid)\)")
+#: What it says of NULL and plain strings, which are text where no type is written.
+OF_ANOTHER_TYPE = re.compile(r"is of type (.+) but expression is of type text")
 STRING = re.compile(r"'(?:[^']|'')*'")
 NEW_TOKEN = re.compile(r"\bnew_token\b", re.IGNORECASE)
+NOT_COMPARED = {"bytea", "citext"}  # types of columns that may be computed from a token
 SAMPLE = 1000  # rows for which the expression is evaluated before the run starts
 SAMPLE_TIMEOUT = "10s"
 
@@ -76,6 +79,8 @@ def _parse(session: Session, flags: str, statement: str) -> None:
         problem += ": it takes bytes, as in sha256(convert_to(new_token, 'UTF8'))"
     elif "FROM-clause entry" in problem:
         problem += ": name columns without their table"
+    elif wanted := OF_ANOTHER_TYPE.search(problem):
+        problem += f": write its type, as in NULL::{wanted[1]}"
     if problem:
         raise UsageError(f"{flags}: PostgreSQL does not accept it: {one_line(problem)}")
 
@@ -94,6 +99,16 @@ def findings(session: Session, target: Target) -> list[Found]:
                 " tokens revoked; a row for which it becomes true after its window keeps its token",
             )
         )
+        names = [target.column, *(one.column for one in recipe.companions)]
+        plain = STRING.sub("", recipe.where)
+        if changed := [
+            name for name in names if re.search(rf"(?<![\w$]){re.escape(name)}(?![\w$])", plain)
+        ]:
+            text = (
+                f"--where names {one_line(' and '.join(changed))}, which the rotation changes: rotation"
+                " keys lists only rows for which it is true afterwards"
+            )
+            found.append(Found(WARN, text))
         if not _any_chosen(session):
             found.append(Found(WARN, f"no row fulfils --where {quoted(recipe.where)} now"))
     return found
@@ -159,9 +174,16 @@ def _of_unset(session: Session, target: Target) -> Iterator[Found]:
         name = row["name"]
         if name in known or row["generated"] or not BESIDE.search(name):
             continue
+        if row["base_type"].rpartition(".")[2] in NOT_COMPARED:
+            text = (
+                f"{one_line(name)}, of type {row['type']}, is not compared with {target.label}: if it is"
+            )
+            yield Found(
+                WARN, f"{text} computed from it, it would stay that of the old token: add --also"
+            )
         if how := _computed_by(session, row):
             flag = quoted(f"{name}={how}")
-            leave = quoted(f"{name}={name}")
+            leave = quoted(f"{name}={spelled('', name)}")
             yield Found(
                 REFUSE if target.placement.takes_guard else WARN,
                 f"{one_line(name)} is computed from {target.label} in every row looked at, and would"

@@ -64,4 +64,5 @@ def _beside_windows(session: Session, rotation: Rotation, progress: Progress) ->
     """Seconds for each row that a rotation spent in its snapshot and its verification."""
     phases = read_phase_times(session, rotation)
     spent = sum(one.seconds or 0.0 for one in phases if one.of_each_row)
-    return max(0.0, spent) / progress.rows_done if progress.rows_done else 0.0
+    rows = progress.rows_total or progress.rows_done
+    return max(0.0, spent) / rows if rows else 0.0

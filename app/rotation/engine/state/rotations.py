@@ -113,6 +113,20 @@ def find_revoking(session: Session, target: Target) -> Rotation | None:
         return own.first() or known.filter(set_id__in=_sets(session, target)).first()
 
 
+def find_cancelled(session: Session, target: Target) -> Rotation | None:
+    """The column's latest rotation, if it was cancelled after it had revoked tokens of other rows.
+
+    Those count until a rotation succeeds: wherever the next one finds them, it replaces them.
+    """
+    with session.looking("reading the rotations"):
+        known = rotations(session).filter(set_id__in=_sets(session, target), revoked__isnull=False)
+        latest = known.order_by("-pk").first()
+    if latest is None or latest.status != Status.CANCELLED:
+        return None
+    same = kept_lastingly(latest.options).get("where") == target.recipe.where
+    return None if same else latest
+
+
 def _sets(session: Session, target: Target) -> list[int]:
     """The sets of revoked tokens of a column.
 

@@ -32,13 +32,19 @@ class Size:
         """
         if self.keys is None:
             return None
-        least = self.heap_bytes + self.keys * (60 + 100 * self.indexes)
-        return least, least + 2 * (self.heap_bytes + self.index_bytes)
+        share = self._share
+        least = int(share * (self.heap_bytes + self.keys * (60 + 100 * self.indexes)))
+        return least, least + int(2 * share * (self.heap_bytes + self.index_bytes))
 
     @property
     def growth_bytes(self) -> int:
         """Bytes by which heap and indexes grow at most: an UPDATE leaves each row's old version."""
-        return self.heap_bytes + self.index_bytes
+        return int(self._share * (self.heap_bytes + self.index_bytes))
+
+    @property
+    def _share(self) -> float:
+        """Of the rows, those with a token that is to be replaced."""
+        return (self.tokens or 0) / self.keys if self.keys else 1.0
 
 
 def measure(session: Session, target: Target, count: bool) -> Size:

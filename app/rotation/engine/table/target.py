@@ -4,6 +4,7 @@ import difflib
 import re
 from dataclasses import dataclass, replace
 
+from ...schema import STATE_TABLES
 from ..db.session import Row, Session
 from ..db.statements import Fragment, Names
 from ..errors import Refused, UsageError
@@ -117,7 +118,7 @@ class Target:
             "new_token": Fragment(token),
             "new_values": assignments(self.recipe, token),
             "window_values": assignments(self.recipe, local),
-            **names_of(self.recipe),
+            **names_of(self.recipe, self.is_text),
             # With their exact types, so that no foreign function or operator is a better match.
             "key": Fragment("target.{pk}::pg_catalog." + self.pk_type_name[1]),
             "token": Fragment("target.{column}::pg_catalog." + ("text" if self.is_text else "uuid")),
@@ -272,6 +273,8 @@ def _refuse_unknown_table(session: Session, name: TargetName) -> None:
     asked = f"{name.schema}.{name.table}" if name.schema else name.table
     known = {}
     for row in session.rows("list_tables"):
+        if row["name"] in STATE_TABLES:
+            continue
         schema = "" if row["visible"] and not name.schema else row["schema"]
         known[f"{schema}.{row['name']}".lstrip(".")] = spelled(schema, row["name"])
     near = difflib.get_close_matches(asked, known, 1)
@@ -315,6 +318,9 @@ def _find_walk(columns: dict[str, Row], name: TargetName, table: Row) -> Row:
         hint = f'did you mean "{near[0]}"?' if near else _how_to_walk(columns, name, table)
         raise Refused(f"--walk {asked}: {label} has no such column; {hint}")
     column = columns[asked]
+    keys = [row["name"] for row in columns.values() if row["in_key"]]
+    if name.pk is not None and name.pk not in keys:
+        raise Refused(f"--pk {name.pk}: the primary key of {label} is {', '.join(keys) or 'not there'}")
     if asked == name.column:
         raise Refused(f"--walk {asked}: that is the token, and would move under the windows")
     if not column["walkable"]:

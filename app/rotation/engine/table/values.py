@@ -45,15 +45,21 @@ def assignments(recipe: Recipe, token: str) -> Fragment:
     return Fragment(text.replace("{columns}", columns).replace("{values}", values))
 
 
-def names_of(recipe: Recipe) -> dict[str, Name]:
-    """What fills the braces in those, and in statements that choose rows."""
-    chosen = "target.{column} IS NOT NULL"
+def names_of(recipe: Recipe, is_text: bool) -> dict[str, Name]:
+    """What fills the braces in those, and in statements that choose rows.
+
+    Empty text is no token, as NULL is none: Django's CharField(blank=True) says so of rows without one.
+    """
+    text = 'target.{column}::pg_catalog.text COLLATE "C"'
+    any_token = f"pg_catalog.textne({text}, '')" if is_text else "true"
+    filled = "target.{column} IS NOT NULL" + (f" AND {any_token}" if is_text else "")
     by_us = "target.xmin = pg_catalog.pg_current_xact_id()::xid"
     names: dict[str, Name] = {
         # So that no index fits it: by another one the planner may read much more than a window.
-        "chosen": Fragment(f"{chosen} AND (\n{{where}}\n) IS TRUE" if recipe.where else chosen),
+        "chosen": Fragment(f"{filled} AND (\n{{where}}\n) IS TRUE" if recipe.where else filled),
+        "filled": Fragment(filled),
         # After the UPDATE what it wrote, as the condition may be false of new tokens.
-        "written": Fragment(by_us if recipe.where else "true"),
+        "written": Fragment(by_us if recipe.where else any_token),
     }
     if recipe.form:
         names |= _of_format(recipe.form)

@@ -115,7 +115,7 @@ def _refusal(session: Session, stage: Stage, failure: DatabaseFailure) -> Refuse
     own = [f"--also {one.column}" for one in recipe.companions]
     own += ["--expression"] if recipe.expression else []
     own = own or (["--format"] if recipe.form else [])
-    if own and failure.of_a_row:
+    if own and (failure.of_a_row or failure.of_values):
         return Refused(
             f"the canary window failed, as every window would: {failure.subject}; it was rolled back,"
             f" {before}; if {' or '.join(own)} makes such values, end this rotation with"
@@ -177,6 +177,12 @@ def _judge(stage: Stage, done: _RolledBack) -> None:
     )
     where = f"in the canary window {done.window} of {stage.target.label}"
     then = "it was rolled back, nothing was replaced"
+    if unchanged and done.rows == tokens and stage.target.recipe.expression:
+        raise Refused(
+            f"{where} {unchanged} of {tokens} new tokens are ones that were revoked, as --expression"
+            f" makes them; {then}: end this rotation with {stage.target.action('cancel')}, and start"
+            " another with --new"
+        )
     if unchanged or done.rows != tokens:
         raise Refused(
             f"{where} {max(unchanged, tokens - done.rows)} of {tokens} tokens kept their old value"

@@ -58,6 +58,11 @@ def _must_pass(session: Session, target: Target, statement: str) -> None:
         by_guard = tried["by_guard"]
     if not by_guard:
         return
+    if target.recipe.expression and outcome == REVOKED:
+        raise Refused(
+            f"--expression makes a token of {target.label} that was revoked: nothing was replaced; end"
+            f" this rotation with {target.action('cancel')}, and start another with --new"
+        )
     why = "nothing is written" if outcome == NOTHING else condition(outcome)
     raise Refused(
         f"with its guard {target.label} can't be written to ({why}): nothing was replaced; drop"

@@ -294,6 +294,10 @@ class Command(base.RotationCommand):
                     inputs.require_text("--also" if name == "also" else "--standby", text)
                 given[name] = tuple(given[name])
             options = Options(**{name: given[name] for name in TYPES if name in given})
+            if given["new"] and options.if_finished == "fail":
+                raise UsageError(
+                    "--new starts another rotation, and --if-finished fail forbids that: give one"
+                )
             given["hook"] = parse_hook(given["hook"])
             aliases = self.databases(given)
             with metrics_served(aliases, given["metrics_port"]):
