@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import PROJECT
+from tests.conftest import PROJECT, until
 
 ELSEWHERE = r'<(?:script|img|iframe|link)\b[^>]*\b(?:src|href)="(?:https?:)?//[^"]*"'
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -64,8 +64,16 @@ def search(site: Path) -> None:
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
         page.goto(f"{here}index.html")
-        page.fill("input.md-search__input", "standby")
-        page.wait_for_selector(".md-search-result__item a[href*='servers.html']")
+        found = page.locator(".md-search-result__item a[href*='servers.html']").first
+
+        def ask() -> bool:
+            """Again, as a person would: what is typed before the page listens is lost."""
+            page.fill("input.md-search__input", "")
+            page.fill("input.md-search__input", "standby")
+            page.wait_for_timeout(1000)
+            return bool(found.is_visible())
+
+        until(ask)
         browser.close()
         server.shutdown()
     assert all(url.startswith((here, "data:", "blob:")) for url in asked)
