@@ -11,7 +11,7 @@ from .errors import UsageError
 from .formats import TokenFormat, parse_format
 from .hours import Hours
 from .recipe import Companion, Recipe, parse_companion
-from .text import parse_size, parse_size_rate, quoted
+from .text import flag_with, parse_size, parse_size_rate
 
 MOST_WORKERS = 64  # of one process
 MOST_LANES = 1024
@@ -271,12 +271,11 @@ def as_flags(kept: dict[str, Any], names: Collection[str]) -> str:
         value = kept.get(name, default)
         flag = "--" + name.replace("_", "-").removesuffix("s" if name == "standbys" else "")
         if isinstance(value, (list, tuple)):
-            flags += "".join(f" {flag} {quoted(str(one))}" for one in value)
+            flags += "".join(flag_with(flag, str(one)) for one in value)
         elif value is True:
             flags += f" {flag}"
         elif value != default:
-            text = as_given(value)
-            flags += f" {flag}{'=' if text.startswith('-') else ' '}{quoted(text)}"
+            flags += flag_with(flag, as_given(value))
     return flags
 
 

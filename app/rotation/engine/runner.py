@@ -28,15 +28,7 @@ from .state.commands import action_on, command_of
 from .state.forecast import Forecast, forecast
 from .state.heartbeat import Sampler, note_process
 from .state.progress import Outcome, Progress, read_progress
-from .state.rotations import (
-    busy_lanes,
-    find_cancelled,
-    find_finished,
-    find_unfinished,
-    find_walk,
-    lanes_of,
-    rotations,
-)
+from .state.rotations import busy_lanes, find_finished, find_unfinished, find_walk, lanes_of, rotations
 from .table import citus
 from .table.owners import code_of_others
 from .table.plan import Plan, make_plan
@@ -155,12 +147,6 @@ class RotationDriver:
                 except RotationError as error:
                     raise UsageError(f"--throttle-sql: {error}") from error
             found = find_all(self._session, self.target, self.options, self.amcheck_seconds)
-            if self.target.recipe.where and (earlier := find_cancelled(self._session, self.target)):
-                text = (
-                    f"{earlier} was cancelled: the tokens that it revoked are replaced wherever they"
-                    " are, also in rows for which --where is not true"
-                )
-                found.insert(0 if not found or found[0].level != REFUSE else 1, Found(WARN, text))
         return found if self.names_others else without_names(found)
 
     def walk(self, plan: Plan) -> Generator[Window, None, None]:

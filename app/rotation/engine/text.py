@@ -30,6 +30,11 @@ def quoted(text: str) -> str:
     return f'"{text}"' if plain else shlex.quote(text)
 
 
+def flag_with(flag: str, value: str) -> str:
+    """A flag and its value, for a shell; one that begins with a hyphen would be taken for a flag."""
+    return f" {flag}{'=' if value.startswith('-') else ' '}{quoted(value)}"
+
+
 def of_rows(where: object) -> str:
     """Of which rows something is, where not of all: for people, after its name."""
     return f" (only rows with --where {one_line(quoted(str(where)))})" if where else ""

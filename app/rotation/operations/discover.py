@@ -9,7 +9,7 @@ from django.apps import apps
 from ..engine.db.session import Session
 from ..engine.preflight.secrets import UUIDS, Secret, find_secrets
 from ..engine.table.target import NEW_KEY, REWRITES, added_key
-from ..engine.text import command, count, one_line, quoted
+from ..engine.text import command, count, flag_with, one_line
 from .packages import KNOWN, Known
 
 #: Why values of these kinds can't be replaced by random ones.
@@ -59,13 +59,9 @@ class Candidate:
         if not known.flags and one.shape.template and one.type != "uuid":
             flags["--format"] = one.shape.template
         text = f"{command('' if one.visible else one.schema, one.table, one.column)}"
-        # A value that begins with a hyphen would be taken for a flag.
-        text += "".join(
-            f" {flag}{'=' if value.startswith('-') else ' '}{quoted(value)}"
-            for flag, value in flags.items()
-        )
+        text += "".join(flag_with(flag, value) for flag, value in flags.items())
         also = {name: sql for name, sql in known.also.items() if name in one.others} or one.beside
-        return text + "".join(f" --also {quoted(f'{name}={sql}')}" for name, sql in also.items())
+        return text + "".join(flag_with("--also", f"{name}={sql}") for name, sql in also.items())
 
     @property
     def then(self) -> str:

@@ -11,6 +11,7 @@ from ..db.statements import Fragment, load
 from ..errors import DatabaseFailure, LockConflict, UsageError
 from ..events import NOTE, REFUSE, WARN, Found
 from ..recipe import Companion
+from ..state.rotations import find_cancelled
 from ..table.target import TEXT_TYPES, Target
 from ..text import count, one_line, quoted, shown, spelled
 from .secrets import BESIDE, how_computed, sampled
@@ -20,7 +21,6 @@ OF_TEXT = re.compile(r"\bsha(224|256|384|512)\((text|character varying|character
 #: What it says of NULL and plain strings, which are text where no type is written.
 OF_ANOTHER_TYPE = re.compile(r"is of type (.+) but expression is of type text")
 STRING = re.compile(r"'(?:[^']|'')*'")
-NEW_TOKEN = re.compile(r"\bnew_token\b", re.IGNORECASE)
 NOT_COMPARED = {"bytea", "citext"}  # types of columns that may be computed from a token
 SAMPLE = 1000  # rows for which the expression is evaluated before the run starts
 SAMPLE_TIMEOUT = "10s"
@@ -92,26 +92,37 @@ def findings(session: Session, target: Target) -> list[Found]:
     if recipe.expression:
         found += _of_expression(session, target)
     if recipe.where:
-        found.append(
-            Found(
-                NOTE,
-                f"only rows for which {one_line(recipe.where)} is true are rotated, and only their"
-                " tokens revoked; a row for which it becomes true after its window keeps its token",
-            )
-        )
-        names = [target.column, *(one.column for one in recipe.companions)]
-        plain = STRING.sub("", recipe.where)
-        if changed := [
-            name for name in names if re.search(rf"(?<![\w$]){re.escape(name)}(?![\w$])", plain)
-        ]:
-            text = (
-                f"--where names {one_line(' and '.join(changed))}, which the rotation changes: rotation"
-                " keys lists only rows for which it is true afterwards"
-            )
-            found.append(Found(WARN, text))
-        if not _any_chosen(session):
-            found.append(Found(WARN, f"no row fulfils --where {quoted(recipe.where)} now"))
+        found += _of_condition(session, target, recipe.where)
     return found
+
+
+def _of_condition(session: Session, target: Target, where: str) -> Iterator[Found]:
+    text = (
+        f"only rows for which {one_line(where)} is true are rotated, and only their tokens revoked; a"
+        " row for which it becomes true after its window keeps its token"
+    )
+    yield Found(NOTE, text)
+    names = [target.column, *(one.column for one in target.recipe.companions)]
+    if changed := [name for name in names if _names(where, name)]:
+        text = (
+            f"--where names {one_line(' and '.join(changed))}, which the rotation changes: rotation keys"
+            " lists only rows for which it is true afterwards"
+        )
+        yield Found(WARN, text)
+    if earlier := find_cancelled(session, target):
+        text = (
+            f"{earlier} was cancelled: the tokens that it revoked are replaced wherever they are, also"
+            " in rows for which --where is not true"
+        )
+        yield Found(WARN, text)
+    if not _any_chosen(session):
+        yield Found(WARN, f"no row fulfils --where {quoted(where)} now")
+
+
+def _names(sql: str, column: str) -> bool:
+    """Whether SQL names a column, outside its strings."""
+    whole = re.compile(rf"(?<![\w$]){re.escape(column)}(?![\w$])", re.IGNORECASE)
+    return bool(whole.search(STRING.sub("", sql)))
 
 
 def _any_chosen(session: Session) -> bool:
@@ -144,9 +155,7 @@ def _of_the_old_token(
     session: Session, target: Target, companion: Companion, column: Row
 ) -> Iterator[Found]:
     """A slip of whoever writes it: in its SQL the token's column is the old token."""
-    plain = STRING.sub("", companion.sql)
-    old = re.compile(rf"(?<![\w$]){re.escape(target.column)}(?![\w$])", re.IGNORECASE)
-    if NEW_TOKEN.search(plain) or not old.search(plain):
+    if _names(companion.sql, "new_token") or not _names(companion.sql, target.column):
         return
     text = (
         f"--also {one_line(companion.column)}: {one_line(target.column)} is the old token there, and"
